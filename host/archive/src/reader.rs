@@ -1,0 +1,129 @@
+//! Reading: with the tenant's private key.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use consign_model::manifest::Signature;
+use consign_model::{Digest, EventBatch, TenantId, TenantKeys};
+use futures::StreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use ring::signature::Ed25519KeyPair;
+
+use crate::place::Place;
+use crate::segment::decode_segment;
+use crate::tenant::{self, OpenKeys};
+use crate::writer::in_background;
+use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey, Opener};
+
+/// A tenant's archive, open for reading and writing. Cloning is cheap.
+#[derive(Clone)]
+pub struct Archive {
+    writer: ArchiveWriter,
+    opener: Opener,
+    signing: Arc<Ed25519KeyPair>,
+}
+
+impl Archive {
+    /// Unwraps the tenant's keys with the master key. Touches no file.
+    pub fn open(store: Arc<dyn ObjectStore>, tenant: TenantId, keys: &TenantKeys, master: &MasterKey) -> Result<Self, KeyError> {
+        let OpenKeys { identity, signing } = tenant::open(keys, master)?;
+        let writer = ArchiveWriter::new(store, tenant, &keys.recipient)?;
+        Ok(Self { writer, opener: Opener::new(identity), signing: Arc::new(signing) })
+    }
+
+    /// The writing half.
+    pub fn writer(&self) -> &ArchiveWriter {
+        &self.writer
+    }
+
+    /// The private half by itself, for a caller that spreads decrypting over threads of its own.
+    pub fn opener(&self) -> &Opener {
+        &self.opener
+    }
+
+    /// A segment, where its file has the expected SHA-256 (of the ciphertext, as the index has it). Decrypts and decodes on a thread in the background.
+    pub async fn segment(&self, path: &str, expected: &Digest) -> Result<EventBatch, ArchiveError> {
+        let (location, file) = self.fetch(path).await?;
+        let (opener, expected, about) = (self.opener.clone(), *expected, location.clone());
+        in_background(&location, move || {
+            check_digest(&about, "its SHA-256 is not the one in the index", &file, &expected)?;
+            let arrow = opener.open(&file).map_err(|error| ArchiveError::of_open(&about, error))?;
+            drop(file);
+            decode_segment(arrow).map(|segment| segment.batch).map_err(|error| ArchiveError::of_segment(&about, error))
+        })
+        .await
+    }
+
+    /// A segment's file as it lies there, encrypted, where it has the expected SHA-256: for exports that don't decrypt.
+    pub async fn segment_file(&self, path: &str, expected: &Digest) -> Result<Bytes, ArchiveError> {
+        let (location, file) = self.fetch(path).await?;
+        let expected = *expected;
+        let about = location.clone();
+        in_background(&location, move || {
+            check_digest(&about, "its SHA-256 is not the one in the index", &file, &expected)?;
+            Ok(file)
+        })
+        .await
+    }
+
+    /// An attachment's bytes, by their SHA-256, which is checked.
+    pub async fn attachment(&self, digest: &Digest) -> Result<Bytes, ArchiveError> {
+        let (location, file) = self.fetch(&Place::attachment(digest)).await?;
+        let (opener, expected, about) = (self.opener.clone(), *digest, location.clone());
+        in_background(&location, move || {
+            let bytes = opener.open(&file).map_err(|error| ArchiveError::of_open(&about, error))?;
+            check_digest(&about, "what is in it has another SHA-256 than its name says", &bytes, &expected)?;
+            Ok(Bytes::from(bytes))
+        })
+        .await
+    }
+
+    /// Whether an attachment is there, and nothing more about it.
+    pub async fn has_attachment(&self, digest: &Digest) -> Result<bool, ArchiveError> {
+        let location = self.writer.place.path(&Place::attachment(digest))?;
+        match self.writer.store.head(&location).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(ArchiveError::Unreadable { path: location.to_string(), source }),
+        }
+    }
+
+    /// What [`ArchiveWriter::put_sealed`] stored there.
+    pub async fn sealed(&self, path: &str) -> Result<Vec<u8>, ArchiveError> {
+        let (location, file) = self.fetch(path).await?;
+        let (opener, about) = (self.opener.clone(), location.clone());
+        in_background(&location, move || opener.open(&file).map_err(|error| ArchiveError::of_open(&about, error))).await
+    }
+
+    /// Signs the SHA-256 of bytes (a manifest's) with the tenant's Ed25519 key.
+    pub fn sign(&self, digest: &Digest) -> Signature {
+        tenant::sign(&self.signing, digest)
+    }
+
+    async fn fetch(&self, path: &str) -> Result<(Path, Bytes), ArchiveError> {
+        let location = self.writer.place.path(path)?;
+        let got = match self.writer.store.get(&location).await {
+            Ok(found) => found.bytes().await,
+            Err(error) => Err(error),
+        };
+        match got {
+            Ok(bytes) => Ok((location, bytes)),
+            Err(object_store::Error::NotFound { .. }) => Err(self.missing(&location).await),
+            Err(error) => Err(ArchiveError::of_get(&location, error)),
+        }
+    }
+
+    /// What it means that a file is not there: one file is gone, or the whole store is not what it was.
+    async fn missing(&self, location: &Path) -> ArchiveError {
+        let path = location.to_string();
+        match self.writer.store.list(Some(&self.writer.place.folder())).next().await {
+            Some(Ok(_)) => ArchiveError::Missing { path },
+            Some(Err(source)) => ArchiveError::Unreadable { path, source },
+            None => ArchiveError::NothingThere { path },
+        }
+    }
+}
+
+fn check_digest(about: &Path, what: &str, bytes: &[u8], expected: &Digest) -> Result<(), ArchiveError> {
+    if Digest::of(bytes) == *expected { Ok(()) } else { Err(ArchiveError::Damaged { path: about.to_string(), what: what.to_owned() }) }
+}

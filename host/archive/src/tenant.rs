@@ -1,0 +1,200 @@
+//! A tenant's keys: made once, kept in the store sealed under the master key, opened here only.
+//!
+//! Each private key is sealed with the public key that belongs to it as associated data, and compared with it after opening: a record put together from
+//! two tenants' records opens nothing.
+
+use std::str::FromStr;
+
+use age::secrecy::ExposeSecret;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use consign_model::manifest::Signature;
+use consign_model::{Digest, TenantKeys};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use zeroize::Zeroizing;
+
+use crate::{KeyError, MasterKey};
+
+const SEALING: &str = "tenant keys";
+const CHECK: &str = "master key check";
+const IDENTITY: &str = "consign age identity v1";
+const SIGNING: &str = "consign signing key v1";
+const ALGORITHM: &str = "ed25519-sha256";
+
+/// New keys for a tenant: an age X25519 identity and an Ed25519 key, each sealed under the master key (AES-256-GCM).
+pub fn generate_tenant_keys(master: &MasterKey) -> Result<TenantKeys, KeyError> {
+    let sealing = sealing_key(master)?;
+    let identity = age::x25519::Identity::generate();
+    let recipient = identity.to_public().to_string();
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::NoRandomness)?;
+    let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyError::NoRandomness)?;
+    let signing_public_key = BASE64_STANDARD.encode(pair.public_key());
+    Ok(TenantKeys {
+        sealed_identity: seal(&sealing, IDENTITY, &recipient, identity.to_string().expose_secret().as_bytes())?,
+        sealed_signing_key: seal(&sealing, SIGNING, &signing_public_key, pkcs8.as_ref())?,
+        recipient,
+        signing_public_key,
+        master_key_check: check_value(master),
+    })
+}
+
+/// A tenant's private keys, open.
+pub(crate) struct OpenKeys {
+    pub identity: age::x25519::Identity,
+    pub signing: Ed25519KeyPair,
+}
+
+/// Opens a tenant's private keys. A wrong master key is told by the check value, unless something opens with it all the same: then the check value is
+/// what is damaged.
+pub(crate) fn open(keys: &TenantKeys, master: &MasterKey) -> Result<OpenKeys, KeyError> {
+    let sealing = sealing_key(master)?;
+    let identity = unseal(&sealing, IDENTITY, &keys.recipient, &keys.sealed_identity);
+    let signing = unseal(&sealing, SIGNING, &keys.signing_public_key, &keys.sealed_signing_key);
+    if keys.master_key_check != check_value(master) {
+        return Err(if identity.is_some() || signing.is_some() { KeyError::Damaged("master key check") } else { KeyError::WrongMasterKey });
+    }
+    let identity = identity
+        .as_deref()
+        .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        .and_then(|text| age::x25519::Identity::from_str(text).ok())
+        .filter(|identity| identity.to_public().to_string() == keys.recipient)
+        .ok_or(KeyError::Damaged("age identity"))?;
+    let signing = signing
+        .and_then(|pkcs8| Ed25519KeyPair::from_pkcs8(&pkcs8).ok())
+        .filter(|pair| BASE64_STANDARD.encode(pair.public_key()) == keys.signing_public_key)
+        .ok_or(KeyError::Damaged("signing key"))?;
+    Ok(OpenKeys { identity, signing })
+}
+
+/// The tenant's age identity (`AGE-SECRET-KEY-1…`): with it `age -d` opens every file of the tenant, without Consign. Whoever has it reads everything.
+pub fn age_identity(keys: &TenantKeys, master: &MasterKey) -> Result<Zeroizing<String>, KeyError> {
+    open(keys, master).map(|open| Zeroizing::new(open.identity.to_string().expose_secret().to_owned()))
+}
+
+/// Signs a SHA-256: a manifest is hashed while it is written, and never in memory whole.
+pub(crate) fn sign(pair: &Ed25519KeyPair, digest: &Digest) -> Signature {
+    Signature {
+        algorithm: ALGORITHM.to_owned(),
+        key: BASE64_STANDARD.encode(pair.public_key()),
+        digest: *digest,
+        value: BASE64_STANDARD.encode(pair.sign(&digest.0)),
+    }
+}
+
+/// Whether `signature` is this key's over these bytes. `public_key` is base64, from where the reader trusts it: the key inside the signature proves
+/// nothing by itself. Needs no archive and no secret.
+pub fn verify_signature(public_key: &str, bytes: &[u8], signature: &Signature) -> bool {
+    let digest = Digest::of(bytes);
+    let (Ok(key), Ok(value)) = (BASE64_STANDARD.decode(public_key), BASE64_STANDARD.decode(&signature.value)) else {
+        return false;
+    };
+    signature.algorithm == ALGORITHM
+        && signature.key == public_key
+        && signature.digest == digest
+        && UnparsedPublicKey::new(&ED25519, key).verify(&digest.0, &value).is_ok()
+}
+
+fn check_value(master: &MasterKey) -> String {
+    let derived = Zeroizing::new(master.derive_key(CHECK));
+    BASE64_STANDARD.encode(derived.get(..16).unwrap_or_default())
+}
+
+fn sealing_key(master: &MasterKey) -> Result<LessSafeKey, KeyError> {
+    let derived = Zeroizing::new(master.derive_key(SEALING));
+    UnboundKey::new(&AES_256_GCM, derived.as_ref()).map(LessSafeKey::new).map_err(|_| KeyError::NoRandomness)
+}
+
+/// Kind and public key, each ended by a zero byte, which stands in neither.
+fn associated(kind: &str, public: &str) -> Vec<u8> {
+    [kind.as_bytes(), &[0], public.as_bytes(), &[0]].concat()
+}
+
+/// Base64 of nonce, ciphertext and tag.
+fn seal(key: &LessSafeKey, kind: &str, public: &str, secret: &[u8]) -> Result<String, KeyError> {
+    let mut nonce = [0; NONCE_LEN];
+    SystemRandom::new().fill(&mut nonce).map_err(|_| KeyError::NoRandomness)?;
+    // Encrypted in place, so the secret's copy does not outlive this call.
+    let mut sealed = secret.to_vec();
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(associated(kind, public)), &mut sealed)
+        .map_err(|_| KeyError::NoRandomness)?;
+    Ok(BASE64_STANDARD.encode([nonce.as_slice(), &sealed].concat()))
+}
+
+fn unseal(key: &LessSafeKey, kind: &str, public: &str, text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let bytes = BASE64_STANDARD.decode(text).ok()?;
+    let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut secret = Zeroizing::new(sealed.to_vec());
+    let length = key.open_in_place(nonce, Aad::from(associated(kind, public)), &mut secret).ok()?.len();
+    secret.truncate(length);
+    Some(secret)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn changed(text: &str, at: usize) -> String {
+        let swap = |(place, c): (usize, char)| match (place == at, c) {
+            (false, c) => c,
+            (true, 'A') => 'B',
+            (true, _) => 'A',
+        };
+        text.chars().enumerate().map(swap).collect()
+    }
+
+    type Field = fn(&mut TenantKeys) -> &mut String;
+
+    #[test]
+    fn a_wrong_master_key_is_told_from_damage() {
+        let master = MasterKey::generate().unwrap();
+        let keys = generate_tenant_keys(&master).unwrap();
+        open(&keys, &master).unwrap();
+        assert!(matches!(open(&keys, &MasterKey::generate().unwrap()), Err(KeyError::WrongMasterKey)));
+        let fields: [(Field, &str); 5] = [
+            (|keys| &mut keys.recipient, "age identity"),
+            (|keys| &mut keys.sealed_identity, "age identity"),
+            (|keys| &mut keys.sealed_signing_key, "signing key"),
+            (|keys| &mut keys.signing_public_key, "signing key"),
+            (|keys| &mut keys.master_key_check, "master key check"),
+        ];
+        for (field, name) in fields {
+            let whole = field(&mut keys.clone()).clone();
+            let ways = (0..whole.len()).map(|at| changed(&whole, at)).chain([String::new(), format!("{whole}A"), "é".to_owned()]);
+            for (way, text) in ways.enumerate() {
+                let mut keys = keys.clone();
+                *field(&mut keys) = text;
+                // The last character of unpadded base64 may hold unused bits; refusing those is base64's own rule.
+                assert!(matches!(open(&keys, &master), Err(KeyError::Damaged(found)) if found == name), "{name}, way {way}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_tenants_keys_do_not_mix() {
+        let master = MasterKey::generate().unwrap();
+        let (one, other) = (generate_tenant_keys(&master).unwrap(), generate_tenant_keys(&master).unwrap());
+        let mixed = TenantKeys { sealed_identity: other.sealed_identity.clone(), ..one.clone() };
+        assert!(matches!(open(&mixed, &master), Err(KeyError::Damaged("age identity"))));
+        let mixed = TenantKeys { sealed_identity: one.sealed_signing_key.clone(), ..one };
+        assert!(matches!(open(&mixed, &master), Err(KeyError::Damaged("age identity"))));
+    }
+
+    #[test]
+    fn signatures() {
+        let master = MasterKey::generate().unwrap();
+        let (keys, other) = (generate_tenant_keys(&master).unwrap(), generate_tenant_keys(&master).unwrap());
+        let signature = sign(&open(&keys, &master).unwrap().signing, &Digest::of(b"manifest"));
+        assert!(verify_signature(&keys.signing_public_key, b"manifest", &signature));
+        assert!(!verify_signature(&keys.signing_public_key, b"manifesT", &signature));
+        assert!(!verify_signature(&other.signing_public_key, b"manifest", &signature));
+        let forged = sign(&open(&other, &master).unwrap().signing, &Digest::of(b"manifest"));
+        assert!(!verify_signature(&keys.signing_public_key, b"manifest", &forged));
+        assert!(!verify_signature(&keys.signing_public_key, b"manifest", &Signature { key: keys.signing_public_key.clone(), ..forged }));
+        let swapped = Signature { value: String::new(), ..signature };
+        assert!(!verify_signature(&keys.signing_public_key, b"manifest", &swapped));
+    }
+}

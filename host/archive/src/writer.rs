@@ -1,0 +1,159 @@
+//! Writing: all that ingest needs, with the public key only.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use consign_model::{ChatKey, Digest, EventBatch, TenantId};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::attachment::AttachmentUpload;
+use crate::place::Place;
+use crate::segment::{record_batch, write_file};
+use crate::{ArchiveError, KeyError, Sealer};
+
+/// How much of an attachment is read at a time.
+const READ: usize = 256 * 1024;
+
+/// A segment that is in the archive, durably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSegment {
+    /// Where, in the tenant's folder: what [`crate::Archive::segment`] takes.
+    pub path: String,
+    /// Of the file, encrypted.
+    pub bytes: u64,
+    /// SHA-256 of the file, encrypted.
+    pub digest: Digest,
+}
+
+/// Writes a tenant's files. Knows the public key only: it can't read what it wrote. Cloning is cheap.
+#[derive(Clone)]
+pub struct ArchiveWriter {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) place: Place,
+    pub(crate) sealer: Sealer,
+}
+
+impl ArchiveWriter {
+    /// For a tenant and its age recipient (`age1…`).
+    pub fn new(store: Arc<dyn ObjectStore>, tenant: TenantId, recipient: &str) -> Result<Self, KeyError> {
+        Ok(Self { store, place: Place::new(tenant), sealer: Sealer::new(recipient)? })
+    }
+
+    /// Stores a segment. When this returns it is durable, and its position may be published. The same batch again makes another file
+    /// (encryption is random): whichever the index names is the segment, the other one is left over.
+    pub async fn put_segment(&self, chat: &ChatKey, batch: &EventBatch) -> Result<StoredSegment, ArchiveError> {
+        let first = batch.first;
+        // For errors, while the file has no name yet.
+        let about = self.place.path(&Place::chat(chat))?;
+        // Copying columns is cheap; compressing and encrypting are not, and go to a thread of their own.
+        let columns = record_batch(chat, batch).map_err(|error| ArchiveError::of_segment(&about, error))?;
+        let sealer = self.sealer.clone();
+        let of_segment = about.clone();
+        let (file, digest) = in_background(&about, move || {
+            let arrow = write_file(&columns).map_err(|error| ArchiveError::of_segment(&of_segment, error))?;
+            let file = sealer.seal(&arrow).map_err(|error| ArchiveError::Refused { path: of_segment.to_string(), what: error.to_string() })?;
+            let digest = Digest::of(&file);
+            Ok((file, digest))
+        })
+        .await?;
+        let path = Place::segment(chat, first, &digest);
+        let location = self.place.path(&path)?;
+        let bytes = file.len() as u64;
+        match self.create(&location, file.into()).await? {
+            Created::New => {}
+            Created::ThereAlready => {
+                let there = self.store.get(&location).await.map_err(|error| ArchiveError::of_get(&location, error))?;
+                let there = there.bytes().await.map_err(|error| ArchiveError::of_get(&location, error))?;
+                if Digest::of(&there) != digest {
+                    return Err(ArchiveError::Occupied { path: location.to_string() });
+                }
+            }
+        }
+        Ok(StoredSegment { path, bytes, digest })
+    }
+
+    /// Stores an attachment under the SHA-256 of its bytes, once; says that and its size in bytes. Holds a few MiB of it at most.
+    pub async fn put_attachment(&self, mut reader: impl AsyncRead + Unpin) -> Result<(Digest, u64), ArchiveError> {
+        let mut upload = self.start_attachment();
+        let mut buffer = vec![0; READ];
+        loop {
+            match reader.read(&mut buffer).await {
+                Ok(0) => return upload.finish().await,
+                Ok(length) => upload.write(buffer.get(..length).unwrap_or_default()).await?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ArchiveError::Input(error)),
+            }
+        }
+    }
+
+    /// [`ArchiveWriter::put_attachment`] for a caller that is no async code: on a thread that may wait, with the runtime that does the storing.
+    /// On a thread of that runtime's async work it panics, as `Handle::block_on` does.
+    pub fn put_attachment_blocking(&self, runtime: &tokio::runtime::Handle, reader: &mut dyn Read) -> Result<(Digest, u64), ArchiveError> {
+        let mut upload = self.start_attachment();
+        let mut buffer = vec![0; READ];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return runtime.block_on(upload.finish()),
+                Ok(length) => runtime.block_on(upload.write(buffer.get(..length).unwrap_or_default()))?,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(ArchiveError::Input(error)),
+            }
+        }
+    }
+
+    /// An attachment that comes piece by piece. Dropped before its end, it leaves nothing.
+    pub fn start_attachment(&self) -> AttachmentUpload {
+        AttachmentUpload::new(self.clone())
+    }
+
+    /// Stores bytes of another room (a window's verdicts, say), encrypted; an earlier file there is replaced as a whole. Says the SHA-256 of the
+    /// encrypted file. Folders of conversation files are refused.
+    pub async fn put_sealed(&self, path: &str, bytes: &[u8]) -> Result<Digest, ArchiveError> {
+        let location = self.place.path(path)?;
+        if !Place::is_free_for_sealed(path) {
+            return Err(ArchiveError::Refused { path: location.to_string(), what: "this folder is for conversation files".to_owned() });
+        }
+        let file = self.sealed_file(&location, Bytes::copy_from_slice(bytes)).await?;
+        let digest = Digest::of(&file);
+        self.store.put(&location, file.into()).await.map_err(|error| ArchiveError::of_put(&location, error))?;
+        Ok(digest)
+    }
+
+    /// The whole path in the object store, tenant first: for a person who looks for the file.
+    pub fn full_path(&self, path: &str) -> Result<String, ArchiveError> {
+        self.place.path(path).map(|path| path.to_string())
+    }
+
+    /// Encrypts in the background.
+    pub(crate) async fn sealed_file(&self, about: &Path, plaintext: Bytes) -> Result<Vec<u8>, ArchiveError> {
+        let sealer = self.sealer.clone();
+        let path = about.to_string();
+        in_background(about, move || sealer.seal(&plaintext).map_err(|error| ArchiveError::Refused { path, what: error.to_string() })).await
+    }
+
+    /// Stores a file where there is none.
+    pub(crate) async fn create(&self, location: &Path, payload: PutPayload) -> Result<Created, ArchiveError> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.store.put_opts(location, payload, options).await {
+            Ok(_) => Ok(Created::New),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::ThereAlready),
+            Err(error) => Err(ArchiveError::of_put(location, error)),
+        }
+    }
+}
+
+/// What became of storing where there may be something.
+pub(crate) enum Created {
+    New,
+    ThereAlready,
+}
+
+/// Runs work for the processor on a thread where it keeps nobody waiting. A library that panics on a damaged file fails that file only.
+pub(crate) async fn in_background<T: Send + 'static>(
+    about: &Path,
+    work: impl FnOnce() -> Result<T, ArchiveError> + Send + 'static,
+) -> Result<T, ArchiveError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(ArchiveError::BrokenOff { path: about.to_string() }))
+}

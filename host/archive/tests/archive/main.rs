@@ -1,0 +1,8 @@
+//! The archive as other rooms use it, on a real folder.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod attachments;
+mod corpus;
+mod fixture;
+mod outside;
+mod segments;

@@ -1,0 +1,50 @@
+//! `apply`
+
+use std::path::PathBuf;
+
+use consign_model::module::Need;
+use consign_service::apply::{Change, ChangeKind};
+
+use crate::data::Data;
+use crate::output::{Ending, Failure, say, say_json};
+
+/// Applies files and says what changed.
+pub async fn apply(data: &Data, files: &[PathBuf], json: bool) -> Result<Ending, Failure> {
+    let changes = consign_service::apply::apply(&data.exporter, files).await?;
+    if json {
+        say_json(&changes)?;
+        return Ok(Ending::Done);
+    }
+    for change in &changes {
+        say_change(change);
+    }
+    Ok(Ending::Done)
+}
+
+/// One change, for a person.
+fn say_change(change: &Change) {
+    let what = match &change.change {
+        ChangeKind::New => "new".to_owned(),
+        ChangeKind::Same => "unchanged".to_owned(),
+        ChangeKind::Changed(fields) => format!("changed: {}", fields.join(", ")),
+    };
+    say(format_args!("{} {}: {what} (version {})", change.kind, change.name, change.version));
+    for (module, needs) in &change.modules {
+        say(format_args!("    {module} reads {}", reads(needs)));
+    }
+    if let Some(due) = change.next_due {
+        say(format_args!("    runs next at {due}"));
+    }
+    for warning in &change.warnings {
+        say(format_args!("    warning: {warning}"));
+    }
+}
+
+/// What a module reads, in words.
+fn reads(needs: &[Need]) -> String {
+    if needs.is_empty() {
+        return "no data of events".to_owned();
+    }
+    let words = needs.iter().filter_map(|need| serde_json::to_value(need).ok()?.as_str().map(str::to_owned));
+    words.collect::<Vec<_>>().join(", ")
+}

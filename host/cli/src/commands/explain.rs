@@ -1,0 +1,51 @@
+//! `explain`
+
+use consign_export::explain::{EmailFate, Explanation, Fate};
+use consign_model::Name;
+
+use crate::data::Data;
+use crate::output::{Ending, Failure, say, say_json};
+
+/// Says what became of an event.
+pub async fn explain(data: &Data, policy: &Name, event: &str, chat: Option<&str>, json: bool) -> Result<Ending, Failure> {
+    let found = data.exporter.explain(policy, event, chat).await?;
+    if found.is_empty() {
+        return Err(Failure::new(format!("no event with the id '{}' is in the archive", event.escape_debug())));
+    }
+    if json {
+        say_json(&found)?;
+    } else {
+        found.iter().for_each(say_explanation);
+    }
+    Ok(Ending::Done)
+}
+
+fn say_explanation(found: &Explanation) {
+    let Explanation { chat, event, kind, at, position, fate } = found;
+    say(format_args!("{kind} {event} of {at}, in chat {} of source {} (position {position}):", chat.id, chat.source));
+    match fate {
+        Fate::Exported { run, emails } => {
+            say(format_args!("  exported by run {run}"));
+            emails.iter().for_each(say_email);
+        }
+        Fate::Omitted { run, by } => {
+            let rules: Vec<_> = by.iter().map(|rule| format!("{} by its rule '{}'", rule.module, rule.rule)).collect();
+            say(format_args!("  left out in run {run}: {}", rules.join(", ")));
+        }
+        Fate::Held { run, window, reason, emails } => {
+            say(format_args!("  held since run {run}: {reason}"));
+            emails.iter().for_each(say_email);
+            say(format_args!("  try again with: consign held retry {window}"));
+        }
+        Fate::InWork { run } => say(format_args!("  run {run} is at work on it, or was interrupted: run the policy again")),
+        Fate::NotYet => say("  no run of this policy has come to it yet"),
+    }
+}
+
+fn say_email(email: &EmailFate) {
+    let copy = email.subject.as_ref().map(|user| format!(", the copy of {user}")).unwrap_or_default();
+    say(format_args!("  e-mail <{}>{copy}", email.message_id));
+    for one in &email.recipients {
+        say(format_args!("    {}: {}", one.recipient, one.outcome.text()));
+    }
+}

@@ -1,0 +1,66 @@
+//! `import`
+
+use consign_ingest::Imported;
+use consign_model::EventKind;
+
+use crate::args::ImportArgs;
+use crate::data::Data;
+use crate::output::{Ending, Failure, bar, bytes, number, say, say_json, table};
+
+/// Imports a file and says what became of its events.
+pub async fn import(data: &Data, args: &ImportArgs, json: bool) -> Result<Ending, Failure> {
+    let bar = bar("importing", "bytes");
+    let shown = bar.clone();
+    let progress = move |progress: consign_source::Progress| {
+        shown.set_length(progress.total);
+        shown.set_position(progress.done);
+    };
+    let imported = data.importer.import(args.format, &args.file, &args.source, progress).await;
+    bar.finish_and_clear();
+    let imported = imported?;
+    if json {
+        say_json(&imported)?;
+    } else {
+        say_imported(&imported);
+    }
+    Ok(Ending::complete_if(!imported.report.refused_anything()))
+}
+
+/// The report for a person.
+pub fn say_imported(imported: &Imported) {
+    let count = |of: &std::collections::BTreeMap<EventKind, u64>, kind: EventKind| of.get(&kind).copied().unwrap_or(0);
+    let kinds = EventKind::ALL.into_iter().filter(|kind| count(&imported.stored, *kind) + count(&imported.already_there, *kind) > 0);
+    let rows = kinds.map(|kind| vec![kind.word().to_owned(), number(count(&imported.stored, kind)), number(count(&imported.already_there, kind))]);
+    say(format_args!("Imported into source '{}', read as {}:", imported.source, imported.format));
+    say(table(&["event", "stored", "already there"], &[1, 2], rows));
+    let report = &imported.report;
+    say(format_args!(
+        "{} chats, {} users ({} without e-mail address: they get one that ends in @{}.invalid)",
+        number(report.chats),
+        number(report.users),
+        number(report.users_without_email),
+        imported.source
+    ));
+    say(format_args!(
+        "{} attachments ({}), {} missing in the export: e-mails name them, with their URL",
+        number(report.attachments),
+        bytes(report.attachment_bytes),
+        number(report.attachments_missing)
+    ));
+    if imported.edits_found > 0 {
+        say(format_args!("{} messages came with another text than before, and were stored as edits", number(imported.edits_found)));
+    }
+    for (note, count) in &report.notes {
+        say(format_args!("note: {note} ({})", number(*count)));
+    }
+    if report.refused > 0 {
+        say(format_args!("{} entries could not be read, and were not imported:", number(report.refused)));
+        for refusal in &report.refusals {
+            say(format_args!("- {refusal}"));
+        }
+        let unlisted = report.refused.saturating_sub(report.refusals.len() as u64);
+        if unlisted > 0 {
+            say(format_args!("- and {} more", number(unlisted)));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `init` and `keys`.
+
+use crate::data::{Data, Place};
+use crate::output::{Ending, Failure, say, say_json};
+
+/// Makes the data folder and keys, or says that they are there.
+pub async fn init(place: &Place, json: bool) -> Result<Ending, Failure> {
+    let data = Data::open(place).await?;
+    let made = data.new.is_some();
+    if json {
+        say_json(&serde_json::json!({
+            "data": place.folder,
+            "tenant": place.tenant,
+            "made": made,
+            "recipient": data.keys.recipient,
+            "signing_key": data.keys.signing_public_key,
+        }))?;
+        return Ok(Ending::Done);
+    }
+    say_new(&data);
+    if !made {
+        say(format_args!("{} is ready; tenant '{}' has its keys.", place.folder.display(), place.tenant));
+    }
+    keys(&data, false)
+}
+
+/// Shows the public keys.
+pub fn keys(data: &Data, json: bool) -> Result<Ending, Failure> {
+    if json {
+        say_json(&serde_json::json!({ "recipient": data.keys.recipient, "signing_key": data.keys.signing_public_key }))?;
+    } else {
+        say(format_args!("conversation files are encrypted to   {}", data.keys.recipient));
+        say(format_args!("manifests are signed with the key of  {}", data.keys.signing_public_key));
+    }
+    Ok(Ending::Done)
+}
+
+/// Says once where new keys lie, to standard error: it belongs to no command's output.
+pub fn say_new(data: &Data) {
+    let Some(new) = &data.new else { return };
+    match &new.master_key_file {
+        Some(file) => eprintln!(
+            "made new keys. The master key is in {}: keep a copy elsewhere (without it nobody can read the archive), and better keep it outside of the data folder, with --master-key-file or CONSIGN_MASTER_KEY.",
+            file.display()
+        ),
+        None => eprintln!("made new keys for the tenant, under the master key that was given."),
+    }
+}

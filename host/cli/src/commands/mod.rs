@@ -1,0 +1,46 @@
+//! One file for each command.
+
+mod apply;
+mod demo;
+
+mod explain;
+mod filter;
+mod held;
+mod import;
+mod inbox;
+mod init;
+mod policies;
+mod run;
+mod runs;
+mod serve;
+mod verify;
+
+use crate::args::{Cli, Command};
+use crate::data::{Data, Place};
+use crate::output::{Ending, Failure};
+
+/// Does what was asked for.
+pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
+    let json = cli.json;
+    let open = async || {
+        let data = Data::open(&Place::of(&cli)?).await?;
+        init::say_new(&data);
+        Ok::<_, Failure>(data)
+    };
+    match &cli.command {
+        Command::Demo => demo::demo(&cli, json).await,
+        Command::Init => init::init(&Place::of(&cli)?, json).await,
+        Command::Import(args) => import::import(&open().await?, args, json).await,
+        Command::Apply { files } => apply::apply(&open().await?, files, json).await,
+        Command::Policies => policies::list(&open().await?, json).await,
+        Command::Run(args) => run::run(&open().await?, args, json).await,
+        Command::Runs { id, policy } => runs::runs(&open().await?, id.as_deref(), policy.as_ref(), json).await,
+        Command::Explain { policy, event, chat } => explain::explain(&open().await?, policy, event, chat.as_deref(), json).await,
+        Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
+        Command::Verify { manifest, mail, key } => verify::verify(manifest, mail, key.as_deref(), json),
+        Command::Keys => init::keys(&open().await?, json),
+        Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
+        Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
+        Command::Filter { command } => filter::filter(command, json),
+    }
+}

@@ -1,0 +1,124 @@
+//! `run`
+
+use consign_export::{Progress, Retry, RunReport};
+use consign_model::run::Trigger;
+use consign_model::{Name, RunSummary};
+
+use crate::args::RunArgs;
+use crate::data::Data;
+use crate::output::{Ending, Failure, bar, bytes, number, say, say_json, table};
+
+/// Runs a policy, or previews what it would send.
+pub async fn run(data: &Data, args: &RunArgs, json: bool) -> Result<Ending, Failure> {
+    if let Some(folder) = &args.preview {
+        return preview(data, &args.policy, folder, json).await;
+    }
+    let report = run_now(data, &args.policy, &Retry::Waiting).await?;
+    say_report(&report, json)
+}
+
+/// Runs a policy with a progress bar.
+pub async fn run_now(data: &Data, policy: &Name, retry: &Retry) -> Result<RunReport, Failure> {
+    let bar = bar("exporting", "events");
+    let watch = |progress: Progress| match progress {
+        Progress::Frozen { events, .. } => bar.set_length(events),
+        Progress::Settled { events, .. } => bar.inc(events),
+    };
+    let report = data.exporter.run(policy, Trigger::Hand, retry, &watch).await;
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+/// Says what a run did.
+pub fn say_report(report: &RunReport, json: bool) -> Result<Ending, Failure> {
+    // One object, whatever happened: where an interrupted run was ended and nothing else was to be done, it is that run's.
+    let Some(summary) = report.run.as_ref().or(report.resumed.as_ref()) else {
+        return Err(Failure::new("nothing was run: this due time has had its run"));
+    };
+    if json {
+        let mut object = summary_json(summary);
+        if let (Some(object), Some(resumed)) = (object.as_object_mut(), report.resumed.as_ref()) {
+            object.insert("resumed".to_owned(), if report.run.is_some() { summary_json(resumed) } else { serde_json::Value::Bool(true) });
+        }
+        say_json(&object)?;
+    } else {
+        if let Some(resumed) = report.resumed.as_ref() {
+            say(format_args!("The run {} had been interrupted, and was taken up and ended now.", resumed.run));
+            if report.run.is_some() {
+                say_summary(resumed);
+            }
+        }
+        say_summary(summary);
+    }
+    let summaries = report.run.iter().chain(&report.resumed);
+    Ok(Ending::complete_if(summaries.into_iter().all(|one| one.chats.held == 0 && one.supplements.windows == one.supplements.done)))
+}
+
+/// What `run --json` and `runs --json` print of a run that has ended.
+pub fn summary_json(summary: &RunSummary) -> serde_json::Value {
+    #[expect(clippy::cast_precision_loss, reason = "seconds for people: milliseconds below 2^53 are exact")]
+    let seconds = summary.millis as f64 / 1000.0;
+    serde_json::json!({
+        "run": summary.run,
+        "policy": summary.policy,
+        "events": summary.events,
+        "emails": summary.emails,
+        "chats": summary.chats,
+        "supplements": summary.supplements,
+        "manifest": summary.manifest,
+        "seconds": seconds,
+    })
+}
+
+/// A run's figures, for a person.
+pub fn say_summary(summary: &RunSummary) {
+    let RunSummary { events, emails, chats, supplements, .. } = summary;
+    say(format_args!("Run {} of policy '{}':", summary.run, summary.policy));
+    let row = |name: &str, value: u64, note: &str| vec![name.to_owned(), number(value), note.to_owned()];
+    let rows = [
+        row("events examined", events.examined, &format!("in {} chats", number(chats.examined))),
+        row("  exported", events.exported, &format!("{} copies", number(events.copies))),
+        row("  omitted", events.omitted, "by the policy's rules"),
+        row("  held", events.held, if events.held > 0 { "see 'consign held'" } else { "" }),
+        row("e-mails accepted", emails.accepted, &format!("of {} composed, {}", number(emails.composed), bytes(emails.bytes))),
+    ];
+    say(table(&[], &[1], rows));
+    let troubles =
+        [("rejected", emails.rejected), ("deferred", emails.deferred), ("not sent", emails.not_sent), ("without an answer", emails.unknown)];
+    let troubles: Vec<_> = troubles.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{} {name}", number(*count))).collect();
+    if !troubles.is_empty() {
+        say(format_args!("e-mails not accepted: {}", troubles.join(", ")));
+    }
+    if supplements.windows > 0 {
+        say(format_args!("tried again from earlier runs: {} windows, {} of them done now", number(supplements.windows), number(supplements.done)));
+    }
+    say(format_args!("manifest: {}", summary.manifest));
+}
+
+async fn preview(data: &Data, policy: &Name, folder: &std::path::Path, json: bool) -> Result<Ending, Failure> {
+    let preview = data.exporter.preview(policy, folder).await?;
+    if json {
+        say_json(&preview)?;
+    } else {
+        let events = &preview.events;
+        say(format_args!(
+            "A run of '{}' now would examine {} events in {} chats: {} exported, {} omitted, {} held.",
+            preview.policy,
+            number(events.examined),
+            number(preview.chats),
+            number(events.exported),
+            number(events.omitted),
+            number(events.held)
+        ));
+        say(format_args!(
+            "Its {} e-mails ({}) are in {}. Nothing was sent.",
+            number(preview.emails.composed),
+            bytes(preview.emails.bytes),
+            folder.display()
+        ));
+        for (source, chat, reason) in &preview.held {
+            say(format_args!("held: chat {chat} of {source}: {}", reason.text()));
+        }
+    }
+    Ok(Ending::complete_if(preview.held.is_empty()))
+}

@@ -1,0 +1,143 @@
+//! Opening the data folder: the store, the archive with its keys, the sandbox, and the rooms that join them.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use consign_archive::{Archive, ArchiveWriter, MasterKey, generate_tenant_keys, open_store};
+use consign_export::{Exporter, Pace, Shelf, StopSign, WINDOWS_AT_WORK};
+use consign_ingest::Importer;
+use consign_model::{TenantId, TenantKeys};
+use consign_sandbox::{CacheKey, CodeCache, Limits, Sandbox, SandboxConfig};
+use consign_store::{Embedded, Store};
+
+use crate::args::Cli;
+use crate::output::Failure;
+
+/// The environment variable that holds the master key itself.
+const MASTER_KEY: &str = "CONSIGN_MASTER_KEY";
+
+/// Where and for whom.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The data folder.
+    pub folder: PathBuf,
+    /// The file with the master key, where one is named.
+    pub master_key_file: Option<PathBuf>,
+    /// The tenant.
+    pub tenant: TenantId,
+}
+
+impl Place {
+    /// As the command line says.
+    pub fn of(cli: &Cli) -> Result<Self, Failure> {
+        let folder = match &cli.data {
+            Some(folder) => folder.clone(),
+            None => home()?.join("consign"),
+        };
+        let tenant = match &cli.tenant {
+            Some(tenant) => tenant.clone(),
+            None => "default".parse()?,
+        };
+        Ok(Self { folder, master_key_file: cli.master_key_file.clone(), tenant })
+    }
+}
+
+/// Where a user's data lies by custom.
+pub fn home() -> Result<PathBuf, Failure> {
+    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = from("XDG_DATA_HOME").or_else(|| from("HOME").map(|home| home.join(".local/share")));
+    folder.ok_or_else(|| Failure::new("there is no HOME to keep data in: name a folder with --data"))
+}
+
+/// An open data folder.
+pub struct Data {
+    /// On the way in.
+    pub importer: Importer,
+    /// On the way out.
+    pub exporter: Exporter,
+    /// The tenant's keys, the private ones sealed.
+    pub keys: TenantKeys,
+    /// Whether keys were made just now.
+    pub new: Option<NewKeys>,
+}
+
+/// What was made when a data folder was first opened.
+pub struct NewKeys {
+    /// The file with the master key, where we had to make one.
+    pub master_key_file: Option<PathBuf>,
+}
+
+impl Data {
+    /// Opens the folder, and makes what is missing: folder, master key, keys of the tenant.
+    pub async fn open(place: &Place) -> Result<Self, Failure> {
+        let Place { folder, tenant, .. } = place;
+        std::fs::create_dir_all(folder).map_err(|error| Failure::new(format!("the data folder {} cannot be made: {error}", folder.display())))?;
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store"))?);
+        let known = store.tenant_keys(tenant).await?;
+        let (master, made) = master_key(place, known.is_some())?;
+        let (keys, new) = match known {
+            Some(keys) => (keys, None),
+            None => (store.create_tenant(tenant, &generate_tenant_keys(&master)?).await?, Some(NewKeys { master_key_file: made })),
+        };
+        let objects = open_store(&folder.join("archive").display().to_string())?;
+        let archive = Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?;
+        let writer = ArchiveWriter::new(objects, tenant.clone(), &keys.recipient)?;
+        let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(master.derive_key("consign module cache")) };
+        let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), limits: Limits::default() })?;
+        let shelf = Arc::new(Shelf::new(&folder.join("modules"), Arc::new(sandbox)));
+        let exporter = Exporter {
+            tenant: tenant.clone(),
+            store: Arc::clone(&store),
+            archive: Arc::new(archive),
+            shelf,
+            data: folder.clone(),
+            pace: Pace::default(),
+            at_work: Arc::new(tokio::sync::Semaphore::new(WINDOWS_AT_WORK)),
+            stop: StopSign::default(),
+        };
+        let importer = Importer { tenant: tenant.clone(), store, archive: writer };
+        Ok(Self { importer, exporter, keys, new })
+    }
+}
+
+/// The master key: from the file that is named, the environment, or the data folder. Made only where there is no tenant yet whose keys it would
+/// have to open.
+fn master_key(place: &Place, has_tenant: bool) -> Result<(MasterKey, Option<PathBuf>), Failure> {
+    if let Some(file) = &place.master_key_file {
+        return Ok((MasterKey::from_file(file)?, None));
+    }
+    if let Ok(text) = std::env::var(MASTER_KEY) {
+        return Ok((MasterKey::from_text(&text)?, None));
+    }
+    let file = place.folder.join("master.key");
+    if file.exists() {
+        return Ok((MasterKey::from_file(&file)?, None));
+    }
+    if has_tenant {
+        return Err(Failure::new(format!(
+            "the data folder {} has a tenant, and there is no master key to open it: give it in {MASTER_KEY} or with --master-key-file",
+            place.folder.display()
+        )));
+    }
+    let master = MasterKey::generate()?;
+    write_secret(&file, &master.to_text()).map_err(|error| Failure::new(format!("the master key {} cannot be written: {error}", file.display())))?;
+    Ok((master, Some(file)))
+}
+
+/// A file that only its owner may read: whole and on the disk when this returns, or not there.
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    // Fails where somebody else has made one meanwhile: theirs is the key.
+    std::fs::hard_link(&beside, path)?;
+    std::fs::remove_file(&beside)?;
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}

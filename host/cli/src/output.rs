@@ -1,0 +1,125 @@
+//! What a person reads and what a program reads: text to standard output, errors to standard error, JSON where it is asked for.
+
+use std::fmt;
+use std::io::Write as _;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All of it is done: exit code 0.
+    Done,
+    /// Done, but something was held or refused: exit code 3.
+    Incomplete,
+}
+
+impl Ending {
+    /// `Incomplete` where something was held or refused.
+    pub fn complete_if(complete: bool) -> Self {
+        if complete { Self::Done } else { Self::Incomplete }
+    }
+}
+
+/// Why a command failed, for the person who gave it: exit code 1.
+#[derive(Debug)]
+pub struct Failure {
+    text: String,
+}
+
+impl Failure {
+    /// What, where, and the way out.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
+
+    /// To standard error; as an object where programs read it.
+    pub fn print(&self, json: bool) {
+        if json {
+            eprintln!("{}", serde_json::json!({ "error": self.text }));
+        } else {
+            eprintln!("error: {}", self.text);
+        }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Prints a line to standard output. A reader that has gone away (`| head`) is no error.
+pub fn say(text: impl fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints JSON to standard output.
+pub fn say_json(value: &impl Serialize) -> Result<(), Failure> {
+    say(serde_json::to_string(value)?);
+    Ok(())
+}
+
+/// A small table, with a head unless that is empty; columns whose index is in `numbers` are set to the right.
+pub fn table(head: &[&str], numbers: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if !head.is_empty() {
+        table.set_header(head.to_vec());
+    }
+    for row in rows {
+        table.add_row(row);
+    }
+    for index in numbers {
+        if let Some(column) = table.column_mut(*index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// `1 234 567`: readable in any language.
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push('\u{202f}');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `12.3 MB`.
+pub fn bytes(value: u64) -> String {
+    let units = [(1_000_000_000_u64, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match units.iter().find(|(factor, _)| value >= *factor) {
+        Some((factor, unit)) => format!("{}.{} {unit}", value / factor, value % factor * 10 / factor),
+        None => format!("{value} B"),
+    }
+}
+
+/// A progress bar on standard error; none where that is no terminal.
+pub fn bar(what: &'static str, unit: &str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(0).with_message(what);
+    let style = indicatif::ProgressStyle::with_template(&format!("{{msg:12}} [{{bar:32}}] {{human_pos}}/{{human_len}} {unit}"));
+    match style {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_for_people() {
+        assert_eq!(number(1_234_567), "1\u{202f}234\u{202f}567");
+        assert_eq!(number(12), "12");
+        assert_eq!(bytes(999), "999 B");
+        assert_eq!(bytes(12_345_678), "12.3 MB");
+    }
+}

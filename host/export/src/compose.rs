@@ -1,0 +1,226 @@
+//! From an evaluated window to its e-mails, one at a time. Blocks: it decrypts, and making e-mails is work for a processor.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use consign_archive::Archive;
+use consign_mail::compose::{self, Email, GroupInfo, GroupInput, MailEvent, SealedFile};
+use consign_model::policy::{AttachmentsSpec, Composing};
+use consign_model::window::Facts;
+use consign_model::{Digest, Event, EventKind, HeldReason, TenantId, Window};
+use consign_store::SegmentRecord;
+use tokio::runtime::Handle;
+
+use crate::evaluate::{Evaluation, GroupPlan};
+use crate::reader::Reader;
+
+/// An e-mail, and the window's events that it shows.
+pub(crate) struct Composed {
+    /// Which group of the window.
+    pub group: u32,
+    /// Whose copy it is.
+    pub subject: Option<String>,
+    /// Rows (from the window's begin) of its events.
+    pub rows: Vec<u32>,
+    /// Rows of events that earlier parts show and of which this one carries attachments.
+    pub carries_for: Vec<u32>,
+    /// The e-mail.
+    pub email: Email,
+}
+
+/// What composing reads.
+pub(crate) struct Composer<'a> {
+    pub tenant: &'a TenantId,
+    pub window: &'a Window,
+    pub facts: &'a Arc<Facts>,
+    pub target: &'a Composing,
+    pub attachments: &'a AttachmentsSpec,
+    /// Unset: the chat's files go out as they are, encrypted.
+    pub decrypt: bool,
+    pub archive: &'a Archive,
+    pub runtime: &'a Handle,
+}
+
+impl Composer<'_> {
+    /// Composes every group and hands over each e-mail; `false` from `take` ends it early.
+    pub fn compose(&self, evaluation: &Evaluation, reader: &mut Reader, take: &mut dyn FnMut(Composed) -> bool) -> Result<(), HeldReason> {
+        for (index, plan) in (0_u32..).zip(&evaluation.groups) {
+            if !self.group(index, plan, evaluation, reader, take)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn group(
+        &self,
+        index: u32,
+        plan: &GroupPlan,
+        evaluation: &Evaluation,
+        reader: &mut Reader,
+        take: &mut dyn FnMut(Composed) -> bool,
+    ) -> Result<bool, HeldReason> {
+        let mut events = if self.decrypt { self.events(&evaluation.rows(plan), reader)? } else { Vec::new() };
+        let sealed = if self.decrypt { Sealed::default() } else { Self::sealed(reader)? };
+        if events.is_empty() && sealed.files.is_empty() {
+            return Ok(true);
+        }
+        events.sort_by_key(|one| (one.event.at, one.row));
+        let previous = earlier_texts(&events);
+        let from = self.window.key.from;
+        let subject = plan.group.subject.and_then(|subject| self.facts.participants.get(subject as usize));
+        let labels: BTreeMap<String, String> = plan.group.labels.iter().cloned().collect();
+        let input = GroupInput {
+            tenant: self.tenant,
+            run: &self.window.run,
+            window: &self.window.key,
+            window_to: self.window.to,
+            window_end: self.window.ends_at,
+            group_index: index,
+            group: GroupInfo {
+                key: &plan.group.key,
+                title: Some(plan.group.title.as_str()).filter(|title| !title.is_empty()),
+                subject,
+                labels: &labels,
+            },
+            facts: self.facts,
+            events: events
+                .iter()
+                .zip(&previous)
+                .map(|(one, previous)| MailEvent {
+                    event: &one.event,
+                    flags: one.event.flags,
+                    previous: previous.as_deref(),
+                    position: from + u64::from(one.row),
+                })
+                .collect(),
+            files: &sealed.files,
+            target: self.target,
+            attachments: self.attachments,
+            references: &[],
+        };
+        let held = |error: compose::ComposeError| HeldReason::Compose { text: error.to_string() };
+        let layout = compose::plan(&input).map_err(held)?;
+        for (part, laid) in (1_u32..).zip(layout.parts()) {
+            let mut files = HashMap::new();
+            for digest in &laid.attachments {
+                if let std::collections::hash_map::Entry::Vacant(vacant) = files.entry(*digest) {
+                    let read = match sealed.segments.get(digest) {
+                        Some(segment) => reader.sealed(segment),
+                        None => self.runtime.block_on(self.archive.attachment(digest)),
+                    };
+                    vacant.insert(read.map_err(|error| HeldReason::Archive { text: error.to_string() })?);
+                }
+            }
+            let email = compose::render(&input, &layout, part, |digest: &Digest| files.get(digest).map(AsRef::as_ref)).map_err(held)?;
+            let rows_of = |range: &std::ops::Range<usize>| -> Vec<u32> {
+                let mut rows: Vec<u32> = events.get(range.clone()).unwrap_or_default().iter().map(|one| one.row).collect();
+                rows.sort_unstable();
+                rows
+            };
+            let mut rows = rows_of(&email.events);
+            rows.extend(laid.attachments.iter().filter_map(|digest| sealed.segments.get(digest)).flat_map(|segment| self.rows_in(segment)));
+            let carries_for = laid.carries_for().filter_map(|index| events.get(index)).map(|one| one.row).collect();
+            let composed = Composed { group: index, subject: subject.map(|subject| subject.user.id.clone()), rows, carries_for, email };
+            if !take(composed) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The window's segment files, for a chat that is exported as it is.
+    fn sealed(reader: &Reader) -> Result<Sealed, HeldReason> {
+        let mut sealed = Sealed::default();
+        for segment in reader.segments() {
+            let bytes = reader.sealed(segment).map_err(|error| HeldReason::Archive { text: error.to_string() })?;
+            sealed.files.push(SealedFile {
+                name: format!("events-{}-{}.arrow.age", segment.first, segment.first + u64::from(segment.events) - 1),
+                size: bytes.len() as u64,
+                digest: segment.digest,
+            });
+            sealed.segments.insert(segment.digest, segment.clone());
+        }
+        Ok(sealed)
+    }
+
+    /// The rows of the window that a segment holds.
+    fn rows_in(&self, segment: &SegmentRecord) -> impl Iterator<Item = u32> + use<> {
+        let start = u32::try_from(segment.first.saturating_sub(self.window.key.from)).unwrap_or(u32::MAX);
+        start..start.saturating_add(segment.events)
+    }
+
+    fn events(&self, rows: &[u32], reader: &mut Reader) -> Result<Vec<Row>, HeldReason> {
+        let mut events = Vec::with_capacity(rows.len());
+        for row in rows {
+            let missing =
+                || HeldReason::Archive { text: format!("event {row} of the window is not in the archive's index: restore the store from a backup") };
+            let (batch, at) = reader.find(self.window.key.from + u64::from(*row)).ok_or_else(missing)?;
+            let batch = reader.batch(batch).map_err(|error| HeldReason::Archive { text: error.to_string() })?;
+            events.push(Row { row: *row, event: batch.event(at).ok_or_else(missing)? });
+        }
+        Ok(events)
+    }
+}
+
+/// Segment files that go out as they are.
+#[derive(Default)]
+struct Sealed {
+    files: Vec<SealedFile>,
+    segments: HashMap<Digest, SegmentRecord>,
+}
+
+struct Row {
+    row: u32,
+    event: Event,
+}
+
+/// For each event the text before it, where it is an edit or deletion of a message that stands in the same group: only then has this recipient
+/// been shown that message, so an earlier text reaches nobody who did not get it.
+fn earlier_texts(events: &[Row]) -> Vec<Option<String>> {
+    let touches = |event: &Event| matches!(event.kind, EventKind::Edit | EventKind::Delete);
+    if !events.iter().any(|one| touches(&one.event)) {
+        return vec![None; events.len()];
+    }
+    let messages: HashMap<&str, &str> =
+        events.iter().filter(|one| one.event.kind == EventKind::Message).map(|one| (one.event.id.as_str(), one.event.text.as_str())).collect();
+    let mut newest: HashMap<&str, &str> = HashMap::new();
+    let mut earlier = Vec::with_capacity(events.len());
+    for one in events {
+        let target = one.event.target.as_deref().filter(|_| touches(&one.event));
+        let shown = target.and_then(|target| Some((target, *messages.get(target)?)));
+        earlier.push(shown.map(|(target, text)| (*newest.get(target).unwrap_or(&text)).to_owned()));
+        if let (Some((target, _)), EventKind::Edit) = (shown, one.event.kind) {
+            newest.insert(target, &one.event.text);
+        }
+    }
+    earlier
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use consign_model::{Flags, Timestamp};
+
+    fn row(row: u32, kind: EventKind, id: &str, target: Option<&str>, text: &str) -> Row {
+        let mut event = Event::new(kind, id, Timestamp(i64::from(row)));
+        event.target = target.map(str::to_owned);
+        text.clone_into(&mut event.text);
+        event.flags = Flags::default();
+        Row { row, event }
+    }
+
+    #[test]
+    fn earlier_texts_only_of_messages_that_are_shown() {
+        let events = [
+            row(0, EventKind::Message, "m1", None, "one"),
+            row(1, EventKind::Edit, "e1", Some("m1"), "two"),
+            row(2, EventKind::Edit, "e2", Some("m1"), "three"),
+            row(3, EventKind::Delete, "d1", Some("m1"), ""),
+            row(4, EventKind::Edit, "e3", Some("elsewhere"), "four"),
+        ];
+        let earlier = earlier_texts(&events);
+        let expected = [None, Some("one"), Some("two"), Some("three"), None];
+        assert_eq!(earlier.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+    }
+}

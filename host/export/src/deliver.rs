@@ -1,0 +1,111 @@
+//! Handing e-mails to the target, and the ledger of it.
+//!
+//! The order is what the promises rest on: the intent, with the SHA-256 of the bytes, is durable before DATA; the outcome is durable before the
+//! window is done. What the ledger knows as accepted is not sent again; what may have arrived is sent again only with the same bytes.
+//!
+//! What a crash can repeat are e-mails that were sent and whose outcome is not durable yet. There are never more of them than connections: a slot is
+//! held until the outcome is on the disk, not only until the server has answered. Intents need no slot, so those of many windows share a flush.
+
+use consign_mail::compose::Email;
+use consign_mail::smtp::{Sender, Target};
+use consign_model::{Delivery, DeliveryKey, HeldReason, Outcome, TenantId, Timestamp, WindowKey};
+use consign_store::{Store, StoreError};
+
+use tokio::sync::Semaphore;
+
+use crate::compose::Composed;
+
+/// The way to one target.
+pub(crate) struct Outbox {
+    sender: Sender,
+    /// One for each e-mail that may have arrived without a durable outcome: as many as connections.
+    unsettled: Semaphore,
+}
+
+impl Outbox {
+    /// Connects when the first e-mail comes. `connections` as the target has them.
+    pub(crate) fn new(target: Target, connections: u16) -> Self {
+        let unsettled = Semaphore::new(usize::from(connections.max(1)));
+        Self { sender: Sender::new(target), unsettled }
+    }
+
+    /// Ends the connections in order.
+    pub(crate) async fn close(&self) {
+        self.sender.close().await;
+    }
+}
+
+/// Sends one e-mail, unless the ledger says that it need not or must not be sent.
+pub(crate) async fn deliver(
+    store: &dyn Store,
+    tenant: &TenantId,
+    outbox: &Outbox,
+    window: &WindowKey,
+    known: Option<&Delivery>,
+    composed: &Composed,
+) -> Result<Delivered, StoreError> {
+    let email = &composed.email;
+    let mut delivery = match known {
+        Some(known) if known.digest != email.digest && known.may_have_arrived() => {
+            let text = format!(
+                "composing the e-mail {} again gave other bytes than those that the target may have: compare the two, then decide",
+                known.message_id
+            );
+            return Ok(Delivered::Held(HeldReason::Changed { text }));
+        }
+        Some(known) if known.is_accepted() => return Ok(Delivered::Accepted),
+        Some(known) => Delivery { digest: email.digest, size: email.bytes.len() as u64, parts: email.parts, ..known.clone() },
+        None => new_delivery(window, composed),
+    };
+    let owed: Vec<String> = delivery.owed(&email.recipients).into_iter().cloned().collect();
+    delivery.begin(Timestamp::now());
+    store.record(tenant, std::slice::from_ref(&delivery)).await?;
+    // `None` can't be: nobody closes it.
+    let slot = outbox.unsettled.acquire().await.ok();
+    let outcomes = outbox.sender.send(&email.from, &owed, &email.bytes).await;
+    delivery.record(outcomes);
+    store.record(tenant, std::slice::from_ref(&delivery)).await?;
+    drop(slot);
+    Ok(judge(&delivery))
+}
+
+/// What has become of an e-mail, for its window.
+pub(crate) enum Delivered {
+    /// Every recipient's server took responsibility.
+    Accepted,
+    /// Not so, and why.
+    Held(HeldReason),
+}
+
+fn new_delivery(window: &WindowKey, composed: &Composed) -> Delivery {
+    let Email { message_id, bytes, digest, part, parts, .. } = &composed.email;
+    Delivery {
+        key: DeliveryKey { window: window.clone(), group: composed.group, part: *part },
+        message_id: message_id.clone(),
+        digest: *digest,
+        size: bytes.len() as u64,
+        parts: *parts,
+        events: u32::try_from(composed.rows.len()).unwrap_or(u32::MAX),
+        attempted_at: Timestamp::now(),
+        attempts: 0,
+        outcomes: Vec::new(),
+        in_flight: false,
+        doubt: false,
+    }
+}
+
+fn judge(delivery: &Delivery) -> Delivered {
+    if delivery.is_accepted() {
+        return Delivered::Accepted;
+    }
+    // The reply is the server's own text, for the person who has to act on it.
+    let worst = delivery.outcomes.iter().filter(|one| !one.outcome.is_accepted()).max_by_key(|one| matches!(one.outcome, Outcome::Rejected { .. }));
+    let Some(worst) = worst else {
+        return Delivered::Held(HeldReason::Delivery { text: "the target has no recipient: give it one in 'to'".to_owned() });
+    };
+    let text = format!("{}: {}", worst.recipient, worst.outcome.text());
+    Delivered::Held(match worst.outcome {
+        Outcome::Rejected { .. } => HeldReason::Refused { text },
+        _ => HeldReason::Delivery { text },
+    })
+}

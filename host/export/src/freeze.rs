@@ -1,0 +1,96 @@
+//! Freezing: writing down, before any work on it, what a window is and all that will be read for it.
+
+use std::sync::Arc;
+
+use consign_mail::compose::COMPOSER;
+use consign_model::policy::PolicyVersion;
+use consign_model::window::{Facts, Participant};
+use consign_model::{Chat, ChatKey, Run, TenantId, User, Window, WindowKey, WindowState};
+use consign_store::{SegmentRecord, Store, StoreError};
+
+/// A window that could be frozen, with the facts that it names.
+pub(crate) struct Prepared {
+    /// Its `facts` digest is that of `facts`.
+    pub window: Window,
+    /// Chat and people, as they are now.
+    pub facts: Arc<Facts>,
+}
+
+/// The next window of a chat for this run; none where nothing of it has arrived since the last one.
+pub(crate) async fn prepare(
+    store: &dyn Store,
+    tenant: &TenantId,
+    policy: &PolicyVersion,
+    run: &Run,
+    chat: &ChatKey,
+) -> Result<Option<Prepared>, StoreError> {
+    let next = store.next_window(tenant, &policy.spec.name, chat).await?;
+    let segments = store.segments(tenant, chat, next.as_ref().map_or(0, |next| next.from)).await?;
+    let end = |arrival: u64| segments.iter().filter(|one| one.arrival <= arrival).map(end_of).max().unwrap_or(0);
+    let from = next.as_ref().map_or_else(|| end(policy.starts_after), |next| next.from);
+    let to = end(run.until);
+    if to <= from {
+        return Ok(None);
+    }
+    let Some(record) = store.chat(tenant, chat).await? else { return Ok(None) };
+    let facts = Arc::new(facts(store, tenant, record).await?);
+    let window = Window {
+        key: WindowKey { policy: policy.spec.name.clone(), chat: chat.clone(), from },
+        to,
+        run: run.id.clone(),
+        policy_version: run.policy_version,
+        target_version: run.target_version,
+        facts: facts.digest(),
+        composer: COMPOSER,
+        tables: consign_sandbox::tables(),
+        starts_at: next.map(|next| next.starts_at),
+        ends_at: run.started_at,
+        state: WindowState::Open,
+    };
+    Ok(Some(Prepared { window, facts }))
+}
+
+/// A held window with what it would freeze now. Its events, its run and its times stay.
+pub(crate) async fn anew(
+    store: &dyn Store,
+    tenant: &TenantId,
+    policy: &PolicyVersion,
+    run: &Run,
+    window: Window,
+) -> Result<Option<Window>, StoreError> {
+    let Some(record) = store.chat(tenant, &window.key.chat).await? else { return Ok(None) };
+    let facts = facts(store, tenant, record).await?;
+    store.save_facts(tenant, &facts).await?;
+    Ok(Some(Window {
+        policy_version: policy.version,
+        target_version: run.target_version,
+        facts: facts.digest(),
+        composer: COMPOSER,
+        tables: consign_sandbox::tables(),
+        ..window
+    }))
+}
+
+/// The position after a segment's last event.
+pub(crate) fn end_of(segment: &SegmentRecord) -> u64 {
+    segment.first + u64::from(segment.events)
+}
+
+/// What composing reads of a chat beside its events.
+async fn facts(store: &dyn Store, tenant: &TenantId, chat: Chat) -> Result<Facts, StoreError> {
+    let members = store.members(tenant, &chat.key).await?;
+    let ids: Vec<String> = members.iter().map(|member| member.user.clone()).collect();
+    let users = store.users(tenant, &chat.key.source, &ids).await?;
+    let lists_members = members.iter().any(|member| member.listed);
+    let mut participants: Vec<Participant> = members
+        .iter()
+        .zip(users)
+        .map(|(member, user)| Participant {
+            user: user.unwrap_or_else(|| User::unknown(&member.user)),
+            memberships: member.memberships(lists_members),
+        })
+        .collect();
+    participants.sort_by(|a, b| a.user.id.cmp(&b.user.id));
+    let chat = Chat { events: 0, first_at: None, last_at: None, ..chat };
+    Ok(Facts { chat, participants })
+}

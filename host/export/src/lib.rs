@@ -1,0 +1,153 @@
+//! One run of a policy, from selection to ledger and manifest.
+//!
+//! This is where the rooms meet on the way out: the store says what has arrived, the archive decrypts it, the sandbox decides, mail composes and
+//! delivers. Work goes window by window (one chat's events of one run), each frozen before it begins, so that a process that dies at any point
+//! leaves a state from which the next one goes on: what was composed is composed again to the same bytes, and what was accepted is not sent again.
+
+mod compose;
+mod deliver;
+mod evaluate;
+pub mod explain;
+mod files;
+mod freeze;
+pub mod manifest;
+pub mod modules;
+pub mod preview;
+mod reader;
+mod run;
+pub mod verdicts;
+pub mod verify;
+mod window;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use consign_archive::Archive;
+use consign_mail::smtp::TargetError;
+use consign_model::{Name, RunId, TenantId};
+use consign_store::{Store, StoreError};
+
+use tokio::sync::Semaphore;
+
+pub use modules::{Shelf, ShelfError};
+pub use run::{Progress, Retry, RunReport, Watch};
+
+/// What a run needs of the rooms around it.
+#[derive(Clone)]
+pub struct Exporter {
+    /// Whose policies these are.
+    pub tenant: TenantId,
+    /// Index, windows and ledger.
+    pub store: Arc<dyn Store>,
+    /// Conversation files, with the key to read them.
+    pub archive: Arc<Archive>,
+    /// Modules.
+    pub shelf: Arc<Shelf>,
+    /// The data folder: manifests go under it.
+    pub data: PathBuf,
+    /// How much at once.
+    pub pace: Pace,
+    /// Shared by all runs: each window at work holds a thread that waits for other threads (of the archive), so there must always be some left.
+    pub at_work: Arc<Semaphore>,
+    /// Set to end runs early, at a place from where they are taken up again.
+    pub stop: StopSign,
+}
+
+/// Asks runs to end early. Clones are the same sign.
+#[derive(Debug, Clone, Default)]
+pub struct StopSign(Arc<AtomicBool>);
+
+impl StopSign {
+    /// From now on no window is begun; those at work are ended.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How much a run does at once. More is faster until cores and connections are busy, and costs memory: each window holds its events.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Windows worked on at once.
+    pub windows: usize,
+    /// Bytes of events that one window keeps decrypted. What is beyond is decrypted again when it is composed.
+    pub held_bytes: usize,
+}
+
+/// Windows at work at once over all runs of a process, at most: far fewer than tokio has threads for blocking work (512).
+pub const WINDOWS_AT_WORK: usize = 96;
+
+impl Default for Pace {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self { windows: (cores * 16).clamp(16, 64), held_bytes: 4 << 20 }
+    }
+}
+
+/// Why a run could not be made or went no further. What was frozen stays, and the next run goes on with it.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// No such policy.
+    #[error("there is no policy '{0}': see 'consign policies', or apply one")]
+    NoPolicy(Name),
+    /// A policy's target is gone, which only a damaged store can bring about.
+    #[error("the target '{target}' of policy '{policy}' is not in the store: apply it again")]
+    NoTarget {
+        /// The target.
+        target: Name,
+        /// The policy.
+        policy: Name,
+    },
+    /// No such run.
+    #[error("there is no run '{0}': see 'consign runs'")]
+    NoRun(RunId),
+    /// The target can't be used: a secret that can't be read, say.
+    #[error("the target '{target}' cannot be used: {cause}")]
+    Target {
+        /// The target.
+        target: Name,
+        /// Why.
+        #[source]
+        cause: TargetError,
+    },
+    /// A module can't be had.
+    #[error(transparent)]
+    Module(#[from] ShelfError),
+    /// A module refuses the configuration that it took when the policy was applied.
+    #[error("the module {module} of policy '{policy}' refuses its configuration: {cause}; apply the policy again")]
+    Configuration {
+        /// `name@version`.
+        module: String,
+        /// The policy.
+        policy: Name,
+        /// Why.
+        cause: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive failed where no single window is to blame.
+    #[error(transparent)]
+    Archive(#[from] consign_archive::ArchiveError),
+    /// A file of ours could not be written or read.
+    #[error("cannot {doing} {path}: {cause}")]
+    File {
+        /// `write`, `read`
+        doing: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// The stop sign was set.
+    #[error("the run {0} was asked to end early: the next run or start takes it up")]
+    Stopping(RunId),
+    /// A part of this program stopped.
+    #[error("a part of this program stopped unexpectedly ({0}): this is a fault in Consign; nothing is lost, run it again")]
+    Stopped(String),
+}

@@ -1,0 +1,467 @@
+//! A run: claim it, freeze its windows, work on them some at once, account for them all, sign the manifest.
+//!
+//! A run that was interrupted is taken up by the next call, under its own id and with its own windows, and ends as if nothing had happened: so the
+//! accounting is by run, whatever became of processes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use consign_mail::smtp::Target;
+use consign_model::manifest::{Manifest, ModuleUse};
+use consign_model::module::BoundModule;
+use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::run::{SupplementCounts, Trigger};
+use consign_model::{Digest, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
+use consign_store::{Begun, NewRun, WindowFilter};
+use futures::{StreamExt, TryStreamExt};
+
+use crate::deliver::Outbox;
+use crate::evaluate::Evaluator;
+use crate::manifest::{Totals, email_counts, window_entry};
+use crate::window::{Tools, hold, work};
+use crate::{ExportError, Exporter, freeze};
+
+/// Chats listed, windows frozen and windows listed at a time.
+pub(crate) const PAGE: usize = 256;
+/// Windows prepared at once: they wait for the store's flushes together.
+const PREPARED_AT_ONCE: usize = 64;
+
+/// What a run says while it goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress {
+    /// So many windows, with so many events, are frozen so far.
+    Frozen {
+        /// Windows.
+        windows: u64,
+        /// Their events.
+        events: u64,
+    },
+    /// A window has ended.
+    Settled {
+        /// Its events.
+        events: u64,
+        /// Whether it is held.
+        held: bool,
+    },
+}
+
+/// Hears of a run's progress. Called from the run's own thread of work: it must not block.
+pub type Watch<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// Which held windows of earlier runs are tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retry {
+    /// Those that may pass by waiting: deferred, unreachable, unknown.
+    Waiting,
+    /// These, by [`WindowKey::short_id`].
+    These {
+        /// The windows.
+        ids: Vec<String>,
+        /// Evaluate and compose them anew under today's policy and target, where nobody can have got anything of them yet.
+        current: bool,
+    },
+}
+
+/// What a call of [`Exporter::run`] did.
+#[derive(Debug, Clone)]
+pub struct RunReport {
+    /// An interrupted run that was taken up and ended first.
+    pub resumed: Option<RunSummary>,
+    /// The run that was asked for; unset where its due time has had its run, or where the interrupted one left nothing to do.
+    pub run: Option<RunSummary>,
+}
+
+impl Exporter {
+    /// Runs a policy now, after taking up a run of it that was interrupted.
+    pub async fn run(&self, policy: &Name, trigger: Trigger, retry: &Retry, watch: Watch<'_>) -> Result<RunReport, ExportError> {
+        let mut resumed = None;
+        loop {
+            let (policy, target) = self.newest(policy).await?;
+            let new = NewRun {
+                policy: policy.spec.name.clone(),
+                policy_version: policy.version,
+                target_version: target.version,
+                trigger,
+                started_at: Timestamp::now(),
+            };
+            match self.store.begin_run(&self.tenant, &new).await? {
+                Begun::New(run) => {
+                    let summary = self.go_on(&run, retry, watch).await?;
+                    return Ok(RunReport { resumed, run: Some(summary) });
+                }
+                Begun::AlreadyRun => return Ok(RunReport { resumed, run: None }),
+                Begun::Unfinished(run) => {
+                    tracing::info!(run = %run.id, "taking up the interrupted run {}", run.id);
+                    // Held windows that were asked for belong to the run that is asked for, not to the one that was interrupted.
+                    let summary = self.go_on(&run, &Retry::Waiting, watch).await?;
+                    let nothing_new = self.store.newest_arrival(&self.tenant).await? <= run.until;
+                    resumed = Some(summary);
+                    // By hand, an interrupted run that is ended now is what was asked for, unless more has arrived since it began.
+                    if nothing_new && trigger == Trigger::Hand && *retry == Retry::Waiting {
+                        return Ok(RunReport { resumed, run: None });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes up a policy's interrupted run, if there is one.
+    pub async fn resume(&self, policy: &Name, watch: Watch<'_>) -> Result<Option<RunSummary>, ExportError> {
+        let runs = self.store.runs(&self.tenant, Some(policy), 1).await?;
+        match runs.into_iter().find(|run| run.state == RunState::Running) {
+            Some(run) => Ok(Some(self.go_on(&run, &Retry::Waiting, watch).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The newest version of a policy and of its target.
+    pub(crate) async fn newest(&self, policy: &Name) -> Result<(PolicyVersion, TargetVersion), ExportError> {
+        let found = self.store.policy(&self.tenant, policy, None).await?.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?;
+        let target = self.store.target(&self.tenant, &found.spec.target, None).await?;
+        let target = target.ok_or_else(|| ExportError::NoTarget { target: found.spec.target.clone(), policy: policy.clone() })?;
+        Ok((found, target))
+    }
+
+    /// A target's connections, as it is now: a wrong host or password can be mended, whatever a window has frozen.
+    async fn outbox(&self, policy: &Name, name: &Name) -> Result<Outbox, ExportError> {
+        let target = self.store.target(&self.tenant, name, None).await?;
+        let target = target.ok_or_else(|| ExportError::NoTarget { target: name.clone(), policy: policy.clone() })?;
+        let connection = Target::from_spec(&target.spec).map_err(|cause| ExportError::Target { target: name.clone(), cause })?;
+        Ok(Outbox::new(connection, target.spec.connections))
+    }
+
+    /// A run that has begun, to its end.
+    async fn go_on(&self, run: &Run, retry: &Retry, watch: Watch<'_>) -> Result<RunSummary, ExportError> {
+        let begun = Instant::now();
+        let toolbox = Toolbox::open(self, run).await?;
+        // Before anything is frozen: a target that can't be used fails the run as a whole, not each window.
+        toolbox.outbox(&toolbox.policy.spec.target).await?;
+        let supplements = self.supplements(run, retry).await?;
+        let noted = self.note_supplements(run, supplements)?;
+        let supplements = noted.windows;
+        if let Retry::These { current: true, .. } = retry {
+            self.refreeze(&toolbox.policy, run, &supplements).await?;
+        }
+        self.freeze_all(&toolbox, run, watch).await?;
+        let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
+        while let Some(page) = windows.next().await? {
+            let open = page.into_iter().filter(|window| window.state == WindowState::Open);
+            self.work_on(&toolbox, open, watch).await?;
+        }
+        for keys in supplements.chunks(PAGE) {
+            let mut page = Vec::with_capacity(keys.len());
+            for key in keys {
+                let window = self.store.window(&self.tenant, key).await?;
+                page.extend(window.filter(|window| !matches!(window.state, WindowState::Done { .. })));
+            }
+            self.work_on(&toolbox, page.into_iter(), watch).await?;
+        }
+        toolbox.close().await;
+        if self.stop.is_set() {
+            return Err(ExportError::Stopping(run.id.clone()));
+        }
+        let summary = self.finish(&toolbox, run, &supplements, begun).await?;
+        // The manifest has them now. What is left over after a crash here is removed with the next run's.
+        let _ = std::fs::remove_file(&noted.file);
+        Ok(summary)
+    }
+
+    /// Held windows of earlier runs that this run tries again. A window of an earlier run that is still open is one too: its run was ended by force.
+    async fn supplements(&self, run: &Run, retry: &Retry) -> Result<Vec<WindowKey>, ExportError> {
+        let mut found = Vec::new();
+        let mut windows = Windows::new(self, WindowFilter::Unsettled(run.policy.clone()));
+        while let Some(page) = windows.next().await? {
+            for window in page.into_iter().filter(|window| window.run != run.id) {
+                let wanted = match (retry, window.state.held()) {
+                    (_, None) => true,
+                    (Retry::Waiting, Some(reason)) => reason.passes_by_waiting(),
+                    (Retry::These { ids, .. }, Some(_)) => ids.contains(&window.key.short_id()),
+                };
+                if wanted {
+                    found.push(window.key);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Gives held windows what the policy, the target, names and memberships are now. One of which something may have arrived stays as it is.
+    async fn refreeze(&self, policy: &PolicyVersion, run: &Run, held: &[WindowKey]) -> Result<(), ExportError> {
+        for key in held {
+            let Some(window) = self.store.window(&self.tenant, key).await? else { continue };
+            let Some(anew) = freeze::anew(self.store.as_ref(), &self.tenant, policy, run, window).await? else { continue };
+            match self.store.refreeze(&self.tenant, &anew).await {
+                Ok(()) => {}
+                Err(consign_store::StoreError::Conflict { .. }) => {
+                    tracing::warn!(window = key.short_id(), "something of window {} may have arrived: it is tried again as it is", key.short_id());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down which windows of earlier runs this one tries again, before it does: one that is done when the process dies would be in no
+    /// manifest else. A run that is taken up finds its list again.
+    fn note_supplements(&self, run: &Run, found: Vec<WindowKey>) -> Result<Noted, ExportError> {
+        let file = crate::manifest::path(&self.data, &self.tenant, &run.policy, &run.id).with_extension("supplements");
+        let failed = |doing: &'static str| {
+            let path = file.clone();
+            move |error: std::io::Error| ExportError::File { doing, path, cause: error.to_string() }
+        };
+        let mut windows: Vec<WindowKey> = match std::fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed("read")(error.into()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(failed("read")(error)),
+        };
+        let before = windows.len();
+        windows.extend(found);
+        windows.sort();
+        windows.dedup();
+        if windows.len() > before {
+            let bytes = serde_json::to_vec(&windows).map_err(|error| failed("write")(error.into()))?;
+            crate::files::write_durably(&file, &bytes).map_err(failed("write"))?;
+        }
+        Ok(Noted { windows, file })
+    }
+
+    async fn freeze_all(&self, toolbox: &Toolbox<'_>, run: &Run, watch: Watch<'_>) -> Result<(), ExportError> {
+        let policy = &toolbox.policy;
+        let mut after = self.store.progress(&self.tenant, &run.policy).await?.cursor;
+        let (mut windows, mut events) = (0, 0);
+        loop {
+            let chats = self.store.chats_arrived(&self.tenant, after, PAGE).await?;
+            let Some((last, _)) = chats.last() else { return Ok(()) };
+            after = *last;
+            let prepared = futures::stream::iter(chats)
+                .map(|(_, chat)| async move {
+                    let prepared = freeze::prepare(self.store.as_ref(), &self.tenant, policy, run, &chat).await?;
+                    if let Some(prepared) = &prepared {
+                        self.store.save_facts(&self.tenant, &prepared.facts).await?;
+                    }
+                    Ok::<_, ExportError>(prepared.map(|prepared| prepared.window))
+                })
+                .buffered(PREPARED_AT_ONCE)
+                .try_collect::<Vec<_>>()
+                .await?;
+            let prepared: Vec<Window> = prepared.into_iter().flatten().collect();
+            let frozen = self.store.freeze(&self.tenant, &prepared).await?;
+            for (window, _) in prepared.iter().zip(frozen).filter(|(_, frozen)| *frozen) {
+                windows += 1;
+                events += window.events();
+            }
+            watch(Progress::Frozen { windows, events });
+        }
+    }
+
+    async fn work_on(&self, toolbox: &Toolbox<'_>, windows: impl Iterator<Item = Window>, watch: Watch<'_>) -> Result<(), ExportError> {
+        futures::stream::iter(windows)
+            .map(|window| async move {
+                // Windows at work are ended; those that are not begun stay frozen for the next start.
+                if self.stop.is_set() {
+                    return Ok(());
+                }
+                let tools = match toolbox.tools(&window).await {
+                    Ok(tools) => tools,
+                    // A module that is gone holds the windows that need it, not the policy.
+                    Err(error @ (ExportError::Module(_) | ExportError::Configuration { .. })) => {
+                        hold(self, &window, &error).await?;
+                        watch(Progress::Settled { events: window.events(), held: true });
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                };
+                let outbox = toolbox.outbox(&tools.target.spec.name).await?;
+                let (state, key) = (work(self, &tools, &outbox, &window).await?, &window.key);
+                if let Some(reason) = state.held() {
+                    // One line a run is a warning (its end says how much is held); which chats, and why, is for who asks.
+                    tracing::info!(window = key.short_id(), policy = %key.policy, "window {} of {} is held: {}", key.short_id(), key.policy, reason.text());
+                }
+                watch(Progress::Settled { events: window.events(), held: state.held().is_some() });
+                Ok(())
+            })
+            .buffer_unordered(self.pace.windows)
+            .try_collect::<()>()
+            .await
+    }
+
+    /// Sums up, writes and signs the manifest, and ends the run.
+    async fn finish(&self, toolbox: &Toolbox<'_>, run: &Run, supplements: &[WindowKey], begun: Instant) -> Result<RunSummary, ExportError> {
+        let mut totals = Totals::default();
+        let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
+        while let Some(page) = windows.next().await? {
+            for window in page {
+                totals.add(&window, &self.store.deliveries(&self.tenant, &window.key).await?);
+            }
+        }
+        let mut counts = SupplementCounts::default();
+        for key in supplements {
+            let Some(window) = self.store.window(&self.tenant, key).await? else { continue };
+            counts.windows += 1;
+            counts.done += u64::from(matches!(window.state, WindowState::Done { .. }));
+            if let Some(settled) = window.state.settled() {
+                counts.events.add(&settled.counts);
+            }
+            counts.emails.add(&email_counts(&self.store.deliveries(&self.tenant, key).await?));
+        }
+        let path = crate::manifest::path(&self.data, &self.tenant, &run.policy, &run.id);
+        let at = Timestamp::now();
+        let head = Manifest {
+            version: 1,
+            tenant: self.tenant.clone(),
+            policy: run.policy.clone(),
+            policy_version: run.policy_version,
+            policy_digest: toolbox.policy.digest(),
+            modules: toolbox.policy.criteria.iter().chain(&toolbox.policy.grouping).map(module_use).collect(),
+            run: run.id.clone(),
+            trigger: run.trigger,
+            started_at: run.started_at,
+            finished_at: at,
+            previous: self.store.progress(&self.tenant, &run.policy).await?.manifest,
+            windows: Vec::new(),
+            supplements: Vec::new(),
+            events: totals.events,
+            emails: totals.emails,
+            chats: totals.chats,
+        };
+        let digest = self.write_manifest(&path, head, run, supplements).await?;
+        let summary = RunSummary {
+            run: run.id.clone(),
+            policy: run.policy.clone(),
+            events: totals.events,
+            emails: totals.emails,
+            chats: totals.chats,
+            supplements: counts,
+            manifest: path.display().to_string(),
+            millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        self.store.finish_run(&self.tenant, &run.id, at, &summary, &digest).await?;
+        Ok(summary)
+    }
+
+    async fn write_manifest(&self, path: &std::path::Path, head: Manifest, run: &Run, supplements: &[WindowKey]) -> Result<Digest, ExportError> {
+        let failed = |error: &std::io::Error| ExportError::File { doing: "write", path: path.to_owned(), cause: error.to_string() };
+        let (exporter, run, supplements, target) = (self.clone(), run.id.clone(), supplements.to_vec(), path.to_owned());
+        let runtime = tokio::runtime::Handle::current();
+        let written = tokio::task::spawn_blocking(move || {
+            crate::manifest::write(
+                &target,
+                &head,
+                |writer| {
+                    let mut windows = Windows::new(&exporter, WindowFilter::OfRun(run));
+                    while let Some(page) = runtime.block_on(windows.next()).map_err(std::io::Error::other)? {
+                        for window in page {
+                            let deliveries =
+                                runtime.block_on(exporter.store.deliveries(&exporter.tenant, &window.key)).map_err(std::io::Error::other)?;
+                            writer.entry(&window_entry(&window, &deliveries))?;
+                        }
+                    }
+                    writer.end_windows()?;
+                    for key in &supplements {
+                        let window = runtime.block_on(exporter.store.window(&exporter.tenant, key)).map_err(std::io::Error::other)?;
+                        let deliveries = runtime.block_on(exporter.store.deliveries(&exporter.tenant, key)).map_err(std::io::Error::other)?;
+                        if let Some(window) = window {
+                            writer.entry(&window_entry(&window, &deliveries))?;
+                        }
+                    }
+                    Ok(())
+                },
+                |digest| exporter.archive.sign(digest),
+            )
+        });
+        written.await.map_err(|error| ExportError::Stopped(error.to_string()))?.map_err(|error| failed(&error))
+    }
+}
+
+fn module_use(module: &BoundModule) -> ModuleUse {
+    ModuleUse { name: module.name.clone(), digest: module.digest, config: Digest::of(module.config.to_string().as_bytes()) }
+}
+
+/// Windows of earlier runs that a run tries again, and the file that says so.
+struct Noted {
+    windows: Vec<WindowKey>,
+    file: std::path::PathBuf,
+}
+
+/// Windows page by page.
+struct Windows<'a> {
+    exporter: &'a Exporter,
+    filter: WindowFilter,
+    after: Option<WindowKey>,
+    ended: bool,
+}
+
+impl<'a> Windows<'a> {
+    fn new(exporter: &'a Exporter, filter: WindowFilter) -> Self {
+        Self { exporter, filter, after: None, ended: false }
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<Window>>, ExportError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self.exporter.store.windows(&self.exporter.tenant, &self.filter, self.after.as_ref(), PAGE).await?;
+        self.ended = page.len() < PAGE;
+        self.after = page.last().map(|window| window.key.clone()).or(self.after.take());
+        Ok(Some(page).filter(|page| !page.is_empty()))
+    }
+}
+
+/// Policies and targets by version, made ready once: windows of earlier runs may name earlier versions.
+pub(crate) struct Toolbox<'a> {
+    exporter: &'a Exporter,
+    /// The run's own version.
+    pub policy: PolicyVersion,
+    made: tokio::sync::Mutex<HashMap<(u32, u32), Tools>>,
+    /// By target: a window goes to the target that it was composed for, also where the policy has another one by now.
+    outboxes: tokio::sync::Mutex<HashMap<Name, Arc<Outbox>>>,
+}
+
+impl<'a> Toolbox<'a> {
+    /// Opens the run's policy and target.
+    pub(crate) async fn open(exporter: &'a Exporter, run: &Run) -> Result<Self, ExportError> {
+        let policy = exporter.store.policy(&exporter.tenant, &run.policy, Some(run.policy_version)).await?;
+        let policy = policy.ok_or_else(|| ExportError::NoPolicy(run.policy.clone()))?;
+        Ok(Self { exporter, policy, made: tokio::sync::Mutex::default(), outboxes: tokio::sync::Mutex::default() })
+    }
+
+    /// The connections to a target.
+    async fn outbox(&self, target: &Name) -> Result<Arc<Outbox>, ExportError> {
+        let mut outboxes = self.outboxes.lock().await;
+        if let Some(outbox) = outboxes.get(target) {
+            return Ok(Arc::clone(outbox));
+        }
+        let outbox = Arc::new(self.exporter.outbox(&self.policy.spec.name, target).await?);
+        outboxes.insert(target.clone(), Arc::clone(&outbox));
+        Ok(outbox)
+    }
+
+    /// Ends all connections in order.
+    async fn close(&self) {
+        for outbox in self.outboxes.lock().await.values() {
+            outbox.close().await;
+        }
+    }
+
+    /// What to work on a window with.
+    pub(crate) async fn tools(&self, window: &Window) -> Result<Tools, ExportError> {
+        let versions = (window.policy_version, window.target_version);
+        let mut made = self.made.lock().await;
+        if let Some(tools) = made.get(&versions) {
+            return Ok(tools.clone());
+        }
+        let Exporter { tenant, store, shelf, .. } = self.exporter;
+        let name = &window.key.policy;
+        let policy = store.policy(tenant, name, Some(versions.0)).await?.ok_or_else(|| ExportError::NoPolicy(name.clone()))?;
+        let target_name = policy.spec.target.clone();
+        let target = store.target(tenant, &target_name, Some(versions.1)).await?;
+        let target = target.ok_or_else(|| ExportError::NoTarget { target: target_name, policy: name.clone() })?;
+        let modules = Arc::clone(shelf);
+        let evaluator = tokio::task::spawn_blocking(move || Evaluator::new(policy, &modules)).await;
+        let evaluator = evaluator.map_err(|error| ExportError::Stopped(error.to_string()))??;
+        let tools = Tools { evaluator: Arc::new(evaluator), target: Arc::new(target) };
+        made.insert(versions, tools.clone());
+        Ok(tools)
+    }
+}

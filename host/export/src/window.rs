@@ -1,0 +1,244 @@
+//! Work on one frozen window: evaluate, compose, deliver, account.
+//!
+//! Evaluating and composing block and run on a thread of their own, which hands e-mails over a short channel: so a window's e-mails are never all in
+//! memory, and the next is composed while one is on its way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use consign_archive::Archive;
+use consign_model::policy::TargetVersion;
+use consign_model::run::EventCounts;
+use consign_model::window::{Facts, Settled};
+use consign_model::{Delivery, HeldReason, TenantId, Timestamp, Window, WindowState};
+use consign_store::Store;
+use futures::StreamExt;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::compose::{Composed, Composer};
+use crate::deliver::{Delivered, Outbox, deliver};
+use crate::evaluate::{Evaluation, Evaluator};
+use crate::freeze::end_of;
+use crate::reader::Reader;
+use crate::verdicts::{VerdictEmail, VerdictFile, VerdictOmitted, ranges};
+use crate::{ExportError, Exporter};
+
+/// E-mails of one window under way at once; the target's own limit on connections holds beside it.
+const AT_ONCE: usize = 4;
+
+/// What a window is worked on with.
+#[derive(Clone)]
+pub(crate) struct Tools {
+    /// The policy's version that the window names.
+    pub evaluator: Arc<Evaluator>,
+    /// The target's version that the window names: its composing fields.
+    pub target: Arc<TargetVersion>,
+}
+
+/// Works on a window and settles it. An error leaves it open, for the next run to go on with.
+pub(crate) async fn work(exporter: &Exporter, tools: &Tools, outbox: &Outbox, window: &Window) -> Result<WindowState, ExportError> {
+    let Exporter { tenant, store, .. } = exporter;
+    // `Err` can't be: nobody closes it.
+    let _place = exporter.at_work.acquire().await.ok();
+    let known = store.deliveries(tenant, &window.key).await?;
+    let known: HashMap<(u32, u32), Delivery> = known.into_iter().map(|one| ((one.key.group, one.key.part), one)).collect();
+    let (sent, evaluation) = {
+        let (into, from) = mpsc::channel::<Composed>(1);
+        let making = make(exporter, tools, window.clone(), into).await?;
+        let sending = send_all(store.as_ref(), tenant, outbox, window, &known, from);
+        let (sent, made) = tokio::join!(sending, making);
+        (sent?, made.map_err(|error| ExportError::Stopped(error.to_string()))?)
+    };
+    let state = settle(&exporter.archive, window, sent, evaluation).await?;
+    store.settle(tenant, &window.key, &state).await?;
+    Ok(state)
+}
+
+/// Holds a window whose modules can't be had. What earlier attempts settled of it stays settled by the ledger.
+pub(crate) async fn hold(exporter: &Exporter, window: &Window, error: &ExportError) -> Result<(), ExportError> {
+    let events = window.events();
+    let settled = match window.state.settled() {
+        Some(settled) => settled.clone(),
+        None => Settled { counts: EventCounts { examined: events, held: events, ..EventCounts::default() }, ..Settled::default() },
+    };
+    let reason = HeldReason::Module { module: "of the policy".to_owned(), text: error.to_string() };
+    let state = WindowState::Held { reason, settled, at: Timestamp::now() };
+    Ok(exporter.store.settle(&exporter.tenant, &window.key, &state).await?)
+}
+
+/// What evaluating and composing came to: an evaluation, as far as it got, and what held it.
+pub(crate) type Made = (Option<Evaluation>, Option<HeldReason>);
+
+/// Starts evaluating and composing on a thread of its own.
+pub(crate) async fn make(
+    exporter: &Exporter,
+    tools: &Tools,
+    window: Window,
+    into: mpsc::Sender<Composed>,
+) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
+    let facts = exporter.store.facts(&exporter.tenant, &window.facts).await?;
+    let facts = facts.ok_or_else(|| consign_store::StoreError::Damaged {
+        what: format!("the facts of window {} are missing", window.key.short_id()),
+        hint: "restore the data folder from a backup".to_owned(),
+    })?;
+    make_with(exporter, tools, window, Arc::new(facts), into).await
+}
+
+/// As [`make`], with the facts at hand.
+pub(crate) async fn make_with(
+    exporter: &Exporter,
+    tools: &Tools,
+    window: Window,
+    facts: Arc<Facts>,
+    into: mpsc::Sender<Composed>,
+) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
+    let mut segments = exporter.store.segments(&exporter.tenant, &window.key.chat, window.key.from).await?;
+    segments.retain(|segment| end_of(segment) <= window.to);
+    let (archive, tenant, budget) = (Arc::clone(&exporter.archive), exporter.tenant.clone(), exporter.pace.held_bytes);
+    let tools = tools.clone();
+    let runtime = Handle::current();
+    Ok(tokio::task::spawn_blocking(move || {
+        let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), &window, segments, budget);
+        let evaluation = match tools.evaluator.evaluate(&window, &facts, &mut reader) {
+            Ok(evaluation) => evaluation,
+            Err(reason) => return (None, Some(reason)),
+        };
+        let target = tools.target.spec.composing();
+        let composer = Composer {
+            tenant: &tenant,
+            window: &window,
+            facts: &facts,
+            target: &target,
+            attachments: &tools.evaluator.policy.spec.attachments,
+            decrypt: tools.evaluator.policy.spec.decrypt,
+            archive: &archive,
+            runtime: &runtime,
+        };
+        // A receiver that is gone has failed, and says so itself.
+        let held = composer.compose(&evaluation, &mut reader, &mut |composed| into.blocking_send(composed).is_ok()).err();
+        (Some(evaluation), held)
+    }))
+}
+
+/// What became of one e-mail, with the rows that depend on it.
+struct Sent {
+    email: VerdictEmail,
+    rows: Vec<u32>,
+    carries_for: Vec<u32>,
+    held: Option<HeldReason>,
+}
+
+async fn send_all(
+    store: &dyn Store,
+    tenant: &TenantId,
+    outbox: &Outbox,
+    window: &Window,
+    known: &HashMap<(u32, u32), Delivery>,
+    mut from: mpsc::Receiver<Composed>,
+) -> Result<Vec<Sent>, ExportError> {
+    let emails = futures::stream::poll_fn(move |context| from.poll_recv(context));
+    let mut outcomes = emails
+        .map(|composed| async move {
+            let known = known.get(&(composed.group, composed.email.part));
+            let delivered = deliver(store, tenant, outbox, &window.key, known, &composed).await?;
+            let held = match delivered {
+                Delivered::Accepted => None,
+                Delivered::Held(reason) => Some(reason),
+            };
+            let positions = composed.rows.iter().map(|row| window.key.from + u64::from(*row));
+            let email = VerdictEmail {
+                message_id: composed.email.message_id,
+                group: composed.group,
+                part: composed.email.part,
+                accepted: held.is_none(),
+                subject: composed.subject,
+                events: ranges(positions),
+            };
+            Ok::<_, ExportError>(Sent { email, rows: composed.rows, carries_for: composed.carries_for, held })
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut sent = Vec::new();
+    while let Some(outcome) = outcomes.next().await {
+        sent.push(outcome?);
+    }
+    sent.sort_by_key(|one| (one.email.group, one.email.part));
+    Ok(sent)
+}
+
+/// Accounts for every event of the window, seals that as its verdict file, and says how the window ends.
+async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, (evaluation, mut held): Made) -> Result<WindowState, ExportError> {
+    let at = Timestamp::now();
+    let examined = window.events();
+    let Some(evaluation) = evaluation else {
+        let counts = EventCounts { examined, held: examined, ..EventCounts::default() };
+        let reason = held.unwrap_or(HeldReason::Compose { text: "it was not evaluated".to_owned() });
+        return Ok(WindowState::Held { reason, settled: Settled { counts, ..Settled::default() }, at });
+    };
+    let omitted = evaluation.omitted(window.key.from);
+    // For each grouped event whether it is in an e-mail, and whether every e-mail that it is in was accepted.
+    let mut exported: HashMap<u32, bool> = HashMap::new();
+    let mut copies = 0;
+    for one in &sent {
+        let accepted = one.held.is_none();
+        copies += if accepted { one.rows.len() as u64 } else { 0 };
+        for row in &one.rows {
+            *exported.entry(*row).or_insert(true) &= accepted;
+        }
+    }
+    for row in sent.iter().filter(|one| one.held.is_some()).flat_map(|one| &one.carries_for) {
+        exported.insert(*row, false);
+    }
+    // What stopped composing left groups without e-mails, and nothing here knows which events they share: none of them counts as exported
+    // unless no e-mail is missing.
+    let stopped = held.is_some();
+    let grouped = evaluation.grouped().collect::<Vec<_>>();
+    let exported_count = if stopped { 0 } else { grouped.iter().filter(|row| exported.get(row) == Some(&true)).count() as u64 };
+    let counts = EventCounts {
+        examined,
+        exported: exported_count,
+        omitted: omitted.iter().map(|(count, _)| count.events).sum(),
+        held: grouped.len() as u64 - exported_count,
+        copies,
+    };
+    let mut emails = Vec::with_capacity(sent.len());
+    for one in sent {
+        held = worse(held, one.held);
+        emails.push(one.email);
+    }
+    if held.is_none() && counts.held > 0 {
+        held = Some(HeldReason::Compose { text: format!("{} events were in no e-mail: this is a fault in Consign, please report it", counts.held) });
+    }
+    let (omitted, positions): (Vec<_>, Vec<_>) = omitted.into_iter().unzip();
+    let file = VerdictFile {
+        version: 1,
+        window: window.key.clone(),
+        to: window.to,
+        run: window.run.clone(),
+        emails,
+        omitted: omitted.iter().zip(positions).map(|(count, events)| VerdictOmitted { by: count.by.clone(), events }).collect(),
+    };
+    let verdicts = Some(seal(archive, &file).await?);
+    let settled = Settled { counts, omitted, verdicts };
+    Ok(match held {
+        None => WindowState::Done { settled, at },
+        Some(reason) => WindowState::Held { reason, settled, at },
+    })
+}
+
+async fn seal(archive: &Archive, file: &VerdictFile) -> Result<String, ExportError> {
+    let bytes = serde_json::to_vec(file).map_err(|error| ExportError::Stopped(error.to_string()))?;
+    let digest = consign_model::Digest::of(&bytes);
+    let chat = consign_model::Digest::of(file.window.chat.id.as_bytes()).short();
+    let path = format!("verdicts/{}/{}/{chat}/{}-{}.json.age", file.window.policy, file.window.chat.source, file.window.from, digest.short());
+    archive.writer().put_sealed(&path, &bytes).await?;
+    Ok(path)
+}
+
+/// Of two reasons the one that a person must see: what waiting does not mend comes first.
+fn worse(a: Option<HeldReason>, b: Option<HeldReason>) -> Option<HeldReason> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if a.passes_by_waiting() && !b.passes_by_waiting() { b } else { a }),
+        (a, b) => a.or(b),
+    }
+}

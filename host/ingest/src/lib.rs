@@ -1,0 +1,297 @@
+//! Joins source, archive and store on the way in: stores each event once and gives it its position.
+//!
+//! A piece of a chat's events becomes a segment; the segment is durable before its positions are committed, so nothing that the index names can be
+//! missing. An import that dies half-way leaves segments that nothing names (harmless) and whatever was committed (whole); importing again stores the
+//! rest, since every event that is there already is recognised by its identity.
+
+mod piece;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use consign_archive::{ArchiveError, ArchiveWriter};
+use consign_model::{Chat, ChatKey, Digest, Event, EventKind, Member, Name, TenantId, Timestamp, User};
+use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
+use consign_store::{Arrival, SegmentRecord, SourceRecord, Store, StoreError};
+use serde::Serialize;
+use tokio::runtime::Handle;
+
+pub use piece::Counts;
+
+/// Arrivals committed together at most: they share a flush, and a crash loses at most this much of an import's work.
+const ARRIVALS_AT_ONCE: usize = 256;
+/// Events waiting to be committed at most: what bounds an import's memory, beside the source's own pieces.
+const EVENTS_AT_ONCE: usize = 32_768;
+/// Users handed to the store at a time.
+const USERS_AT_ONCE: usize = 1_000;
+
+/// Why an import ended early. What was committed before stays; importing again goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The export could not be read, or the archive or store failed while it was.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive failed.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A part of this program stopped.
+    #[error("a part of this program stopped unexpectedly ({0}): this is a fault in Consign; import again")]
+    Stopped(String),
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Serialize)]
+pub struct Imported {
+    /// The source's name.
+    pub source: Name,
+    /// What the file was read as.
+    pub format: &'static str,
+    /// Events stored now, by kind.
+    pub stored: BTreeMap<EventKind, u64>,
+    /// Events that the archive had already, by kind.
+    pub already_there: BTreeMap<EventKind, u64>,
+    /// Messages that came again with another text, and were stored as edits.
+    pub edits_found: u64,
+    /// Users who are new, or of whom something changed.
+    pub users_changed: u64,
+    /// What the source says: refusals, missing files, users without address.
+    #[serde(flatten)]
+    pub report: Report,
+}
+
+/// What an import needs of the rooms around it.
+#[derive(Clone)]
+pub struct Importer {
+    /// Whose events these are.
+    pub tenant: TenantId,
+    /// The index.
+    pub store: Arc<dyn Store>,
+    /// The archive's writing half: ingest needs no private key.
+    pub archive: ArchiveWriter,
+}
+
+impl Importer {
+    /// Imports a file or folder.
+    pub async fn import(
+        &self,
+        format: Format,
+        path: &Path,
+        source: &Name,
+        progress: impl Fn(Progress) + Send + 'static,
+    ) -> Result<Imported, IngestError> {
+        let (importer, path, source, runtime) = (self.clone(), path.to_owned(), source.clone(), Handle::current());
+        let record = SourceRecord { name: source.clone(), format: format.word().to_owned(), created_at: Timestamp::now() };
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut intake = Intake::new(&importer, &runtime, record);
+            let report = consign_source::read(format, &path, &Limits::default(), &mut intake, &progress)?;
+            intake.finish()?;
+            Ok::<_, IngestError>(Imported {
+                source,
+                format: format.word(),
+                stored: intake.counts.stored,
+                already_there: intake.counts.already_there,
+                edits_found: intake.counts.edits_found,
+                users_changed: intake.users_changed,
+                report,
+            })
+        });
+        reading.await.map_err(|error| IngestError::Stopped(error.to_string()))?
+    }
+}
+
+/// The sink of one import.
+struct Intake<'a> {
+    importer: &'a Importer,
+    runtime: &'a Handle,
+    record: Option<SourceRecord>,
+    source: Name,
+    users: Vec<User>,
+    users_changed: u64,
+    /// What the export said of chats whose next arrival is to carry it.
+    told: HashMap<String, ChatInfo>,
+    waiting: Vec<Waiting>,
+    waiting_events: usize,
+    counts: Counts,
+}
+
+/// A piece of a chat that waits to be stored with others.
+struct Waiting {
+    chat: ChatKey,
+    info: Option<ChatInfo>,
+    events: Vec<Event>,
+}
+
+impl<'a> Intake<'a> {
+    fn new(importer: &'a Importer, runtime: &'a Handle, record: SourceRecord) -> Self {
+        Self {
+            importer,
+            runtime,
+            source: record.name.clone(),
+            record: Some(record),
+            users: Vec::new(),
+            users_changed: 0,
+            told: HashMap::new(),
+            waiting: Vec::new(),
+            waiting_events: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), IngestError> {
+        // Two arrivals of one chat in one commit would both begin at the same position.
+        self.store_waiting()?;
+        // Chats without events are chats all the same: their members may have arrived first.
+        let told = std::mem::take(&mut self.told);
+        for (id, info) in told {
+            let chat = ChatKey { source: self.source.clone(), id };
+            self.waiting.push(Waiting { chat, info: Some(info), events: Vec::new() });
+            if self.waiting.len() >= ARRIVALS_AT_ONCE {
+                self.store_waiting()?;
+            }
+        }
+        self.store_waiting()?;
+        self.put_users()
+    }
+
+    fn put_users(&mut self) -> Result<(), IngestError> {
+        self.register()?;
+        let users = std::mem::take(&mut self.users);
+        if !users.is_empty() {
+            let Importer { tenant, store, .. } = self.importer;
+            self.users_changed += self.runtime.block_on(store.put_users(tenant, &self.source, &users))?;
+        }
+        Ok(())
+    }
+
+    fn register(&mut self) -> Result<(), StoreError> {
+        match self.record.take() {
+            None => Ok(()),
+            Some(record) => self.runtime.block_on(self.importer.store.register_source(&self.importer.tenant, &record)),
+        }
+    }
+
+    /// Stores what waits: segments side by side, then one commit of them all.
+    fn store_waiting(&mut self) -> Result<(), IngestError> {
+        // Users first: a window must not be frozen without the name of somebody who wrote in it.
+        self.put_users()?;
+        self.waiting_events = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        let importer = self.importer;
+        self.runtime.block_on(async {
+            use futures::{StreamExt, TryStreamExt};
+            let mut waiting: Vec<Option<Waiting>> = waiting.into_iter().map(Some).collect();
+            // Somebody else may import into the same chat: then what was prepared does not fit any more, and is prepared anew.
+            loop {
+                let prepared: Vec<(Option<Arrival>, Counts)> =
+                    futures::stream::iter(waiting.iter().flatten()).map(|one| prepare(importer, one)).buffered(AT_ONCE).try_collect().await?;
+                let arrivals: Vec<Arrival> = prepared.iter().filter_map(|(arrival, _)| arrival.clone()).collect();
+                if !arrivals.is_empty() {
+                    match importer.store.commit(&importer.tenant, &arrivals).await {
+                        Ok(_) => {}
+                        Err(StoreError::Conflict { .. }) => continue,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                for (_, counts) in prepared {
+                    self.counts.add(&counts);
+                }
+                waiting.clear();
+                return Ok(());
+            }
+        })
+    }
+}
+
+/// Segments made at once: encrypting is work for processors, and there are two or more.
+const AT_ONCE: usize = 8;
+
+/// What a piece adds to the archive: its new events as a segment that is durable, and what is newly known of chat and members.
+async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arrival>, Counts), IngestError> {
+    let Importer { tenant, store, archive } = importer;
+    let known = store.chat(tenant, &waiting.chat).await?;
+    let hashes: Vec<_> = waiting.events.iter().map(|event| event.identity().hash).collect();
+    let contents = store.known_events(tenant, &waiting.chat, &hashes).await?;
+    let changed = piece::found_edits(&waiting.events, &contents);
+    let edit_hashes: Vec<_> = changed.iter().map(|event| event.identity().hash).collect();
+    let edit_contents = if changed.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &edit_hashes).await? };
+    let (fresh, counts) = piece::fresh(&waiting.events, &contents, changed, &edit_contents);
+
+    let before = known.clone();
+    let mut chat = known.unwrap_or_else(|| Chat::new(waiting.chat.clone(), consign_model::ChatKind::Other));
+    let expected_events = chat.events;
+    if let Some(info) = &waiting.info {
+        piece::tell(&mut chat, info);
+    }
+    let members = new_members(importer, waiting, &fresh).await?;
+    let mut segments = Vec::new();
+    if !fresh.is_empty() {
+        let batch = consign_model::EventBatch::from_events(chat.events, &fresh);
+        let stored = archive.put_segment(&waiting.chat, &batch).await?;
+        let times = || fresh.iter().map(|event| event.at);
+        let (first_at, last_at) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
+        let events = u32::try_from(fresh.len()).map_err(|_| IngestError::Stopped("a piece of more than 4,294,967,295 events".to_owned()))?;
+        segments.push(SegmentRecord { first: chat.events, events, path: stored.path, digest: stored.digest, first_at, last_at, arrival: 0 });
+        chat.events += u64::from(events);
+        chat.first_at = Some(chat.first_at.map_or(first_at, |at| at.min(first_at)));
+        chat.last_at = Some(chat.last_at.map_or(last_at, |at| at.max(last_at)));
+    }
+    if segments.is_empty() && members.is_empty() && before.as_ref() == Some(&chat) {
+        return Ok((None, counts));
+    }
+    let identities = fresh.iter().map(Event::identity).collect();
+    Ok((Some(Arrival { chat, expected_events, segments, members, identities }), counts))
+}
+
+/// What these events and the export's own list say of members, where it is new.
+async fn new_members(importer: &Importer, waiting: &Waiting, fresh: &[Event]) -> Result<Vec<Member>, IngestError> {
+    let told = piece::members(waiting.info.as_ref(), fresh);
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = importer.store.members(&importer.tenant, &waiting.chat).await?;
+    let known: HashMap<&str, &Member> = known.iter().map(|member| (member.user.as_str(), member)).collect();
+    let is_new = |member: &Member| known.get(member.user.as_str()).is_none_or(|known| (*known).clone().merge(member));
+    Ok(told.into_iter().filter(is_new).collect())
+}
+
+impl Sink for Intake<'_> {
+    fn user(&mut self, user: User) -> Result<(), SinkError> {
+        self.users.push(user);
+        if self.users.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
+    }
+
+    fn chat(&mut self, chat: ChatInfo) -> Result<(), SinkError> {
+        match self.told.get_mut(&chat.id) {
+            None => {
+                self.told.insert(chat.id.clone(), chat);
+            }
+            Some(told) => {
+                told.kind = chat.kind.or(told.kind);
+                told.title = chat.title.or(told.title.take());
+                told.labels.extend(chat.labels);
+                told.members.extend(chat.members);
+            }
+        }
+        Ok(())
+    }
+
+    fn events(&mut self, chat: &str, events: Vec<Event>) -> Result<(), SinkError> {
+        let key = ChatKey { source: self.source.clone(), id: chat.to_owned() };
+        // Two pieces of one chat in one commit would both begin at the same position.
+        if self.waiting.len() >= ARRIVALS_AT_ONCE || self.waiting_events >= EVENTS_AT_ONCE || self.waiting.iter().any(|one| one.chat == key) {
+            self.store_waiting()?;
+        }
+        self.waiting_events += events.len();
+        self.waiting.push(Waiting { chat: key, info: self.told.remove(chat), events });
+        Ok(())
+    }
+
+    fn attachment(&mut self, _: FileInfo<'_>, bytes: &mut dyn Read) -> Result<(Digest, u64), SinkError> {
+        Ok(self.importer.archive.put_attachment_blocking(self.runtime, bytes)?)
+    }
+}

@@ -1,0 +1,213 @@
+//! The HTML body: self-contained, without scripts, pictures or links, so that opening it asks nothing of anybody. Simple tables, and colours that
+//! are the reader's own (`color-scheme`), so that it reads in light and in dark.
+
+use consign_model::window::Participant;
+
+use super::PartView;
+use super::group::{Carried, Fate, Group, STAYS_SHOWN, stays};
+use super::input::MailEvent;
+use super::line::{self, Line, Texts};
+use super::words::{push_number, push_text, push_time};
+
+const HEAD: &str = "<!DOCTYPE html>\r\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">\r\n\
+<style>\r\n\
+:root{color-scheme:light dark}\r\n\
+body{font:14px/1.45 sans-serif;margin:1em}\r\n\
+h1{font-size:1.3em}h2{font-size:1.1em}\r\n\
+table{border-collapse:collapse}\r\n\
+th,td{text-align:left;vertical-align:top;padding:.15em .8em .15em 0}\r\n\
+.e{margin:.3em 0}.r{margin-left:2em}.s{opacity:.75}\r\n\
+.t{font-family:monospace;opacity:.75}\r\n\
+.x{white-space:pre-wrap;overflow-wrap:anywhere}\r\n\
+.a{margin-left:2em;overflow-wrap:anywhere}\r\n\
+</style>\r\n";
+
+/// Adds text with what HTML gives a meaning escaped.
+fn push_escaped(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|b| b < 0x20 || matches!(b, b'&' | b'<' | b'>' | b'"' | b'\'' | 0x7f)) {
+        let (head, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(head);
+        let mut taken = 1;
+        match tail.as_bytes() {
+            [b'&', ..] => out.push_str("&amp;"),
+            [b'<', ..] => out.push_str("&lt;"),
+            [b'>', ..] => out.push_str("&gt;"),
+            [b'"', ..] => out.push_str("&quot;"),
+            [b'\'', ..] => out.push_str("&#39;"),
+            [b'\r', b'\n', ..] => {
+                out.push_str("<br>");
+                taken = 2;
+            }
+            [b'\r' | b'\n', ..] => out.push_str("<br>"),
+            // Tabs stay, other controls become pictures.
+            _ => push_text(out, tail.get(..1).unwrap_or_default(), "<br>"),
+        }
+        rest = tail.get(taken..).unwrap_or_default();
+    }
+    out.push_str(rest);
+}
+
+fn push_name(out: &mut String, name: &str) {
+    out.push_str("<bdi>");
+    push_escaped(out, name);
+    out.push_str("</bdi>");
+}
+
+/// Everything before the files and events.
+pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
+    out.push_str(HEAD);
+    out.push_str("<title>");
+    push_escaped(out, &group.title);
+    out.push_str("</title></head><body>\r\n<h1>");
+    push_name(out, &group.title);
+    out.push_str("</h1>\r\n<table>\r\n");
+    for (label, value) in line::heading(group, view) {
+        out.push_str("<tr><th>");
+        out.push_str(label);
+        out.push_str("</th><td>");
+        push_name(out, &value);
+        out.push_str("</td></tr>\r\n");
+    }
+    out.push_str("</table>\r\n<h2>Participants (");
+    push_number(out, u64::try_from(group.shown.len()).unwrap_or(u64::MAX));
+    out.push_str(")</h2>\r\n<table>\r\n<tr><th>Who</th><th>Joined</th><th>Left</th></tr>\r\n");
+    let mut listed = 0;
+    for person in group.listed(view.part) {
+        listed += 1;
+        participant(out, group, person);
+    }
+    out.push_str("</table>\r\n");
+    if listed < group.shown.len() {
+        out.push_str("<p>and ");
+        push_number(out, u64::try_from(group.shown.len() - listed).unwrap_or(u64::MAX));
+        out.push_str(if view.part == 1 { " more, too many for one e-mail</p>\r\n" } else { " more, see part 1</p>\r\n" });
+    }
+}
+
+/// One participant: a row for each stay.
+pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Participant) {
+    let mut row = |joined: &dyn Fn(&mut String), left: &dyn Fn(&mut String)| {
+        out.push_str("<tr><td>");
+        push_name(out, &line::who(&person.user));
+        out.push_str("</td><td>");
+        joined(out);
+        out.push_str("</td><td>");
+        left(out);
+        out.push_str("</td></tr>\r\n");
+    };
+    let mut some = false;
+    for stay in stays(person, group.started, group.ended).take(STAYS_SHOWN) {
+        some = true;
+        row(
+            &|out| match stay.joined {
+                Some(joined) => push_time(out, joined),
+                None => out.push_str("there from the beginning"),
+            },
+            &|out| match stay.left {
+                Some(left) => push_time(out, left),
+                None => out.push_str("still there"),
+            },
+        );
+    }
+    if !some {
+        row(&|out| out.push_str("not listed as a member at the time"), &|_| {});
+    }
+}
+
+/// Before the files that this part carries beside those of its own events.
+pub(super) fn files_open(out: &mut String) {
+    out.push_str("<h2>Files</h2>\r\n");
+}
+
+/// A file that this part carries.
+pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
+    let Some((one, event)) = group.carried(carried) else { return };
+    out.push_str("<div class=\"a\">");
+    push_name(out, &line::named(one));
+    if let Some(index) = event {
+        out.push_str(", of the message of ");
+        push_name(out, &group.sender_label(index));
+        if let Some(event) = group.event(index) {
+            out.push_str(", ");
+            push_time(out, event.event.at);
+        }
+    }
+    out.push_str("</div>\r\n");
+}
+
+/// Before the events.
+pub(super) fn events_open(out: &mut String) {
+    out.push_str("<h2>Events, in order of time (UTC)</h2>\r\n");
+}
+
+/// After them.
+pub(super) fn close(out: &mut String) {
+    out.push_str("</body></html>\r\n");
+}
+
+fn labelled(out: &mut String, label: &str, text: Option<&str>) {
+    out.push_str("<div class=\"a\">");
+    out.push_str(label);
+    out.push_str(": ");
+    match text {
+        Some(text) => push_body(out, text),
+        None => out.push_str("(not in this e-mail)"),
+    }
+    out.push_str("</div>");
+}
+
+fn push_body(out: &mut String, text: &str) {
+    out.push_str("<span class=\"x\" dir=\"auto\">");
+    push_escaped(out, text);
+    out.push_str("</span>");
+}
+
+/// One event.
+pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
+    out.push_str(if described.reply { "<div class=\"e r\"><span class=\"t\">" } else { "<div class=\"e\"><span class=\"t\">" });
+    push_time(out, described.at);
+    out.push_str("</span> <b>");
+    push_name(out, &described.sender);
+    out.push_str("</b>");
+    if !described.action.is_empty() {
+        out.push_str(" <span class=\"s\">");
+        push_name(out, &described.action);
+        out.push_str("</span>");
+    }
+    if !described.marks.is_empty() {
+        out.push_str(" <i>(");
+        out.push_str(&described.marks);
+        out.push_str(")</i>");
+    }
+    match described.texts {
+        Texts::None => {}
+        Texts::Own(text) => {
+            out.push_str(": ");
+            push_body(out, text);
+        }
+        Texts::Labelled(label, text) => labelled(out, label, Some(text)),
+        Texts::Change { before, after } => {
+            labelled(out, "before", before);
+            labelled(out, "after", Some(after));
+        }
+    }
+    for (index, attachment) in one.event.attachments.iter().enumerate() {
+        out.push_str("<div class=\"a\">");
+        push_name(out, &line::attachment(attachment, fates(index)));
+        out.push_str("</div>");
+    }
+    out.push_str("</div>\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_text_becomes_markup() {
+        let mut out = String::new();
+        push_escaped(&mut out, "<script>\"a\" & 'b'\r\nc\nd\0e\tf</script>");
+        assert_eq!(out, "&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39;<br>c<br>d\u{2400}e\tf&lt;/script&gt;");
+    }
+}

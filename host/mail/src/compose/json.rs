@@ -1,0 +1,281 @@
+//! `consign.json`: the part for programs. Every text in it is exactly what was recorded; one event a line.
+
+use consign_model::Attachment;
+use consign_model::event::{EventKind, Flags};
+use consign_model::window::Participant;
+
+use super::PartView;
+use super::group::{Carried, Fate, Group, STAYS_SHOWN, stays};
+use super::input::MailEvent;
+use super::words::{chat_kind, push_time};
+
+/// Adds a JSON string (RFC 8259): quotes, backslashes and control characters escaped, the rest as UTF-8.
+pub(super) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\' || b == 0x7f) {
+        let (head, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        out.push_str(head);
+        match tail.bytes().next() {
+            Some(b'"') => out.push_str("\\\""),
+            Some(b'\\') => out.push_str("\\\\"),
+            Some(b'\n') => out.push_str("\\n"),
+            Some(b'\r') => out.push_str("\\r"),
+            Some(b'\t') => out.push_str("\\t"),
+            Some(byte) => {
+                const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+                out.push_str("\\u00");
+                out.extend(HEX.get(usize::from(byte >> 4)));
+                out.extend(HEX.get(usize::from(byte & 15)));
+            }
+            None => {}
+        }
+        rest = tail.get(1..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out.push('"');
+}
+
+fn key(out: &mut String, name: &str) {
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":");
+}
+
+fn text(out: &mut String, name: &str, value: &str) {
+    key(out, name);
+    push_string(out, value);
+}
+
+fn optional(out: &mut String, name: &str, value: Option<&str>) {
+    key(out, name);
+    match value {
+        Some(value) => push_string(out, value),
+        None => out.push_str("null"),
+    }
+}
+
+fn number(out: &mut String, name: &str, value: u64) {
+    key(out, name);
+    out.push_str(&value.to_string());
+}
+
+fn time(out: &mut String, name: &str, value: Option<consign_model::Timestamp>) {
+    key(out, name);
+    match value {
+        Some(value) => {
+            out.push('"');
+            push_time(out, value);
+            out.push('"');
+        }
+        None => out.push_str("null"),
+    }
+}
+
+fn yes(out: &mut String, name: &str) {
+    key(out, name);
+    out.push_str("true");
+}
+
+/// Everything before the events and files.
+pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
+    let input = group.input;
+    let chat = &input.facts.chat;
+    out.push_str("{\"policy\":");
+    push_string(out, input.window.policy.as_str());
+    text(out, "run", input.run.as_str());
+    text(out, "source", input.window.chat.source.as_str());
+    key(out, "chat");
+    out.push_str("{\"id\":");
+    push_string(out, &input.window.chat.id);
+    text(out, "kind", chat_kind(chat.kind));
+    optional(out, "title", chat.title.as_deref());
+    out.push('}');
+    key(out, "group");
+    out.push_str("{\"key\":");
+    push_string(out, input.group.key);
+    optional(out, "subject", input.group.subject.map(|one| one.user.id.as_str()));
+    if let Some(title) = input.group.title {
+        text(out, "title", title);
+    }
+    out.push('}');
+    number(out, "part", u64::from(view.part));
+    number(out, "parts", u64::from(view.parts));
+    key(out, "window");
+    out.push_str("{\"from\":");
+    out.push_str(&input.window.from.to_string());
+    number(out, "to", input.window_to);
+    out.push('}');
+    time(out, "started", group.started);
+    time(out, "ended", group.ended);
+    out.push_str(",\r\n\"participants\":[\r\n");
+    let mut listed = 0;
+    for person in group.listed(view.part) {
+        listed += 1;
+        participant(out, group, person);
+    }
+    close_list(out);
+    out.push(']');
+    if listed < group.shown.len() {
+        number(out, "participants_not_listed", u64::try_from(group.shown.len() - listed).unwrap_or(u64::MAX));
+    }
+    out.push_str(",\r\n");
+}
+
+/// One participant.
+pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Participant) {
+    let user = &person.user;
+    out.push_str("{\"id\":");
+    push_string(out, &user.id);
+    text(out, "name", &user.name);
+    optional(out, "email", user.email.as_deref());
+    key(out, "recorded");
+    out.push_str(if user.recorded { "true" } else { "false" });
+    if user.external {
+        yes(out, "external");
+    }
+    if user.bot {
+        yes(out, "bot");
+    }
+    key(out, "memberships");
+    out.push('[');
+    for (index, stay) in stays(person, group.started, group.ended).take(STAYS_SHOWN).enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        // The helpers write a comma first.
+        let from = out.len();
+        time(out, "joined", stay.joined);
+        out.replace_range(from..=from, "{");
+        time(out, "left", stay.left);
+        out.push('}');
+    }
+    out.push_str("]},\r\n");
+}
+
+/// The last entry of a list has no comma.
+fn close_list(out: &mut String) {
+    if out.ends_with(",\r\n") {
+        out.truncate(out.len() - 3);
+        out.push_str("\r\n");
+    }
+}
+
+/// Before the files that this part carries beside those of its own events.
+pub(super) fn files_open(out: &mut String) {
+    out.push_str("\"files\":[\r\n");
+}
+
+/// After them.
+pub(super) fn files_close(out: &mut String) {
+    close_list(out);
+    out.push_str("],\r\n");
+}
+
+/// Before the events.
+pub(super) fn events_open(out: &mut String) {
+    out.push_str("\"events\":[\r\n");
+}
+
+/// After them.
+pub(super) fn close(out: &mut String) {
+    close_list(out);
+    out.push_str("]}\r\n");
+}
+
+fn described(out: &mut String, one: &Attachment) {
+    text(out, "name", &one.name);
+    text(out, "media_type", &one.media_type);
+    key(out, "size");
+    match one.size {
+        Some(size) => out.push_str(&size.to_string()),
+        None => out.push_str("null"),
+    }
+    key(out, "sha256");
+    match &one.digest {
+        Some(digest) => {
+            out.push('"');
+            out.push_str(&digest.hex());
+            out.push('"');
+        }
+        None => out.push_str("null"),
+    }
+}
+
+/// A file that this part carries.
+pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
+    let Some((one, event)) = group.carried(carried) else { return };
+    let from = out.len();
+    if let Some(event) = event.and_then(|index| group.event(index)) {
+        text(out, "event", &event.event.id);
+    }
+    described(out, one);
+    out.replace_range(from..=from, "{");
+    out.push_str("},\r\n");
+}
+
+fn attachment(out: &mut String, one: &Attachment, fate: Fate) {
+    let from = out.len();
+    described(out, one);
+    out.replace_range(from..=from, "{");
+    let attached = matches!(fate, Fate::Here | Fate::Part(_));
+    key(out, "attached");
+    out.push_str(if attached { "true" } else { "false" });
+    match fate {
+        Fate::Here => {}
+        Fate::Part(part) => number(out, "part", u64::from(part)),
+        Fate::Missing => {
+            text(out, "reason", "missing");
+            if let Some(url) = &one.url {
+                text(out, "url", url);
+            }
+        }
+        Fate::LeftOut => text(out, "reason", "left out by policy"),
+        Fate::TooLarge => text(out, "reason", "too large for one e-mail"),
+    }
+    out.push('}');
+}
+
+/// One event.
+pub(super) fn event(out: &mut String, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
+    let MailEvent { event, flags, previous, position } = one;
+    out.push_str("{\"id\":");
+    push_string(out, &event.id);
+    text(out, "type", event.kind.word());
+    time(out, "at", Some(event.at));
+    optional(out, "user", event.user.as_deref());
+    text(out, "text", &event.text);
+    number(out, "position", *position);
+    for (name, value) in [
+        ("sender_name", event.sender_name.as_deref()),
+        ("thread", event.thread.as_deref()),
+        ("target", event.target.as_deref()),
+        ("previous", *previous),
+        ("original", event.original.as_deref()),
+    ] {
+        if let Some(value) = value {
+            text(out, name, value);
+        }
+    }
+    if event.kind == EventKind::Reaction {
+        key(out, "removed");
+        out.push_str(if flags.has(Flags::REMOVED) { "true" } else { "false" });
+    }
+    for (name, flag) in [("edited", Flags::EDITED), ("deleted", Flags::DELETED), ("bot", Flags::FROM_BOT), ("late", Flags::LATE)] {
+        if flags.has(flag) {
+            yes(out, name);
+        }
+    }
+    if !event.attachments.is_empty() {
+        key(out, "attachments");
+        out.push('[');
+        for (index, one) in event.attachments.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            attachment(out, one, fates(index));
+        }
+        out.push(']');
+    }
+    out.push_str("},\r\n");
+}

@@ -1,0 +1,175 @@
+//! What an event says to a person, found out once for the plain and the HTML body.
+
+use consign_model::event::{EventKind, Flags};
+use consign_model::{Attachment, Timestamp};
+
+use super::group::{Fate, Group};
+use super::words::{push_number, shown_name};
+
+/// An event for people.
+pub(super) struct Line<'a> {
+    pub at: Timestamp,
+    pub sender: String,
+    /// What was done; empty where the text says it all.
+    pub action: String,
+    /// Edited, deleted, late.
+    pub marks: String,
+    /// Texts with their labels; a text that this recipient may not see, or that nobody knows, is unset.
+    pub texts: Texts<'a>,
+    /// It answers in a thread: indented.
+    pub reply: bool,
+}
+
+/// The texts of a line.
+pub(super) enum Texts<'a> {
+    None,
+    Own(&'a str),
+    Labelled(&'static str, &'a str),
+    Change { before: Option<&'a str>, after: &'a str },
+}
+
+fn message(group: &Group<'_>, id: Option<&str>) -> String {
+    match id {
+        None => "a message".to_owned(),
+        Some(id) => group
+            .reference(id)
+            .map_or_else(|| format!("the message {} (not in this e-mail)", shown_name(id)), |whom| format!("the message of {whom}")),
+    }
+}
+
+/// Describes one event.
+pub(super) fn describe<'a>(group: &Group<'a>, index: usize) -> Option<Line<'a>> {
+    let one = group.event(index)?;
+    let event = one.event;
+    let target = || message(group, event.target.as_deref());
+    let mut reply = false;
+    let (action, texts) = match event.kind {
+        EventKind::Message => {
+            let root = event.thread.as_deref().filter(|root| *root != event.id);
+            reply = root.is_some();
+            let action = root.map_or_else(String::new, |root| match group.reference(root) {
+                Some(whom) => format!("↳ reply to {whom}"),
+                None => format!("↳ reply in the thread {} (its beginning is not in this e-mail)", shown_name(root)),
+            });
+            (action, Texts::Own(&event.text))
+        }
+        EventKind::Edit => (format!("edited {}", target()), Texts::Change { before: one.previous, after: &event.text }),
+        EventKind::Delete => (format!("deleted {}", target()), one.previous.map_or(Texts::None, |text| Texts::Labelled("deleted text", text))),
+        EventKind::Join => ("joined the chat".to_owned(), Texts::None),
+        EventKind::Leave => ("left the chat".to_owned(), Texts::None),
+        EventKind::Reaction => {
+            let name = shown_name(&event.text);
+            let action = if one.flags.has(Flags::REMOVED) {
+                format!("took back the reaction :{name}: from {}", target())
+            } else {
+                format!("reacted with :{name}: to {}", target())
+            };
+            (action, Texts::None)
+        }
+        EventKind::Other => (String::new(), Texts::Own(&event.text)),
+    };
+    let mut marks = String::new();
+    let edited = one.flags.has(Flags::EDITED) && event.kind == EventKind::Message;
+    let deleted = one.flags.has(Flags::DELETED) && event.kind == EventKind::Message;
+    for (word, set) in [("edited later", edited), ("deleted later", deleted), ("arrived late", one.flags.has(Flags::LATE))] {
+        if set {
+            if !marks.is_empty() {
+                marks.push_str(", ");
+            }
+            marks.push_str(word);
+        }
+    }
+    Some(Line { at: event.at, sender: group.sender_label(index), action, marks, texts, reply })
+}
+
+/// `attached: q.pdf (application/pdf, 12,345 bytes, SHA-256 …)`; for one that is not attached, why.
+pub(super) fn attachment(one: &Attachment, fate: Fate) -> String {
+    let mut out = match fate {
+        Fate::Here => "attached: ".to_owned(),
+        Fate::Part(part) => format!("attached to part {part}: "),
+        Fate::Missing | Fate::LeftOut | Fate::TooLarge => "not attached: ".to_owned(),
+    };
+    out.push_str(&named(one));
+    match fate {
+        Fate::Here | Fate::Part(_) => {}
+        Fate::Missing => {
+            out.push_str(": missing");
+            if let Some(url) = &one.url {
+                out.push_str(", it was at ");
+                out.push_str(&shown_name(url));
+            }
+        }
+        Fate::LeftOut => out.push_str(": left out by policy"),
+        Fate::TooLarge => out.push_str(": too large for one e-mail"),
+    }
+    out
+}
+
+/// Name, type, size and digest of a file.
+pub(super) fn named(one: &Attachment) -> String {
+    let mut out = shown_name(&one.name);
+    out.push_str(" (");
+    out.push_str(&shown_name(&one.media_type));
+    if let Some(size) = one.size {
+        out.push_str(", ");
+        push_number(&mut out, size);
+        out.push_str(if size == 1 { " byte" } else { " bytes" });
+    }
+    if let Some(digest) = &one.digest {
+        out.push_str(", SHA-256 ");
+        out.push_str(&digest.hex());
+    }
+    out.push(')');
+    out
+}
+
+/// Rows of the heading: label and value.
+pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<(&'static str, String)> {
+    let input = group.input;
+    let mut rows = Vec::with_capacity(12);
+    rows.push(("Chat", format!("{} ({})", group.title, super::words::chat_kind(input.facts.chat.kind))));
+    rows.push(("Source", format!("{}, chat {}", input.window.chat.source, shown_name(&input.window.chat.id))));
+    if let Some(title) = input.group.title.map(shown_name).filter(|title| !title.is_empty() && *title != group.title) {
+        rows.push(("Group", title));
+    }
+    if let Some(person) = input.group.subject {
+        rows.push(("Copy for", who(&person.user)));
+    }
+    rows.push(("Policy", format!("{}, run {}", input.window.policy, input.run)));
+    if view.parts > 1 {
+        rows.push(("Part", format!("{} of {}", view.part, view.parts)));
+    }
+    if let (Some(started), Some(ended)) = (group.started, group.ended) {
+        rows.push(("Started", started.to_string()));
+        rows.push(("Ended", ended.to_string()));
+        rows.push(("Duration", super::words::duration(ended.0.saturating_sub(started.0))));
+    }
+    rows.push(("Events", super::words::counts(&group.counts)));
+    if view.parts > 1 && !view.events.is_empty() {
+        rows.push(("In this part", format!("events {} to {} of {}", view.events.start + 1, view.events.end, input.events.len())));
+    } else if view.parts > 1 {
+        rows.push(("In this part", "attachments only".to_owned()));
+    }
+    rows
+}
+
+/// Name, address and id of a user.
+pub(super) fn who(user: &consign_model::User) -> String {
+    let mut out = shown_name(&user.name);
+    if let Some(email) = &user.email {
+        out.push_str(" <");
+        out.push_str(&shown_name(email));
+        out.push('>');
+    }
+    if user.name != user.id {
+        out.push_str(", ");
+        out.push_str(&shown_name(&user.id));
+    }
+    for (word, set) in [("bot", user.bot), ("external", user.external), ("not recorded", !user.recorded)] {
+        if set {
+            out.push_str(", ");
+            out.push_str(word);
+        }
+    }
+    out
+}

@@ -1,0 +1,27 @@
+//! Delivering e-mails over SMTP.
+//!
+//! The session is written by hand over tokio and rustls. It was meant to stand on lettre's low-level connection; read in lettre 0.11.23,
+//! these stood against it:
+//! - its `message_iter` always ends with CRLF, dot, CRLF, so an e-mail that ends in CRLF arrives with a line more than was hashed;
+//! - writing the body and reading the answer is one call: when it fails, nobody can tell *not sent* from *unknown*;
+//! - its reader keeps what came in clear before STARTTLS and takes it for the server's answers after it;
+//! - a line without an end is read into memory until it ends, and only then found too long;
+//! - a reply with a code such as 571 or with a byte that is not UTF-8 is an error, and its text is lost;
+//! - it doesn't pipeline.
+//!
+//! A future that is dropped takes its connection with it: nothing half-used is ever used again.
+
+pub(crate) mod address;
+mod auth;
+mod body;
+mod capabilities;
+mod connection;
+mod fault;
+mod reply;
+mod sender;
+mod target;
+mod transaction;
+
+pub use address::AddressError;
+pub use sender::{Checked, Sender};
+pub use target::{Target, TargetError, Timeouts};

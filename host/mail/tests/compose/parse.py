@@ -1,0 +1,58 @@
+"""Reads e-mails with Python's own parser and says what it found, so that the tests do not check our writer with our reader.
+
+Each argument is a file. Output: one JSON object a line, in the same order."""
+
+import email
+import email.policy
+import hashlib
+import json
+import re
+import sys
+
+
+def read(path):
+    with open(path, "rb") as file:
+        raw = file.read()
+    faults = []
+    if re.search(rb"(?<!\r)\n|\r(?!\n)", raw):
+        faults.append("a bare CR or LF")
+    if max(len(line) for line in raw.split(b"\r\n")) > 998:
+        faults.append("a line over 998 bytes")
+    if any(byte > 126 for byte in raw) or b"\0" in raw:
+        faults.append("not ASCII")
+    head = raw.split(b"\r\n\r\n", 1)[0]
+    if any(len(line) > 78 for line in head.split(b"\r\n")):
+        faults.append("a header line over 78 bytes")
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    faults += [repr(defect) for part in message.walk() for defect in part.defects]
+    for part in message.walk():
+        for name, value in part.items():
+            faults += [f"{name}: {defect!r}" for defect in value.defects]
+    top = list(message.iter_parts())
+    alternative = list(top[0].iter_parts())
+    shape = [part.get_content_type() for part in top[:2] + alternative]
+    if shape != ["multipart/alternative", "application/json", "text/plain", "text/html"]:
+        faults.append(f"shape {shape}")
+    if message.get_content_type() != "multipart/mixed" or top[1].get_filename() != "consign.json":
+        faults.append("no consign.json where it belongs")
+    attachments = [
+        {
+            "name": part.get_filename(),
+            "type": part.get_content_type(),
+            "sha256": hashlib.sha256(part.get_payload(decode=True)).hexdigest(),
+            "size": len(part.get_payload(decode=True)),
+        }
+        for part in top[2:]
+    ]
+    return {
+        "faults": faults,
+        "headers": [[name, str(value)] for name, value in message.items()],
+        "plain": alternative[0].get_content(),
+        "html": alternative[1].get_content(),
+        "json": json.loads(top[1].get_payload(decode=True).decode("utf-8")),
+        "attachments": attachments,
+    }
+
+
+for path in sys.argv[1:]:
+    print(json.dumps(read(path)))

@@ -1,0 +1,204 @@
+//! TLS and signing in: what must be refused is refused before a secret or an e-mail is sent.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use consign_mail::smtp::{Sender, Target};
+use consign_model::delivery::Outcome;
+use serde_json::{Value, json};
+use support::{Act, Authority, Options, Point, Server, email, patient, spec, target};
+
+async fn send(target: Target) -> Outcome {
+    let mut outcomes = Sender::new(target).send("j@corp.example", &["a@archive.example".to_owned()], &email("x", 3000)).await;
+    outcomes.remove(0).outcome
+}
+
+/// A target with this host, in `tls`, trusting `ca`.
+fn secure(server: &Server, host: &str, tls: &str, ca: &std::path::Path) -> Target {
+    target(server.address, &json!({"host": host, "tls": tls, "allow-plaintext": false, "ca-file": ca}))
+}
+
+fn reason(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::NotSent { reason } => reason,
+        other => other.word(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_and_authorities() {
+    let folder = tempfile::tempdir().unwrap();
+    let (known, unknown) = (Authority::new(), Authority::new());
+    let (ca, other_ca) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
+    known.write(&ca);
+    unknown.write(&other_ca);
+    for tls in ["starttls", "implicit"] {
+        let start = async |names: &[&str]| {
+            let config = Some(known.server(names));
+            let options = if tls == "implicit" {
+                Options { implicit: config, ..Options::default() }
+            } else {
+                Options { starttls: config, ..Options::default() }
+            };
+            Server::start(options, |_| Act::Normal).await
+        };
+        // By address and by name.
+        let server = start(&["127.0.0.1"]).await;
+        assert!(send(secure(&server, "127.0.0.1", tls, &ca)).await.is_accepted(), "{tls}");
+        let checked = Sender::new(secure(&server, "127.0.0.1", tls, &ca)).check().await.unwrap();
+        assert!(checked.tls.unwrap().starts_with("TLSv1.3"));
+        let server = start(&["localhost"]).await;
+        assert!(send(secure(&server, "localhost", tls, &ca)).await.is_accepted(), "{tls}");
+        assert_eq!(server.came()[0].bytes, email("x", 3000));
+        // The wrong name, another address, and an authority that is not trusted.
+        for (names, host, ca, hint) in [
+            (&["archive.example"], "localhost", &ca, "not for the name localhost"),
+            (&["127.0.0.2"], "127.0.0.1", &ca, "not for the name 127.0.0.1"),
+            (&["localhost"], "localhost", &other_ca, "ca-file"),
+        ] {
+            let server = start(names).await;
+            let outcome = send(secure(&server, host, tls, ca)).await;
+            assert!(reason(&outcome).contains(hint), "{tls}: {outcome:?}");
+            assert!(!server.commands().iter().any(|line| line.starts_with("MAIL") || line.starts_with("AUTH")));
+        }
+        // Without ca-file the system's authorities count, and this one is none of them.
+        let server = start(&["localhost"]).await;
+        let mut system = Target::from_spec(&spec(server.address, &json!({"host": "localhost", "tls": tls})));
+        if let Ok(system) = &mut system {
+            system.timeouts = patient();
+            let outcome = send(system.clone()).await;
+            assert!(reason(&outcome).contains("no authority"), "{tls}: {outcome:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn starttls_is_not_to_be_talked_out_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let ca = folder.path().join("ca.pem");
+    authority.write(&ca);
+    let config = || Some(authority.server(&["localhost"]));
+    let hidden = Server::start(Options::default(), |_| Act::Normal).await;
+    let outcome = send(secure(&hidden, "localhost", "starttls", &ca)).await;
+    assert!(reason(&outcome).contains("does not offer STARTTLS"), "{outcome:?}");
+
+    let refused = Server::start(Options { starttls: config(), ..Options::default() }, |visit| match visit.point {
+        Point::StartTls => Act::Say(b"502 5.5.1 no\r\n".to_vec()),
+        _ => Act::Normal,
+    })
+    .await;
+    assert!(reason(&send(secure(&refused, "localhost", "starttls", &ca)).await).contains("refused STARTTLS"));
+
+    let injected =
+        Server::start(Options { starttls: config(), inject: "250-evil\r\n250 AUTH PLAIN\r\n", ..Options::default() }, |_| Act::Normal).await;
+    assert!(reason(&send(secure(&injected, "localhost", "starttls", &ca)).await).contains("inserting"));
+
+    for server in [&hidden, &refused, &injected] {
+        assert!(!server.commands().iter().any(|line| line.starts_with("MAIL")), "sent in clear");
+    }
+    // The tls setting and the port don't fit.
+    let plain = Server::start(Options::default(), |_| Act::Normal).await;
+    let outcome = send(secure(&plain, "localhost", "implicit", &ca)).await;
+    assert!(reason(&outcome).contains("tls setting"), "{outcome:?}");
+    // 421 and the like in the handshake.
+    for (act, word) in [
+        (Act::Close, "not_sent"),
+        (Act::SayAndClose(b"421 4.3.2 down\r\n".to_vec()), "deferred"),
+        (Act::SayAndClose(b"220 go\r\n".to_vec()), "not_sent"),
+        (Act::SayAndClose(b"220 go\r\n250 garbage".to_vec()), "not_sent"),
+    ] {
+        let server = Server::start(Options { starttls: config(), ..Options::default() }, move |visit| match visit.point {
+            Point::StartTls => act.clone(),
+            _ => Act::Normal,
+        })
+        .await;
+        assert_eq!(send(secure(&server, "localhost", "starttls", &ca)).await.word(), word);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "öpen sesame\r\n").unwrap();
+    let with = |auth: Value| json!({"username": "consign", "password": {"file": password}, "auth": auth});
+    let plain = format!("AUTH PLAIN {}", STANDARD.encode("\0consign\0öpen sesame"));
+    let login = vec!["AUTH LOGIN".to_owned(), STANDARD.encode("consign"), STANDARD.encode("öpen sesame")];
+    let oauth = format!("AUTH XOAUTH2 {}", STANDARD.encode("user=consign\x01auth=Bearer öpen sesame\x01\x01"));
+    for (offer, auth, sent) in [
+        ("AUTH LOGIN PLAIN XOAUTH2", json!(null), vec![plain.clone()]),
+        ("AUTH PLAIN LOGIN XOAUTH2", json!("login"), login.clone()),
+        ("AUTH LOGIN", json!(null), login),
+        ("AUTH=plain", json!("plain"), vec![plain]),
+        ("AUTH PLAIN XOAUTH2", json!("xoauth2"), vec![oauth]),
+    ] {
+        let server = Server::start(Options { offers: vec!["SIZE", offer], ..Options::default() }, |_| Act::Normal).await;
+        assert!(send(target(server.address, &with(auth))).await.is_accepted(), "{offer}");
+        let commands = server.commands();
+        assert_eq!(commands[1..=sent.len()], sent);
+        assert!(commands[sent.len() + 1].starts_with("MAIL"));
+    }
+    // Not offered.
+    for (offer, auth) in [("SIZE", json!(null)), ("AUTH CRAM-MD5", json!(null)), ("AUTH LOGIN", json!("plain")), ("AUTH XOAUTH2", json!(null))] {
+        let server = Server::start(Options { offers: vec![offer], ..Options::default() }, |_| Act::Normal).await;
+        let outcome = send(target(server.address, &with(auth))).await;
+        assert!(reason(&outcome).contains("offers"), "{outcome:?}");
+        assert!(!server.commands().iter().any(|line| line.starts_with("AUTH")));
+    }
+    // Refused: XOAUTH2's error comes as a challenge first.
+    let refusals = |visit: &support::Visit<'_>| match (visit.point, visit.line) {
+        (Point::Auth, line) if line.starts_with("AUTH XOAUTH2") => Act::Say(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n".to_vec()),
+        (Point::Auth, line) if line.starts_with("AUTH PLAIN") => Act::Say(b"535 5.7.8 wrong\r\n".to_vec()),
+        (Point::AuthAnswer, _) if visit.nth == 1 => Act::Say(b"535 5.7.8 wrong\r\n".to_vec()),
+        _ => Act::Normal,
+    };
+    for auth in ["plain", "login", "xoauth2"] {
+        let server = Server::start(Options { offers: vec!["AUTH PLAIN LOGIN XOAUTH2"], ..Options::default() }, refusals).await;
+        let outcome = send(target(server.address, &with(json!(auth)))).await;
+        let text = reason(&outcome);
+        assert!(text.contains("sign in") && !text.contains("sesame"), "{text}");
+        assert!(!server.commands().iter().any(|line| line.starts_with("MAIL")));
+    }
+}
+
+#[test]
+fn targets_that_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let address = "127.0.0.1:25".parse().unwrap();
+    for (more, hint) in [
+        (json!({"allow-plaintext": false}), "allow-plaintext"),
+        (json!({"username": "u"}), "without password"),
+        (json!({"password": {"env": "X"}}), "without username"),
+        (json!({"auth": "plain"}), "without username"),
+        (json!({"username": "u", "password": {"env": "CONSIGN_TEST_SURELY_UNSET"}}), "CONSIGN_TEST_SURELY_UNSET"),
+        (json!({"username": "u", "password": {"file": folder.path().join("none")}}), "none"),
+        (json!({"username": "u", "password": {"file": file("empty", "\n")}}), "is empty"),
+        (json!({"username": "u", "password": {"file": file("two", "sesame\nsesame\n")}}), "more than one line"),
+        (json!({"username": "u\u{0}", "password": {"file": file("one", "sesame")}}), "control character"),
+        (json!({"tls": "starttls", "ca-file": folder.path().join("gone.pem")}), "gone.pem"),
+        (json!({"tls": "starttls", "ca-file": file("no.pem", "hello")}), "holds no certificate"),
+        (json!({"tls": "implicit", "ca-file": file("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")}), "can't be used"),
+        (json!({"host": "no host"}), "neither a DNS name"),
+        (json!({"host": "a\r\nb"}), "neither a DNS name"),
+        (json!({"hello": "x\r\nMAIL FROM:<a@b>"}), "hello"),
+        (json!({"from": "j@corp.example\r\nDATA"}), "from"),
+        (json!({"to": ["a@b", "nobody"]}), "no @"),
+        (json!({"to": []}), "at least one recipient"),
+        (json!({"connections": 0}), "at least 1"),
+    ] {
+        let error = Target::from_spec(&spec(address, &more)).unwrap_err().to_string();
+        assert!(error.contains(hint) && error.starts_with("target t: "), "{more}: {error}");
+        assert!(!error.contains("sesame") && !error.contains(['\r', '\n']), "{error}");
+    }
+    let good = Target::from_spec(&spec(address, &json!({"host": "[::1]", "username": "u", "password": {"file": file("good", "sesame")}}))).unwrap();
+    assert_eq!(good.place(), "[::1]:25");
+    assert!(!format!("{good:?}").contains("sesame"));
+}

@@ -1,0 +1,503 @@
+//! A scripted SMTP server: it behaves well except where a test's script says otherwise, and writes down what truly happened.
+//!
+//! It shares no code with what is tested: it reads lines and bytes by itself.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(dead_code, reason = "each test program uses a part of it")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use consign_mail::smtp::{Target, Timeouts};
+use consign_model::TargetSpec;
+use consign_model::delivery::Reply;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
+
+/// Where the script is asked what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    Greeting,
+    Ehlo,
+    StartTls,
+    Auth,
+    AuthAnswer,
+    Mail,
+    Rcpt,
+    Data,
+    /// Some of the text has come.
+    MidBody,
+    AfterDot,
+    Rset,
+    Quit,
+}
+
+/// What the server does there.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// What a good server does.
+    Normal,
+    /// These bytes for an answer; as far as they are no 2xx or 3xx the command is refused.
+    Say(Vec<u8>),
+    /// These bytes, and then the connection is closed.
+    SayAndClose(Vec<u8>),
+    Close,
+    /// Nothing more, ever; the connection stays open.
+    Stall,
+}
+
+/// One question to the script.
+#[derive(Debug)]
+pub struct Visit<'v> {
+    pub point: Point,
+    /// Which connection to the server, from 0.
+    pub connection: usize,
+    /// How often this point came on this connection, from 0.
+    pub nth: usize,
+    /// The command, or the e-mail after its dot.
+    pub line: &'v str,
+}
+
+/// An e-mail that came with its final dot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Came {
+    pub connection: usize,
+    pub mail: String,
+    pub recipients: Vec<String>,
+    pub bytes: Vec<u8>,
+    /// The server answered with a 2xx.
+    pub accepted: bool,
+}
+
+/// What truly happened.
+#[derive(Debug, Default)]
+pub struct Truth {
+    pub came: Vec<Came>,
+    /// Connection and command line.
+    pub commands: Vec<(usize, String)>,
+    pub open: usize,
+    pub most_open: usize,
+}
+
+type Script = dyn Fn(&Visit<'_>) -> Act + Send + Sync;
+
+pub struct Options {
+    pub offers: Vec<&'static str>,
+    pub starttls: Option<Arc<rustls::ServerConfig>>,
+    pub implicit: Option<Arc<rustls::ServerConfig>>,
+    /// Bytes sent in clear together with the answer to STARTTLS.
+    pub inject: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { offers: vec!["PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8"], starttls: None, implicit: None, inject: "" }
+    }
+}
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub truth: Arc<Mutex<Truth>>,
+    /// Something was written down.
+    pub news: Arc<Notify>,
+}
+
+impl Server {
+    pub async fn start(options: Options, script: impl Fn(&Visit<'_>) -> Act + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let truth = Arc::new(Mutex::new(Truth::default()));
+        let news = Arc::new(Notify::new());
+        let shared = Arc::new((options, truth.clone(), news.clone()));
+        let script: Arc<Script> = Arc::new(script);
+        let count = AtomicUsize::new(0);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let number = count.fetch_add(1, Ordering::Relaxed);
+                let shared = shared.clone();
+                let script = script.clone();
+                tokio::spawn(async move {
+                    let (options, truth, news) = &*shared;
+                    {
+                        let mut truth = truth.lock().unwrap();
+                        truth.open += 1;
+                        truth.most_open = truth.most_open.max(truth.open);
+                    }
+                    stream.set_nodelay(true).unwrap();
+                    let wire: Box<dyn Wire> = match &options.implicit {
+                        None => Box::new(stream),
+                        Some(tls) => match TlsAcceptor::from(tls.clone()).accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            Err(_) => Box::new(tokio::io::duplex(1).0),
+                        },
+                    };
+                    let mut peer = Peer { wire: Some(wire), input: Vec::new(), number, options, truth, news, script: &*script, visits: Vec::new() };
+                    let _ = peer.serve().await;
+                    truth.lock().unwrap().open -= 1;
+                    news.notify_one();
+                });
+            }
+        });
+        Self { address, truth, news }
+    }
+
+    /// Waits until what happened is so; a test that waits in vain fails.
+    pub async fn until(&self, what: &str, so: impl Fn(&Truth) -> bool) {
+        let wait = async {
+            loop {
+                let news = self.news.notified();
+                if so(&self.truth.lock().unwrap()) {
+                    return;
+                }
+                news.await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_mins(1), wait).await.is_ok(), "waited in vain for: {what}");
+    }
+
+    pub fn commands(&self) -> Vec<String> {
+        self.truth.lock().unwrap().commands.iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    pub fn came(&self) -> Vec<Came> {
+        self.truth.lock().unwrap().came.clone()
+    }
+}
+
+trait Wire: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send {}
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send> Wire for T {}
+
+struct Over;
+
+struct Peer<'s> {
+    wire: Option<Box<dyn Wire>>,
+    input: Vec<u8>,
+    number: usize,
+    options: &'s Options,
+    truth: &'s Mutex<Truth>,
+    news: &'s Notify,
+    script: &'s Script,
+    visits: Vec<Point>,
+}
+
+impl Peer<'_> {
+    fn act(&mut self, point: Point, line: &str) -> Act {
+        let nth = self.visits.iter().filter(|one| **one == point).count();
+        self.visits.push(point);
+        (self.script)(&Visit { point, connection: self.number, nth, line })
+    }
+
+    async fn say(&mut self, bytes: &[u8]) -> Result<(), Over> {
+        let wire = self.wire.as_mut().ok_or(Over)?;
+        wire.write_all(bytes).await.map_err(|_| Over)?;
+        wire.flush().await.map_err(|_| Over)
+    }
+
+    /// Unread bytes would make a reset of the close, and a reset may overtake what was said.
+    async fn say_and_close(&mut self, bytes: &[u8]) {
+        let _ = self.say(bytes).await;
+        if let Some(wire) = &mut self.wire {
+            let _ = wire.shutdown().await;
+        }
+        while self.fill().await.is_ok() {
+            self.input.clear();
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), Over> {
+        let wire = self.wire.as_mut().ok_or(Over)?;
+        match wire.read_buf(&mut self.input).await {
+            Ok(0) | Err(_) => Err(Over),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn line(&mut self) -> Result<String, Over> {
+        loop {
+            if let Some(end) = self.input.windows(2).position(|two| two == b"\r\n") {
+                let line: Vec<u8> = self.input.drain(..end + 2).take(end).collect();
+                return Ok(String::from_utf8(line).unwrap());
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Answers as the script wants, else with `normal`. True: a 2xx or 3xx was said.
+    async fn answer(&mut self, point: Point, line: &str, normal: &str) -> Result<bool, Over> {
+        match self.act(point, line) {
+            Act::Normal => {
+                self.say(normal.as_bytes()).await?;
+                Ok(true)
+            }
+            Act::Say(bytes) => {
+                self.say(&bytes).await?;
+                Ok(bytes.starts_with(b"2") || bytes.starts_with(b"3"))
+            }
+            Act::SayAndClose(bytes) => {
+                self.say_and_close(&bytes).await;
+                Err(Over)
+            }
+            Act::Close => Err(Over),
+            Act::Stall => {
+                // Until the client goes away; nothing is read from it.
+                std::future::pending::<()>().await;
+                Err(Over)
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one command after another")]
+    async fn serve(&mut self) -> Result<(), Over> {
+        if !self.answer(Point::Greeting, "", "220 test ESMTP\r\n").await? {
+            return Err(Over);
+        }
+        let mut mail = String::new();
+        let mut recipients: Vec<String> = Vec::new();
+        let mut secure = self.options.implicit.is_some();
+        loop {
+            let line = self.line().await?;
+            self.truth.lock().unwrap().commands.push((self.number, line.clone()));
+            self.news.notify_one();
+            let verb: String = line.split(' ').next().unwrap().to_ascii_uppercase();
+            match verb.as_str() {
+                "EHLO" => {
+                    let mut offers: Vec<&str> = self.options.offers.clone();
+                    if self.options.starttls.is_some() && !secure {
+                        offers.push("STARTTLS");
+                    }
+                    let mut normal = "250-test\r\n".to_owned();
+                    for offer in offers {
+                        normal.extend(["250-", offer, "\r\n"]);
+                    }
+                    self.answer(Point::Ehlo, &line, &format!("{normal}250 ENHANCEDSTATUSCODES\r\n")).await?;
+                }
+                "HELO" => self.say(b"250 test\r\n").await?,
+                "STARTTLS" => {
+                    let normal = format!("220 go\r\n{}", self.options.inject);
+                    if self.answer(Point::StartTls, &line, &normal).await? {
+                        let tls = self.options.starttls.clone().ok_or(Over)?;
+                        let stream = self.wire.take().ok_or(Over)?;
+                        self.wire = Some(Box::new(TlsAcceptor::from(tls).accept(stream).await.map_err(|_| Over)?));
+                        secure = true;
+                    }
+                }
+                "AUTH" => {
+                    let normal = if line == "AUTH LOGIN" { "334 VXNlcm5hbWU6\r\n" } else { "235 2.7.0 in\r\n" };
+                    if self.answer(Point::Auth, &line, normal).await? && line == "AUTH LOGIN" {
+                        for normal in ["334 UGFzc3dvcmQ6\r\n", "235 2.7.0 in\r\n"] {
+                            let line = self.line().await?;
+                            self.truth.lock().unwrap().commands.push((self.number, line.clone()));
+                            self.answer(Point::AuthAnswer, &line, normal).await?;
+                        }
+                    }
+                }
+                "MAIL" => {
+                    mail.clear();
+                    recipients.clear();
+                    if self.answer(Point::Mail, &line, "250 2.1.0 ok\r\n").await? {
+                        mail.clone_from(&line);
+                    }
+                }
+                "RCPT" if mail.is_empty() => self.say(b"503 5.5.1 MAIL first\r\n").await?,
+                "RCPT" => {
+                    if self.answer(Point::Rcpt, &line, "250 2.1.5 ok\r\n").await? {
+                        recipients.push(line["RCPT TO:<".len()..].split('>').next().unwrap().to_owned());
+                    }
+                }
+                "DATA" if recipients.is_empty() => self.say(b"503 5.5.1 RCPT first\r\n").await?,
+                "DATA" => {
+                    if self.answer(Point::Data, &line, "354 go\r\n").await? {
+                        let bytes = self.body().await?;
+                        let place = {
+                            let mut truth = self.truth.lock().unwrap();
+                            truth.came.push(Came {
+                                connection: self.number,
+                                mail: std::mem::take(&mut mail),
+                                recipients: std::mem::take(&mut recipients),
+                                bytes: bytes.clone(),
+                                accepted: false,
+                            });
+                            truth.came.len() - 1
+                        };
+                        // Written down before it is said: what is said last may not get out any more.
+                        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned();
+                        let accepts = |bytes: &[u8]| bytes.starts_with(b"2");
+                        let act = self.act(Point::AfterDot, &text);
+                        let accepted = match &act {
+                            Act::Normal => true,
+                            Act::Say(bytes) | Act::SayAndClose(bytes) => accepts(bytes),
+                            Act::Close | Act::Stall => false,
+                        };
+                        self.truth.lock().unwrap().came[place].accepted = accepted;
+                        self.news.notify_one();
+                        match act {
+                            Act::Normal => self.say(b"250 2.0.0 kept\r\n").await?,
+                            Act::Say(bytes) => self.say(&bytes).await?,
+                            Act::SayAndClose(bytes) => {
+                                self.say_and_close(&bytes).await;
+                                return Err(Over);
+                            }
+                            Act::Close => return Err(Over),
+                            Act::Stall => std::future::pending::<()>().await,
+                        }
+                    }
+                }
+                "RSET" => {
+                    mail.clear();
+                    recipients.clear();
+                    self.answer(Point::Rset, &line, "250 2.0.0 ok\r\n").await?;
+                }
+                "QUIT" => {
+                    self.answer(Point::Quit, &line, "221 2.0.0 bye\r\n").await?;
+                    return Ok(());
+                }
+                _ => self.say(b"500 5.5.1 what?\r\n").await?,
+            }
+        }
+    }
+
+    /// Reads to CR LF, dot, CR LF and undoubles dots.
+    async fn body(&mut self) -> Result<Vec<u8>, Over> {
+        let mut asked = false;
+        let mut searched = 0;
+        loop {
+            if !asked && !self.input.is_empty() {
+                asked = true;
+                match self.act(Point::MidBody, "") {
+                    Act::Normal => {}
+                    // And it reads on; there will be no second answer.
+                    Act::Say(bytes) => {
+                        self.say(&bytes).await?;
+                        loop {
+                            self.input.clear();
+                            self.fill().await?;
+                        }
+                    }
+                    Act::SayAndClose(bytes) => {
+                        self.say(&bytes).await?;
+                        return Err(Over);
+                    }
+                    Act::Close => return Err(Over),
+                    Act::Stall => std::future::pending::<()>().await,
+                }
+            }
+            let end = if self.input.starts_with(b".\r\n") {
+                Some(0)
+            } else {
+                let from = searched;
+                searched = self.input.len().saturating_sub(4);
+                self.input[from..].windows(5).position(|five| five == b"\r\n.\r\n").map(|at| from + at + 2)
+            };
+            if let Some(end) = end {
+                let text: Vec<u8> = self.input.drain(..end + 3).take(end).collect();
+                let mut bytes = Vec::with_capacity(text.len());
+                for line in text.split_inclusive(|byte| *byte == b'\n') {
+                    bytes.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
+                }
+                return Ok(bytes);
+            }
+            self.fill().await?;
+        }
+    }
+}
+
+pub fn reply(code: u16, text: &str) -> Reply {
+    Reply { code, text: text.to_owned() }
+}
+
+/// A target without TLS at this address; `more` is merged into its JSON.
+pub fn target(address: SocketAddr, more: &serde_json::Value) -> Target {
+    let mut target = Target::from_spec(&spec(address, more)).unwrap();
+    target.timeouts = patient();
+    target
+}
+
+/// Its specification.
+pub fn spec(address: SocketAddr, more: &serde_json::Value) -> TargetSpec {
+    let mut json = serde_json::json!({
+        "name": "t", "host": address.ip().to_string(), "port": address.port(), "tls": "none", "allow-plaintext": true,
+        "from": "journal@corp.example", "to": ["in@archive.example"], "hello": "test.example"
+    });
+    for (key, value) in more.as_object().unwrap() {
+        json[key] = value.clone();
+    }
+    serde_json::from_value(json).unwrap()
+}
+
+/// Far longer than any step takes on a busy machine: a test that should not meet a limit doesn't.
+pub fn patient() -> Timeouts {
+    let long = Duration::from_mins(1);
+    Timeouts { connect: long, handshake: long, command: long, data: long, chunk: long, end_of_data: long, closing: long, idle: long }
+}
+
+/// An e-mail of about so many bytes, with a marker at its beginning.
+pub fn email(marker: &str, size: usize) -> Vec<u8> {
+    let mut bytes = format!("Subject: {marker}\r\n\r\n").into_bytes();
+    while bytes.len() < size {
+        bytes.extend_from_slice(b".leading dot, and the rest of a line that is some seventy bytes long...\r\n");
+    }
+    bytes
+}
+
+/// Small and repeatable; the seed is printed and can be given as `CONSIGN_SEED`.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let seed = std::env::var("CONSIGN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(now.subsec_nanos().into());
+        println!("CONSIGN_SEED={seed}");
+        Self(seed)
+    }
+
+    /// Below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % n as u64).unwrap()
+    }
+
+    pub fn pick<'p, T>(&mut self, from: &'p [T]) -> &'p T {
+        &from[self.below(from.len())]
+    }
+}
+
+/// A certificate authority and what it signs.
+pub struct Authority {
+    issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        Self { issuer: rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    /// Its certificate as a file for `ca-file`.
+    pub fn write(&self, path: &Path) {
+        std::fs::write(path, self.issuer.pem()).unwrap();
+    }
+
+    /// A server's TLS with a certificate for these names (or addresses).
+    pub fn server(&self, names: &[&str]) -> Arc<rustls::ServerConfig> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let certificate = rcgen::CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Arc::new(config)
+    }
+}

@@ -1,0 +1,212 @@
+//! Chats, and who was in them when.
+//!
+//! Moves (joins and leaves) are kept as they were seen, and stays are computed from all of them each time. So a join that arrives late, or twice,
+//! or after its leave, gives the same stays as one that arrived in order; and a re-join stays a second stay.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Name, Timestamp};
+
+/// What kind of conversation it is. Numbered as in the module contract (`chat-kind`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum ChatKind {
+    /// Two people.
+    Direct = 0,
+    /// Some people, by invitation.
+    Group = 1,
+    /// A named room.
+    Channel = 2,
+    /// The chat of a meeting.
+    Meeting = 3,
+    /// What the platform has beside these.
+    Other = 4,
+}
+
+/// Which chat: a source's name and the platform's id of the chat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChatKey {
+    /// The connected platform.
+    pub source: Name,
+    /// The platform's own id.
+    pub id: String,
+}
+
+/// A chat as the index knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chat {
+    /// Source and id.
+    pub key: ChatKey,
+    /// Direct, group, channel, …
+    pub kind: ChatKind,
+    /// The newest title, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Labels of the source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How many events have arrived; the next one gets this position.
+    pub events: u64,
+    /// Time of the earliest event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_at: Option<Timestamp>,
+    /// Time of the latest event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_at: Option<Timestamp>,
+}
+
+impl Chat {
+    /// A chat of which nothing has arrived yet.
+    pub fn new(key: ChatKey, kind: ChatKind) -> Self {
+        Self { key, kind, title: None, labels: BTreeMap::new(), events: 0, first_at: None, last_at: None }
+    }
+}
+
+/// Into the chat or out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MoveKind {
+    /// The user came.
+    Join,
+    /// The user went.
+    Leave,
+}
+
+/// One join or leave. Ordered by time, then by the platform's own order within a millisecond.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Move {
+    /// When.
+    pub at: Timestamp,
+    /// The event's id: for platforms whose ids sort by time it orders moves within one millisecond.
+    pub order: String,
+    /// Join or leave.
+    pub kind: MoveKind,
+}
+
+/// What is known of one user's place in one chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The platform's id of the user.
+    pub user: String,
+    /// The platform lists the user as a member, without times.
+    pub listed: bool,
+    /// The user wrote, edited, deleted or reacted here.
+    pub active: bool,
+    /// Joins and leaves, sorted, each once.
+    pub moves: Vec<Move>,
+}
+
+/// One stay. Both ends belong to it: a membership includes its joining and its leaving event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Membership {
+    /// Unset: since before the first known event.
+    pub joined: Option<Timestamp>,
+    /// Unset: still there.
+    pub left: Option<Timestamp>,
+}
+
+impl Membership {
+    /// Whether this stay covers the instant.
+    pub fn covers(&self, at: Timestamp) -> bool {
+        self.joined.is_none_or(|joined| joined <= at) && self.left.is_none_or(|left| at <= left)
+    }
+}
+
+impl Member {
+    /// A user of whom nothing is known here yet.
+    pub fn new(user: &str) -> Self {
+        Self { user: user.to_owned(), listed: false, active: false, moves: Vec::new() }
+    }
+
+    /// Adds what another record knows of the same user. Says whether that was anything new.
+    pub fn merge(&mut self, other: &Self) -> bool {
+        let before = (self.listed, self.active, self.moves.len());
+        self.listed |= other.listed;
+        self.active |= other.active;
+        for one in &other.moves {
+            if let Err(place) = self.moves.binary_search(one) {
+                self.moves.insert(place, one.clone());
+            }
+        }
+        before != (self.listed, self.active, self.moves.len())
+    }
+
+    /// The stays, in order of time, never overlapping (two may touch at one millisecond).
+    ///
+    /// A leave without a join before it proves a stay that began before the first known event. A listed user without any move was there all the
+    /// time. One who is not listed and was only seen acting was too, where the platform lists nobody (`chat_lists_members` is false); where it lists
+    /// the chat's members, it is believed. A join while inside and a leave while outside change nothing.
+    pub fn memberships(&self, chat_lists_members: bool) -> Vec<Membership> {
+        let mut stays = Vec::new();
+        // Outer `Some`: inside, since then.
+        let mut inside: Option<Option<Timestamp>> = match self.moves.first() {
+            None if self.listed || (self.active && !chat_lists_members) => Some(None),
+            Some(Move { kind: MoveKind::Leave, .. }) => Some(None),
+            None | Some(_) => None,
+        };
+        for one in &self.moves {
+            match (one.kind, inside) {
+                (MoveKind::Join, None) => inside = Some(Some(one.at)),
+                (MoveKind::Leave, Some(joined)) => {
+                    stays.push(Membership { joined, left: Some(one.at) });
+                    inside = None;
+                }
+                (MoveKind::Join, Some(_)) | (MoveKind::Leave, None) => {}
+            }
+        }
+        if let Some(joined) = inside {
+            stays.push(Membership { joined, left: None });
+        }
+        stays
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(listed: bool, moves: &[(i64, MoveKind)]) -> Member {
+        let moves = moves.iter().enumerate().map(|(i, (at, kind))| Move { at: Timestamp(*at), order: format!("{i:03}"), kind: *kind });
+        Member { user: "u".into(), listed, active: false, moves: moves.collect() }
+    }
+
+    fn stays(listed: bool, moves: &[(i64, MoveKind)]) -> Vec<(Option<i64>, Option<i64>)> {
+        let stays = member(listed, moves).memberships(true);
+        stays.iter().map(|stay| (stay.joined.map(|t| t.0), stay.left.map(|t| t.0))).collect()
+    }
+
+    #[test]
+    fn stays_from_moves() {
+        use MoveKind::{Join, Leave};
+        assert_eq!(stays(false, &[]), []);
+        assert_eq!(stays(true, &[]), [(None, None)]);
+        assert_eq!(stays(true, &[(5, Join)]), [(Some(5), None)]);
+        assert_eq!(stays(false, &[(5, Leave)]), [(None, Some(5))]);
+        assert_eq!(stays(true, &[(5, Leave), (7, Join)]), [(None, Some(5)), (Some(7), None)]);
+        assert_eq!(stays(false, &[(1, Join), (2, Join), (3, Leave), (4, Leave)]), [(Some(1), Some(3))]);
+        assert_eq!(stays(false, &[(1, Join), (1, Leave), (1, Join)]), [(Some(1), Some(1)), (Some(1), None)]);
+    }
+
+    #[test]
+    fn who_only_acts_was_there_unless_the_platform_lists_members() {
+        let active = Member { active: true, ..member(false, &[]) };
+        assert_eq!(active.memberships(true), []);
+        assert_eq!(active.memberships(false), [Membership { joined: None, left: None }]);
+    }
+
+    #[test]
+    fn merging_is_the_same_in_any_order_and_twice() {
+        use MoveKind::{Join, Leave};
+        let whole = member(false, &[(1, Join), (3, Leave), (5, Join)]);
+        let mut late = member(false, &[]);
+        for one in whole.moves.iter().rev() {
+            let piece = Member { moves: vec![one.clone()], ..member(false, &[]) };
+            assert!(late.merge(&piece));
+            assert!(!late.merge(&piece));
+        }
+        assert_eq!(late, whole);
+    }
+}

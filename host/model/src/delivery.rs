@@ -1,0 +1,162 @@
+//! What became of an e-mail, for each recipient, as a value.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest, Timestamp, WindowKey};
+
+/// A server's whole reply: code and text lines, as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Three digits.
+    pub code: u16,
+    /// All lines, joined by `\n`.
+    pub text: String,
+}
+
+/// What became of one e-mail for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The server took responsibility: a 2xx after the final dot.
+    Accepted {
+        /// Its reply.
+        reply: Reply,
+    },
+    /// Refused for good: a 5xx.
+    Rejected {
+        /// Its reply.
+        reply: Reply,
+    },
+    /// Refused for now: a 4xx.
+    Deferred {
+        /// Its reply.
+        reply: Reply,
+    },
+    /// It surely did not get the e-mail: the session ended before the final dot.
+    NotSent {
+        /// What happened, for a person.
+        reason: String,
+    },
+    /// The final dot was sent and no answer came: it may have the e-mail or not.
+    Unknown {
+        /// What happened, for a person.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// The word for it, as in `run --json`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Rejected { .. } => "rejected",
+            Self::Deferred { .. } => "deferred",
+            Self::NotSent { .. } => "not_sent",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// Whether the server took responsibility.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. })
+    }
+
+    /// For a person: the word and what the server said.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Accepted { reply } | Self::Rejected { reply } | Self::Deferred { reply } => {
+                format!("{}: {} {}", self.word(), reply.code, reply.text.replace('\n', " / "))
+            }
+            Self::NotSent { reason } => format!("not sent: {reason}"),
+            Self::Unknown { reason } => format!("unknown: {reason}"),
+        }
+    }
+}
+
+/// One recipient and what became of the e-mail for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientOutcome {
+    /// The envelope's address.
+    pub recipient: String,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// Which e-mail: a window's group and part.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DeliveryKey {
+    /// The window it was composed from.
+    pub window: WindowKey,
+    /// Which of the window's groups, counted from 0 in the grouping's order.
+    pub group: u32,
+    /// Which part of the group, counted from 1.
+    pub part: u32,
+}
+
+/// An e-mail in the ledger. Written before DATA (the intent), and again with what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Which e-mail.
+    pub key: DeliveryKey,
+    /// Without the angle brackets.
+    pub message_id: String,
+    /// SHA-256 of the e-mail's bytes as handed to the server, before dot-stuffing.
+    pub digest: Digest,
+    /// Of those bytes.
+    pub size: u64,
+    /// How many parts the group has.
+    pub parts: u32,
+    /// How many events it shows.
+    pub events: u32,
+    /// When the newest attempt began.
+    pub attempted_at: Timestamp,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// The outcome for each recipient of the newest attempt at it. Empty while the first attempt is under way: an open intent.
+    pub outcomes: Vec<RecipientOutcome>,
+    /// An attempt is under way, or was when the process died: each recipient without an accepted outcome counts as unknown.
+    pub in_flight: bool,
+    /// An earlier attempt ended without an answer, or the process died in it. Later outcomes don't take that back: somebody may have this e-mail.
+    #[serde(default)]
+    pub doubt: bool,
+}
+
+impl Delivery {
+    /// Whether every recipient's server took responsibility.
+    pub fn is_accepted(&self) -> bool {
+        !self.outcomes.is_empty() && self.outcomes.iter().all(|one| one.outcome.is_accepted())
+    }
+
+    /// Whether somebody may have this e-mail already: then it may only be sent again as it was.
+    pub fn may_have_arrived(&self) -> bool {
+        self.in_flight || self.doubt || self.outcomes.iter().any(|one| matches!(one.outcome, Outcome::Accepted { .. } | Outcome::Unknown { .. }))
+    }
+
+    /// Of these recipients, those who are still without an accepted outcome.
+    pub fn owed<'a>(&self, recipients: &'a [String]) -> Vec<&'a String> {
+        let accepted = |recipient: &str| self.outcomes.iter().any(|one| one.recipient == recipient && one.outcome.is_accepted());
+        recipients.iter().filter(|recipient| !accepted(recipient)).collect()
+    }
+
+    /// Begins an attempt.
+    pub fn begin(&mut self, at: Timestamp) {
+        self.doubt |= self.in_flight;
+        self.in_flight = true;
+        self.attempts = self.attempts.saturating_add(1);
+        self.attempted_at = at;
+    }
+
+    /// Takes in an attempt's outcomes; one that was accepted earlier stays accepted.
+    pub fn record(&mut self, outcomes: Vec<RecipientOutcome>) {
+        self.in_flight = false;
+        self.doubt |= outcomes.iter().any(|one| matches!(one.outcome, Outcome::Unknown { .. }));
+        for outcome in outcomes {
+            match self.outcomes.iter_mut().find(|one| one.recipient == outcome.recipient) {
+                Some(one) if one.outcome.is_accepted() => {}
+                Some(one) => *one = outcome,
+                None => self.outcomes.push(outcome),
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! One event of a chat, as a source reads it and as an e-mail shows it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Hasher;
+use crate::{Digest, Timestamp};
+
+/// What happened. Numbered as in the module contract (`event-kind`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum EventKind {
+    /// Somebody wrote.
+    Message = 0,
+    /// A message got another text.
+    Edit = 1,
+    /// A message was taken away.
+    Delete = 2,
+    /// Somebody came into the chat.
+    Join = 3,
+    /// Somebody left it.
+    Leave = 4,
+    /// A reaction, given or taken back.
+    Reaction = 5,
+    /// A system event: a new topic or title, a pinned item, a notice about a thread.
+    Other = 6,
+}
+
+impl EventKind {
+    /// All kinds, by number.
+    pub const ALL: [Self; 7] = [Self::Message, Self::Edit, Self::Delete, Self::Join, Self::Leave, Self::Reaction, Self::Other];
+
+    /// The kind with this number, if there is one.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// The word for it, as in `jsonl` and `consign.json`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Edit => "edit",
+            Self::Delete => "delete",
+            Self::Join => "join",
+            Self::Leave => "leave",
+            Self::Reaction => "reaction",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Facts about an event, one bit each, as in the module contract (`event-flags`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// The message has been edited.
+    pub const EDITED: Self = Self(1);
+    /// The message has been deleted.
+    pub const DELETED: Self = Self(2);
+    /// It answers in a thread.
+    pub const REPLY: Self = Self(4);
+    /// A program wrote it.
+    pub const FROM_BOT: Self = Self(8);
+    /// Files hang on it, present or missing.
+    pub const HAS_ATTACHMENTS: Self = Self(16);
+    /// It happened before the end of an earlier window and arrived after it. Set by the export, never stored.
+    pub const LATE: Self = Self(32);
+    /// A reaction that was taken back.
+    pub const REMOVED: Self = Self(64);
+
+    /// Whether all of `other`'s bits are set.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// With `other`'s bits set too.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// With `other`'s bits set where `condition` holds.
+    #[must_use]
+    pub fn with_if(self, other: Self, condition: bool) -> Self {
+        if condition { self.with(other) } else { self }
+    }
+}
+
+/// A file that hangs on a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The file's name, as the platform shows it: not a path, and never used as one.
+    pub name: String,
+    /// Its media type; `application/octet-stream` where unknown.
+    pub media_type: String,
+    /// Bytes; unset where the platform did not say and the bytes are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// SHA-256 of the bytes, by which the archive finds them; unset where they are missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// Where the platform keeps it, for a missing one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// One event of a chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// Its own id, unique in the chat: the platform's; or derived ([`Event::derived_id`]) where the platform has none for this event.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it: the platform's id of a user; unset for system events.
+    pub user: Option<String>,
+    /// The name that the event itself carries for its sender (a bot's, say), where that says more than the user.
+    pub sender_name: Option<String>,
+    /// A message's text, an edit's new text, a reaction's name, a system event's text; else empty. Plain text, `\n` between lines.
+    pub text: String,
+    /// The thread's root: a message id.
+    pub thread: Option<String>,
+    /// The message that this event edits, deletes or reacts to.
+    pub target: Option<String>,
+    /// `EDITED` where the platform says so without telling the edit itself, `FROM_BOT`, `REMOVED`; the rest follows from other fields or is set later.
+    pub flags: Flags,
+    /// Files.
+    pub attachments: Vec<Attachment>,
+    /// What the platform says the text was before this edit or deletion.
+    pub previous: Option<String>,
+    /// The platform's own form of the text (markup), where it differs from `text`.
+    pub original: Option<String>,
+}
+
+impl Event {
+    /// An event with nothing but its kind, id and time.
+    pub fn new(kind: EventKind, id: impl Into<String>, at: Timestamp) -> Self {
+        Self {
+            kind,
+            id: id.into(),
+            at,
+            user: None,
+            sender_name: None,
+            text: String::new(),
+            thread: None,
+            target: None,
+            flags: Flags::default(),
+            attachments: Vec::new(),
+            previous: None,
+            original: None,
+        }
+    }
+
+    /// The id of an event for which the platform has none: `edit:m1:2026-…`, `reaction:m1:U2:thumbsup:2026-…`, `join:U1:2026-…`.
+    pub fn derived_id(kind: EventKind, parts: &[&str], at: Timestamp) -> String {
+        let mut id = kind.word().to_owned();
+        for part in parts {
+            id.push(':');
+            id.push_str(part);
+        }
+        id.push(':');
+        id.push_str(&at.to_string());
+        id
+    }
+
+    /// All flags that follow from this event alone.
+    pub fn own_flags(&self) -> Flags {
+        let reply = self.kind == EventKind::Message && self.thread.as_ref().is_some_and(|root| *root != self.id);
+        self.flags.with_if(Flags::REPLY, reply).with_if(Flags::HAS_ATTACHMENTS, !self.attachments.is_empty())
+    }
+
+    /// What tells this event from others of its chat, and its content.
+    pub fn identity(&self) -> EventIdentity {
+        let mut identity = Hasher::default();
+        identity.field(self.kind.word().as_bytes()).field(self.id.as_bytes()).field(&self.at.0.to_be_bytes());
+        identity.field(self.user.as_deref().unwrap_or_default().as_bytes());
+        if self.kind == EventKind::Reaction {
+            identity.field(self.text.as_bytes()).field(&[u8::from(self.flags.has(Flags::REMOVED))]);
+        }
+        let mut content = Hasher::default();
+        // The platform's own form where it is kept: the plain text holds resolved names, and a renamed user edits nothing.
+        content.field(self.original.as_deref().unwrap_or(&self.text).as_bytes());
+        let mut hash = [0; 16];
+        hash.copy_from_slice(identity.finish().0.get(..16).unwrap_or(&[0; 16]));
+        let mut text = [0; 8];
+        text.copy_from_slice(content.finish().0.get(..8).unwrap_or(&[0; 8]));
+        EventIdentity { hash: EventHash(hash), content: text }
+    }
+}
+
+/// The first half of the SHA-256 of kind, id, time, user and reaction: equal for the same event of one chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EventHash(pub [u8; 16]);
+
+/// Which event it is, and which text it has: the same event with another text is an edit that the platform did not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EventIdentity {
+    /// Which event.
+    pub hash: EventHash,
+    /// The first 8 bytes of the SHA-256 of its text, in the platform's own form.
+    pub content: [u8; 8],
+}

@@ -1,0 +1,30 @@
+//! Plain types that every room speaks: tenant, user, chat, event, policy, run, window, delivery.
+//!
+//! This room does no input or output and knows no other room, so each of the others can be read, tested and replaced knowing only what stands here.
+//! What several rooms must agree on (which membership covers a time, when two events are the same) is a function here, once.
+
+pub mod batch;
+pub mod chat;
+pub mod delivery;
+pub mod event;
+pub mod id;
+pub mod keys;
+pub mod manifest;
+pub mod module;
+pub mod policy;
+pub mod run;
+pub mod time;
+pub mod user;
+pub mod window;
+
+pub use batch::{EventBatch, TextColumn};
+pub use chat::{Chat, ChatKey, ChatKind, Member, Membership, Move, MoveKind};
+pub use delivery::{Delivery, DeliveryKey, Outcome, RecipientOutcome, Reply};
+pub use event::{Attachment, Event, EventHash, EventIdentity, EventKind, Flags};
+pub use id::{Digest, InvalidName, Name, RunId, TenantId};
+pub use keys::TenantKeys;
+pub use policy::{PolicySpec, TargetSpec};
+pub use run::{Run, RunState, RunSummary};
+pub use time::Timestamp;
+pub use user::User;
+pub use window::{HeldReason, Window, WindowKey, WindowState};

@@ -1,0 +1,154 @@
+//! A run of a policy and its figures.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Name, RunId, Timestamp};
+
+/// Events of a window or a run. Always `examined = exported + omitted + held`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EventCounts {
+    /// All events of the windows.
+    pub examined: u64,
+    /// Every copy was accepted for every recipient.
+    pub exported: u64,
+    /// Left out by a module's rule.
+    pub omitted: u64,
+    /// Everything else.
+    pub held: u64,
+    /// Copies in accepted e-mails: one event in five users' e-mails is five.
+    pub copies: u64,
+}
+
+impl EventCounts {
+    /// Adds another window's.
+    pub fn add(&mut self, other: &Self) {
+        self.examined += other.examined;
+        self.exported += other.exported;
+        self.omitted += other.omitted;
+        self.held += other.held;
+        self.copies += other.copies;
+    }
+}
+
+/// E-mails of a run. Those composed are each counted once by their worst recipient: accepted, or else rejected, deferred, not sent, unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EmailCounts {
+    /// Composed, whether sent or not.
+    pub composed: u64,
+    /// Accepted for every recipient.
+    pub accepted: u64,
+    /// Refused for good, for one recipient at least.
+    pub rejected: u64,
+    /// Refused for now.
+    pub deferred: u64,
+    /// Surely not sent.
+    pub not_sent: u64,
+    /// No answer after the final dot.
+    pub unknown: u64,
+    /// Bytes of the accepted ones.
+    pub bytes: u64,
+}
+
+impl EmailCounts {
+    /// Adds another window's.
+    pub fn add(&mut self, other: &Self) {
+        self.composed += other.composed;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+        self.deferred += other.deferred;
+        self.not_sent += other.not_sent;
+        self.unknown += other.unknown;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What a run did about windows that earlier runs had held. Their events are not examined again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SupplementCounts {
+    /// Windows tried again.
+    pub windows: u64,
+    /// Of these, done now.
+    pub done: u64,
+    /// Their events, as they stand now.
+    pub events: EventCounts,
+    /// Their e-mails, as they stand now.
+    pub emails: EmailCounts,
+}
+
+/// Chats of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ChatCounts {
+    /// With a window in this run.
+    pub examined: u64,
+    /// Of these, held.
+    pub held: u64,
+}
+
+/// What started a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", content = "due", rename_all = "lowercase")]
+pub enum Trigger {
+    /// A person.
+    Hand,
+    /// The scheduler, for this due time.
+    Schedule(Timestamp),
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "runs are few, and nearly all of them have ended")]
+pub enum RunState {
+    /// Under way, or was when the process died.
+    Running,
+    /// Ended, with its figures.
+    Finished {
+        /// When.
+        at: Timestamp,
+        /// The figures, of all its windows.
+        summary: RunSummary,
+    },
+}
+
+/// One run of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// The policy.
+    pub policy: Name,
+    /// The policy's version.
+    pub policy_version: u32,
+    /// The target's version.
+    pub target_version: u32,
+    /// What started it.
+    pub trigger: Trigger,
+    /// When it began: the end of its windows.
+    pub started_at: Timestamp,
+    /// Only arrivals up to this one belong to it.
+    pub until: u64,
+    /// Where it stands.
+    pub state: RunState,
+}
+
+/// What `run --json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// The run's id.
+    pub run: RunId,
+    /// The policy.
+    pub policy: Name,
+    /// Events of the windows that this run froze.
+    pub events: EventCounts,
+    /// E-mails of those windows.
+    pub emails: EmailCounts,
+    /// Chats with such a window.
+    pub chats: ChatCounts,
+    /// Windows of earlier runs that were tried again.
+    #[serde(default)]
+    pub supplements: SupplementCounts,
+    /// Path of the manifest.
+    pub manifest: String,
+    /// How long it took, in milliseconds; `run --json` prints `seconds`.
+    pub millis: u64,
+}

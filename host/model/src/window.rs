@@ -1,0 +1,202 @@
+//! A window: the events of one chat that one run of one policy examines. The unit of work, of accounting and, on several nodes, of leases.
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::OmittedCount;
+use crate::run::EventCounts;
+use crate::{Chat, ChatKey, Digest, Membership, Name, RunId, Timestamp, User};
+
+/// Which window: a policy's windows of a chat follow each other, so where it begins is enough.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WindowKey {
+    /// The policy.
+    pub policy: Name,
+    /// The chat.
+    pub chat: ChatKey,
+    /// Position of its first event.
+    pub from: u64,
+}
+
+impl WindowKey {
+    /// Eight hexadecimal digits by which a person names a window: `held retry 1f3a90c2`.
+    pub fn short_id(&self) -> String {
+        let mut hasher = crate::id::Hasher::default();
+        hasher.field(self.policy.as_str().as_bytes()).field(self.chat.source.as_str().as_bytes()).field(self.chat.id.as_bytes());
+        hasher.field(&self.from.to_be_bytes());
+        hasher.finish().hex().chars().take(8).collect()
+    }
+}
+
+/// A frozen window. Everything but `state` is written once, before any work on it begins: all that composing reads, by value or by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Which window.
+    pub key: WindowKey,
+    /// Position after its last event; greater than `key.from`.
+    pub to: u64,
+    /// The run that froze it.
+    pub run: RunId,
+    /// The policy's version.
+    pub policy_version: u32,
+    /// The target's version, for the fields that composing reads.
+    pub target_version: u32,
+    /// Digest of the [`Facts`] in the store.
+    pub facts: Digest,
+    /// Which composer: a release that composes otherwise has another number.
+    pub composer: u32,
+    /// Versions of the zone tables and of Unicode with which it is evaluated.
+    pub tables: String,
+    /// The end of the chat's window before it, by the clock; unset for the first one. What happened before and arrived after it is late.
+    pub starts_at: Option<Timestamp>,
+    /// When its run began: the only "now" of modules.
+    pub ends_at: Timestamp,
+    /// What became of it.
+    pub state: WindowState,
+}
+
+impl Window {
+    /// How many events it has.
+    pub fn events(&self) -> u64 {
+        self.to.saturating_sub(self.key.from)
+    }
+}
+
+/// What became of a window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum WindowState {
+    /// Work on it is under way, or was when the process died.
+    Open,
+    /// Every event is exported or omitted.
+    Done {
+        /// How it was accounted for.
+        settled: Settled,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something of it could not be exported.
+    Held {
+        /// Why.
+        reason: HeldReason,
+        /// What is settled of it; everything else is held.
+        settled: Settled,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl WindowState {
+    /// What is settled of it: unset while work is under way.
+    pub fn settled(&self) -> Option<&Settled> {
+        match self {
+            Self::Open => None,
+            Self::Done { settled, .. } | Self::Held { settled, .. } => Some(settled),
+        }
+    }
+
+    /// Why it is held, where it is.
+    pub fn held(&self) -> Option<&HeldReason> {
+        match self {
+            Self::Held { reason, .. } => Some(reason),
+            Self::Open | Self::Done { .. } => None,
+        }
+    }
+}
+
+/// How a window's events are accounted for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Settled {
+    /// Events by what became of them.
+    pub counts: EventCounts,
+    /// Events left out, by the rules that did it.
+    pub omitted: Vec<OmittedCount>,
+    /// Address of its verdict file in the archive; unset where evaluation did not get so far.
+    pub verdicts: Option<String>,
+}
+
+/// Why a window is held. `text` is for a person and holds no message text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum HeldReason {
+    /// A module trapped, ran out of time or memory, or answered against the contract.
+    Module {
+        /// `name@version`.
+        module: String,
+        /// What happened.
+        text: String,
+    },
+    /// The archive could not be read: a missing or damaged file.
+    Archive {
+        /// What happened.
+        text: String,
+    },
+    /// An e-mail could not be composed: a template that fails, an attachment too large for any e-mail.
+    Compose {
+        /// What happened.
+        text: String,
+    },
+    /// The target has not accepted every e-mail yet: it deferred one, could not be reached, or its answer was lost.
+    Delivery {
+        /// What it said.
+        text: String,
+    },
+    /// The target refused an e-mail for good.
+    Refused {
+        /// What it said.
+        text: String,
+    },
+    /// Composing again gave other bytes than those that may have arrived.
+    Changed {
+        /// Which e-mail.
+        text: String,
+    },
+}
+
+impl HeldReason {
+    /// For a person.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Module { module, text } => format!("module {module}: {text}"),
+            Self::Archive { text } | Self::Compose { text } | Self::Delivery { text } | Self::Refused { text } | Self::Changed { text } => {
+                text.clone()
+            }
+        }
+    }
+
+    /// Whether the next run tries again by itself: what may pass by waiting. The rest waits for a person (`held retry`).
+    pub fn passes_by_waiting(&self) -> bool {
+        matches!(self, Self::Delivery { .. } | Self::Archive { .. })
+    }
+}
+
+/// What composing reads of a chat beside its events. Kept by digest: a chat whose people don't change is kept once for all its windows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Kind, title and labels. Its counts and times are those of the moment of freezing, cleared so that they don't change the digest.
+    pub chat: Chat,
+    /// Everybody known to have been in it, sorted by id.
+    pub participants: Vec<Participant>,
+}
+
+/// A user in a chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// Who.
+    pub user: User,
+    /// The stays, in order of time.
+    pub memberships: Vec<Membership>,
+}
+
+impl Participant {
+    /// Whether the user was in the chat at this instant.
+    pub fn present(&self, at: Timestamp) -> bool {
+        self.memberships.iter().any(|stay| stay.covers(at))
+    }
+}
+
+impl Facts {
+    /// SHA-256 of the facts as JSON: the digest by which the store keeps them.
+    pub fn digest(&self) -> Digest {
+        Digest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())
+    }
+}

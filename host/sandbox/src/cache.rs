@@ -1,0 +1,124 @@
+//! Compiled code, kept from one process to the next.
+//!
+//! Compiled code is trusted code: whoever can put a file here and have it loaded runs what he likes. So each file carries an HMAC under a key of the
+//! host's, over the module's digest, the compiler's settings and the code; whatever does not agree is compiled again and written over. The component's
+//! own bytes stay the authority: losing this folder costs time and nothing else, and so no failure to read or write it is more than a line in the log.
+
+use std::hash::Hash;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use consign_model::Digest;
+use consign_model::id::Hasher;
+use ring::hmac;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use crate::{CodeCache, SetupError};
+
+const TAG_BYTES: usize = 32;
+
+/// The folder with its key.
+pub struct Cache {
+    dir: PathBuf,
+    key: hmac::Key,
+    written: AtomicU64,
+}
+
+impl Cache {
+    /// Makes the folder where it is missing.
+    pub fn open(config: &CodeCache) -> Result<Self, SetupError> {
+        let failed = |source| SetupError::Cache { path: config.dir.display().to_string(), source };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&config.dir).map_err(failed)?;
+        Ok(Self { dir: config.dir.clone(), key: hmac::Key::new(hmac::HMAC_SHA256, &config.key.0), written: AtomicU64::new(0) })
+    }
+
+    /// The compiled module, where it is here and authentic.
+    pub fn get(&self, engine: &Engine, digest: Digest) -> Option<Component> {
+        let compatibility = compatibility(engine);
+        let path = self.path(digest, compatibility);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!(module = %digest, %error, "compiled code of a module can't be read; it is compiled again");
+                return None;
+            }
+        };
+        let authentic = bytes.split_at_checked(TAG_BYTES).filter(|(tag, code)| {
+            let message = message(digest, compatibility, code);
+            hmac::verify(&self.key, &message, tag).is_ok()
+        });
+        let Some((_, code)) = authentic else {
+            tracing::warn!(module = %digest, "compiled code of a module is not what was written; it is compiled again");
+            return None;
+        };
+        // SAFETY: `deserialize` asks for bytes that came unchanged from `Component::serialize` of this very wasmtime. The HMAC has just been checked
+        // over them under a key that only the host has, and it is made in one place, `put`, over what `serialize` returned. Its message binds
+        // wasmtime's compatibility hash (version, target, settings), so bytes of another build don't verify, and the module's digest, so bytes of
+        // another module don't either. The bytes are in memory of our own: nobody changes them between check and use.
+        #[expect(unsafe_code, reason = "loading what was compiled before has no safe form; see the comment above")]
+        let component = unsafe { Component::deserialize(engine, code) };
+        component.inspect_err(|error| tracing::warn!(module = %digest, %error, "compiled code of a module was refused; it is compiled again")).ok()
+    }
+
+    /// Keeps a compiled module.
+    pub fn put(&self, engine: &Engine, digest: Digest, component: &Component) {
+        let written = component.serialize().map_err(|error| error.to_string()).and_then(|code| {
+            let compatibility = compatibility(engine);
+            let tag = hmac::sign(&self.key, &message(digest, compatibility, &code));
+            self.write(&self.path(digest, compatibility), tag.as_ref(), &code).map_err(|error| error.to_string())
+        });
+        if let Err(error) = written {
+            tracing::warn!(module = %digest, error, "compiled code of a module could not be kept; the next process compiles it again");
+        }
+    }
+
+    /// Beside first, then in its place, so that a reader never sees half a file. No flush: a file that a crash left incomplete does not verify.
+    fn write(&self, path: &PathBuf, tag: &[u8], code: &[u8]) -> std::io::Result<()> {
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        let beside = self.dir.join(format!(".{}-{number}.tmp", std::process::id()));
+        let write = || {
+            let mut file = std::fs::File::create(&beside)?;
+            file.write_all(tag)?;
+            file.write_all(code)?;
+            drop(file);
+            std::fs::rename(&beside, path)
+        };
+        write().inspect_err(|_| {
+            // What is left of it is in nobody's way.
+            let _ = std::fs::remove_file(&beside);
+        })
+    }
+
+    fn path(&self, digest: Digest, compatibility: Digest) -> PathBuf {
+        self.dir.join(format!("{}-{}.cwasm", digest.hex(), compatibility.short()))
+    }
+}
+
+fn message(digest: Digest, compatibility: Digest, code: &[u8]) -> Vec<u8> {
+    let mut hasher = Hasher::default();
+    hasher.field(b"consign compiled module 1").field(&digest.0).field(&compatibility.0).field(code);
+    hasher.finish().0.to_vec()
+}
+
+/// wasmtime's hash of all that compiled code depends on, as SHA-256: the standard hasher differs from one Rust release to the next.
+fn compatibility(engine: &Engine) -> Digest {
+    struct Feed(Hasher);
+    impl std::hash::Hasher for Feed {
+        fn finish(&self) -> u64 {
+            0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+    }
+    let mut feed = Feed(Hasher::default());
+    engine.precompile_compatibility_hash().hash(&mut feed);
+    feed.0.finish()
+}

@@ -1,0 +1,60 @@
+//! A configuration against the module's JSON Schema, with a pointer for each thing that is wrong.
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::Value;
+
+use crate::ConfigError;
+use crate::logs::one_line;
+
+/// Errors that are told; a person mends the first few and tries again.
+const MOST_ERRORS: usize = 50;
+const MESSAGE_BYTES: usize = 1 << 10;
+
+/// The schema's keyword that marks a time zone. Modules have no zone tables, so without it a mistyped zone would be found by the first chat, not here.
+const ZONE_MARK: &str = "x-consign-time-zone";
+
+/// Compiles a schema: 2020-12, patterns in linear time, and no reference leads out of it.
+pub fn compile(schema: &Value) -> Result<Validator, String> {
+    jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(PatternOptions::regex()).build(schema).map_err(|error| {
+        format!("config-schema is no JSON Schema of 2020-12: at '{}': {}", error.instance_path(), one_line(&error.to_string(), MESSAGE_BYTES))
+    })
+}
+
+/// Everything that the schema has against a configuration, and marked time zones that are none. `schema` is what `validator` was compiled from.
+pub fn check(validator: &Validator, schema: &Value, config: &Value) -> Vec<ConfigError> {
+    let mut errors = Vec::new();
+    check_zones(schema, config, "", &mut errors);
+    for error in validator.iter_errors(config) {
+        let pointer = error.instance_path().to_string();
+        match error.kind() {
+            // Each unknown key at its own place.
+            ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                errors.extend(unexpected.iter().map(|key| ConfigError {
+                    pointer: format!("{pointer}/{}", one_line(&key.replace('~', "~0").replace('/', "~1"), MESSAGE_BYTES)),
+                    message: "is not known here".to_owned(),
+                }));
+            }
+            _ => errors.push(ConfigError { pointer, message: one_line(&error.to_string(), MESSAGE_BYTES) }),
+        }
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
+    }
+    errors.truncate(MOST_ERRORS);
+    errors
+}
+
+fn check_zones(schema: &Value, config: &Value, pointer: &str, errors: &mut Vec<ConfigError>) {
+    let (Some(properties), Some(values)) = (schema.get("properties").and_then(Value::as_object), config.as_object()) else { return };
+    for (name, property) in properties {
+        let Some(value) = values.get(name) else { continue };
+        let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let marked = property.get(ZONE_MARK) == Some(&Value::Bool(true));
+        if marked && value.as_str().is_some_and(|zone| zone.parse::<chrono_tz::Tz>().is_err()) {
+            let message = "is no time zone: use a name of the IANA tables, such as Europe/Berlin".to_owned();
+            errors.push(ConfigError { pointer: pointer.clone(), message });
+        }
+        check_zones(property, value, &pointer, errors);
+    }
+}

@@ -1,0 +1,254 @@
+//! What can go wrong between a module and the host, as values that the caller decides by, each with a text for a person.
+//!
+//! The texts name the module's calls, rules and numbers of groups, never what stands in a chat. What the module itself says can be message text:
+//! it is [`Sealed`], which neither `Display` nor `Debug` shows, so that no log line can hold it by accident.
+
+use std::fmt;
+
+use consign_model::module::Need;
+
+/// A text that came from a module and may hold message text. It is for roles that may read events.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed(String);
+
+impl Sealed {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text. Encrypt it wherever it is kept, as events are.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The text, taken out.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes)", self.0.len())
+    }
+}
+
+/// A call from the host to a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Call {
+    /// Making the instance: its memories, its start functions.
+    Instantiate,
+    /// `describe`
+    Describe,
+    /// `configure`
+    Configure,
+    /// `begin-chat`
+    BeginChat,
+    /// `evaluate`
+    Evaluate,
+    /// `place`
+    Place,
+    /// `finish-chat`
+    FinishChat,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Instantiate => "its start",
+            Self::Describe => "describe",
+            Self::Configure => "configure",
+            Self::BeginChat => "begin-chat",
+            Self::Evaluate => "evaluate",
+            Self::Place => "place",
+            Self::FinishChat => "finish-chat",
+        })
+    }
+}
+
+/// Which of the two times ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// [`Limits::call_time`](crate::Limits::call_time)
+    Call,
+    /// [`Limits::chat_time`](crate::Limits::chat_time)
+    Chat,
+}
+
+/// Why a module's work on a chat ended without an answer. The chat is held: nothing of it is sent, nothing is skipped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The module's code failed.
+    #[error("the module failed in {call}: {text}; its author can find the place by the backtrace")]
+    Trapped {
+        /// During which call.
+        call: Call,
+        /// What wasmtime says of it.
+        text: String,
+        /// The module's functions, innermost first.
+        backtrace: Vec<String>,
+    },
+    /// It took too long.
+    #[error("the module ran out of time in {call} ({}); make it do less for each event, or raise the limit", out_of_time(*.clock, *.millis))]
+    OutOfTime {
+        /// During which call.
+        call: Call,
+        /// Which limit.
+        clock: Clock,
+        /// The limit, in milliseconds.
+        millis: u64,
+    },
+    /// It asked for more memory than it may have.
+    #[error("the module asked in {call} for more than {limit_bytes} bytes of memory; make it keep less, or raise the limit")]
+    OutOfMemory {
+        /// During which call.
+        call: Call,
+        /// Memories and tables together.
+        limit_bytes: usize,
+    },
+    /// It asked for more of something else than it may have.
+    #[error("the module went over a limit in {call}: {what}")]
+    OverLimit {
+        /// During which call.
+        call: Call,
+        /// What, and how much of it is allowed.
+        what: String,
+    },
+    /// It called for data that was not approved.
+    #[error("the module called {function}, which needs '{}': approve that when binding the module, or use another module", need_word(*.need))]
+    Refused {
+        /// The contract's function.
+        function: &'static str,
+        /// What it needs.
+        need: Need,
+    },
+    /// It answered against the contract.
+    #[error("the module answered {call} against the contract: {text}; its author has to mend it")]
+    Contract {
+        /// Which call.
+        call: Call,
+        /// What is wrong.
+        text: String,
+    },
+    /// It gave up on the chat, with a reason in its own words.
+    #[error("the module gave up in {call}; what it says can hold message text and is kept sealed")]
+    Guest {
+        /// During which call.
+        call: Call,
+        /// Its words.
+        said: Sealed,
+    },
+    /// The configuration, accepted when it was bound, was not accepted for this chat: the module is not deterministic.
+    #[error("the module refused its configuration, which it had accepted before ({} errors); its author has to mend it", .errors.len())]
+    Configuration {
+        /// What it says.
+        errors: Vec<ConfigError>,
+    },
+    /// The host used the session wrongly. Not the module's fault.
+    #[error("the sandbox was used wrongly: {0}; this is a fault of Consign, please report it")]
+    Host(String),
+}
+
+fn out_of_time(clock: Clock, millis: u64) -> String {
+    match clock {
+        Clock::Call => format!("{millis} ms for one call"),
+        Clock::Chat => format!("{millis} ms for one chat"),
+    }
+}
+
+/// The contract's word for a need.
+pub(crate) fn need_word(need: Need) -> &'static str {
+    match need {
+        Need::Titles => "titles",
+        Need::Labels => "labels",
+        Need::Participants => "participants",
+        Need::Attributes => "attributes",
+        Need::Times => "times",
+        Need::Senders => "senders",
+        Need::Kinds => "kinds",
+        Need::Ids => "ids",
+        Need::References => "references",
+        Need::Matching => "matching",
+        Need::Text => "text",
+        Need::Attachments => "attachments",
+    }
+}
+
+/// Something wrong in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", if .pointer.is_empty() { "the configuration" } else { .pointer.as_str() })]
+pub struct ConfigError {
+    /// Where: an RFC 6901 JSON Pointer, empty for the whole.
+    pub pointer: String,
+    /// What.
+    pub message: String,
+}
+
+/// Why a sandbox can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// wasmtime refused this machine or the limits.
+    #[error("WebAssembly can't run here: {0}")]
+    Engine(String),
+    /// The folder for compiled modules can't be used.
+    #[error("the folder for compiled modules, {path}, can't be used: {source}; make it writable, or name another")]
+    Cache {
+        /// The folder.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The ticker thread could not be started.
+    #[error("the thread that stops modules in time could not be started: {0}")]
+    Ticker(std::io::Error),
+}
+
+/// Why a file is not taken as a module.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Too large.
+    #[error("the module has {bytes} bytes and at most {limit} are taken; strip it of debug information, or build it for size")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A core module: made by a compiler, not yet a component.
+    #[error("this is a core WebAssembly module, not a component; `consign filter build` makes components")]
+    CoreModule,
+    /// Not WebAssembly at all.
+    #[error("this is not WebAssembly: its first bytes are not those of a component; `consign filter build` makes components")]
+    NotWasm,
+    /// A component that is broken or uses what is switched off (threads, 64-bit memories, …).
+    #[error("the component is not valid: {0}")]
+    Invalid(String),
+    /// It does not fit the contract: everything that is wrong.
+    #[error("the component does not fit the contract consign:filter@0.1.0:\n{}", lines(.0))]
+    Mismatch(Vec<String>),
+    /// Its `describe` failed.
+    #[error("describe failed: {0}")]
+    Describe(Failure),
+    /// What `describe` answered is wrong.
+    #[error("what describe answers is wrong:\n{}", lines(.0))]
+    Manifest(Vec<String>),
+}
+
+fn lines(problems: &[String]) -> String {
+    problems.iter().map(|problem| format!("- {problem}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Why a module can't be bound to a policy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// It needs data that was not approved.
+    #[error("the module needs {}, which was not approved: approve it, or use another module", words(.0))]
+    NotApproved(Vec<Need>),
+    /// The configuration is wrong.
+    #[error("the module's configuration is wrong:\n{}", lines(&.0.iter().map(ToString::to_string).collect::<Vec<_>>()))]
+    Config(Vec<ConfigError>),
+}
+
+fn words(needs: &[Need]) -> String {
+    needs.iter().map(|need| format!("'{}'", need_word(*need))).collect::<Vec<_>>().join(", ")
+}

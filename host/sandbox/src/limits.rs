@@ -1,0 +1,76 @@
+//! What a module may use. Each limit ends the module's work on that chat with a [`Failure`](crate::Failure) that names it; none of them lets a
+//! module go on with less, because a filter that quietly saw less would export other events.
+
+use std::time::Duration;
+
+/// Limits of one session: one module at work on one chat.
+///
+/// They are the host's, not the module's: the same for every tenant's modules on a node, so that a verdict does not depend on where it was reached,
+/// but for the times, which depend on the machine and are therefore generous.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a component that is taken in at all. Does not limit what compiling it costs.
+    pub module_bytes: usize,
+    /// Linear memories and tables of a session together, in bytes. Does not count what wasmtime itself keeps for an instance (some 100 KiB).
+    pub memory_bytes: usize,
+    /// How long one call may take, waiting and host functions included. Counted in ticks of 10 ms, so up to one tick more.
+    pub call_time: Duration,
+    /// How long all calls of a session may take together. The time between the calls is not counted.
+    pub chat_time: Duration,
+    /// What one call may hand to the host, in bytes as wasmtime counts them (about the size of the values in Rust).
+    pub hostcall_fuel: usize,
+    /// The same for `finish-chat`, which hands over all groups of a chat at once.
+    pub groups_fuel: usize,
+    /// Bytes of one log line; more is cut.
+    pub log_line_bytes: usize,
+    /// Bytes of all log lines of a session; what comes after is dropped and counted.
+    pub log_bytes: usize,
+    /// Bytes of what `describe` answers.
+    pub manifest_bytes: usize,
+    /// Groups of a chat.
+    pub groups: u32,
+    /// Assignments and left-out ranges of a chat, over all its batches: the host keeps them until the groups are known.
+    pub placements: usize,
+    /// Bytes of a group's key.
+    pub key_bytes: usize,
+    /// Bytes of a group's title.
+    pub title_bytes: usize,
+    /// Labels of a group.
+    pub labels: usize,
+    /// Bytes of a label's name, and of its value.
+    pub label_bytes: usize,
+    /// Core instances of a session: one component may nest many.
+    pub instances: usize,
+    /// Linear memories of a session.
+    pub memories: usize,
+    /// Tables of a session.
+    pub tables: usize,
+    /// Handles that a module may hold at once.
+    pub handles: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            module_bytes: 32 << 20,
+            memory_bytes: 64 << 20,
+            call_time: Duration::from_secs(10),
+            chat_time: Duration::from_mins(2),
+            hostcall_fuel: 8 << 20,
+            groups_fuel: 32 << 20,
+            log_line_bytes: 1 << 10,
+            log_bytes: 64 << 10,
+            manifest_bytes: 256 << 10,
+            groups: 100_000,
+            placements: 8_000_000,
+            key_bytes: 256,
+            title_bytes: 1 << 10,
+            labels: 32,
+            label_bytes: 1 << 10,
+            instances: 32,
+            memories: 8,
+            tables: 32,
+            handles: 256,
+        }
+    }
+}

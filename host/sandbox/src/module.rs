@@ -1,0 +1,130 @@
+//! A module that was checked and compiled.
+
+use std::sync::Arc;
+
+use consign_model::Digest;
+use consign_model::module::{ModuleKind, ModuleManifest, Need};
+use serde_json::Value;
+use wasmtime::component::Component;
+
+use crate::bindings::criteria::{CriteriaModule, CriteriaModulePre};
+use crate::bindings::grouping::{GroupingModule, GroupingModulePre};
+use crate::bound::Bound;
+use crate::failure::Call;
+use crate::host::NeedSet;
+use crate::instance::{Guest, Instance, Linked};
+use crate::manifest::{self, Described};
+use crate::{BindError, ConfigError, Failure, LoadError, Sandbox, config, needles, session};
+
+/// A module that was checked, compiled and asked what it is. Clones are the same module.
+#[derive(Clone)]
+pub struct Module(Arc<Inner>);
+
+struct Inner {
+    sandbox: Sandbox,
+    digest: Digest,
+    kind: ModuleKind,
+    linked: Linked,
+    described: Described,
+}
+
+impl std::fmt::Debug for Module {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Module").field("name", &self.manifest().name).field("digest", &self.0.digest).finish_non_exhaustive()
+    }
+}
+
+impl Module {
+    pub(crate) fn new(sandbox: Sandbox, digest: Digest, kind: ModuleKind, component: &Component) -> Result<Self, LoadError> {
+        let mismatch = |error: wasmtime::Error| LoadError::Mismatch(vec![format!("{error:#}")]);
+        let pre = sandbox.linker().instantiate_pre(component).map_err(mismatch)?;
+        let (linked, text) = match kind {
+            ModuleKind::Criteria => {
+                let linked = Linked::Criteria(CriteriaModulePre::new(pre).map_err(mismatch)?);
+                let text = describe::<CriteriaModule>(&sandbox, &linked);
+                (linked, text)
+            }
+            ModuleKind::Grouping => {
+                let linked = Linked::Grouping(GroupingModulePre::new(pre).map_err(mismatch)?);
+                let text = describe::<GroupingModule>(&sandbox, &linked);
+                (linked, text)
+            }
+        };
+        let text = text.map_err(LoadError::Describe)?;
+        let described = manifest::read(&text, kind, sandbox.limits()).map_err(LoadError::Manifest)?;
+        Ok(Self(Arc::new(Inner { sandbox, digest, kind, linked, described })))
+    }
+
+    /// SHA-256 of the component's bytes.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// Criteria or grouping.
+    pub fn kind(&self) -> ModuleKind {
+        self.0.kind
+    }
+
+    /// What it says of itself.
+    pub fn manifest(&self) -> &ModuleManifest {
+        &self.0.described.manifest
+    }
+
+    /// Checks a configuration by the module's JSON Schema and then by the module itself: everything that is wrong.
+    pub fn check_config(&self, config: &Value) -> Result<(), Vec<ConfigError>> {
+        let errors = config::check(&self.0.described.schema, &self.manifest().config_schema, config);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let text = config.to_string();
+        let answer = match self.0.kind {
+            ModuleKind::Criteria => self.try_config::<CriteriaModule>(&text),
+            ModuleKind::Grouping => self.try_config::<GroupingModule>(&text),
+        };
+        match answer {
+            Ok(Ok(())) => Ok(()),
+            // An empty list says no as well.
+            Ok(Err(errors)) if errors.is_empty() => Err(vec![whole("the module refuses it, and does not say why".to_owned())]),
+            Ok(Err(errors)) => Err(errors),
+            Err(failure) => Err(vec![whole(failure.to_string())]),
+        }
+    }
+
+    fn try_config<G: Guest>(&self, config: &str) -> Result<Result<(), Vec<ConfigError>>, Failure> {
+        let mut instance = Instance::<G>::new(&self.0.sandbox, NeedSet::default(), Arc::default());
+        instance.start(&self.0.linked)?;
+        session::configure(&mut instance, config)
+    }
+
+    /// Joins it with a configuration and what the tenant approved. Keep what comes of it for the whole run: keywords are compiled here, once.
+    pub fn bind(&self, config: &Value, approved: &[Need]) -> Result<Bound, BindError> {
+        let needs = &self.manifest().needs;
+        let missing: Vec<Need> = needs.iter().copied().filter(|need| !approved.contains(need)).collect();
+        if !missing.is_empty() {
+            return Err(BindError::NotApproved(missing));
+        }
+        self.check_config(config).map_err(BindError::Config)?;
+        let needles = needles::compile(&self.0.described.lists, config).map_err(BindError::Config)?;
+        // What the module did not ask for stays closed, whatever was approved.
+        let allowed = needs.iter().copied().collect();
+        Ok(Bound::new(self.clone(), config.to_string(), allowed, needles))
+    }
+
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.0.sandbox
+    }
+
+    pub(crate) fn linked(&self) -> &Linked {
+        &self.0.linked
+    }
+}
+
+fn describe<G: Guest>(sandbox: &Sandbox, linked: &Linked) -> Result<String, Failure> {
+    let mut instance = Instance::<G>::new(sandbox, NeedSet::default(), Arc::default());
+    instance.start(linked)?;
+    instance.call(Call::Describe, G::describe)
+}
+
+fn whole(message: String) -> ConfigError {
+    ConfigError { pointer: String::new(), message }
+}

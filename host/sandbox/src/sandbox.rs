@@ -1,0 +1,171 @@
+//! The engine: one for the process, with its compiler settings, its ticker and its cache of compiled code.
+//!
+//! What could make two runs differ is off or fixed: threads, NaN bits, relaxed SIMD. What the contract has no use for is off too (64-bit memories,
+//! component-model async), so that less of the compiler is reachable.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use consign_model::Digest;
+use wasmparser::Parser;
+use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::{Config, Engine};
+
+use crate::bindings::criteria::CriteriaModule;
+use crate::cache::Cache;
+use crate::host::State;
+use crate::{Limits, LoadError, Module, SetupError, contract};
+
+/// How often running modules are asked to look at their deadline. Shorter costs a wake-up more often, longer lets a module run over by more.
+pub const TICK: Duration = Duration::from_millis(10);
+
+/// Stack of a module, in bytes. Taken from the calling thread's, which has 2 MiB under tokio.
+const WASM_STACK: usize = 512 << 10;
+
+/// The key under which compiled code is authenticated. Keep it as secret as the master key: whoever has it and can write the cache folder runs code.
+#[derive(Clone)]
+pub struct CacheKey(pub [u8; 32]);
+
+impl std::fmt::Debug for CacheKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CacheKey(…)")
+    }
+}
+
+/// Where compiled code is kept from one process to the next.
+#[derive(Debug, Clone)]
+pub struct CodeCache {
+    /// A folder of its own; it is made where it is missing, and may be deleted at any time.
+    pub dir: PathBuf,
+    /// Authenticates what lies there.
+    pub key: CacheKey,
+}
+
+/// How the sandbox is set up.
+#[derive(Debug, Clone, Default)]
+pub struct SandboxConfig {
+    /// Unset: every process compiles anew.
+    pub cache: Option<CodeCache>,
+    /// Of every session.
+    pub limits: Limits,
+}
+
+/// One per process. Clones are the same sandbox.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<State>,
+    limits: Limits,
+    cache: Option<Cache>,
+    _ticker: Ticker,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Sets up the engine and its ticker.
+    pub fn new(config: SandboxConfig) -> Result<Self, SetupError> {
+        let cache = config.cache.as_ref().map(Cache::open).transpose()?;
+        let engine = Engine::new(&engine_config()).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
+        let mut linker = Linker::new(&engine);
+        CriteriaModule::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
+            .map_err(|error| SetupError::Engine(format!("{error:#}")))?;
+        let ticker = Ticker::start(&engine).map_err(SetupError::Ticker)?;
+        Ok(Self(Arc::new(Inner { engine, linker, limits: config.limits, cache, _ticker: ticker })))
+    }
+
+    /// Checks a component, compiles it (or takes it from the cache) and asks what it is. Compiling takes some 150 ms for 200 KB of code.
+    ///
+    /// Compiling a hostile component can take much more; that it should then happen in a process of its own is not seen to here.
+    pub fn load(&self, bytes: &[u8]) -> Result<Module, LoadError> {
+        let limit = self.0.limits.module_bytes;
+        if bytes.len() > limit {
+            return Err(LoadError::TooLarge { bytes: bytes.len(), limit });
+        }
+        if Parser::is_core_wasm(bytes) {
+            return Err(LoadError::CoreModule);
+        }
+        if !Parser::is_component(bytes) {
+            return Err(LoadError::NotWasm);
+        }
+        let digest = Digest::of(bytes);
+        let component = self.component(digest, bytes)?;
+        let kind = contract::check(&self.0.engine, &component).map_err(LoadError::Mismatch)?;
+        Module::new(self.clone(), digest, kind, &component)
+    }
+
+    fn component(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
+        if let Some(component) = self.0.cache.as_ref().and_then(|cache| cache.get(&self.0.engine, digest)) {
+            return Ok(component);
+        }
+        let component = Component::from_binary(&self.0.engine, bytes).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+        if let Some(cache) = &self.0.cache {
+            cache.put(&self.0.engine, digest, &component);
+        }
+        Ok(component)
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<State> {
+        &self.0.linker
+    }
+
+    /// What a session may use.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+}
+
+fn engine_config() -> Config {
+    let mut config = Config::new();
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_memory64(false)
+        .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
+        .max_wasm_stack(WASM_STACK);
+    config
+}
+
+/// The thread that counts the engine's epochs up. It ends with the last clone of the sandbox and the last module, bound module and session.
+struct Ticker {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: &Engine) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let engine = engine.clone();
+        let thread = std::thread::Builder::new().name("consign-ticks".to_owned()).spawn(move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // It can't have panicked, and there is nobody to tell.
+            let _ = thread.join();
+        }
+    }
+}

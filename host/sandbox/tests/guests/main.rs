@@ -1,0 +1,10 @@
+//! The sandbox against modules: the standard ones, and ones made here to break it.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod cache;
+mod hostile;
+mod made;
+mod naive;
+mod refused;
+mod standard;
+mod support;

@@ -1,0 +1,385 @@
+//! Applying files of targets and policies: everything in them is checked first, all problems are named together, and only then anything is stored.
+//!
+//! So a file with one mistake changes nothing, and a person mends all mistakes in one go. What is stored binds modules by digest: a policy means
+//! tomorrow what it meant when it was applied.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use consign_export::{Exporter, ShelfError};
+use consign_mail::template::check_templates;
+use consign_model::module::{BoundModule, ModuleKind, Need};
+use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, Since, TargetSpec, TargetVersion, Tls};
+use consign_model::{Name, Timestamp};
+use consign_sandbox::BindError;
+use consign_store::StoreError;
+use serde::Serialize;
+
+use crate::schedule::{Schedule, ScheduleError};
+
+/// Something wrong in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[error("{}: {text}", place(.file, *.line, .at))]
+pub struct Problem {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, counted from 1, where it is known.
+    pub line: Option<usize>,
+    /// Which part: `policy fx-desk, criteria 1 (std/keywords), /any/0`. Empty where the line says it all.
+    pub at: String,
+    /// What is wrong, and the way out.
+    pub text: String,
+}
+
+fn place(file: &Path, line: Option<usize>, at: &str) -> String {
+    let mut place = file.display().to_string();
+    if let Some(line) = line {
+        // Writing to a String cannot fail.
+        let _ = write!(place, ", line {line}");
+    }
+    if !at.is_empty() {
+        place.push_str(", ");
+        place.push_str(at);
+    }
+    place
+}
+
+/// Why nothing was applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// All that is wrong in the files.
+    #[error("nothing was applied:\n{}", .0.iter().map(|problem| format!("- {problem}")).collect::<Vec<_>>().join("\n"))]
+    Problems(Vec<Problem>),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A module could not be kept.
+    #[error(transparent)]
+    Shelf(#[from] ShelfError),
+}
+
+/// What became of one target or policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// `target` or `policy`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: Name,
+    /// New, changed or the same.
+    pub change: ChangeKind,
+    /// Its version now.
+    pub version: u32,
+    /// What each module of a policy may read: name and needs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<(String, Vec<Need>)>,
+    /// When a policy runs next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_due: Option<Timestamp>,
+    /// What to think about: a target that sends in clear, say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// Whether something changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "is", content = "fields", rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It was not there.
+    New,
+    /// These fields are other than before.
+    Changed(Vec<String>),
+    /// As it was.
+    Same,
+}
+
+/// Applies files. Blocks briefly while modules are compiled for the first time.
+pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>, ApplyError> {
+    let now = Timestamp::now();
+    let mut problems = Vec::new();
+    let mut targets: BTreeMap<Name, (PathBuf, TargetSpec)> = BTreeMap::new();
+    let mut policies: BTreeMap<Name, (PathBuf, PolicySpec)> = BTreeMap::new();
+    for path in files {
+        match read(path) {
+            Err(problem) => problems.push(problem),
+            Ok(file) => {
+                for spec in file.target {
+                    let twice = format!("target {}", spec.name);
+                    if targets.insert(spec.name.clone(), (path.clone(), spec)).is_some() {
+                        problems.push(problem(path, &twice, "it stands twice in these files: keep one"));
+                    }
+                }
+                for spec in file.policy {
+                    let twice = format!("policy {}", spec.name);
+                    if policies.insert(spec.name.clone(), (path.clone(), spec)).is_some() {
+                        problems.push(problem(path, &twice, "it stands twice in these files: keep one"));
+                    }
+                }
+            }
+        }
+    }
+    let stored: BTreeMap<Name, TargetVersion> =
+        exporter.store.targets(&exporter.tenant).await?.into_iter().map(|target| (target.spec.name.clone(), target)).collect();
+    for (path, target) in targets.values() {
+        problems.extend(check_target(target).into_iter().map(|(at, text)| problem(path, &format!("target {}{at}", target.name), &text)));
+    }
+    let mut checked = Vec::new();
+    for (path, policy) in policies.into_values() {
+        let mut found = Vec::new();
+        if !targets.contains_key(&policy.target) && !stored.contains_key(&policy.target) {
+            found.push((String::new(), format!("there is no target '{}': add a [[target]] of that name to a file", policy.target)));
+        }
+        let known = exporter.store.policy(&exporter.tenant, &policy.name, None).await?;
+        let ready = check_policy(exporter, &policy, known.as_ref(), now, &mut found);
+        problems.extend(found.into_iter().map(|(at, text)| problem(&path, &format!("policy {}{at}", policy.name), &text)));
+        checked.push((policy, ready));
+    }
+    if !problems.is_empty() {
+        return Err(ApplyError::Problems(problems));
+    }
+
+    let mut changes = Vec::new();
+    for (_, target) in targets.into_values() {
+        changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
+    }
+    for (policy, ready) in checked {
+        changes.push(save_policy(exporter, policy, ready, now).await?);
+    }
+    Ok(changes)
+}
+
+fn problem(file: &Path, at: &str, text: &str) -> Problem {
+    Problem { file: file.to_owned(), line: None, at: at.to_owned(), text: text.to_owned() }
+}
+
+/// Reads one file. The error has the line but not its content, which may hold a secret.
+fn read(path: &Path) -> Result<PolicyFile, Problem> {
+    let text = std::fs::read_to_string(path).map_err(|error| problem(path, "", &format!("it cannot be read: {error}")))?;
+    let mut file: PolicyFile = toml::from_str(&text).map_err(|error| Problem {
+        file: path.to_owned(),
+        line: error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1),
+        at: String::new(),
+        text: error.message().to_owned(),
+    })?;
+    for policy in &mut file.policy {
+        policy.criteria.iter_mut().for_each(|criterion| dates_as_text(&mut criterion.config));
+        policy.grouping.iter_mut().for_each(|grouping| dates_as_text(&mut grouping.config));
+    }
+    if file.target.is_empty() && file.policy.is_empty() {
+        return Err(problem(path, "", "it has neither a [[target]] nor a [[policy]]"));
+    }
+    Ok(file)
+}
+
+/// A bare date of TOML (`from = 2026-01-31`) as the text that JSON has for it.
+fn dates_as_text(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(object) => {
+            if let (1, Some(serde_json::Value::String(date))) = (object.len(), object.get("$__toml_private_datetime")) {
+                *value = serde_json::Value::String(date.clone());
+            } else {
+                object.values_mut().for_each(dates_as_text);
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(dates_as_text),
+        _ => {}
+    }
+}
+
+/// Where (`, field`) and what.
+type Found = (String, String);
+
+fn check_target(target: &TargetSpec) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
+    let mut say = |field: &str, text: &str| found.push((format!(", {field}"), text.to_owned()));
+    if target.tls == Tls::None && !target.allow_plaintext {
+        say("tls", "it would send conversations in clear: use \"starttls\" or \"implicit\", or give leave with allow-plaintext = true");
+    }
+    if target.host.is_empty() || target.host.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        say("host", "this is no host name: write it as smtp.archive.example");
+    }
+    if target.port == 0 {
+        say("port", "0 is no port: 587 is usual with STARTTLS, 465 with implicit TLS");
+    }
+    if target.connections == 0 {
+        say("connections", "at least 1 is needed");
+    }
+    if target.to.is_empty() {
+        say("to", "at least one recipient is needed");
+    }
+    if target.username.is_some() != target.password.is_some() {
+        say("username", "username and password go together: give both or neither");
+    }
+    if target.auth.is_some() && target.username.is_none() {
+        say("auth", "signing in needs username and password");
+    }
+    if let Err(errors) = check_templates(target) {
+        found.extend(errors.into_iter().map(|error| (format!(", {}", error.field), error.reason)));
+    }
+    found
+}
+
+/// A policy with its modules bound.
+struct Ready {
+    criteria: Vec<BoundModule>,
+    grouping: Option<BoundModule>,
+    next_due: Option<Timestamp>,
+}
+
+fn check_policy(exporter: &Exporter, policy: &PolicySpec, known: Option<&PolicyVersion>, now: Timestamp, found: &mut Vec<Found>) -> Ready {
+    let mut ready = Ready { criteria: Vec::new(), grouping: None, next_due: None };
+    if let Some(spec) = &policy.schedule {
+        match Schedule::parse(spec).and_then(|schedule| schedule.first_after(now)) {
+            Ok(due) => ready.next_due = policy.enabled.then_some(due),
+            // One that was in force when its time came may be applied again as it is.
+            Err(ScheduleError::Over { .. }) if known.is_some_and(|known| known.spec.schedule.as_ref() == Some(spec)) => {}
+            Err(error) => found.push((", schedule".to_owned(), error.to_string())),
+        }
+    }
+    for (number, criterion) in (1..).zip(&policy.criteria) {
+        let at = format!(", criteria {number} ({})", criterion.module);
+        ready.criteria.extend(bind(exporter, criterion, ModuleKind::Criteria, &at, found));
+    }
+    if !policy.decrypt {
+        check_undecrypted(policy, &ready.criteria, found);
+        return ready;
+    }
+    let based_on = |users: &str| serde_json::json!({ "users": users });
+    let (module, config, needs) = match (&policy.grouping, policy.based_on) {
+        (Some(_), Some(_)) => {
+            found.push((", based-on".to_owned(), "based-on and grouping exclude each other: keep one".to_owned()));
+            return ready;
+        }
+        (Some(grouping), None) => (grouping.module.clone(), grouping.config.clone(), grouping.needs.clone()),
+        (None, None | Some(BasedOn::Chats)) => ("std/per-chat".to_owned(), serde_json::json!({}), None),
+        (None, Some(BasedOn::Users)) => ("std/per-user".to_owned(), based_on("recorded"), None),
+        (None, Some(BasedOn::Participants)) => ("std/per-user".to_owned(), based_on("participants"), None),
+    };
+    let at = format!(", grouping ({module})");
+    let spec = CriterionSpec { module, config, negate: false, needs };
+    ready.grouping = bind(exporter, &spec, ModuleKind::Grouping, &at, found);
+    ready
+}
+
+/// What a policy that does not decrypt can't ask for: its e-mails carry the encrypted files as they are, so nobody can look into them.
+fn check_undecrypted(policy: &PolicySpec, criteria: &[BoundModule], found: &mut Vec<Found>) {
+    let mut say = |at: &str, text: &str| found.push((at.to_owned(), text.to_owned()));
+    if policy.grouping.is_some() || !matches!(policy.based_on, None | Some(BasedOn::Chats)) {
+        say(", based-on", "with decrypt = false each chat is exported once, as it is: leave it out, set based-on = \"chats\", or set decrypt = true");
+    }
+    if matches!(policy.since, Since::Date(_)) {
+        say(", since", "with decrypt = false events have no readable time: use \"all\" or \"now\", or set decrypt = true");
+    }
+    for (number, module) in (1..).zip(criteria) {
+        if let Some(need) = module.needs.iter().find(|need| need.needs_decryption()) {
+            let word = serde_json::to_value(need).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+            let text =
+                format!("it reads {word}, which only decrypted events have: use a criterion that decides by chat (std/chats), or set decrypt = true");
+            say(&format!(", criteria {number} ({})", module.name), &text);
+        }
+    }
+}
+
+fn bind(exporter: &Exporter, spec: &CriterionSpec, kind: ModuleKind, at: &str, found: &mut Vec<Found>) -> Option<BoundModule> {
+    let module = match exporter.shelf.resolve(&spec.module) {
+        Ok(module) => module,
+        Err(error) => {
+            found.push((at.to_owned(), error.to_string()));
+            return None;
+        }
+    };
+    if module.kind() != kind {
+        let (is, wanted) = match kind {
+            ModuleKind::Criteria => ("a grouping", "criteria"),
+            ModuleKind::Grouping => ("a criterion", "a grouping"),
+        };
+        found.push((at.to_owned(), format!("this module is {is}, and {wanted} is wanted here")));
+        return None;
+    }
+    let manifest = module.manifest();
+    let needs = spec.needs.clone().unwrap_or_else(|| manifest.needs.clone());
+    match module.bind(&spec.config, &needs) {
+        Ok(_) => {}
+        Err(BindError::Config(errors)) => {
+            found.extend(errors.into_iter().map(|error| (format!("{at}, config {}", shown(&error.pointer)), error.message)));
+            return None;
+        }
+        Err(error) => {
+            found.push((at.to_owned(), error.to_string()));
+            return None;
+        }
+    }
+    Some(BoundModule {
+        digest: module.digest(),
+        name: format!("{}@{}", manifest.name, manifest.version),
+        needs,
+        rules: manifest.rules.clone(),
+        config: spec.config.clone(),
+        negate: spec.negate,
+    })
+}
+
+fn shown(pointer: &str) -> &str {
+    if pointer.is_empty() { "as a whole" } else { pointer }
+}
+
+async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: TargetSpec, now: Timestamp) -> Result<Change, StoreError> {
+    let name = spec.name.clone();
+    let change = match stored {
+        None => ChangeKind::New,
+        Some(old) if old.spec == spec => ChangeKind::Same,
+        Some(old) => ChangeKind::Changed(differing(&old.spec, &spec)),
+    };
+    let mut warnings = Vec::new();
+    if spec.tls == Tls::None {
+        warnings.push("conversations go over the network in clear".to_owned());
+    }
+    let mut version = stored.map_or(0, |old| old.version);
+    if change != ChangeKind::Same {
+        version += 1;
+        exporter.store.save_target(&exporter.tenant, &TargetVersion { version, spec, applied_at: now }).await?;
+    }
+    Ok(Change { kind: "target", name, change, version, modules: Vec::new(), next_due: None, warnings })
+}
+
+async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp) -> Result<Change, ApplyError> {
+    let Exporter { tenant, store, shelf, .. } = exporter;
+    let old = store.policy(tenant, &spec.name, None).await?;
+    let name = spec.name.clone();
+    let modules = ready.criteria.iter().chain(&ready.grouping).map(|module| (module.name.clone(), module.needs.clone())).collect();
+    let change = match &old {
+        None => ChangeKind::New,
+        Some(old) if old.spec == spec && old.criteria == ready.criteria && old.grouping == ready.grouping => ChangeKind::Same,
+        Some(old) if old.spec == spec => ChangeKind::Changed(vec!["modules".to_owned()]),
+        Some(old) => ChangeKind::Changed(differing(&old.spec, &spec)),
+    };
+    for module in ready.criteria.iter().chain(&ready.grouping) {
+        shelf.keep(&module.digest)?;
+    }
+    let mut version = old.as_ref().map_or(0, |old| old.version);
+    if change != ChangeKind::Same {
+        version += 1;
+        let starts_after = match (&old, spec.since) {
+            (Some(old), _) => old.starts_after,
+            (None, Since::Now) => store.newest_arrival(tenant).await?,
+            (None, Since::All | Since::Date(_)) => 0,
+        };
+        let created_at = old.as_ref().map_or(now, |old| old.created_at);
+        let policy = PolicyVersion { version, spec, criteria: ready.criteria, grouping: ready.grouping, applied_at: now, starts_after, created_at };
+        store.save_policy(tenant, &policy).await?;
+    }
+    Ok(Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings: Vec::new() })
+}
+
+/// The names of fields that differ.
+fn differing<T: Serialize>(old: &T, new: &T) -> Vec<String> {
+    let fields = |value: &T| match serde_json::to_value(value) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (old, new) = (fields(old), fields(new));
+    let mut names: Vec<String> = old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)).cloned().collect();
+    names.sort();
+    names.dedup();
+    names
+}

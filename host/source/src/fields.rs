@@ -1,0 +1,197 @@
+//! JSON objects whose shape nobody promised.
+//!
+//! serde's derived readers would be shorter, but their errors quote the value they stumble over, and that is message text. Here a wrong shape is told by
+//! the field's name and the kinds of JSON value alone. `null` counts as absent everywhere: platforms write both.
+
+use serde_json::{Map, Value};
+
+/// A value of the wrong kind, by the field's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Shape(pub String);
+
+impl Shape {
+    pub(crate) fn wrong(field: &str, value: &Value, wanted: &str) -> Self {
+        Self(format!("`{field}` is {}, not {wanted}", kind(value)))
+    }
+}
+
+pub(crate) fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// An object, field by field.
+#[derive(Debug, Default)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The fields of a value that should be an object.
+    pub fn of(value: Value) -> Result<Self, Shape> {
+        match value {
+            Value::Object(map) => Ok(Self(map)),
+            other => Err(Shape(format!("it is {}, not an object", kind(&other)))),
+        }
+    }
+
+    /// Reads one JSON text.
+    pub fn parse(text: &str) -> Result<Self, Shape> {
+        Self::of(serde_json::from_str(text).map_err(|error| Shape(syntax(&error)))?)
+    }
+
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.0.swap_remove(name).filter(|value| !value.is_null())
+    }
+
+    /// A text, as it is; also an empty one.
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, Shape> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(Shape::wrong(name, &other, "a text")),
+        }
+    }
+
+    /// A text; an empty one counts as absent.
+    pub fn filled(&mut self, name: &str) -> Result<Option<String>, Shape> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()))
+    }
+
+    /// An id; an empty one counts as absent.
+    pub fn id(&mut self, name: &str) -> Result<Option<String>, Shape> {
+        match self.filled(name)? {
+            Some(id) if !crate::text::is_id(&id) => Err(Shape(format!("`{name}` is no id: it has control characters or more than 1,024 bytes"))),
+            id => Ok(id),
+        }
+    }
+
+    /// An id that must be there.
+    pub fn needed_id(&mut self, name: &str) -> Result<String, Shape> {
+        self.id(name)?.ok_or_else(|| Shape(format!("`{name}` is missing")))
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, Shape> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(flag)),
+            Some(other) => Err(Shape::wrong(name, &other, "true or false")),
+        }
+    }
+
+    /// A whole number of bytes or things. One that is negative, broken or too large for 64 bits counts as not said: it is never more than a hint.
+    pub fn count(&mut self, name: &str) -> Option<u64> {
+        self.take(name)?.as_u64()
+    }
+
+    /// An object.
+    pub fn object(&mut self, name: &str) -> Result<Option<Self>, Shape> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => Ok(Some(Self(map))),
+            Some(other) => Err(Shape::wrong(name, &other, "an object")),
+        }
+    }
+
+    /// A list, as it is.
+    pub fn list(&mut self, name: &str) -> Result<Vec<Value>, Shape> {
+        match self.take(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(list)) => Ok(list),
+            Some(other) => Err(Shape::wrong(name, &other, "a list")),
+        }
+    }
+
+    /// A list of objects; `null` in it counts as absent.
+    pub fn objects(&mut self, name: &str) -> Result<Vec<Self>, Shape> {
+        let mut objects = Vec::new();
+        for (index, value) in self.list(name)?.into_iter().enumerate() {
+            match value {
+                Value::Null => {}
+                Value::Object(map) => objects.push(Self(map)),
+                other => return Err(Shape::wrong(&format!("{name}[{index}]"), &other, "an object")),
+            }
+        }
+        Ok(objects)
+    }
+
+    /// A list of ids; `null` and empty ones count as absent.
+    pub fn ids(&mut self, name: &str) -> Result<Vec<String>, Shape> {
+        let mut ids = Vec::new();
+        for (index, value) in self.list(name)?.into_iter().enumerate() {
+            match value {
+                Value::Null => {}
+                Value::String(id) if id.is_empty() => {}
+                Value::String(id) if crate::text::is_id(&id) => ids.push(id),
+                Value::String(_) => return Err(Shape(format!("`{name}[{index}]` is no id: it has control characters or more than 1,024 bytes"))),
+                other => return Err(Shape::wrong(&format!("{name}[{index}]"), &other, "a text")),
+            }
+        }
+        Ok(ids)
+    }
+
+    /// An object of short texts; numbers and flags count as their text.
+    pub fn texts(&mut self, name: &str) -> Result<Vec<(String, String)>, Shape> {
+        let mut texts = Vec::new();
+        for (key, value) in self.object(name)?.unwrap_or_default().0 {
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text,
+                Value::Bool(flag) => flag.to_string(),
+                Value::Number(number) => number.to_string(),
+                other => return Err(Shape::wrong(&format!("{name}.…"), &other, "a text")),
+            };
+            texts.push((key, text));
+        }
+        Ok(texts)
+    }
+
+    /// Names of the fields that nobody took.
+    pub fn rest(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+/// What is wrong with a JSON text, without quoting it. The line is told elsewhere: for one line of many it would mislead.
+pub(crate) fn syntax(error: &serde_json::Error) -> String {
+    use serde_json::error::Category;
+    match error.classify() {
+        Category::Eof => format!("broken JSON at column {}: it ends too early", error.column()),
+        // Data errors quote the value; only readers of plain values are used here, so they don't occur, but nothing may depend on that.
+        Category::Data => format!("JSON of the wrong shape at column {}", error.column()),
+        Category::Syntax | Category::Io => {
+            let text = error.to_string();
+            let what = text.split(" at line ").next().unwrap_or("not JSON");
+            format!("broken JSON at column {}: {what}", error.column())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn errors_never_quote_values() {
+        let mut fields = Fields::parse(r#"{"user":{"secret":1},"text":["secret"],"files":[{"a":1},"secret"],"n":-1,"big":1e300}"#).unwrap();
+        for error in [fields.text("user").unwrap_err(), fields.filled("text").unwrap_err(), fields.objects("files").unwrap_err()]
+            .map(|error| error.to_string())
+        {
+            assert!(!error.contains("secret"), "{error}");
+        }
+        assert_eq!(fields.count("n"), None);
+        assert_eq!(fields.count("big"), None);
+        for broken in ["{\"a\":secret}", "{\"a\":\"secret", "[\"secret\"]", "\"secret\"", "1e999999", "", "{\"a\":\"\\ud800 secret\"}"] {
+            let error = Fields::parse(broken).unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+        assert!(Fields::parse(&"[".repeat(100_000)).is_err());
+    }
+}

@@ -1,0 +1,226 @@
+//! The files of an export, whether they lie in a ZIP or in a folder.
+//!
+//! Nothing is ever unpacked to a disk: a path is only a name by which other files of the same export are found. Paths that climb out are refused all the
+//! same, because an honest export has none. Sizes that a ZIP declares are bounds for the reader, never trusted to be true or allocated.
+
+mod folder;
+mod zip;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::report::{Refusal, shown};
+use crate::{Limits, SourceError};
+
+/// Why one file of an export can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileFault {
+    #[error("is larger than {0} bytes, the most that is read of such a file")]
+    TooLarge(u64),
+    #[error("unpacks to more bytes than the ZIP says, which only a damaged or hostile file does")]
+    Lies,
+    #[error("is damaged: {0}. Copy or download the export again")]
+    Damaged(String),
+    #[error("can't be read: {0}")]
+    Unreadable(String),
+}
+
+/// A file of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// Bytes, as the ZIP or the file system says.
+    pub size: u64,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Index in the ZIP.
+    Zip(usize),
+    /// Under the folder, by its path.
+    Folder,
+}
+
+#[derive(Debug)]
+enum Holder {
+    Zip(Box<zip::Archive>),
+    Folder(PathBuf),
+}
+
+/// An export's files by path: `/` between parts, never empty parts, `.` or `..`.
+#[derive(Debug)]
+pub struct Files {
+    holder: Holder,
+    entries: BTreeMap<String, Found>,
+    /// Entries that will not be read, with the reason.
+    pub refused: Vec<Refusal>,
+    /// The folder inside the export that everything lies in, with its `/`: people pack the folder rather than what is in it.
+    prefix: String,
+}
+
+impl Files {
+    /// Looks at every entry of a ZIP or folder, and reads none.
+    pub fn open(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
+        let about = std::fs::metadata(path).map_err(|error| SourceError::read(path, error))?;
+        if about.is_dir() { folder::open(path, limits) } else { zip::open(path, limits) }
+    }
+
+    /// Goes into `folder` if none of `marks` lies at the top and all of the export lies in that one folder.
+    pub fn enter_only_folder(&mut self, marks: &[&str]) {
+        if marks.iter().any(|mark| self.entries.contains_key(*mark)) {
+            return;
+        }
+        let mut tops = self.entries.keys().map(|path| path.split_once('/').map(|(top, _)| top));
+        let Some(Some(first)) = tops.next() else { return };
+        if tops.all(|top| top == Some(first)) && marks.iter().any(|mark| self.entries.contains_key(&format!("{first}/{mark}"))) {
+            self.prefix = format!("{first}/");
+            let prefix = self.prefix.clone();
+            self.entries = std::mem::take(&mut self.entries)
+                .into_iter()
+                .filter_map(|(path, found)| path.strip_prefix(&prefix).map(|rest| (rest.to_owned(), found)))
+                .collect();
+        }
+    }
+
+    /// All files, sorted by path.
+    pub fn all(&self) -> impl Iterator<Item = (&str, Found)> {
+        self.entries.iter().map(|(path, found)| (path.as_str(), *found))
+    }
+
+    /// The file with this path.
+    pub fn find(&self, path: &str) -> Option<Found> {
+        self.entries.get(path).copied()
+    }
+
+    /// Reads a whole file into memory, if it has no more than `most` bytes.
+    pub fn bytes(&mut self, path: &str, found: Found, most: u64) -> Result<Vec<u8>, FileFault> {
+        let mut bytes = Vec::new();
+        let mut fault = None;
+        self.with(path, found, most, &mut |reader| {
+            let outcome = reader.read_to_end(&mut bytes);
+            fault = reader.fault.take();
+            if let (Err(error), None) = (outcome, &fault) {
+                fault = Some(of_io(&error));
+            }
+        })?;
+        fault.map_or(Ok(bytes), Err)
+    }
+
+    /// Opens a file and lends it. The reader stops at `most` bytes whatever the ZIP says.
+    pub fn with(&mut self, path: &str, found: Found, most: u64, use_it: &mut dyn FnMut(&mut Guarded<'_>)) -> Result<(), FileFault> {
+        if found.size > most {
+            return Err(FileFault::TooLarge(most));
+        }
+        match (&mut self.holder, found.place) {
+            (Holder::Zip(archive), Place::Zip(index)) => {
+                let mut entry = archive.by_index(index).map_err(|error| FileFault::Damaged(zip::told(&error)))?;
+                use_it(&mut Guarded::new(&mut entry, found.size, FileFault::Lies));
+            }
+            (Holder::Folder(root), Place::Folder) => {
+                let path = root.join(&self.prefix).join(path);
+                let mut file = std::fs::File::open(path).map_err(|error| FileFault::Unreadable(error.to_string()))?;
+                use_it(&mut Guarded::new(&mut file, most, FileFault::TooLarge(most)));
+            }
+            (Holder::Zip(_) | Holder::Folder(_), _) => return Err(FileFault::Unreadable("it is from another export".into())),
+        }
+        Ok(())
+    }
+}
+
+fn of_io(error: &io::Error) -> FileFault {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof | io::ErrorKind::Other => {
+            FileFault::Damaged(error.to_string())
+        }
+        _ => FileFault::Unreadable(error.to_string()),
+    }
+}
+
+/// A reader that ends with an error when more comes than may come, and remembers what went wrong: so a failure to read is told from a failure to store
+/// even when the one who stores wraps the error.
+pub struct Guarded<'a> {
+    inner: &'a mut dyn Read,
+    left: u64,
+    beyond: FileFault,
+    /// What went wrong, if anything.
+    pub fault: Option<FileFault>,
+}
+
+impl<'a> Guarded<'a> {
+    pub fn new(inner: &'a mut dyn Read, left: u64, beyond: FileFault) -> Self {
+        Self { inner, left, beyond, fault: None }
+    }
+}
+
+impl Read for Guarded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.inner.read(buffer) {
+            Ok(count) => {
+                let Some(left) = self.left.checked_sub(count as u64) else {
+                    self.fault = Some(self.beyond.clone());
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, self.beyond.to_string()));
+                };
+                self.left = left;
+                Ok(count)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.fault = Some(of_io(&error));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Why a path can't be a file of an honest export; unset for a good one.
+fn bad_path(path: &str) -> Option<&'static str> {
+    const CLIMBS: &str = "this path leads out of the export, which no export of a platform does. It is not read; take the entry out and import again";
+    let mut parts = path.split('/').peekable();
+    let drive = path.as_bytes().get(1) == Some(&b':') && path.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+    if path.starts_with('/') || path.contains('\\') || drive || parts.any(|part| part == "..") {
+        return Some(CLIMBS);
+    }
+    if path.chars().any(char::is_control) {
+        return Some("this path has control characters. It is not read; rename the entry");
+    }
+    if path.is_empty() || path.split('/').any(|part| part.is_empty() || part == ".") {
+        return Some("this path has empty parts. It is not read; rename the entry");
+    }
+    None
+}
+
+fn refusal(path: &str, reason: impl Into<String>) -> Refusal {
+    Refusal { file: shown(path), line: None, index: None, reason: reason.into() }
+}
+
+/// What operating systems leave in every folder.
+fn is_litter(path: &str) -> bool {
+    path.starts_with("__MACOSX/") || path.rsplit('/').next().is_some_and(|name| matches!(name, ".DS_Store" | "Thumbs.db" | "desktop.ini"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_that_climb_are_bad() {
+        for bad in ["../a", "a/../../b", "/etc/passwd", "C:\\a", "c:/a", "a\\..\\b", "a/..", "a\0b", "a\nb", "", "a//b", "./a", "a/./b", ".."] {
+            assert!(bad_path(bad).is_some(), "{bad:?}");
+        }
+        for good in ["a", "a/b", "..a/b..", "…/x", "日本/2026-01-05.json", "a b", "x:y/z.json".trim_start_matches("x:")] {
+            assert!(bad_path(good).is_none(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn a_guarded_reader_stops() {
+        let mut source = io::repeat(7).take(100);
+        let mut guarded = Guarded::new(&mut source, 99, FileFault::Lies);
+        assert!(io::copy(&mut guarded, &mut io::sink()).is_err());
+        assert_eq!(guarded.fault, Some(FileFault::Lies));
+        let mut source = io::repeat(7).take(100);
+        let mut guarded = Guarded::new(&mut source, 100, FileFault::Lies);
+        assert!(matches!(io::copy(&mut guarded, &mut io::sink()), Ok(100)));
+    }
+}

@@ -1,0 +1,189 @@
+//! What both readers do alike: hand over in bounded pieces, count, and keep the report.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::Read;
+
+use consign_model::{Attachment, Digest, Event, User};
+
+use crate::files::{FileFault, Guarded};
+use crate::report::shown;
+use crate::text;
+use crate::{ChatInfo, FileInfo, Limits, Missing, Progress, Refusal, Report, Sink, SourceError};
+
+/// Different notes that a report keeps; a file of endless invented field names must not fill the memory.
+const MOST_NOTES: usize = 200;
+
+/// The way to the sink.
+pub struct Intake<'a> {
+    sink: &'a mut dyn Sink,
+    progress: &'a dyn Fn(Progress),
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// What happened so far.
+    pub report: Report,
+    done: u64,
+    /// Bytes there are to read.
+    pub total: u64,
+    events: u64,
+    chats: HashSet<String>,
+}
+
+impl<'a> Intake<'a> {
+    pub fn new(sink: &'a mut dyn Sink, limits: &'a Limits, progress: &'a dyn Fn(Progress)) -> Self {
+        Self { sink, progress, limits, report: Report::default(), done: 0, total: 0, events: 0, chats: HashSet::new() }
+    }
+
+    /// Hands over a user. Call once for each.
+    pub fn user(&mut self, user: User) -> Result<(), SourceError> {
+        self.report.users += 1;
+        self.report.users_without_email += u64::from(user.email.is_none());
+        self.sink.user(user).map_err(SourceError::Sink)
+    }
+
+    /// Hands over a chat, or more facts about it.
+    pub fn chat(&mut self, chat: ChatInfo) -> Result<(), SourceError> {
+        if self.chats.insert(chat.id.clone()) {
+            self.report.chats += 1;
+        }
+        self.sink.chat(chat).map_err(SourceError::Sink)
+    }
+
+    /// Hands over events of a chat, which is declared as unknown if nothing was said of it before.
+    pub fn events(&mut self, chat: &str, mut events: Vec<Event>) -> Result<(), SourceError> {
+        // A message with thousands of reactions.
+        while events.len() > self.limits.piece_events.max(1) {
+            let rest = events.split_off(self.limits.piece_events.max(1));
+            self.piece(chat, std::mem::replace(&mut events, rest))?;
+        }
+        self.piece(chat, events)
+    }
+
+    fn piece(&mut self, chat: &str, events: Vec<Event>) -> Result<(), SourceError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        if !self.chats.contains(chat) {
+            self.chat(ChatInfo::unknown(chat))?;
+        }
+        for event in &events {
+            *self.report.events.entry(event.kind).or_default() += 1;
+        }
+        self.events += events.len() as u64;
+        self.sink.events(chat, events).map_err(SourceError::Sink)
+    }
+
+    /// Hands over a file's bytes. Unset inside: the bytes could not be read, for the reason beside.
+    pub fn attachment(&mut self, file: FileInfo<'_>, bytes: &mut Guarded<'_>) -> Result<Result<(Digest, u64), FileFault>, SourceError> {
+        let outcome = self.sink.attachment(file, bytes as &mut dyn Read);
+        match (bytes.fault.take(), outcome) {
+            (Some(fault), _) => Ok(Err(fault)),
+            (None, Ok((digest, size))) => {
+                self.count_attachment(size);
+                Ok(Ok((digest, size)))
+            }
+            (None, Err(error)) => Err(SourceError::Sink(error)),
+        }
+    }
+
+    /// Counts an attachment as handed over.
+    pub fn count_attachment(&mut self, size: u64) {
+        self.report.attachments += 1;
+        self.report.attachment_bytes = self.report.attachment_bytes.saturating_add(size);
+    }
+
+    /// Counts an attachment whose bytes are not there.
+    pub fn missing(&mut self, chat: &str, event: &str, attachment: &Attachment) {
+        self.report.attachments_missing += 1;
+        if self.report.missing.len() < self.limits.listed {
+            let (chat, event, name) = (chat.to_owned(), event.to_owned(), attachment.name.clone());
+            self.report.missing.push(Missing { chat, event, name, url: attachment.url.clone() });
+        }
+    }
+
+    /// Keeps a refusal.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        self.report.refused += 1;
+        if self.report.refusals.len() < self.limits.listed {
+            self.report.refusals.push(refusal);
+        }
+    }
+
+    /// Counts something worth knowing.
+    pub fn note(&mut self, note: &str) {
+        let note = if self.report.notes.len() < MOST_NOTES || self.report.notes.contains_key(note) { note } else { "more notes, not listed" };
+        *self.report.notes.entry(note.to_owned()).or_default() += 1;
+    }
+
+    /// A name made fit for a header, with a note where that changed it.
+    pub fn name(&mut self, name: &str) -> String {
+        if text::is_unclean(name) {
+            self.note("names with line ends or control characters, each run of which became a space");
+        }
+        text::name(name)
+    }
+
+    /// An address, with a note where it is none.
+    pub fn address(&mut self, address: Option<String>) -> Option<String> {
+        let address = address.filter(|address| !address.trim().is_empty())?;
+        let usable = text::address(&address);
+        if usable.is_none() {
+            self.note("e-mail addresses that are none, left out");
+        }
+        usable
+    }
+
+    /// Labels or attributes with clean names and texts; empty ones fall away.
+    pub fn labels(&mut self, pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
+        pairs
+            .into_iter()
+            .map(|(key, value)| (self.name(&key), self.name(&value)))
+            .filter(|(key, value)| !key.is_empty() && !value.is_empty())
+            .collect()
+    }
+
+    /// A field that nobody knows.
+    pub fn unknown_field(&mut self, of: &str, field: &str) {
+        self.note(&format!("unknown field `{}` of a {of}, ignored", shown(field)));
+    }
+
+    /// Tells how far it is.
+    pub fn advance(&mut self, bytes: u64) {
+        self.done = self.done.saturating_add(bytes).min(self.total);
+        (self.progress)(Progress { done: self.done, total: self.total, events: self.events });
+    }
+}
+
+/// Bytes that an event costs to hold, roughly.
+pub fn cost(event: &Event) -> usize {
+    let optional = [&event.user, &event.sender_name, &event.thread, &event.target, &event.previous, &event.original];
+    256 + event.id.len()
+        + event.text.len()
+        + optional.iter().filter_map(|text| text.as_ref()).map(String::len).sum::<usize>()
+        + event.attachments.len() * 256
+}
+
+/// Events of one chat that wait to be handed over.
+#[derive(Debug, Default)]
+pub struct Piece {
+    /// The events.
+    pub events: Vec<Event>,
+    /// What they cost to hold.
+    pub cost: usize,
+}
+
+impl Piece {
+    pub fn push(&mut self, event: Event) {
+        self.cost += cost(&event);
+        self.events.push(event);
+    }
+
+    pub fn is_full(&self, limits: &Limits) -> bool {
+        self.events.len() >= limits.piece_events || self.cost >= limits.piece_bytes
+    }
+
+    /// The events, leaving none.
+    pub fn take(&mut self) -> Vec<Event> {
+        self.cost = 0;
+        std::mem::take(&mut self.events)
+    }
+}

@@ -1,0 +1,99 @@
+//! What comes in: each format turns one platform's export into users, chats and model events.
+//!
+//! This room reads and judges; it stores nothing and knows no store. It hands everything to a [`Sink`] piece by piece and chat by chat, so memory does
+//! not grow with the export. Two kinds of trouble are kept apart, because they end differently:
+//!
+//! - The *file as a whole* can't be trusted (not a ZIP, cut short, a bomb, no chats in it): [`read`] answers with an error **before** anything was handed
+//!   over, so there is nothing half-done to clean up.
+//! - *One entry or line* can't be read: it is a [`Refusal`] in the [`Report`], named by file and place, and the rest goes on.
+//!
+//! Nothing is dropped without a word: what is not an event (an unknown file, an unknown field) is counted in the report's notes.
+
+mod error;
+mod fields;
+mod files;
+mod intake;
+mod jsonl;
+mod limits;
+mod report;
+mod sink;
+mod slack;
+mod text;
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+pub use error::SourceError;
+pub use limits::Limits;
+pub use report::{Missing, Progress, Refusal, Report};
+pub use sink::{ChatInfo, FileInfo, Sink, SinkError};
+
+/// A format that can be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Slack's export: the ZIP as it is, or its unpacked folder.
+    Slack,
+    /// One JSON object a line, plain or packed with gzip or zstd.
+    Jsonl,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Self; 2] = [Self::Slack, Self::Jsonl];
+
+    /// The word for it on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Jsonl => "jsonl",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// A text that names no format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown format '{}': use slack or jsonl", .0.escape_debug())]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        Self::ALL.into_iter().find(|format| format.word() == text).ok_or_else(|| UnknownFormat(text.chars().take(40).collect()))
+    }
+}
+
+/// Reads an export and hands what is in it to `sink`. Blocks: run it where blocking is allowed.
+///
+/// Reading the same file again hands over the same events with the same ids, times and texts.
+///
+/// # Errors
+/// [`SourceError`]: the file as a whole can't be read, or the sink failed. Only the latter, and a disk that fails while it is read, can come after
+/// something was handed over; importing again is then safe, because an event is stored once.
+pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, progress: &dyn Fn(Progress)) -> Result<Report, SourceError> {
+    let intake = intake::Intake::new(sink, limits, progress);
+    match format {
+        Format::Slack => slack::read(path, intake),
+        Format::Jsonl => jsonl::read(path, intake),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn formats_by_word() {
+        for format in Format::ALL {
+            assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
+        }
+        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack or jsonl");
+    }
+}

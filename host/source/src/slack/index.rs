@@ -1,0 +1,168 @@
+//! The lists that say who and what there is: `users.json`, and `channels.json groups.json dms.json mpims.json`.
+//!
+//! These are read before anything is handed over, and one that is broken as a whole ends the import: without it, names would be ids and chats folders,
+//! and events once stored don't change. A single bad element is refused alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use consign_model::{ChatKind, User};
+
+use super::entry::first_name;
+use super::list::{self, Element};
+use super::markup::Names;
+use crate::fields::{Fields, Shape};
+use crate::files::Files;
+use crate::intake::Intake;
+use crate::text;
+use crate::{ChatInfo, Refusal, SourceError};
+
+/// What each list of chats holds.
+pub const CHATS: [(&str, ChatKind); 4] =
+    [("channels.json", ChatKind::Channel), ("groups.json", ChatKind::Channel), ("mpims.json", ChatKind::Group), ("dms.json", ChatKind::Direct)];
+
+/// The list of users.
+pub const USERS: &str = "users.json";
+
+/// A chat and where its day files may lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    pub info: ChatInfo,
+    /// The platform's name of it, as its folder is called.
+    pub folder: String,
+}
+
+/// Who and what there is.
+#[derive(Debug, Default)]
+pub struct Index {
+    pub users: Vec<User>,
+    pub chats: Vec<Listed>,
+    pub names: Names,
+}
+
+/// Reads all lists.
+pub fn read(path: &Path, files: &mut Files, intake: &mut Intake<'_>) -> Result<Index, SourceError> {
+    let mut index = Index::default();
+    each(path, files, intake, USERS, &mut |intake, fields| {
+        let user = user(intake, fields)?;
+        if index.names.users.insert(user.id.clone(), user.name.clone()).is_some() {
+            return Err(Shape("this user is in the list twice; the first one holds".into()));
+        }
+        index.users.push(user);
+        Ok(())
+    })?;
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let mut purposes = Vec::new();
+    for (name, kind) in CHATS {
+        each(path, files, intake, name, &mut |intake, fields| {
+            let (listed, about) = chat(intake, fields, kind, name == "groups.json")?;
+            if let Some(before) = seen.insert(listed.info.id.clone(), name) {
+                return Err(Shape(format!("this chat is listed before, in {before}; the first one holds")));
+            }
+            if let Some(title) = &listed.info.title {
+                index.names.channels.insert(listed.info.id.clone(), title.clone());
+            }
+            purposes.push(about);
+            index.chats.push(listed);
+            Ok(())
+        })?;
+    }
+    // Topics and purposes have markup, and for that all names must be known.
+    for (chat, about) in index.chats.iter_mut().zip(purposes) {
+        let plain = about.into_iter().map(|(label, text)| (label.to_owned(), index.names.plain(&text))).collect();
+        chat.info.labels.extend(intake.labels(plain));
+    }
+    Ok(index)
+}
+
+/// Reads one list, if it is there.
+fn each(
+    path: &Path,
+    files: &mut Files,
+    intake: &mut Intake<'_>,
+    name: &str,
+    take: &mut dyn FnMut(&mut Intake<'_>, Fields) -> Result<(), Shape>,
+) -> Result<(), SourceError> {
+    let broken = |place: String, what: String| SourceError::List { path: path.to_owned(), place, what };
+    let Some(found) = files.find(name) else {
+        return match files.refused.iter().find(|refusal| refusal.file == name) {
+            Some(refusal) => Err(broken(name.to_owned(), refusal.reason.clone())),
+            None => Ok(()),
+        };
+    };
+    let bytes = files.bytes(name, found, intake.limits.json_bytes).map_err(|fault| broken(name.to_owned(), fault.to_string()))?;
+    let elements =
+        list::split(&bytes).map_err(|error| broken(error.line.map_or(name.to_owned(), |line| format!("{name}, line {line}")), error.what))?;
+    for Element { json, line, index } in elements {
+        if let Err(shape) = Fields::parse(json).and_then(|fields| take(intake, fields)) {
+            intake.refuse(Refusal { file: name.to_owned(), line: Some(line), index: Some(index), reason: shape.to_string() });
+        }
+    }
+    Ok(())
+}
+
+fn user(intake: &mut Intake<'_>, mut fields: Fields) -> Result<User, Shape> {
+    let id = fields.needed_id("id")?;
+    let mut profile = fields.object("profile")?.unwrap_or_default();
+    let login = fields.filled("name")?;
+    let real = fields.filled("real_name")?.or(profile.filled("real_name")?);
+    let name = match real {
+        Some(real) => Some(intake.name(&real)),
+        None => first_name(&mut profile, &["display_name"])?.or_else(|| login.as_ref().map(|login| intake.name(login))),
+    };
+    let mut user = User::unknown(&id);
+    user.name = name.filter(|name| !name.is_empty()).unwrap_or(id);
+    user.email = intake.address(profile.filled("email")?);
+    user.bot = fields.flag("is_bot")?.unwrap_or(false);
+    user.external = fields.flag("is_stranger")?.unwrap_or(false);
+    let yes = |flag: Option<bool>| flag.unwrap_or(false).then(|| "true".to_owned());
+    let guest = yes(fields.flag("is_restricted")?).or(yes(fields.flag("is_ultra_restricted")?));
+    let attributes = [
+        ("login-name", login),
+        ("display-name", profile.filled("display_name")?),
+        ("title", profile.filled("title")?),
+        ("team", fields.filled("team_id")?),
+        ("time-zone", fields.filled("tz")?),
+        ("guest", guest),
+        ("deactivated", yes(fields.flag("deleted")?)),
+    ];
+    user.attributes = intake.labels(attributes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect());
+    Ok(user)
+}
+
+type About = Vec<(&'static str, String)>;
+
+fn chat(intake: &mut Intake<'_>, mut fields: Fields, kind: ChatKind, private: bool) -> Result<(Listed, About), Shape> {
+    let id = fields.needed_id("id")?;
+    let name = fields.filled("name")?;
+    let kind = match (fields.flag("is_im")?.unwrap_or(false), fields.flag("is_mpim")?.unwrap_or(false)) {
+        (true, _) => ChatKind::Direct,
+        (_, true) => ChatKind::Group,
+        _ => kind,
+    };
+    let private = fields.flag("is_private")?.unwrap_or(private) && kind == ChatKind::Channel;
+    let mut info = ChatInfo::unknown(&id);
+    info.kind = Some(kind);
+    info.members = fields.ids("members")?;
+    // What Slack calls a group chat (`mpdm-ann--bob-1`) is no title that anybody gave.
+    let title = name.as_deref().filter(|_| kind == ChatKind::Channel).map(|name| intake.name(name));
+    info.title = title.filter(|title| !title.is_empty());
+    let mut labels = Vec::new();
+    if private {
+        labels.push(("private".to_owned(), "true".to_owned()));
+    }
+    if fields.flag("is_archived")?.unwrap_or(false) {
+        labels.push(("archived".to_owned(), "true".to_owned()));
+    }
+    if let (ChatKind::Group, Some(name)) = (kind, &name) {
+        labels.push(("name".to_owned(), name.clone()));
+    }
+    info.labels = intake.labels(labels);
+    let mut about = Vec::new();
+    for label in ["topic", "purpose"] {
+        if let Some(text) = fields.object(label)?.unwrap_or_default().filled("value")? {
+            about.push((label, text::lines(&text).into_owned()));
+        }
+    }
+    Ok((Listed { folder: name.unwrap_or(id), info }, about))
+}

@@ -1,0 +1,151 @@
+//! Random damage never panics, never hangs, and never hands over anything after an error about the whole file. The seed is printed; give it again as
+//! `CONSIGN_SEED` to see the same.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::hash::{BuildHasher, Hasher};
+
+use consign_source::{Format, Limits, SourceError};
+use support::{Kept, Room, day, silent};
+
+/// xorshift64*: enough for choosing where to do damage.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let fresh = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let seed = std::env::var("CONSIGN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(fresh);
+        println!("CONSIGN_SEED={seed}");
+        Self(seed | 1)
+    }
+
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let wide = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16;
+        usize::try_from(wide).unwrap() % below.max(1)
+    }
+
+    fn damage(&mut self, bytes: &mut Vec<u8>) {
+        const SPICE: [&[u8]; 12] =
+            [b"\"", b"{", b"[", b"null", b"\\ud800", b"\xff\xfe", b"1e999", b"PK\x01\x02", b"\0\0\0\0", b"\xff\xff\xff\xff", b"../", b"<@U1|"];
+        for _ in 0..=self.roll(6) {
+            let at = self.roll(bytes.len());
+            match self.roll(5) {
+                0 => bytes.truncate(at),
+                1 => {
+                    let spice = SPICE[self.roll(SPICE.len())];
+                    bytes.splice(at..at, spice.iter().copied());
+                }
+                2 => {
+                    let end = (at + self.roll(20)).min(bytes.len());
+                    bytes.drain(at..end);
+                }
+                3 => {
+                    let end = (at + self.roll(200)).min(bytes.len());
+                    let copy = bytes[at..end].to_vec();
+                    let to = self.roll(bytes.len());
+                    bytes.splice(to..to, copy);
+                }
+                _ => {
+                    if let Some(byte) = bytes.get_mut(at) {
+                        *byte = u8::try_from(self.roll(256)).unwrap();
+                    }
+                }
+            }
+        }
+    }
+}
+
+const ENTRIES: &str = r#"[
+ {"type":"message","ts":"1767600001.000200","user":"U1","text":"<@U1> &amp; <https://a|b> <!date^1^{date}|x>","files":[{"id":"F1","name":"a","size":3}],"reactions":[{"name":"x","users":["U1"],"count":1}]},
+ {"type":"message","subtype":"message_changed","ts":"1767600002.000200","message":{"ts":"1767600001.000200","user":"U1","text":"n","edited":{"user":"U1"}},"previous_message":{"text":"o","ts":"1767600001.000200"}},
+ {"type":"message","subtype":"bot_message","ts":"1767600003.000200","bot_id":"B1","username":"b","text":"","attachments":[{"title":"t","fields":[{"title":"a","value":"b"}]}],"blocks":[{"type":"section","text":{"type":"mrkdwn","text":"x"}}]},
+ {"type":"message","subtype":"message_deleted","ts":"1767600004.000200","deleted_ts":"1767600001.000200","previous_message":{"text":"o"}},
+ {"type":"message","subtype":"channel_join","ts":"1767600005.000200","user":"U2","text":"<@U2> has joined"}
+]"#;
+
+fn survive(format: Format, path: &std::path::Path) {
+    let mut kept = Kept::default();
+    let limits = Limits { piece_events: 3, waiting_bytes: 2000, json_bytes: 1 << 20, line_bytes: 5000, ..Limits::default() };
+    match consign_source::read(format, path, &limits, &mut kept, &silent) {
+        Ok(report) => assert_eq!(report.events_total(), kept.all().count() as u64),
+        Err(error) => {
+            assert!(!matches!(error, SourceError::Sink(_)), "the sink never fails here: {error}");
+            assert_eq!(kept.calls, 0, "{error}");
+        }
+    }
+}
+
+#[test]
+fn damaged_exports() {
+    let mut dice = Dice::new();
+    let room = Room::new();
+    let zip = day(ENTRIES);
+    let lines = concat!(
+        r#"{"type":"user","id":"U1","name":"Ann","attributes":{"a":"b"}}"#,
+        "\n",
+        r#"{"type":"chat","id":"C1","kind":"group","labels":{"a":1}}"#,
+        "\n",
+        r#"{"type":"message","chat":"C1","id":"m1","at":"2026-01-05T08:00:00Z","user":"U1","text":"x","attachments":[{"path":"chat.jsonl"}]}"#,
+        "\n",
+        r#"{"type":"reaction","chat":"C1","id":"m1","at":"2026-01-05T08:00:00Z","user":"U1","name":"y"}"#,
+        "\n"
+    );
+    let gzip = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, lines.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zst = zstd::encode_all(lines.as_bytes(), 1).unwrap();
+    for _ in 0..1500 {
+        // The container is damaged …
+        let mut bytes = zip.clone();
+        dice.damage(&mut bytes);
+        survive(Format::Slack, &room.write("export.zip", bytes));
+        // … or is whole and what is in it is damaged …
+        let mut entries = ENTRIES.as_bytes().to_vec();
+        dice.damage(&mut entries);
+        let files = [("users.json", support::USERS.as_bytes()), ("channels.json", support::CHANNELS.as_bytes()), ("desk/2026-01-05.json", &entries)];
+        survive(Format::Slack, &room.zip(&files));
+        let mut users = support::USERS.as_bytes().to_vec();
+        dice.damage(&mut users);
+        survive(Format::Slack, &room.zip(&[("users.json", &users)]));
+        // … and lines, plain and packed.
+        for whole in [lines.as_bytes(), &gzip, &zst] {
+            let mut bytes = whole.to_vec();
+            dice.damage(&mut bytes);
+            survive(Format::Jsonl, &room.write("chat.jsonl", bytes));
+        }
+    }
+    // Noise from the first byte.
+    for _ in 0..300 {
+        let noise: Vec<u8> = (0..dice.roll(3000)).map(|_| u8::try_from(dice.roll(256)).unwrap()).collect();
+        let path = room.write("noise", noise);
+        survive(Format::Jsonl, &path);
+        survive(Format::Slack, &path);
+    }
+}
+
+/// Work must grow with the size of the input, not with its square: each of these would take hours if it did.
+#[test]
+fn large_and_odd() {
+    let room = Room::new();
+    let many = |one: &dyn Fn(usize) -> String, count: usize| (0..count).map(one).collect::<Vec<_>>().join(",");
+    let entry = |field: &str, list: &str| format!(r#"[{{"ts":"1.0","user":"U1","text":"","{field}":[{list}]}}]"#);
+    let names: Vec<String> = vec![
+        entry("attachments", &many(&|n| format!(r#"{{"text":"attachment {n}"}}"#), 100_000)),
+        entry("files", &many(&|n| format!(r#"{{"id":"F{n}","name":"f"}}"#), 100_000)),
+        entry("reactions", &format!(r#"{{"name":"x","users":[{}]}}"#, many(&|n| format!("\"U{n}\""), 100_000))),
+        entry("blocks", &many(&|n| format!(r#"{{"type":"section","text":{{"type":"mrkdwn","text":"<@U{n}"}}}}"#), 100_000)),
+        format!(r#"[{{"ts":"1.0","text":"{}{}"}}]"#, "<".repeat(1_000_000), "&".repeat(1_000_000)),
+    ];
+    for (at, json) in names.iter().enumerate() {
+        let files =
+            [("users.json", support::USERS.as_bytes()), ("channels.json", support::CHANNELS.as_bytes()), ("desk/2026-01-05.json", json.as_bytes())];
+        let (kept, report) = support::read(Format::Slack, &room.zip(&files)).unwrap();
+        assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals);
+    }
+}

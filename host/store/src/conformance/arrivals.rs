@@ -1,0 +1,212 @@
+//! Tenants, sources, users, and what arrives.
+
+use std::sync::Arc;
+
+use consign_model::{ChatKey, EventHash, MoveKind, User};
+
+use super::samples::{IDS, arrival, chat_key, hash, identity, keys, member, name, segment, source, user};
+use crate::{Store, StoreError};
+
+pub(super) async fn tenants_keep_their_first_keys(store: Arc<dyn Store>) {
+    let tenant = name("t");
+    assert_eq!(store.tenant_keys(&tenant).await.unwrap(), None);
+    assert_eq!(store.create_tenant(&tenant, &keys("one")).await.unwrap(), keys("one"));
+    assert_eq!(store.create_tenant(&tenant, &keys("two")).await.unwrap(), keys("one"), "its own keys come back");
+    assert_eq!(store.tenant_keys(&tenant).await.unwrap(), Some(keys("one")));
+    assert_eq!(store.tenant_keys(&name("t.2")).await.unwrap(), None);
+}
+
+pub(super) async fn sources_and_users(store: Arc<dyn Store>) {
+    let tenant = name("t");
+    for text in ["b", "a.b", "a", "a-b"] {
+        store.register_source(&tenant, &source(text)).await.unwrap();
+    }
+    let mut other = source("a");
+    other.format = "slack".into();
+    store.register_source(&tenant, &other).await.unwrap();
+    let sources = store.sources(&tenant).await.unwrap();
+    assert_eq!(sources.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["a", "a-b", "a.b", "b"]);
+    assert_eq!(sources.first().unwrap().format, "jsonl", "one that is there stays as it is");
+    assert!(store.sources(&name("t2")).await.unwrap().is_empty());
+
+    let users: Vec<User> = IDS.iter().map(|id| user(id, "Ann")).collect();
+    let many = u64::try_from(users.len()).unwrap();
+    assert_eq!(store.put_users(&tenant, &name("a"), &users).await.unwrap(), many);
+    assert_eq!(store.put_users(&tenant, &name("a"), &users).await.unwrap(), 0, "nothing new");
+    assert_eq!(store.put_users(&tenant, &name("a"), &[user(IDS[2], "Bob"), user(IDS[3], "Ann"), user("new", "New")]).await.unwrap(), 2);
+    let asked = [IDS[4], "nobody", IDS[2], IDS[4], IDS[0]].map(str::to_owned);
+    let found = store.users(&tenant, &name("a"), &asked).await.unwrap();
+    let expected = [Some(user(IDS[4], "Ann")), None, Some(user(IDS[2], "Bob")), Some(user(IDS[4], "Ann")), Some(user(IDS[0], "Ann"))];
+    assert_eq!(found, expected, "in the order asked");
+    assert_eq!(store.users(&tenant, &name("b"), &asked).await.unwrap(), vec![None; asked.len()], "another source's users are others");
+}
+
+pub(super) async fn an_arrival_is_found_again(store: Arc<dyn Store>) {
+    let (tenant, chat) = (name("t"), chat_key("s", "C1"));
+    assert_eq!(store.newest_arrival(&tenant).await.unwrap(), 0);
+    assert_eq!(store.chat(&tenant, &chat).await.unwrap(), None);
+    let mut first = arrival(&chat, 0, 3);
+    first.chat.labels.insert("team".into(), "fx".into());
+    first.members = vec![member("U2", &[(1, MoveKind::Join)]), member("U1", &[])];
+    assert_eq!(store.commit(&tenant, std::slice::from_ref(&first)).await.unwrap(), 1);
+    assert_eq!(store.newest_arrival(&tenant).await.unwrap(), 1);
+    assert_eq!(store.chat(&tenant, &chat).await.unwrap(), Some(first.chat.clone()));
+    let members = store.members(&tenant, &chat).await.unwrap();
+    assert_eq!(members, [member("U1", &[]), member("U2", &[(1, MoveKind::Join)])], "by user id");
+    let mut stored = segment(0, 3);
+    stored.arrival = 1;
+    assert_eq!(store.segments(&tenant, &chat, 0).await.unwrap(), [stored], "with the arrival that brought it");
+
+    // A title alone opens no window.
+    let mut title = arrival(&chat, 3, 0);
+    title.chat.title = Some("🎉".into());
+    assert_eq!(store.commit(&tenant, &[title]).await.unwrap(), 2);
+    assert_eq!(store.chat(&tenant, &chat).await.unwrap().unwrap().title.as_deref(), Some("🎉"));
+    assert_eq!(store.chats_arrived(&tenant, 0, 9).await.unwrap(), [(1, chat.clone())]);
+    assert_eq!(store.chats_arrived(&tenant, 1, 9).await.unwrap(), []);
+    let before = store.newest_arrival(&tenant).await.unwrap();
+    assert_eq!(store.commit(&tenant, &[]).await.unwrap(), before, "nothing is no arrival");
+}
+
+pub(super) async fn a_commit_is_all_or_nothing(store: Arc<dyn Store>) {
+    let tenant = name("t");
+    let (one, two) = (chat_key("s", "C1"), chat_key("s", "C2"));
+    store.commit(&tenant, &[arrival(&two, 0, 1)]).await.unwrap();
+    let refused = store.commit(&tenant, &[arrival(&one, 0, 2), arrival(&two, 0, 1)]).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    assert_eq!(store.chat(&tenant, &one).await.unwrap(), None);
+    assert!(store.segments(&tenant, &one, 0).await.unwrap().is_empty());
+    assert_eq!(store.known_events(&tenant, &one, &[hash(0)]).await.unwrap(), [None]);
+    assert_eq!(store.newest_arrival(&tenant).await.unwrap(), 1);
+    let refused = store.commit(&tenant, &[arrival(&two, 5, 1)]).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "nobody may leave a gap: {refused:?}");
+    // Segments that don't join are the caller's mistake.
+    let mut gap = arrival(&one, 0, 3);
+    gap.segments = vec![segment(0, 1), segment(2, 1)];
+    assert!(matches!(store.commit(&tenant, &[gap]).await, Err(StoreError::Failed { .. })));
+    let mut short = arrival(&one, 0, 3);
+    short.segments = vec![segment(0, 2)];
+    assert!(matches!(store.commit(&tenant, &[short]).await, Err(StoreError::Failed { .. })));
+    // The same chat twice at once is two arrivals of one number.
+    assert_eq!(store.commit(&tenant, &[arrival(&one, 0, 2), arrival(&one, 2, 1)]).await.unwrap(), 2);
+    assert_eq!(store.segments(&tenant, &one, 0).await.unwrap().len(), 2);
+    let known = store.known_events(&tenant, &one, &[hash(0), hash(2), hash(3)]).await.unwrap();
+    assert_eq!(known, [Some(0_u64.to_be_bytes()), Some(2_u64.to_be_bytes()), None]);
+}
+
+pub(super) async fn segments_by_position(store: Arc<dyn Store>) {
+    let (tenant, chat) = (name("t"), chat_key("s", "C1"));
+    let mut first = arrival(&chat, 0, 300);
+    first.segments = vec![segment(0, 255), segment(255, 2), segment(257, 43)];
+    store.commit(&tenant, &[first]).await.unwrap();
+    store.commit(&tenant, &[arrival(&chat, 300, 1_000)]).await.unwrap();
+    for (from, expected) in [
+        (0, vec![0, 255, 257, 300]),
+        (254, vec![0, 255, 257, 300]),
+        (255, vec![255, 257, 300]),
+        (256, vec![255, 257, 300]),
+        (299, vec![257, 300]),
+        (300, vec![300]),
+        (1_299, vec![300]),
+        (1_300, vec![]),
+        (u64::MAX, vec![]),
+    ] {
+        let found: Vec<u64> = store.segments(&tenant, &chat, from).await.unwrap().iter().map(|one| one.first).collect();
+        assert_eq!(found, expected, "from {from}");
+    }
+}
+
+pub(super) async fn members_are_merged(store: Arc<dyn Store>) {
+    let (tenant, chat) = (name("t"), chat_key("s", "C1"));
+    let mut one = arrival(&chat, 0, 1);
+    one.members = vec![member("U1", &[(5, MoveKind::Join)]), member("U1", &[(9, MoveKind::Leave)])];
+    store.commit(&tenant, &[one]).await.unwrap();
+    let mut two = arrival(&chat, 1, 0);
+    let mut seen = member("U1", &[(1, MoveKind::Join), (3, MoveKind::Leave), (5, MoveKind::Join)]);
+    seen.active = true;
+    two.members = vec![seen, member(IDS[5], &[])];
+    store.commit(&tenant, &[two]).await.unwrap();
+    let mut expected = member("U1", &[(1, MoveKind::Join), (3, MoveKind::Leave), (5, MoveKind::Join), (9, MoveKind::Leave)]);
+    expected.active = true;
+    assert_eq!(store.members(&tenant, &chat).await.unwrap(), [member(IDS[5], &[]), expected]);
+}
+
+pub(super) async fn identities_by_newest_content(store: Arc<dyn Store>) {
+    let (tenant, chat) = (name("t"), chat_key("s", "C1"));
+    let content = |number: u64| Some(number.to_be_bytes());
+    // One by one, as a webhook brings them, and asked in between, so that whatever a store keeps in memory has to follow.
+    for event in 0..300 {
+        let all: Vec<EventHash> = (0..302).map(hash).collect();
+        let known = store.known_events(&tenant, &chat, &all).await.unwrap();
+        assert_eq!(known.iter().position(Option::is_none), Some(usize::try_from(event).unwrap()));
+        assert_eq!(known.iter().flatten().count(), usize::try_from(event).unwrap());
+        store.commit(&tenant, &[arrival(&chat, event, 1)]).await.unwrap();
+    }
+    // The same event with another text.
+    let mut edited = arrival(&chat, 300, 1);
+    edited.identities = vec![identity(300, 300), identity(7, 70), identity(7, 77)];
+    store.commit(&tenant, &[edited]).await.unwrap();
+    let asked = [hash(7), hash(300), hash(8), hash(7), hash(999)];
+    let expected = [content(77), content(300), content(8), content(77), None];
+    assert_eq!(store.known_events(&tenant, &chat, &asked).await.unwrap(), expected);
+    // Many at once.
+    let other = chat_key("s", "C2");
+    store.commit(&tenant, &[arrival(&other, 0, 5_000)]).await.unwrap();
+    let all: Vec<EventHash> = (0..5_001).map(hash).collect();
+    let known = store.known_events(&tenant, &other, &all).await.unwrap();
+    assert!(known.iter().zip(0_u64..5_000).all(|(found, number)| *found == content(number)));
+    assert_eq!(known.last(), Some(&None));
+    let mut edited = arrival(&other, 5_000, 1);
+    edited.identities = (0..2_000).map(|one| identity(one, one + 1)).collect();
+    store.commit(&tenant, &[edited]).await.unwrap();
+    let known = store.known_events(&tenant, &other, &[hash(0), hash(1_999), hash(2_000)]).await.unwrap();
+    assert_eq!(known, [content(1), content(2_000), content(2_000)]);
+    assert_eq!(store.known_events(&tenant, &chat, &[]).await.unwrap(), []);
+}
+
+pub(super) async fn chats_by_newest_arrival(store: Arc<dyn Store>) {
+    let tenant = name("t");
+    let chats: Vec<ChatKey> = IDS.iter().map(|id| chat_key("s", id)).collect();
+    let all: Vec<_> = chats.iter().map(|chat| arrival(chat, 0, 1)).collect();
+    store.commit(&tenant, &all).await.unwrap();
+    let many = chats.len();
+    let all_of_one: Vec<(u64, ChatKey)> = chats.iter().map(|chat| (1, chat.clone())).collect();
+    assert_eq!(store.chats_arrived(&tenant, 0, 2).await.unwrap(), all_of_one, "all of one arrival come together");
+    for chat in chats.iter().take(3) {
+        store.commit(&tenant, &[arrival(chat, 1, 1)]).await.unwrap();
+    }
+    store.commit(&tenant, &[arrival(&chats[0], 2, 1), arrival(&chats[5], 1, 1)]).await.unwrap();
+    let arrived = store.chats_arrived(&tenant, 1, 10).await.unwrap();
+    let expected = [(3, chats[1].clone()), (4, chats[2].clone()), (5, chats[0].clone()), (5, chats[5].clone())];
+    assert_eq!(arrived, expected, "each once, under its newest");
+    assert_eq!(store.chats_arrived(&tenant, 0, 100).await.unwrap().len(), many);
+    assert_eq!(store.chats_arrived(&tenant, 1, 1).await.unwrap(), expected[..1]);
+    assert_eq!(store.chats_arrived(&tenant, 3, 1).await.unwrap(), expected[1..2], "going on from the last one's number");
+    assert_eq!(store.chats_arrived(&tenant, 4, 1).await.unwrap(), expected[2..]);
+    assert_eq!(store.chats_arrived(&tenant, 5, 1).await.unwrap(), []);
+    assert_eq!(store.chats_arrived(&tenant, u64::MAX, 1).await.unwrap(), []);
+}
+
+pub(super) async fn tenants_and_chats_are_apart(store: Arc<dyn Store>) {
+    // Names of which one begins the other, and ids that look like the end of a name.
+    let tenants = ["t", "t-a", "ta"].map(name);
+    let chats: Vec<ChatKey> = ["s", "s-a", "sa"].iter().flat_map(|source| IDS.map(|id| chat_key(source, id))).collect();
+    for (events, tenant) in (1_u32..).zip(&tenants) {
+        for (more, chat) in (0_u32..).zip(&chats) {
+            let mut one = arrival(chat, 0, events + more);
+            one.members = vec![member(&chat.id, &[])];
+            store.commit(tenant, &[one]).await.unwrap();
+        }
+    }
+    for (events, tenant) in (1_u32..).zip(&tenants) {
+        for (more, chat) in (0_u32..).zip(&chats) {
+            let found = store.chat(tenant, chat).await.unwrap().unwrap();
+            assert_eq!((found.key, found.events), (chat.clone(), u64::from(events + more)));
+            assert_eq!(store.segments(tenant, chat, 0).await.unwrap().len(), 1);
+            assert_eq!(store.members(tenant, chat).await.unwrap(), [member(&chat.id, &[])]);
+        }
+        assert_eq!(store.newest_arrival(tenant).await.unwrap(), u64::try_from(chats.len()).unwrap());
+        assert_eq!(store.chats_arrived(tenant, 0, 1_000).await.unwrap().len(), chats.len());
+    }
+    assert_eq!(store.chats_arrived(&name("t.b"), 0, 10).await.unwrap(), []);
+}

@@ -1,0 +1,72 @@
+//! What every store must do, whatever it is built on: each promise of the [`Store`] trait as a check.
+//!
+//! A check gets a store with nothing in it, and fails by panicking. `random` compares a store with plain maps over thousands of operations; `races` has
+//! many tasks want the same thing. A new kind of store calls [`run`] and, for what survives a restart, [`random::Rehearsal`] between its own restarts.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a check fails by panicking")]
+
+mod arrivals;
+mod policies;
+mod races;
+pub(crate) mod random;
+mod runs;
+pub(crate) mod samples;
+mod windows;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::Store;
+
+type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A check's name and what it does.
+pub(crate) type Check = (&'static str, fn(Arc<dyn Store>) -> Running);
+
+/// Names a check after its function.
+macro_rules! checks {
+    ($($room:ident :: $check:ident),* $(,)?) => {
+        &[$((concat!(stringify!($room), "::", stringify!($check)), |store| Box::pin($room::$check(store)))),*]
+    };
+}
+
+/// All of them.
+pub(crate) const CHECKS: &[Check] = checks![
+    arrivals::tenants_keep_their_first_keys,
+    arrivals::sources_and_users,
+    arrivals::an_arrival_is_found_again,
+    arrivals::a_commit_is_all_or_nothing,
+    arrivals::segments_by_position,
+    arrivals::members_are_merged,
+    arrivals::identities_by_newest_content,
+    arrivals::chats_by_newest_arrival,
+    arrivals::tenants_and_chats_are_apart,
+    policies::versions_follow_each_other,
+    policies::modules_by_digest,
+    runs::one_run_at_a_time,
+    runs::due_times_have_one_run,
+    runs::ending_twice_changes_nothing,
+    runs::lists_and_ids,
+    windows::a_window_begins_where_the_last_ended,
+    windows::lists_of_windows,
+    windows::settling,
+    windows::facts_by_digest,
+    windows::the_ledger,
+    races::one_of_many_begins_a_run,
+    races::one_of_many_freezes_a_window,
+    races::one_of_many_commits_to_a_chat,
+    races::one_of_many_saves_a_version,
+    races::nothing_is_half_seen,
+    random::against_plain_maps,
+];
+
+/// Runs every check on a store of its own.
+pub(crate) async fn run(mut make: impl AsyncFnMut() -> Arc<dyn Store>) {
+    for (name, check) in CHECKS {
+        println!("{name}");
+        let store = make().await;
+        if let Err(error) = tokio::spawn(check(store)).await {
+            panic!("{name}: {error}");
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! Thousands of random operations, compared with plain maps that do the same.
+//!
+//! The maps know nothing of lists beside windows or of runs of identities: each answer is worked out anew from all that was written.
+//! `CONSIGN_STORE_OPS` says how many operations (3,000), `CONSIGN_STORE_SEED` from which seed; a failure names both.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use consign_model::run::Trigger;
+use consign_model::{
+    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, Member, MoveKind, Name, Run, RunId, RunState, TenantId, Timestamp, User, Window,
+    WindowKey, WindowState,
+};
+
+use super::samples::{
+    IDS, accepted, arrival, delivery, done, hash, held, identity, member, name, new_run, policy, refused, summary, unknown, user, window,
+};
+use crate::{Arrival, Begun, NextWindow, Progress, SegmentRecord, Store, StoreError, WindowFilter};
+
+/// splitmix64: enough for tests, and the same on every machine.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
+    }
+
+    fn one_in(&mut self, many: u64) -> bool {
+        self.below(many) == 0
+    }
+}
+
+/// The seed and how many operations, as the environment says.
+pub(crate) fn seed_and_operations() -> (u64, u64) {
+    let number = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse().ok());
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.subsec_nanos());
+    (number("CONSIGN_STORE_SEED").unwrap_or(u64::from(clock)), number("CONSIGN_STORE_OPS").unwrap_or(3_000))
+}
+
+/// What one tenant should hold.
+#[derive(Default)]
+struct Expected {
+    users: BTreeMap<(Name, String), User>,
+    chats: BTreeMap<ChatKey, Chat>,
+    segments: BTreeMap<ChatKey, Vec<SegmentRecord>>,
+    members: BTreeMap<(ChatKey, String), Member>,
+    contents: HashMap<(ChatKey, EventHash), [u8; 8]>,
+    arrivals: u64,
+    policies: BTreeMap<Name, u32>,
+    runs: Vec<Run>,
+    due: BTreeMap<Name, Timestamp>,
+    windows: BTreeMap<WindowKey, Window>,
+    deliveries: BTreeMap<DeliveryKey, Delivery>,
+}
+
+/// A store's script and what should come of it.
+pub(crate) struct Rehearsal {
+    random: Random,
+    expected: BTreeMap<TenantId, Expected>,
+    tenants: Vec<TenantId>,
+    chats: Vec<ChatKey>,
+    policies: Vec<Name>,
+}
+
+impl Rehearsal {
+    pub(crate) fn new(seed: u64) -> Self {
+        let chats = ["s", "s-a"].iter().flat_map(|source| IDS.iter().step_by(2).map(|id| super::samples::chat_key(source, id)));
+        Self {
+            random: Random(seed),
+            expected: BTreeMap::new(),
+            tenants: ["t", "t-a"].map(name).into(),
+            chats: chats.collect(),
+            policies: ["p", "p-a", "p-000001"].map(name).into(),
+        }
+    }
+
+    /// One random operation; its answer is as expected.
+    pub(crate) async fn step(&mut self, store: &dyn Store) {
+        let tenant = self.random.pick(&self.tenants).clone();
+        let mut expected = self.expected.remove(&tenant).unwrap_or_default();
+        match self.random.below(20) {
+            0..=4 => self.commit(store, &tenant, &mut expected).await,
+            5 => self.put_users(store, &tenant, &mut expected).await,
+            6 => self.save_policy(store, &tenant, &mut expected).await,
+            7..=8 => self.begin_run(store, &tenant, &mut expected).await,
+            9 => self.finish_run(store, &tenant, &mut expected).await,
+            10..=12 => self.freeze(store, &tenant, &mut expected).await,
+            13..=14 => self.settle(store, &tenant, &mut expected).await,
+            15..=17 => self.record(store, &tenant, &mut expected).await,
+            18 => self.refreeze(store, &tenant, &mut expected).await,
+            _ => self.ask(store, &tenant, &expected).await,
+        }
+        self.expected.insert(tenant, expected);
+    }
+
+    async fn commit(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let mut arrivals = Vec::new();
+        let mut totals: BTreeMap<ChatKey, u64> = expected.chats.iter().map(|(key, chat)| (key.clone(), chat.events)).collect();
+        let mut fits = true;
+        for _ in 0..=self.random.below(3) {
+            let chat = self.random.pick(&self.chats).clone();
+            let total = totals.entry(chat.clone()).or_default();
+            let wrong = self.random.one_in(25);
+            fits &= !wrong;
+            arrivals.push(self.some_arrival(&chat, *total + u64::from(wrong)));
+            *total = arrivals.last().unwrap().chat.events;
+        }
+        let answer = store.commit(tenant, &arrivals).await;
+        if !fits {
+            assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+            return;
+        }
+        expected.arrivals += 1;
+        assert_eq!(answer.unwrap(), expected.arrivals);
+        for one in arrivals {
+            let key = one.chat.key.clone();
+            let stored = one.segments.into_iter().map(|segment| SegmentRecord { arrival: expected.arrivals, ..segment });
+            expected.segments.entry(key.clone()).or_default().extend(stored);
+            for member in one.members {
+                expected.members.entry((key.clone(), member.user.clone())).or_insert_with(|| Member::new(&member.user)).merge(&member);
+            }
+            expected.contents.extend(one.identities.iter().map(|identity| ((key.clone(), identity.hash), identity.content)));
+            expected.chats.insert(key, one.chat);
+        }
+    }
+
+    fn some_arrival(&mut self, chat: &ChatKey, expected: u64) -> Arrival {
+        let events = match self.random.below(10) {
+            0..=1 => 0,
+            2..=7 => self.random.below(4) + 1,
+            _ => self.random.below(1_500) + 1,
+        };
+        let mut made = arrival(chat, expected, u32::try_from(events).unwrap());
+        made.identities = (0..events).map(|_| identity(self.random.below(4_000), self.random.below(9))).collect();
+        for _ in 0..self.random.below(3) {
+            let kind = if self.random.one_in(2) { MoveKind::Join } else { MoveKind::Leave };
+            let at = i64::try_from(self.random.below(50)).unwrap();
+            let mut one = member(self.random.pick::<&str>(&IDS), &[(at, kind)]);
+            one.listed = self.random.one_in(4);
+            one.active = self.random.one_in(4);
+            made.members.push(one);
+        }
+        made
+    }
+
+    async fn put_users(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let source = self.random.pick(&self.chats).source.clone();
+        let users: Vec<User> = (0..self.random.below(5))
+            .map(|_| {
+                let id: &str = self.random.pick::<&str>(&IDS);
+                user(id, self.random.pick::<&str>(&["Ann", "Bob"]))
+            })
+            .collect();
+        let mut changed = 0;
+        for one in &users {
+            let before = expected.users.insert((source.clone(), one.id.clone()), one.clone());
+            changed += u64::from(before.as_ref() != Some(one));
+        }
+        assert_eq!(store.put_users(tenant, &source, &users).await.unwrap(), changed);
+    }
+
+    async fn save_policy(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let of = self.random.pick(&self.policies).clone();
+        let newest = expected.policies.entry(of.clone()).or_default();
+        let version = *newest + u32::try_from(self.random.below(3)).unwrap();
+        let answer = store.save_policy(tenant, &policy(of.as_str(), version)).await;
+        if version == *newest + 1 {
+            answer.unwrap();
+            *newest = version;
+        } else {
+            assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+        }
+    }
+
+    async fn begin_run(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let of = self.random.pick(&self.policies).clone();
+        let trigger = match self.random.below(2) {
+            0 => Trigger::Hand,
+            _ => Trigger::Schedule(Timestamp(i64::try_from(self.random.below(30)).unwrap())),
+        };
+        let answer = store.begin_run(tenant, &new_run(of.as_str(), trigger)).await.unwrap();
+        let mine: Vec<&Run> = expected.runs.iter().filter(|run| run.policy == of).collect();
+        if let Some(open) = mine.iter().find(|run| run.state == RunState::Running) {
+            assert_eq!(answer, Begun::Unfinished((*open).clone()));
+            return;
+        }
+        if let Trigger::Schedule(due) = trigger {
+            if expected.due.get(&of).is_some_and(|last| *last >= due) {
+                assert_eq!(answer, Begun::AlreadyRun);
+                return;
+            }
+            expected.due.insert(of.clone(), due);
+        }
+        let run = Run {
+            id: RunId::new(&of, mine.len() as u64 + 1),
+            policy: of,
+            policy_version: 1,
+            target_version: 2,
+            trigger,
+            started_at: Timestamp(100),
+            until: expected.arrivals,
+            state: RunState::Running,
+        };
+        assert_eq!(answer, Begun::New(run.clone()));
+        expected.runs.push(run);
+    }
+
+    async fn finish_run(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        if expected.runs.is_empty() {
+            return;
+        }
+        let place = usize::try_from(self.random.below(expected.runs.len() as u64)).unwrap();
+        let run = &mut expected.runs[place];
+        let (at, figures) = (Timestamp(i64::try_from(self.random.below(1_000)).unwrap()), summary(&run.id, &run.policy));
+        store.finish_run(tenant, &run.id, at, &figures, &Digest::of(run.id.as_str().as_bytes())).await.unwrap();
+        if run.state == RunState::Running {
+            run.state = RunState::Finished { at, summary: figures };
+        }
+    }
+
+    fn end_of(expected: &Expected, policy: &Name, chat: &ChatKey) -> Option<(u64, Timestamp)> {
+        let of_chat = expected.windows.values().filter(|window| window.key.policy == *policy && window.key.chat == *chat);
+        of_chat.map(|window| (window.to, window.ends_at)).max()
+    }
+
+    async fn freeze(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let mut windows = Vec::new();
+        let mut answers = Vec::new();
+        for _ in 0..self.random.below(4) {
+            let (of, chat) = (self.random.pick(&self.policies).clone(), self.random.pick(&self.chats).clone());
+            let end = Self::end_of(expected, &of, &chat);
+            let from = end.map_or(0, |(to, _)| to) + u64::from(self.random.one_in(4));
+            let to = from + self.random.below(5);
+            let run = RunId::new(&of, self.random.below(4));
+            let one = window(of.as_str(), &chat, from, to, run.as_str());
+            let fits = end.is_none_or(|(to, _)| to == from) && to > from;
+            if fits {
+                expected.windows.insert(one.key.clone(), one.clone());
+            }
+            windows.push(one);
+            answers.push(fits);
+        }
+        assert_eq!(store.freeze(tenant, &windows).await.unwrap(), answers);
+    }
+
+    fn some_window(&mut self, expected: &Expected) -> Option<WindowKey> {
+        let many = expected.windows.len() as u64;
+        (many > 0).then(|| expected.windows.keys().nth(usize::try_from(self.random.below(many)).unwrap()).unwrap().clone())
+    }
+
+    async fn settle(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let Some(key) = self.some_window(expected) else { return };
+        let state = match self.random.below(3) {
+            0 => WindowState::Open,
+            1 => held("451"),
+            _ => done(),
+        };
+        store.settle(tenant, &key, &state).await.unwrap();
+        expected.windows.get_mut(&key).unwrap().state = state;
+    }
+
+    async fn record(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let mut deliveries = Vec::new();
+        for _ in 0..self.random.below(4) {
+            let Some(key) = self.some_window(expected) else { return };
+            let outcome = match self.random.below(8) {
+                0 => None,
+                1 => Some(accepted()),
+                2 => Some(unknown()),
+                _ => Some(refused()),
+            };
+            let (group, part) = (u32::try_from(self.random.below(300)).unwrap(), u32::try_from(self.random.below(3)).unwrap());
+            let one = delivery(&key, group, part, outcome);
+            expected.deliveries.insert(one.key.clone(), one.clone());
+            deliveries.push(one);
+        }
+        store.record(tenant, &deliveries).await.unwrap();
+    }
+
+    async fn refreeze(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let Some(key) = self.some_window(expected) else { return };
+        let Some(window) = expected.windows.get_mut(&key) else { return };
+        let arrived = expected.deliveries.values().any(|one| one.key.window == key && one.may_have_arrived());
+        let anew = Window { policy_version: window.policy_version + 1, ..window.clone() };
+        let answer = store.refreeze(tenant, &anew).await;
+        if arrived || window.state.held().is_none() {
+            assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+        } else {
+            answer.unwrap();
+            *window = anew;
+            expected.deliveries.retain(|one, _| one.window != key);
+        }
+    }
+
+    /// A few questions with random bounds.
+    async fn ask(&mut self, store: &dyn Store, tenant: &TenantId, expected: &Expected) {
+        let chat = self.random.pick(&self.chats).clone();
+        let hashes: Vec<EventHash> = (0..self.random.below(300)).map(|_| hash(self.random.below(4_000))).collect();
+        let contents: Vec<_> = hashes.iter().map(|hash| expected.contents.get(&(chat.clone(), *hash)).copied()).collect();
+        assert_eq!(store.known_events(tenant, &chat, &hashes).await.unwrap(), contents);
+
+        let total = expected.chats.get(&chat).map_or(0, |chat| chat.events);
+        let from = self.random.below(total + 2);
+        let all = expected.segments.get(&chat).map(Vec::as_slice).unwrap_or_default();
+        let segments: Vec<_> = all.iter().filter(|segment| segment.first + u64::from(segment.events) > from).cloned().collect();
+        assert_eq!(store.segments(tenant, &chat, from).await.unwrap(), segments);
+
+        let (after, limit) = (self.random.below(expected.arrivals + 2), self.random.below(5) + 1);
+        let newest: BTreeSet<(u64, ChatKey)> = expected
+            .segments
+            .iter()
+            .filter_map(|(key, segments)| Some((segments.last()?.arrival, key.clone())))
+            .filter(|(arrival, _)| *arrival > after)
+            .collect();
+        let last = newest.iter().nth(usize::try_from(limit).unwrap() - 1).map_or(u64::MAX, |(arrival, _)| *arrival);
+        let arrived: Vec<_> = newest.into_iter().filter(|(arrival, _)| *arrival <= last).collect();
+        assert_eq!(store.chats_arrived(tenant, after, usize::try_from(limit).unwrap()).await.unwrap(), arrived);
+
+        let of = self.random.pick(&self.policies).clone();
+        let filter = match self.random.below(3) {
+            0 => WindowFilter::OfRun(RunId::new(&of, self.random.below(4))),
+            1 => WindowFilter::Unsettled(of),
+            _ => WindowFilter::OfChat(of, chat),
+        };
+        let after = self.some_window(expected);
+        let limit = usize::try_from(self.random.below(6)).unwrap();
+        let listed = Self::listed(expected, &filter, after.as_ref(), limit);
+        assert_eq!(store.windows(tenant, &filter, after.as_ref(), limit).await.unwrap(), listed, "{filter:?}");
+    }
+
+    fn listed(expected: &Expected, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Vec<Window> {
+        let fits = |window: &&Window| match filter {
+            WindowFilter::OfRun(run) => window.run == *run,
+            WindowFilter::Unsettled(policy) => window.key.policy == *policy && !matches!(window.state, WindowState::Done { .. }),
+            WindowFilter::OfChat(policy, chat) => window.key.policy == *policy && window.key.chat == *chat,
+        };
+        let place = |key: &WindowKey| match filter {
+            WindowFilter::OfChat(..) => (None, key.from),
+            _ => (Some(key.chat.clone()), key.from),
+        };
+        let mut found: Vec<Window> = expected.windows.values().filter(fits).cloned().collect();
+        found.sort_by_key(|window| place(&window.key));
+        found.into_iter().filter(|window| after.is_none_or(|after| place(&window.key) > place(after))).take(limit).collect()
+    }
+
+    /// Everything, compared.
+    pub(crate) async fn compare(&self, store: &dyn Store) {
+        let nothing = Expected::default();
+        for tenant in &self.tenants {
+            let expected = self.expected.get(tenant).unwrap_or(&nothing);
+            assert_eq!(store.newest_arrival(tenant).await.unwrap(), expected.arrivals);
+            for ((source, id), user) in &expected.users {
+                assert_eq!(store.users(tenant, source, std::slice::from_ref(id)).await.unwrap(), [Some(user.clone())]);
+            }
+            for chat in &self.chats {
+                assert_eq!(store.chat(tenant, chat).await.unwrap().as_ref(), expected.chats.get(chat));
+                assert_eq!(store.segments(tenant, chat, 0).await.unwrap(), expected.segments.get(chat).cloned().unwrap_or_default());
+                let members: Vec<Member> = expected.members.iter().filter(|((of, _), _)| of == chat).map(|(_, member)| member.clone()).collect();
+                assert_eq!(store.members(tenant, chat).await.unwrap(), members);
+                let hashes: Vec<EventHash> = (0..4_000).map(hash).collect();
+                let contents: Vec<_> = hashes.iter().map(|hash| expected.contents.get(&(chat.clone(), *hash)).copied()).collect();
+                assert_eq!(store.known_events(tenant, chat, &hashes).await.unwrap(), contents);
+            }
+            for of in &self.policies {
+                let version = expected.policies.get(of).copied().unwrap_or(0);
+                assert_eq!(store.policy(tenant, of, None).await.unwrap(), (version > 0).then(|| policy(of.as_str(), version)));
+                let mine: Vec<&Run> = expected.runs.iter().filter(|run| run.policy == *of).collect();
+                let ended = mine.iter().rfind(|run| run.state != RunState::Running);
+                let progress = Progress {
+                    runs: mine.len() as u64,
+                    cursor: ended.map_or(0, |run| run.until),
+                    manifest: ended.map(|run| Digest::of(run.id.as_str().as_bytes())),
+                    last_due: expected.due.get(of).copied(),
+                };
+                assert_eq!(store.progress(tenant, of).await.unwrap(), progress);
+                for filter in [WindowFilter::Unsettled(of.clone()), WindowFilter::OfRun(RunId::new(of, 1))] {
+                    let listed = Self::listed(expected, &filter, None, usize::MAX);
+                    assert_eq!(store.windows(tenant, &filter, None, usize::MAX).await.unwrap(), listed);
+                }
+                for chat in &self.chats {
+                    let next = Self::end_of(expected, of, chat).map(|(from, starts_at)| NextWindow { from, starts_at });
+                    assert_eq!(store.next_window(tenant, of, chat).await.unwrap(), next);
+                }
+            }
+            let mut runs = store.runs(tenant, None, usize::MAX).await.unwrap();
+            runs.reverse();
+            assert_eq!(runs, expected.runs);
+            for key in expected.windows.keys() {
+                let deliveries: Vec<Delivery> = expected.deliveries.values().filter(|one| one.key.window == *key).cloned().collect();
+                assert_eq!(store.deliveries(tenant, key).await.unwrap(), deliveries);
+            }
+        }
+    }
+}
+
+/// Prints how to repeat, where a step fails.
+pub(crate) struct Told(pub(crate) u64, pub(crate) u64);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("repeat with CONSIGN_STORE_SEED={} CONSIGN_STORE_OPS={}", self.0, self.1);
+        }
+    }
+}
+
+pub(super) async fn against_plain_maps(store: Arc<dyn Store>) {
+    let (seed, operations) = seed_and_operations();
+    println!("seed {seed}, {operations} operations");
+    let _told = Told(seed, operations);
+    let mut rehearsal = Rehearsal::new(seed);
+    for operation in 0..operations {
+        rehearsal.step(&*store).await;
+        if operation % 500 == 499 {
+            rehearsal.compare(&*store).await;
+        }
+    }
+    rehearsal.compare(&*store).await;
+}

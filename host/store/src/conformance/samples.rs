@@ -1,0 +1,203 @@
+//! Values to store. Names hold what trips a store that joins texts to keys: zero bytes, letters beyond ASCII, one name that begins another.
+
+use std::collections::BTreeMap;
+
+use consign_model::module::{ModuleKind, ModuleManifest};
+use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
+use consign_model::window::{Facts, Participant, Settled};
+use consign_model::{
+    Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, Move, MoveKind, Name, Outcome,
+    RecipientOutcome, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
+};
+
+use crate::{Arrival, ModuleRecord, NewRun, SegmentRecord, SourceRecord};
+
+/// Chat and user ids, in their order.
+pub(crate) const IDS: [&str; 9] = ["", "\0", "\0\u{1}", "C", "C\0", "C\0\u{1}x", "C1", "C1🎉", "ü"];
+
+pub(crate) fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+pub(crate) fn chat_key(source: &str, id: &str) -> ChatKey {
+    ChatKey { source: name(source), id: id.to_owned() }
+}
+
+pub(crate) fn keys(text: &str) -> TenantKeys {
+    TenantKeys {
+        recipient: format!("age1{text}"),
+        sealed_identity: "c2VhbGVk".into(),
+        sealed_signing_key: "c2lnbg==".into(),
+        signing_public_key: "cHVi".into(),
+        master_key_check: "Y2hlY2s=".into(),
+    }
+}
+
+pub(crate) fn source(text: &str) -> SourceRecord {
+    SourceRecord { name: name(text), format: "jsonl".into(), created_at: Timestamp(7) }
+}
+
+pub(crate) fn user(id: &str, shown: &str) -> User {
+    User {
+        email: Some("ann@desk.example".into()),
+        attributes: BTreeMap::from([("department".into(), "FX".into())]),
+        name: shown.into(),
+        ..User::unknown(id)
+    }
+}
+
+pub(crate) fn member(user: &str, moves: &[(i64, MoveKind)]) -> Member {
+    let moves = moves.iter().map(|(at, kind)| Move { at: Timestamp(*at), order: format!("m{at}"), kind: *kind });
+    Member { moves: moves.collect(), ..Member::new(user) }
+}
+
+pub(crate) fn hash(number: u64) -> EventHash {
+    // As random as the beginning of a SHA-256 is.
+    let mut hash = [0; 16];
+    hash.copy_from_slice(Digest::of(&number.to_be_bytes()).0.get(..16).unwrap());
+    EventHash(hash)
+}
+
+pub(crate) fn identity(number: u64, content: u64) -> EventIdentity {
+    EventIdentity { hash: hash(number), content: content.to_be_bytes() }
+}
+
+pub(crate) fn segment(first: u64, events: u32) -> SegmentRecord {
+    SegmentRecord {
+        first,
+        events,
+        path: format!("segments/{first}"),
+        digest: Digest::of(&first.to_be_bytes()),
+        first_at: Timestamp(i64::try_from(first).unwrap()),
+        last_at: Timestamp(i64::try_from(first).unwrap() + i64::from(events)),
+        arrival: 0,
+    }
+}
+
+/// So many events in one segment, or none.
+pub(crate) fn arrival(chat: &ChatKey, expected: u64, events: u32) -> Arrival {
+    let mut known = Chat::new(chat.clone(), ChatKind::Channel);
+    known.events = expected + u64::from(events);
+    known.title = Some(format!("title {}", known.events));
+    Arrival {
+        expected_events: expected,
+        segments: (events > 0).then(|| segment(expected, events)).into_iter().collect(),
+        members: Vec::new(),
+        identities: (expected..known.events).map(|one| identity(one, one)).collect(),
+        chat: known,
+    }
+}
+
+pub(crate) fn target(text: &str, version: u32) -> TargetVersion {
+    let spec = serde_json::json!({
+        "name": text, "host": "smtp.example", "port": 587, "tls": "starttls", "username": "u", "password": { "env": "PW" },
+        "from": "journal@corp.example", "to": ["ingest@archive.example"], "headers": { "X-Desk": "{{ chat.labels.team }}" }, "max-size": "25 MiB",
+    });
+    TargetVersion { version, spec: serde_json::from_value(spec).unwrap(), applied_at: Timestamp(i64::from(version)) }
+}
+
+pub(crate) fn policy(text: &str, version: u32) -> PolicyVersion {
+    let spec = serde_json::json!({
+        "name": text, "target": "archive", "schedule": { "cron": "30 18 * * Mon-Fri", "time-zone": "Europe/Berlin" },
+        "criteria": [{ "module": "std/keywords", "config": { "any": ["libor"], "weight": 0.5 } }],
+    });
+    PolicyVersion {
+        version,
+        spec: serde_json::from_value(spec).unwrap(),
+        criteria: Vec::new(),
+        grouping: None,
+        applied_at: Timestamp(i64::from(version)),
+        starts_after: 0,
+        created_at: Timestamp(1),
+    }
+}
+
+pub(crate) fn module(text: &str, version: &str, bytes: &str) -> ModuleRecord {
+    let manifest = ModuleManifest {
+        name: text.into(),
+        version: version.into(),
+        summary: "says".into(),
+        needs: Vec::new(),
+        rules: Vec::new(),
+        config_schema: serde_json::json!({ "type": "object" }),
+    };
+    ModuleRecord { digest: Digest::of(bytes.as_bytes()), kind: ModuleKind::Criteria, manifest, added_at: Timestamp(3) }
+}
+
+pub(crate) fn new_run(policy: &str, trigger: Trigger) -> NewRun {
+    NewRun { policy: name(policy), policy_version: 1, target_version: 2, trigger, started_at: Timestamp(100) }
+}
+
+pub(crate) fn summary(run: &RunId, policy: &Name) -> RunSummary {
+    RunSummary {
+        run: run.clone(),
+        policy: policy.clone(),
+        events: EventCounts { examined: 3, exported: 1, omitted: 1, held: 1, copies: 5 },
+        emails: EmailCounts::default(),
+        chats: ChatCounts { examined: 1, held: 1 },
+        supplements: SupplementCounts::default(),
+        manifest: "manifests/x.json".into(),
+        millis: 12,
+    }
+}
+
+pub(crate) fn window(policy: &str, chat: &ChatKey, from: u64, to: u64, run: &str) -> Window {
+    Window {
+        key: WindowKey { policy: name(policy), chat: chat.clone(), from },
+        to,
+        run: RunId::from_text(run),
+        policy_version: 1,
+        target_version: 1,
+        facts: Digest::of(b"facts"),
+        composer: 1,
+        tables: "2026a/17".into(),
+        starts_at: (from > 0).then_some(Timestamp(1)),
+        ends_at: Timestamp(i64::try_from(to).unwrap() * 10),
+        state: WindowState::Open,
+    }
+}
+
+pub(crate) fn done() -> WindowState {
+    WindowState::Done { settled: Settled { verdicts: Some("verdicts/x".into()), ..Settled::default() }, at: Timestamp(8) }
+}
+
+pub(crate) fn held(text: &str) -> WindowState {
+    WindowState::Held { reason: HeldReason::Delivery { text: text.into() }, settled: Settled::default(), at: Timestamp(9) }
+}
+
+pub(crate) fn facts(title: &str) -> Facts {
+    let mut chat = Chat::new(chat_key("s", "C1"), ChatKind::Group);
+    chat.title = Some(title.into());
+    let stay = Membership { joined: None, left: Some(Timestamp(5)) };
+    Facts { chat, participants: vec![Participant { user: user("U1", "Ann"), memberships: vec![stay] }] }
+}
+
+pub(crate) fn accepted() -> Outcome {
+    Outcome::Accepted { reply: Reply { code: 250, text: "2.0.0 queued\nbye".into() } }
+}
+
+pub(crate) fn refused() -> Outcome {
+    Outcome::Rejected { reply: Reply { code: 550, text: "5.7.1 no".into() } }
+}
+
+pub(crate) fn unknown() -> Outcome {
+    Outcome::Unknown { reason: "closed".into() }
+}
+
+/// An e-mail: an open intent where no outcome is given.
+pub(crate) fn delivery(window: &WindowKey, group: u32, part: u32, outcome: Option<Outcome>) -> Delivery {
+    Delivery {
+        key: DeliveryKey { window: window.clone(), group, part },
+        message_id: format!("{group}.{part}@consign"),
+        digest: Digest::of(b"mail"),
+        size: 1_000,
+        parts: part,
+        events: 3,
+        attempted_at: Timestamp(50),
+        attempts: 1,
+        in_flight: outcome.is_none(),
+        doubt: false,
+        outcomes: outcome.map(|outcome| RecipientOutcome { recipient: "a@x.example".into(), outcome }).into_iter().collect(),
+    }
+}

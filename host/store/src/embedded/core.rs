@@ -1,0 +1,202 @@
+//! Reading the tree: every record checked, every error of sled's in the store's words.
+//!
+//! sled panics on some damage where it could say an error, so each call into it is guarded: a panic in it becomes [`StoreError::Damaged`], and its
+//! text goes to the log instead of the person's terminal. After any such panic, or a flush that failed, nothing more is written: what sled holds in
+//! memory may be ahead of what the disk has.
+
+use std::cell::Cell;
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Once, OnceLock};
+
+use serde::de::DeserializeOwned;
+use sled::IVec;
+
+use super::key::{Class, Key};
+use super::record::{self, Flaw};
+use crate::{Result, StoreError};
+
+/// The open tree.
+pub(super) struct Core {
+    tree: sled::Db,
+    path: PathBuf,
+    /// Why nothing is written any more, once that is so.
+    broken: OnceLock<String>,
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps a guarded call's panic from the terminal; every other panic goes where it went before.
+fn quiet_guarded_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if GUARDED.get() {
+                tracing::debug!(place = ?panic.location().map(ToString::to_string), "sled gave up on a damaged file");
+            } else {
+                before(panic);
+            }
+        }));
+    });
+}
+
+/// What a person does about a damaged folder.
+fn hint(path: &Path) -> String {
+    let path = path.display();
+    format!(
+        "Nothing was deleted. Copy the folder aside before anything else (cp -a '{path}' '{path}.damaged'), then put your last backup of it in its place"
+    )
+}
+
+/// A damaged folder.
+pub(super) fn damaged(path: &Path, what: impl Into<String>) -> StoreError {
+    StoreError::Damaged { what: what.into(), hint: hint(path) }
+}
+
+/// A call into sled: its errors and panics as the store's.
+pub(super) fn guarded<R>(path: &Path, doing: &str, call: impl FnOnce() -> sled::Result<R>) -> Result<R> {
+    quiet_guarded_panics();
+    let outer = GUARDED.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(outer);
+    match outcome {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(sled::Error::Corruption { .. })) => {
+            Err(damaged(path, format!("a page of the database does not match its checksum (found while {doing})")))
+        }
+        // `Unsupported`: its settings' file, which has no checksum, says what we never ask for.
+        Ok(Err(sled::Error::ReportableBug(_) | sled::Error::Unsupported(_) | sled::Error::CollectionNotFound(_))) => {
+            Err(damaged(path, format!("the database contradicts itself (found while {doing})")))
+        }
+        Ok(Err(sled::Error::Io(cause))) if matches!(cause.kind(), std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData) => {
+            Err(damaged(path, format!("a file of the database is too short or not what it should be (found while {doing})")))
+        }
+        Ok(Err(sled::Error::Io(cause))) => Err(StoreError::Failed { doing: doing.to_owned(), cause: cause.to_string() }),
+        Err(_) => Err(damaged(path, format!("the database cannot make sense of its files (found while {doing})"))),
+    }
+}
+
+impl Core {
+    /// Around an open tree.
+    pub(super) fn new(tree: sled::Db, path: PathBuf) -> Self {
+        Self { tree, path, broken: OnceLock::new() }
+    }
+
+    /// The folder, for errors.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A call into sled.
+    pub(super) fn guarded<R>(&self, doing: &str, call: impl FnOnce(&sled::Tree) -> sled::Result<R>) -> Result<R> {
+        guarded(&self.path, doing, || call(&self.tree))
+    }
+
+    /// From now on nothing is written.
+    pub(super) fn give_up(&self, why: &StoreError) {
+        let cause = match why {
+            StoreError::Failed { cause, .. } => cause.clone(),
+            other => other.to_string(),
+        };
+        // Only the first reason counts; the rest follow from it.
+        if self.broken.set(cause).is_ok() {
+            tracing::error!(path = %self.path.display(), error = %why, "the store writes nothing more");
+        }
+    }
+
+    /// Refuses where an earlier write failed.
+    pub(super) fn writable(&self) -> Result<()> {
+        match self.broken.get() {
+            None => Ok(()),
+            Some(cause) => Err(StoreError::Failed {
+                doing: "writing".into(),
+                cause: format!("{cause}. Nothing is written any more until the cause is mended and the program started again"),
+            }),
+        }
+    }
+
+    /// Whether every write so far went well.
+    pub(super) fn is_sound(&self) -> bool {
+        self.broken.get().is_none()
+    }
+
+    /// A record that is not as it should be.
+    pub(super) fn flawed(&self, key: &[u8], flaw: Flaw) -> StoreError {
+        damaged(&self.path, format!("{} {}", Class::describe(key), flaw.describe()))
+    }
+
+    /// A record's bytes with their header.
+    pub(super) fn raw(&self, key: &[u8]) -> Result<Option<IVec>> {
+        self.guarded("reading a record", |tree| tree.get(key))
+    }
+
+    /// A record's plain bytes, checked.
+    pub(super) fn bytes<'a>(&self, key: &[u8], record: &'a [u8]) -> Result<&'a [u8]> {
+        record::open(key, record).map_err(|flaw| self.flawed(key, flaw))
+    }
+
+    /// A record's value, checked.
+    pub(super) fn value<T: DeserializeOwned>(&self, key: &[u8], record: &[u8]) -> Result<T> {
+        record::decode(key, record).map_err(|flaw| self.flawed(key, flaw))
+    }
+
+    /// A record, where it exists.
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
+        self.raw(key.bytes())?.map(|record| self.value(key.bytes(), &record)).transpose()
+    }
+
+    /// Raw records from a key on, below the end of a prefix, at most `limit`.
+    pub(super) fn raw_range(&self, from: Bound<&[u8]>, prefix: &Key, limit: usize) -> Result<Vec<(IVec, IVec)>> {
+        let end = prefix.end();
+        let to = Bound::Excluded(end.as_slice());
+        if let Bound::Included(start) | Bound::Excluded(start) = from
+            && start >= end.as_slice()
+        {
+            return Ok(Vec::new());
+        }
+        self.guarded("reading records", |tree| tree.range::<&[u8], _>((from, to)).take(limit).collect())
+    }
+
+    /// All values under a prefix, in the order of their keys.
+    pub(super) fn all<T: DeserializeOwned>(&self, prefix: &Key) -> Result<Vec<T>> {
+        let records = self.raw_range(Bound::Included(prefix.bytes()), prefix, usize::MAX)?;
+        records.iter().map(|(key, record)| self.value(key, record)).collect()
+    }
+
+    /// The last raw record under a prefix that lies before this key.
+    pub(super) fn raw_before(&self, prefix: &Key, end: &[u8]) -> Result<Option<(IVec, IVec)>> {
+        self.guarded("reading a record", |tree| tree.range::<&[u8], _>(prefix.bytes()..end).next_back().transpose())
+    }
+
+    /// The last raw record under a prefix.
+    pub(super) fn raw_last(&self, prefix: &Key) -> Result<Option<(IVec, IVec)>> {
+        self.raw_before(prefix, &prefix.end())
+    }
+
+    /// The last raw records under a prefix, last first, at most `limit`.
+    pub(super) fn raw_newest(&self, prefix: &Key, limit: usize) -> Result<Vec<(IVec, IVec)>> {
+        let end = prefix.end();
+        self.guarded("reading records", |tree| tree.range::<&[u8], _>(prefix.bytes()..end.as_slice()).rev().take(limit).collect())
+    }
+
+    /// The last value under a prefix.
+    pub(super) fn last<T: DeserializeOwned>(&self, prefix: &Key) -> Result<Option<T>> {
+        self.raw_last(prefix)?.map(|(key, record)| self.value(&key, &record)).transpose()
+    }
+
+    /// The last value under each prefix that `part` yields from a key: for versions, of which only the newest of each name is asked.
+    pub(super) fn newest_of_each<T: DeserializeOwned>(&self, prefix: &Key, part: impl Fn(&[u8]) -> Option<Key>) -> Result<Vec<T>> {
+        let mut found = Vec::new();
+        let mut from = prefix.bytes().to_vec();
+        while let Some((key, _)) = self.raw_range(Bound::Included(&from), prefix, 1)?.into_iter().next() {
+            let one = part(&key).ok_or_else(|| self.flawed(&key, Flaw::Shape))?;
+            found.extend(self.last(&one)?);
+            from = one.end();
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,440 @@
+//! The store's folder: who holds it, which format it has, and whether it is whole.
+//!
+//! ```text
+//! consign.pid      locked while a process has the store open; holds its number
+//! consign.mark     one line: format, batches known durable, open or closed, checksum of the closed database
+//! index/           sled's files
+//! index.before-recovery/   only after a crash: index/ as the crash left it, until the recovered one has proved whole
+//! ```
+//!
+//! sled mends what a crash left by itself, and does it well. But it takes a flipped byte in its log for the log's torn end, and cuts off, without a word,
+//! what was written after it (seen by trying; the pages' own checksums don't help, because the log is read up to the first bad one). For a system of record that is
+//! the worst that can happen, so sled is not asked alone:
+//! - after an orderly end, `consign.mark` holds a checksum of the database's files, and they are compared before sled may touch them;
+//! - after a crash they can't be known, so they are copied aside first, and then all records are counted and summed against what was last written, and
+//!   the number of batches against those that were acknowledged.
+//!
+//! Nothing here deletes anything but copies that it made itself.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::core::{Core, damaged, guarded};
+use super::key::{Class, Key};
+use super::writer::Totals;
+use super::{CACHE, FORMAT};
+use crate::{Result, StoreError};
+
+/// Of the mark's line, so that it is written in place by one call.
+const MARK_WIDTH: usize = 200;
+/// How many records a check reads at once.
+const CHECK_STEP: usize = 10_000;
+/// How long closing waits for sled to let go of its files before it leaves the checksum out.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// What the mark's line says, after its checksum. `format` stays the first thing that any release reads, so that an older one knows a newer folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    format: u32,
+    /// At least so many batches are durable.
+    committed: u64,
+    /// CRC-32 over the database's files after an orderly end; unset while it is open, and after a crash.
+    closed: Option<u32>,
+}
+
+/// The mark's file, while the store is open.
+pub(super) struct Mark {
+    file: Mutex<File>,
+    committed: std::sync::atomic::AtomicU64,
+    leave_open: AtomicBool,
+}
+
+impl Mark {
+    /// So many batches are durable now.
+    pub(super) fn committed(&self, batches: u64) -> io::Result<()> {
+        self.committed.store(batches, Ordering::Relaxed);
+        self.write(&Line { format: FORMAT, committed: batches, closed: None })
+    }
+
+    /// The next opening shall check everything.
+    pub(super) fn leave_open(&self) {
+        self.leave_open.store(true, Ordering::Relaxed);
+    }
+
+    fn write(&self, line: &Line) -> io::Result<()> {
+        let json = serde_json::to_string(line)?;
+        let text = format!("{:08x} {json}", crc32fast::hash(json.as_bytes()));
+        let padded = format!("{text:<width$}\n", width = MARK_WIDTH - 1);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(padded.as_bytes())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).sync_all()
+    }
+}
+
+/// What a mark's file says.
+enum Found {
+    /// There is none.
+    Nothing,
+    /// Not a line of ours: cut off or overwritten.
+    Unreadable,
+    /// Of a newer release.
+    Newer(u32),
+    /// As it should be.
+    Line(Line),
+}
+
+fn read_mark(file: &mut File) -> io::Result<Found> {
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(64 * 1024).read_to_end(&mut text)?;
+    if text.is_empty() {
+        return Ok(Found::Nothing);
+    }
+    let text = String::from_utf8_lossy(&text);
+    let Some((sum, json)) = text.trim_end().split_once(' ') else { return Ok(Found::Unreadable) };
+    if u32::from_str_radix(sum, 16).ok() != Some(crc32fast::hash(json.as_bytes())) {
+        return Ok(Found::Unreadable);
+    }
+    let format = serde_json::from_str::<serde_json::Value>(json)
+        .ok()
+        .and_then(|line| line.get("format")?.as_u64())
+        .and_then(|format| u32::try_from(format).ok());
+    Ok(match (format, serde_json::from_str(json)) {
+        (Some(format), _) if format > FORMAT => Found::Newer(format),
+        (Some(_), Ok(line)) => Found::Line(line),
+        _ => Found::Unreadable,
+    })
+}
+
+/// The folder, locked. Dropping it, after everything that uses the tree, closes it in order.
+pub(super) struct Folder {
+    path: PathBuf,
+    mark: std::sync::Arc<Mark>,
+    /// Locked for as long as it is open.
+    _pid: File,
+}
+
+/// An open folder and what was found in it.
+pub(super) struct Opened {
+    pub(super) folder: Folder,
+    pub(super) core: Core,
+    /// The database's file.
+    pub(super) disk: File,
+    pub(super) totals: Totals,
+}
+
+fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StoreError {
+    let doing = doing.into();
+    move |cause| StoreError::Failed { doing, cause: cause.to_string() }
+}
+
+impl Folder {
+    /// The mark, for the writing thread.
+    pub(super) fn mark(&self) -> std::sync::Arc<Mark> {
+        std::sync::Arc::clone(&self.mark)
+    }
+
+    /// Opens the folder, or makes it.
+    pub(super) fn open(path: &Path) -> Result<Opened> {
+        fs::create_dir_all(path).map_err(failed(format!("making the folder {}", path.display())))?;
+        let pid = lock(path)?;
+        let mark_path = path.join("consign.mark");
+        let mut mark_file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&mark_path)
+            .map_err(failed(format!("opening {}", mark_path.display())))?;
+        let found = read_mark(&mut mark_file).map_err(failed(format!("reading {}", mark_path.display())))?;
+        let index = path.join("index");
+        let line = match found {
+            Found::Newer(found) => return Err(newer(path, found)),
+            Found::Line(line) => Some(line),
+            Found::Unreadable => {
+                tracing::warn!(path = %mark_path.display(), "the store's mark cannot be read; everything is checked instead");
+                None
+            }
+            Found::Nothing => None,
+        };
+        if !index.try_exists().map_err(failed(format!("looking into {}", path.display())))? {
+            if line.is_some_and(|line| line.committed > 0) {
+                return Err(damaged(path, format!("the database {} is missing", index.display())));
+            }
+            create(path, &index)?;
+        }
+        let whole = match line {
+            Some(Line { closed: Some(sum), .. }) => {
+                if checksum(&index).map_err(failed(format!("reading {}", index.display())))? != sum {
+                    return Err(damaged(path, format!("the files in {} are not as the last process left them", index.display())));
+                }
+                true
+            }
+            _ => false,
+        };
+        let committed = line.map_or(0, |line| line.committed);
+        let mark = Mark { file: Mutex::new(mark_file), committed: committed.into(), leave_open: AtomicBool::new(false) };
+        let mark_failed = || failed(format!("writing {}", mark_path.display()));
+        // Before sled touches anything: it writes already in opening, and a process killed in there must not leave a checksum of what was before.
+        mark.committed(committed).and_then(|()| mark.sync()).map_err(mark_failed())?;
+        let (core, totals) = if whole { open_index(path, &index)? } else { recover(path, &index, committed)? };
+        let disk = File::open(index.join("db")).map_err(failed(format!("opening {}", index.display())))?;
+        // Only now: a database that lost something must be found out again at the next try.
+        mark.committed(totals.batches).map_err(mark_failed())?;
+        Ok(Opened { folder: Self { path: path.to_owned(), mark: std::sync::Arc::new(mark), _pid: pid }, core, disk, totals })
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.mark.leave_open.load(Ordering::Relaxed) {
+            return;
+        }
+        let index = self.path.join("index");
+        if !released(&index) {
+            tracing::warn!(path = %self.path.display(), "the database was still in use when the store was closed; the next start checks everything");
+            return;
+        }
+        // Durable before the mark may say so, or a power cut would leave a whole database that looks damaged.
+        let closing = sync_folder(&index).and_then(|()| checksum(&index)).and_then(|sum| {
+            let line = Line { format: FORMAT, committed: self.mark.committed.load(Ordering::Relaxed), closed: Some(sum) };
+            self.mark.write(&line)
+        });
+        if let Err(cause) = closing {
+            tracing::warn!(path = %self.path.display(), error = %cause, "the store's mark could not be written; the next start checks everything");
+        }
+    }
+}
+
+fn newer(path: &Path, found: u32) -> StoreError {
+    StoreError::Newer { path: path.display().to_string(), found, known: FORMAT }
+}
+
+/// Takes the folder for this process.
+fn lock(path: &Path) -> Result<File> {
+    let file_path = path.join("consign.pid");
+    let doing = || failed(format!("locking {}", file_path.display()));
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&file_path).map_err(doing())?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder = match (&file).take(32).read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok()) {
+                Some(process) => format!(" (process {process})"),
+                None => String::new(),
+            };
+            return Err(StoreError::Held { path: path.display().to_string(), holder });
+        }
+        Err(TryLockError::Error(cause)) => return Err(doing()(cause)),
+    }
+    let number = std::process::id().to_string();
+    file.set_len(0).and_then(|()| file.write_all(number.as_bytes())).map_err(doing())?;
+    Ok(file)
+}
+
+fn open_sled(path: &Path, index: &Path) -> Result<sled::Db> {
+    let opened = guarded(path, "opening the database", || {
+        // No flushing by itself: every write is flushed before it is answered, and nothing else is worth it.
+        sled::Config::new().path(index).cache_capacity(CACHE).flush_every_ms(None).open()
+    });
+    match opened {
+        Err(StoreError::Failed { cause, .. }) if cause.contains("could not acquire lock") => {
+            Err(StoreError::Held { path: path.display().to_string(), holder: String::new() })
+        }
+        other => other,
+    }
+}
+
+/// A new database, made beside and put in its place when it is whole, so that a process killed in between leaves none or all.
+fn create(path: &Path, index: &Path) -> Result<()> {
+    let beside = path.join("index.new");
+    if beside.exists() {
+        fs::remove_dir_all(&beside).map_err(failed(format!("making {} anew", beside.display())))?;
+    }
+    let core = Core::new(open_sled(path, &beside)?, path.to_owned());
+    let (format, totals) = (Key::global(Class::Format), Key::global(Class::Totals));
+    let records = [
+        (format.clone(), super::record::encode(format.bytes(), &FORMAT)),
+        (totals.clone(), super::record::encode(totals.bytes(), &Totals::default())),
+    ];
+    core.guarded("making the database", |tree| {
+        for (key, record) in records {
+            tree.insert(key.bytes(), record.unwrap_or_default())?;
+        }
+        tree.flush()
+    })?;
+    drop(core);
+    if !released(&beside) {
+        return Err(StoreError::Failed { doing: "making the database".into(), cause: "it was not closed in time; try again".into() });
+    }
+    sync_folder(&beside)
+        .and_then(|()| fs::rename(&beside, index))
+        .and_then(|()| File::open(path)?.sync_all())
+        .map_err(failed(format!("making {}", index.display())))
+}
+
+/// Opens a database that is known to be whole.
+fn open_index(path: &Path, index: &Path) -> Result<(Core, Totals)> {
+    let core = Core::new(open_sled(path, index)?, path.to_owned());
+    let missing = || damaged(path, "the store's own record is missing".to_owned());
+    let format: u32 = core.get(&Key::global(Class::Format))?.ok_or_else(missing)?;
+    if format > FORMAT {
+        return Err(newer(path, format));
+    }
+    let totals = core.get(&Key::global(Class::Totals))?.ok_or_else(missing)?;
+    Ok((core, totals))
+}
+
+/// Opens a database after a crash: keeps a copy until it has proved whole.
+fn recover(path: &Path, index: &Path, committed: u64) -> Result<(Core, Totals)> {
+    let began = Instant::now();
+    let aside = path.join("index.before-recovery");
+    let doing = || failed(format!("copying {} aside before it is recovered", index.display()));
+    let partial = path.join("index.before-recovery.partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(doing())?;
+    }
+    if aside.try_exists().map_err(doing())? {
+        // Of an earlier attempt that did not end: sled was killed while it mended, and may not mend what it left. Begin again from the crash.
+        // In place, so that the folder is always there; a kill in the middle of this only begins it once more.
+        for (file, is_folder) in files_of(index).map_err(doing())? {
+            if is_folder { fs::remove_dir_all(&file) } else { fs::remove_file(&file) }.map_err(doing())?;
+        }
+        copy_into(&aside, index).map_err(doing())?;
+    } else {
+        copy_folder(index, &partial).and_then(|()| fs::rename(&partial, &aside)).map_err(doing())?;
+    }
+    let kept = |error| match error {
+        StoreError::Damaged { what, hint } => {
+            StoreError::Damaged { what: format!("{what}; its files as they were found are in {}", aside.display()), hint }
+        }
+        other => other,
+    };
+    let (core, totals) = open_index(path, index).map_err(kept)?;
+    if totals.batches < committed {
+        let what = format!("the newest {} of {committed} writes are missing", committed - totals.batches);
+        return Err(kept(damaged(path, what)));
+    }
+    check(&core, &totals).map_err(kept)?;
+    // Renamed first: a copy that is half removed must never be taken for what the crash left.
+    fs::rename(&aside, &partial).and_then(|()| fs::remove_dir_all(&partial)).map_err(failed(format!("removing the copy {}", aside.display())))?;
+    tracing::info!(path = %path.display(), records = totals.records, took_ms = began.elapsed().as_millis(), "the store was checked after an unexpected end");
+    Ok((core, totals))
+}
+
+/// Reads every record, and compares their number and sum with what the last write left.
+pub(super) fn check(core: &Core, totals: &Totals) -> Result<()> {
+    let mut found = Totals { batches: totals.batches, ..Totals::default() };
+    let mut from = Bound::Unbounded;
+    loop {
+        let step = core.guarded("checking all records", |tree| {
+            tree.range((from.clone(), Bound::Unbounded)).take(CHECK_STEP).collect::<sled::Result<Vec<_>>>()
+        })?;
+        for (key, record) in &step {
+            core.bytes(key, record)?;
+            if Totals::counts(key) {
+                found.add(record);
+            }
+        }
+        match step.into_iter().last() {
+            Some((key, _)) => from = Bound::Excluded(key),
+            None => break,
+        }
+    }
+    if found == *totals {
+        Ok(())
+    } else {
+        let what = format!("it should hold {} records, and holds {} or others than were written", totals.records, found.records);
+        Err(damaged(core.path(), what))
+    }
+}
+
+/// Waits until sled has let go of its files: its threads may hold them a moment longer than the last handle.
+fn released(index: &Path) -> bool {
+    let end = Instant::now() + CLOSING;
+    loop {
+        match File::open(index.join("db")).map(|file| file.try_lock()) {
+            Ok(Ok(())) => return true,
+            Ok(Err(TryLockError::WouldBlock)) if Instant::now() < end => std::thread::sleep(Duration::from_millis(1)),
+            Ok(Err(_)) | Err(_) => return false,
+        }
+    }
+}
+
+fn files_of(folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        files.push((entry.path(), entry.file_type()?.is_dir()));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    copy_into(from, to)
+}
+
+fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
+    for (path, is_folder) in files_of(from)? {
+        let target = to.join(path.file_name().unwrap_or_default());
+        if is_folder {
+            copy_folder(&path, &target)?;
+        } else {
+            fs::copy(&path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    for (path, is_folder) in files_of(folder)? {
+        if is_folder {
+            sync_folder(&path)?;
+        } else {
+            File::open(&path)?.sync_all()?;
+        }
+    }
+    File::open(folder)?.sync_all()
+}
+
+/// CRC-32 over names, lengths and contents of all files in a folder.
+fn checksum(folder: &Path) -> io::Result<u32> {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut folders = vec![folder.to_owned()];
+    while let Some(one) = folders.pop() {
+        for (path, is_folder) in files_of(&one)? {
+            let name = path.strip_prefix(folder).unwrap_or(&path).as_os_str().as_encoded_bytes();
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name);
+            if is_folder {
+                folders.push(path);
+                continue;
+            }
+            let mut file = File::open(&path)?;
+            hasher.update(&file.metadata()?.len().to_le_bytes());
+            loop {
+                let read = file.read(&mut buffer)?;
+                if read == 0 {
+                    break;
+                }
+                hasher.update(buffer.get(..read).unwrap_or_default());
+            }
+        }
+    }
+    Ok(hasher.finalize())
+}

@@ -1,0 +1,237 @@
+//! Tenants, sources, users, and the index of chats.
+//!
+//! Which chats have something new is a question of every run, and mostly the answer is none. So each chat stands once in a list by arrival, under the
+//! newest that brought it events: a run reads that list from its policy's cursor on, and 200,000 quiet chats cost nothing.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys, User};
+use serde::{Deserialize, Serialize};
+
+use super::Embedded;
+use super::identities;
+use super::key::{Class, Key, Parts};
+use super::record::Flaw;
+use super::writer::Changes;
+use crate::{Arrival, Result, SegmentRecord, SourceRecord, StoreError};
+
+/// How many chats one look at the list of arrivals reads beyond the limit, to find an arrival's end.
+const ARRIVED_STEP: usize = 256;
+
+/// A chat's record.
+#[derive(Debug, Serialize, Deserialize)]
+struct ChatRow {
+    chat: Chat,
+    /// The newest arrival that brought events; 0 before the first.
+    arrival: u64,
+}
+
+fn newest_arrival_key(tenant: &TenantId) -> Key {
+    Key::of(Class::Arrivals, tenant)
+}
+
+/// The newest arrival as a write sees it.
+pub(super) fn newest_arrival(changes: &Changes, tenant: &TenantId) -> Result<u64> {
+    Ok(changes.get(&newest_arrival_key(tenant))?.unwrap_or(0))
+}
+
+fn user_key(tenant: &TenantId, source: &Name, id: &str) -> Key {
+    Key::of(Class::User, tenant).name(source).text(id)
+}
+
+impl Embedded {
+    pub(super) async fn add_tenant(&self, tenant: &TenantId, keys: &TenantKeys) -> Result<TenantKeys> {
+        let (key, keys) = (Key::of(Class::Tenant, tenant), keys.clone());
+        self.writer
+            .write(move |changes| match changes.get(&key)? {
+                Some(there) => Ok(there),
+                None => changes.put(&key, &keys).map(|()| keys),
+            })
+            .await
+    }
+
+    pub(super) fn get_tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>> {
+        self.core.get(&Key::of(Class::Tenant, tenant))
+    }
+
+    pub(super) async fn add_source(&self, tenant: &TenantId, source: &SourceRecord) -> Result<()> {
+        let (key, source) = (Key::of(Class::Source, tenant).name(&source.name), source.clone());
+        self.writer.write(move |changes| if changes.has(&key)? { Ok(()) } else { changes.put(&key, &source) }).await
+    }
+
+    pub(super) fn all_sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>> {
+        self.core.all(&Key::of(Class::Source, tenant))
+    }
+
+    pub(super) async fn change_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64> {
+        let users: Vec<(Key, User)> = users.iter().map(|user| (user_key(tenant, source, &user.id), user.clone())).collect();
+        self.writer
+            .write(move |changes| {
+                let mut changed: u64 = 0;
+                for (key, user) in &users {
+                    if changes.get::<User>(key)?.as_ref() != Some(user) {
+                        changes.put(key, user)?;
+                        changed = changed.saturating_add(1);
+                    }
+                }
+                Ok(changed)
+            })
+            .await
+    }
+
+    pub(super) fn get_users(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<User>>> {
+        ids.iter().map(|id| self.core.get(&user_key(tenant, source, id))).collect()
+    }
+
+    pub(super) fn get_chat(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Option<Chat>> {
+        Ok(self.core.get::<ChatRow>(&Key::of(Class::Chat, tenant).chat(chat))?.map(|row| row.chat))
+    }
+
+    pub(super) fn all_members(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Vec<Member>> {
+        self.core.all(&Key::of(Class::Member, tenant).chat(chat))
+    }
+
+    pub(super) async fn look_up_events(&self, tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Result<Vec<Option<[u8; 8]>>> {
+        if let Some(answer) = self.identities.known_here(tenant, chat, hashes) {
+            return Ok(answer);
+        }
+        if !identities::is_long(&self.core, tenant, chat)? {
+            return self.identities.known(&self.core, tenant, chat, hashes);
+        }
+        let (cache, core) = (Arc::clone(&self.identities), Arc::clone(&self.core));
+        let (tenant, chat, hashes) = (tenant.clone(), chat.clone(), hashes.to_vec());
+        tokio::task::spawn_blocking(move || cache.known(&core, &tenant, &chat, &hashes))
+            .await
+            .map_err(|cause| StoreError::Failed { doing: "looking up events".into(), cause: cause.to_string() })?
+    }
+
+    pub(super) fn segments_from(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>> {
+        let prefix = Key::of(Class::Segment, tenant).chat(chat);
+        let start = prefix.clone().number(from);
+        let mut segments = Vec::new();
+        // The segment that begins before `from` may still hold it.
+        if let Some((key, record)) = self.core.raw_before(&prefix, start.bytes())? {
+            let before: SegmentRecord = self.core.value(&key, &record)?;
+            if before.first.saturating_add(u64::from(before.events)) > from {
+                segments.push(before);
+            }
+        }
+        for (key, record) in self.core.raw_range(Bound::Included(start.bytes()), &prefix, usize::MAX)? {
+            segments.push(self.core.value(&key, &record)?);
+        }
+        Ok(segments)
+    }
+
+    pub(super) async fn commit_arrivals(&self, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64> {
+        let (tenant, arrivals) = (tenant.clone(), Arc::<[Arrival]>::from(arrivals));
+        let (cache, written, of) = (Arc::clone(&self.identities), Arc::clone(&arrivals), tenant.clone());
+        let hold = move || {
+            cache.before(&of, written.iter().map(|one| &one.chat.key));
+            (cache, of, written)
+        };
+        let release = |(cache, of, written): (Arc<identities::Cache>, TenantId, Arc<[Arrival]>)| {
+            cache.after(&of, written.iter().map(|one| (&one.chat.key, one.identities.as_slice())));
+        };
+        self.writer.write_between(move |changes| commit(changes, &tenant, &arrivals), hold, release).await
+    }
+
+    pub(super) fn get_newest_arrival(&self, tenant: &TenantId) -> Result<u64> {
+        Ok(self.core.get(&newest_arrival_key(tenant))?.unwrap_or(0))
+    }
+
+    pub(super) fn list_arrived(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>> {
+        let prefix = Key::of(Class::Arrived, tenant);
+        let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
+        let mut from = prefix.clone().number(first).bytes().to_vec();
+        let mut found: Vec<(u64, ChatKey)> = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        loop {
+            let step = limit.saturating_sub(found.len()).saturating_add(ARRIVED_STEP);
+            let entries = self.core.raw_range(Bound::Included(&from), &prefix, step)?;
+            let ended = entries.len() < step;
+            for (key, record) in entries {
+                self.core.bytes(&key, &record)?;
+                let mut parts = Parts::after(&prefix, &key);
+                let (Some(arrival), Some(chat)) = (parts.number(), parts.chat()) else { return Err(self.core.flawed(&key, Flaw::Shape)) };
+                // All of one arrival come together.
+                if found.len() >= limit && found.last().is_some_and(|(last, _)| *last != arrival) {
+                    return Ok(found);
+                }
+                found.push((arrival, chat));
+                from = key.to_vec();
+                from.push(0);
+            }
+            if ended {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// Refuses what does not join: a mistake of the caller's, which would open a gap that nobody sees.
+fn check_joins(arrival: &Arrival) -> Result<()> {
+    let mut next = arrival.expected_events;
+    let joined = arrival.segments.iter().all(|segment| {
+        let joins = segment.first == next && segment.events > 0;
+        next = next.saturating_add(u64::from(segment.events));
+        joins
+    });
+    if joined && next == arrival.chat.events {
+        Ok(())
+    } else {
+        let cause = format!("the segments of chat {:?} do not join what it has: nothing was stored", arrival.chat.key.id);
+        Err(StoreError::Failed { doing: "adding events to the index".into(), cause })
+    }
+}
+
+fn commit(changes: &mut Changes, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64> {
+    let newest = newest_arrival(changes, tenant)?;
+    if arrivals.is_empty() {
+        return Ok(newest);
+    }
+    let number = newest.saturating_add(1);
+    let mut identities: BTreeMap<&ChatKey, Vec<EventIdentity>> = BTreeMap::new();
+    for arrival in arrivals {
+        let chat = &arrival.chat.key;
+        let key = Key::of(Class::Chat, tenant).chat(chat);
+        let before: Option<ChatRow> = changes.get(&key)?;
+        if before.as_ref().map_or(0, |row| row.chat.events) != arrival.expected_events {
+            return Err(StoreError::Conflict { what: format!("the chat {:?} of source {}", chat.id, chat.source) });
+        }
+        check_joins(arrival)?;
+        let before = before.map_or(0, |row| row.arrival);
+        let row = ChatRow { chat: arrival.chat.clone(), arrival: if arrival.segments.is_empty() { before } else { number } };
+        if row.arrival != before {
+            if before > 0 {
+                changes.delete(Key::of(Class::Arrived, tenant).number(before).chat(chat).bytes());
+            }
+            changes.put_bytes(&Key::of(Class::Arrived, tenant).number(number).chat(chat), &[]);
+        }
+        changes.put(&key, &row)?;
+        for segment in &arrival.segments {
+            let segment_key = Key::of(Class::Segment, tenant).chat(chat).number(segment.first);
+            changes.put(&segment_key, &SegmentRecord { arrival: number, ..segment.clone() })?;
+        }
+        for member in &arrival.members {
+            let member_key = Key::of(Class::Member, tenant).chat(chat).text(&member.user);
+            let known: Option<Member> = changes.get(&member_key)?;
+            let is_new = known.is_none();
+            let mut merged = known.unwrap_or_else(|| Member::new(&member.user));
+            if merged.merge(member) || is_new {
+                changes.put(&member_key, &merged)?;
+            }
+        }
+        if !arrival.identities.is_empty() {
+            identities.entry(chat).or_default().extend_from_slice(&arrival.identities);
+        }
+    }
+    for (chat, new) in identities {
+        identities::add(changes, tenant, chat, number, &new)?;
+    }
+    changes.put(&newest_arrival_key(tenant), &number)?;
+    Ok(number)
+}

@@ -1,0 +1,254 @@
+//! The embedded store: one process, one folder, sled underneath.
+//!
+//! One tree holds everything, so that one batch can be atomic over chats, segments and lists (`key`). One thread writes, and flushes are shared
+//! (`writer`). Records carry checksums (`record`), reads are guarded (`core`), and whether the folder as a whole is what it was is asked before and
+//! after sled opens it (`folder`). Values are small: events, attachments and verdicts lie in the archive, and of an event only 24 bytes are kept
+//! (`identities`).
+
+mod core;
+mod folder;
+mod identities;
+mod index;
+mod key;
+mod ledger;
+mod policy;
+mod record;
+mod run;
+#[cfg(test)]
+mod tests;
+mod window;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::window::Facts;
+use consign_model::{
+    Chat, ChatKey, Delivery, Digest, EventHash, Member, Name, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User, Window, WindowKey,
+    WindowState,
+};
+
+use tokio::task::coop::consume_budget;
+
+use self::core::Core;
+use self::folder::Folder;
+use self::identities::Cache;
+use self::writer::Writer;
+use crate::{Arrival, Begun, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
+
+/// Of the folder. A release that writes what this one cannot read must have another.
+const FORMAT: u32 = 1;
+/// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
+const CACHE: u64 = 32 << 20;
+
+/// The store in a folder of this process.
+///
+/// Dropping it waits for what was begun, closes the files and leaves a checksum of them, by which the next opening knows them to be whole.
+pub struct Embedded {
+    // In the order in which they must go: the tree, the thread that also has it, then the folder that closes.
+    core: Arc<Core>,
+    writer: Writer,
+    identities: Arc<Cache>,
+    _folder: Folder,
+}
+
+impl Embedded {
+    /// Opens the folder, and makes it where there is none.
+    ///
+    /// [`StoreError::Held`] where another process has it open, [`StoreError::Newer`] where a newer release wrote it, [`StoreError::Damaged`] where it is
+    /// not what was last written. After a crash this reads every record once (about a second for a million).
+    pub fn open(path: &Path) -> Result<Self> {
+        let folder::Opened { folder, core, disk, totals } = Folder::open(path)?;
+        let core = Arc::new(core);
+        let writer = Writer::start(Arc::clone(&core), disk, folder.mark(), totals)?;
+        Ok(Self { core, writer, identities: Arc::default(), _folder: folder })
+    }
+
+    /// Flushes to the disk since it was opened: the price of writing.
+    pub fn flushes(&self) -> u64 {
+        self.writer.flushes()
+    }
+
+    /// Reads every record and compares their number and sum with what was last written. Nothing else is written meanwhile.
+    pub async fn check(&self) -> Result<()> {
+        self.writer.check().await
+    }
+}
+
+// Reads are answered at once, from memory or with one look at the disk. `consume_budget` lets other tasks run all the same: a task that did nothing
+// but read would otherwise keep its thread, and the task that it waits for, for ever.
+#[async_trait]
+impl Store for Embedded {
+    async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys) -> Result<TenantKeys> {
+        self.add_tenant(tenant, keys).await
+    }
+
+    async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>> {
+        consume_budget().await;
+        self.get_tenant_keys(tenant)
+    }
+
+    async fn register_source(&self, tenant: &TenantId, source: &SourceRecord) -> Result<()> {
+        self.add_source(tenant, source).await
+    }
+
+    async fn sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>> {
+        consume_budget().await;
+        self.all_sources(tenant)
+    }
+
+    async fn put_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64> {
+        self.change_users(tenant, source, users).await
+    }
+
+    async fn users(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<User>>> {
+        consume_budget().await;
+        self.get_users(tenant, source, ids)
+    }
+
+    async fn chat(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Option<Chat>> {
+        consume_budget().await;
+        self.get_chat(tenant, chat)
+    }
+
+    async fn members(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Vec<Member>> {
+        consume_budget().await;
+        self.all_members(tenant, chat)
+    }
+
+    async fn known_events(&self, tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Result<Vec<Option<[u8; 8]>>> {
+        consume_budget().await;
+        self.look_up_events(tenant, chat, hashes).await
+    }
+
+    async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>> {
+        consume_budget().await;
+        self.segments_from(tenant, chat, from)
+    }
+
+    async fn commit(&self, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64> {
+        self.commit_arrivals(tenant, arrivals).await
+    }
+
+    async fn newest_arrival(&self, tenant: &TenantId) -> Result<u64> {
+        consume_budget().await;
+        self.get_newest_arrival(tenant)
+    }
+
+    async fn chats_arrived(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>> {
+        consume_budget().await;
+        self.list_arrived(tenant, after, limit)
+    }
+
+    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion) -> Result<()> {
+        self.add_target(tenant, target).await
+    }
+
+    async fn target(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<TargetVersion>> {
+        consume_budget().await;
+        self.get_target(tenant, name, version)
+    }
+
+    async fn targets(&self, tenant: &TenantId) -> Result<Vec<TargetVersion>> {
+        consume_budget().await;
+        self.all_targets(tenant)
+    }
+
+    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion) -> Result<()> {
+        self.add_policy(tenant, policy).await
+    }
+
+    async fn policy(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<PolicyVersion>> {
+        consume_budget().await;
+        self.get_policy(tenant, name, version)
+    }
+
+    async fn policies(&self, tenant: &TenantId) -> Result<Vec<PolicyVersion>> {
+        consume_budget().await;
+        self.all_policies(tenant)
+    }
+
+    async fn save_module(&self, tenant: &TenantId, module: &ModuleRecord) -> Result<()> {
+        self.add_module(tenant, module).await
+    }
+
+    async fn module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRecord>> {
+        consume_budget().await;
+        self.get_module(tenant, digest)
+    }
+
+    async fn modules(&self, tenant: &TenantId) -> Result<Vec<ModuleRecord>> {
+        consume_budget().await;
+        self.all_modules(tenant)
+    }
+
+    async fn begin_run(&self, tenant: &TenantId, run: &NewRun) -> Result<Begun> {
+        self.claim_run(tenant, run).await
+    }
+
+    async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest) -> Result<()> {
+        self.end_run(tenant, run, at, summary, manifest).await
+    }
+
+    async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>> {
+        consume_budget().await;
+        self.get_run(tenant, run)
+    }
+
+    async fn runs(&self, tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Result<Vec<Run>> {
+        consume_budget().await;
+        self.list_runs(tenant, policy, limit)
+    }
+
+    async fn progress(&self, tenant: &TenantId, policy: &Name) -> Result<Progress> {
+        consume_budget().await;
+        self.get_progress(tenant, policy)
+    }
+
+    async fn save_facts(&self, tenant: &TenantId, facts: &Facts) -> Result<Digest> {
+        self.keep_facts(tenant, facts).await
+    }
+
+    async fn facts(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<Facts>> {
+        consume_budget().await;
+        self.get_facts(tenant, digest)
+    }
+
+    async fn next_window(&self, tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Result<Option<NextWindow>> {
+        consume_budget().await;
+        self.get_next_window(tenant, policy, chat)
+    }
+
+    async fn freeze(&self, tenant: &TenantId, windows: &[Window]) -> Result<Vec<bool>> {
+        self.freeze_windows(tenant, windows).await
+    }
+
+    async fn settle(&self, tenant: &TenantId, window: &WindowKey, state: &WindowState) -> Result<()> {
+        self.settle_window(tenant, window, state).await
+    }
+
+    async fn refreeze(&self, tenant: &TenantId, window: &Window) -> Result<()> {
+        self.refreeze_window(tenant, window).await
+    }
+
+    async fn window(&self, tenant: &TenantId, window: &WindowKey) -> Result<Option<Window>> {
+        consume_budget().await;
+        self.get_window(tenant, window)
+    }
+
+    async fn windows(&self, tenant: &TenantId, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Result<Vec<Window>> {
+        consume_budget().await;
+        self.list_windows(tenant, filter, after, limit)
+    }
+
+    async fn record(&self, tenant: &TenantId, deliveries: &[Delivery]) -> Result<()> {
+        self.write_deliveries(tenant, deliveries).await
+    }
+
+    async fn deliveries(&self, tenant: &TenantId, window: &WindowKey) -> Result<Vec<Delivery>> {
+        consume_budget().await;
+        self.deliveries_of(tenant, window)
+    }
+}

@@ -1,0 +1,126 @@
+//! Runs. Beginning one is a claim: the writing thread decides, so of any number of callers one gets it.
+
+use consign_model::run::Trigger;
+use consign_model::{Digest, Name, Run, RunId, RunState, RunSummary, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Embedded;
+use super::index::newest_arrival;
+use super::key::{Class, Key, Parts};
+use super::record::Flaw;
+use crate::{Begun, NewRun, Progress, Result, StoreError};
+
+/// A policy's record of its runs.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct ProgressRow {
+    progress: Progress,
+    /// The number of the run that has not ended.
+    unfinished: Option<u64>,
+}
+
+fn progress_key(tenant: &TenantId, policy: &Name) -> Key {
+    Key::of(Class::Progress, tenant).name(policy)
+}
+
+fn run_key(tenant: &TenantId, policy: &Name, number: u64) -> Key {
+    Key::of(Class::Run, tenant).name(policy).number(number)
+}
+
+/// A run's key by its id. Unset for a text that is no run's id.
+fn key_of(tenant: &TenantId, run: &RunId) -> Option<Key> {
+    let (policy, number) = run.as_str().rsplit_once('-')?;
+    let (policy, number): (Name, u64) = (policy.parse().ok()?, number.parse().ok()?);
+    // A person may leave out zeros or add a sign; only the id itself is the id.
+    (RunId::new(&policy, number) == *run).then(|| run_key(tenant, &policy, number))
+}
+
+impl Embedded {
+    pub(super) async fn claim_run(&self, tenant: &TenantId, new: &NewRun) -> Result<Begun> {
+        let (tenant, new) = (tenant.clone(), new.clone());
+        self.writer
+            .write(move |changes| {
+                let key = progress_key(&tenant, &new.policy);
+                let mut row: ProgressRow = changes.get(&key)?.unwrap_or_default();
+                if let Some(number) = row.unfinished {
+                    let run = run_key(&tenant, &new.policy, number);
+                    let run = changes.get(&run)?.ok_or_else(|| changes.core().flawed(run.bytes(), Flaw::Missing))?;
+                    return Ok(Begun::Unfinished(run));
+                }
+                match new.trigger {
+                    Trigger::Schedule(due) if row.progress.last_due.is_some_and(|last| last >= due) => return Ok(Begun::AlreadyRun),
+                    Trigger::Schedule(due) => row.progress.last_due = Some(due),
+                    Trigger::Hand => {}
+                }
+                let number = row.progress.runs.saturating_add(1);
+                let run = Run {
+                    id: RunId::new(&new.policy, number),
+                    policy: new.policy.clone(),
+                    policy_version: new.policy_version,
+                    target_version: new.target_version,
+                    trigger: new.trigger,
+                    started_at: new.started_at,
+                    until: newest_arrival(changes, &tenant)?,
+                    state: RunState::Running,
+                };
+                row.progress.runs = number;
+                row.unfinished = Some(number);
+                let order = Key::of(Class::RunOrder, &tenant);
+                let last = changes.core().raw_last(&order)?;
+                let place = match &last {
+                    None => 0,
+                    Some((key, _)) => Parts::after(&order, key)
+                        .number()
+                        .and_then(|last| last.checked_add(1))
+                        .ok_or_else(|| changes.core().flawed(key, Flaw::Shape))?,
+                };
+                changes.put(&key, &row)?;
+                changes.put(&run_key(&tenant, &new.policy, number), &run)?;
+                changes.put(&order.number(place), &run.id)?;
+                Ok(Begun::New(run))
+            })
+            .await
+    }
+
+    pub(super) async fn end_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest) -> Result<()> {
+        let (tenant, id, summary, manifest) = (tenant.clone(), run.clone(), summary.clone(), *manifest);
+        self.writer
+            .write(move |changes| {
+                let unknown = || StoreError::Failed { doing: format!("ending the run {id}"), cause: "there is no such run".into() };
+                let key = key_of(&tenant, &id).ok_or_else(unknown)?;
+                let mut run: Run = changes.get(&key)?.ok_or_else(unknown)?;
+                if matches!(run.state, RunState::Finished { .. }) {
+                    return Ok(());
+                }
+                let progress = progress_key(&tenant, &run.policy);
+                let mut row: ProgressRow = changes.get(&progress)?.ok_or_else(|| changes.core().flawed(progress.bytes(), Flaw::Missing))?;
+                row.progress.cursor = row.progress.cursor.max(run.until);
+                row.progress.manifest = Some(manifest);
+                row.unfinished = None;
+                run.state = RunState::Finished { at, summary };
+                changes.put(&key, &run)?;
+                changes.put(&progress, &row)
+            })
+            .await
+    }
+
+    pub(super) fn get_run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>> {
+        key_of(tenant, run).map_or(Ok(None), |key| self.core.get(&key))
+    }
+
+    pub(super) fn list_runs(&self, tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Result<Vec<Run>> {
+        if let Some(policy) = policy {
+            let records = self.core.raw_newest(&Key::of(Class::Run, tenant).name(policy), limit)?;
+            return records.iter().map(|(key, record)| self.core.value(key, record)).collect();
+        }
+        let records = self.core.raw_newest(&Key::of(Class::RunOrder, tenant), limit)?;
+        let run_of = |(key, record): &(sled::IVec, sled::IVec)| {
+            let id: RunId = self.core.value(key, record)?;
+            self.get_run(tenant, &id)?.ok_or_else(|| self.core.flawed(key, Flaw::Missing))
+        };
+        records.iter().map(run_of).collect()
+    }
+
+    pub(super) fn get_progress(&self, tenant: &TenantId, policy: &Name) -> Result<Progress> {
+        Ok(self.core.get::<ProgressRow>(&progress_key(tenant, policy))?.unwrap_or_default().progress)
+    }
+}

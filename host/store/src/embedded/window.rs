@@ -1,0 +1,174 @@
+//! Windows and the facts they are composed from.
+//!
+//! A chat's last window says where the next one begins, so there is no second record of it that could disagree. Two lists beside the windows, by run and
+//! by being unsettled, are written in the same batch as the window itself.
+
+use std::collections::HashMap;
+use std::ops::Bound;
+
+use consign_model::window::Facts;
+use consign_model::{ChatKey, Digest, Name, TenantId, Window, WindowKey, WindowState};
+
+use super::Embedded;
+use super::key::{Class, Key, Parts};
+use super::record::Flaw;
+use crate::{NextWindow, Result, StoreError, WindowFilter};
+
+/// How many entries of a list one look reads at most.
+const STEP: usize = 1_000;
+
+fn window_key(tenant: &TenantId, window: &WindowKey) -> Key {
+    Key::of(Class::Window, tenant).window(window)
+}
+
+fn of_run_key(tenant: &TenantId, window: &Window) -> Key {
+    Key::of(Class::WindowOfRun, tenant).text(window.run.as_str()).chat(&window.key.chat).number(window.key.from)
+}
+
+fn unsettled_key(tenant: &TenantId, window: &WindowKey) -> Key {
+    Key::of(Class::Unsettled, tenant).window(window)
+}
+
+fn windows_of_chat(tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Key {
+    Key::of(Class::Window, tenant).name(policy).chat(chat)
+}
+
+impl Embedded {
+    pub(super) async fn keep_facts(&self, tenant: &TenantId, facts: &Facts) -> Result<Digest> {
+        let digest = facts.digest();
+        let key = Key::of(Class::Facts, tenant).fixed(&digest.0);
+        // Seen is enough: the window that will name them becomes durable after them, or not at all.
+        if self.core.raw(key.bytes())?.is_none() {
+            let facts = facts.clone();
+            self.writer.write(move |changes| if changes.has(&key)? { Ok(()) } else { changes.put(&key, &facts) }).await?;
+        }
+        Ok(digest)
+    }
+
+    pub(super) fn get_facts(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<Facts>> {
+        self.core.get(&Key::of(Class::Facts, tenant).fixed(&digest.0))
+    }
+
+    pub(super) fn get_next_window(&self, tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Result<Option<NextWindow>> {
+        let last: Option<Window> = self.core.last(&windows_of_chat(tenant, policy, chat))?;
+        Ok(last.map(|window| NextWindow { from: window.to, starts_at: window.ends_at }))
+    }
+
+    pub(super) async fn freeze_windows(&self, tenant: &TenantId, windows: &[Window]) -> Result<Vec<bool>> {
+        let (tenant, windows) = (tenant.clone(), windows.to_vec());
+        self.writer
+            .write(move |changes| {
+                // Where the next window begins, of the chats of this very call.
+                let mut next: HashMap<(&Name, &ChatKey), Option<u64>> = HashMap::new();
+                let mut frozen = Vec::with_capacity(windows.len());
+                for window in &windows {
+                    let WindowKey { policy, chat, from } = &window.key;
+                    let expected = match next.get(&(policy, chat)) {
+                        Some(expected) => *expected,
+                        None => changes.core().last::<Window>(&windows_of_chat(&tenant, policy, chat))?.map(|last| last.to),
+                    };
+                    // The first window of a chat begins where its policy says (`since`).
+                    let fits = expected.is_none_or(|expected| expected == *from) && window.to > *from;
+                    if fits {
+                        changes.put(&window_key(&tenant, &window.key), window)?;
+                        changes.put(&of_run_key(&tenant, window), policy)?;
+                        if !matches!(window.state, WindowState::Done { .. }) {
+                            changes.put_bytes(&unsettled_key(&tenant, &window.key), &[]);
+                        }
+                    }
+                    next.insert((policy, chat), if fits { Some(window.to) } else { expected });
+                    frozen.push(fits);
+                }
+                Ok(frozen)
+            })
+            .await
+    }
+
+    pub(super) async fn settle_window(&self, tenant: &TenantId, window: &WindowKey, state: &WindowState) -> Result<()> {
+        let (key, unsettled) = (window_key(tenant, window), unsettled_key(tenant, window));
+        let (chat, from, state) = (window.chat.id.clone(), window.from, state.clone());
+        self.writer
+            .write(move |changes| {
+                let unknown = || StoreError::Failed {
+                    doing: format!("settling a window of chat {chat:?}"),
+                    cause: format!("no window begins at position {from}"),
+                };
+                let mut window: Window = changes.get(&key)?.ok_or_else(unknown)?;
+                match state {
+                    WindowState::Done { .. } => changes.delete(unsettled.bytes()),
+                    WindowState::Open | WindowState::Held { .. } => changes.put_bytes(&unsettled, &[]),
+                }
+                window.state = state;
+                changes.put(&key, &window)
+            })
+            .await
+    }
+
+    pub(super) async fn refreeze_window(&self, tenant: &TenantId, window: &Window) -> Result<()> {
+        let (tenant, window) = (tenant.clone(), window.clone());
+        self.writer
+            .write(move |changes| {
+                let key = window_key(&tenant, &window.key);
+                let conflict = || StoreError::Conflict { what: format!("the window {} (it is not held)", window.key.short_id()) };
+                let old: Window = changes.get(&key)?.ok_or_else(conflict)?;
+                if old.state.held().is_none() {
+                    return Err(conflict());
+                }
+                super::ledger::forget(changes, &tenant, &window.key)?;
+                let Window { policy_version, target_version, facts, composer, tables, .. } = window.clone();
+                changes.put(&key, &Window { policy_version, target_version, facts, composer, tables, ..old })
+            })
+            .await
+    }
+
+    pub(super) fn get_window(&self, tenant: &TenantId, window: &WindowKey) -> Result<Option<Window>> {
+        self.core.get(&window_key(tenant, window))
+    }
+
+    pub(super) fn list_windows(&self, tenant: &TenantId, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Result<Vec<Window>> {
+        let list = match filter {
+            WindowFilter::OfRun(run) => Key::of(Class::WindowOfRun, tenant).text(run.as_str()),
+            WindowFilter::Unsettled(policy) => Key::of(Class::Unsettled, tenant).name(policy),
+            WindowFilter::OfChat(policy, chat) => windows_of_chat(tenant, policy, chat),
+        };
+        let mut from = match (after, filter) {
+            (None, _) => Bound::Included(list.bytes().to_vec()),
+            (Some(after), WindowFilter::OfChat(..)) => Bound::Excluded(list.clone().number(after.from).bytes().to_vec()),
+            (Some(after), _) => Bound::Excluded(list.clone().chat(&after.chat).number(after.from).bytes().to_vec()),
+        };
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let step = limit.saturating_sub(found.len()).min(STEP);
+            let entries = self.core.raw_range(from.as_ref().map(Vec::as_slice), &list, step)?;
+            for (key, record) in &entries {
+                match filter {
+                    WindowFilter::OfChat(..) => found.push(self.core.value(key, record)?),
+                    WindowFilter::OfRun(_) => {
+                        let policy: Name = self.core.value(key, record)?;
+                        found.push(self.listed(tenant, &policy, &list, key)?);
+                    }
+                    WindowFilter::Unsettled(policy) => {
+                        self.core.bytes(key, record)?;
+                        // It may have been settled since the list was read.
+                        let window = self.listed(tenant, policy, &list, key)?;
+                        if !matches!(window.state, WindowState::Done { .. }) {
+                            found.push(window);
+                        }
+                    }
+                }
+            }
+            match entries.last() {
+                Some((key, _)) if entries.len() == step => from = Bound::Excluded(key.to_vec()),
+                _ => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The window that a list's entry stands for.
+    fn listed(&self, tenant: &TenantId, policy: &Name, list: &Key, entry: &[u8]) -> Result<Window> {
+        let mut parts = Parts::after(list, entry);
+        let (Some(chat), Some(from)) = (parts.chat(), parts.number()) else { return Err(self.core.flawed(entry, Flaw::Shape)) };
+        self.get_window(tenant, &WindowKey { policy: policy.clone(), chat, from })?.ok_or_else(|| self.core.flawed(entry, Flaw::Missing))
+    }
+}

@@ -1,0 +1,272 @@
+//! What Consign remembers beside conversation files: tenants, sources, the index of chats, policies, runs, windows and the ledger.
+//!
+//! The trait speaks the domain's words and promises what the rooms above rely on (what is atomic, what is durable when it returns, what is refused),
+//! so that sled in one process and `PostgreSQL` under several nodes can both keep it. One conformance suite holds them to it.
+
+use async_trait::async_trait;
+use consign_model::module::ModuleManifest;
+use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::run::Trigger;
+use consign_model::window::Facts;
+use consign_model::{
+    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Member, Name, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User, Window,
+    WindowKey, WindowState,
+};
+
+/// A connected platform.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SourceRecord {
+    /// Its name.
+    pub name: Name,
+    /// The format it was first imported in: `slack`, `jsonl`.
+    pub format: String,
+    /// When it was first seen.
+    pub created_at: Timestamp,
+}
+
+/// A file of events of one chat, as the index knows it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SegmentRecord {
+    /// Position of its first event.
+    pub first: u64,
+    /// How many events.
+    pub events: u32,
+    /// Address in the archive's object store.
+    pub path: String,
+    /// SHA-256 of the file.
+    pub digest: Digest,
+    /// Time of its earliest event.
+    pub first_at: Timestamp,
+    /// Time of its latest event.
+    pub last_at: Timestamp,
+    /// The arrival that brought it; given by the store.
+    pub arrival: u64,
+}
+
+/// What arrives for one chat at once. Its files are durable before it is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The chat as it is now known. `events`, `first_at` and `last_at` are the new totals.
+    pub chat: Chat,
+    /// How many events the chat had when this was prepared: refused as a conflict where it has others by now.
+    pub expected_events: u64,
+    /// The new segments, by position, without gaps. May be none: a new title or member alone is an arrival that opens no window.
+    pub segments: Vec<SegmentRecord>,
+    /// What is newly known of members; merged into what is there.
+    pub members: Vec<Member>,
+    /// Identities of the events of `segments`.
+    pub identities: Vec<EventIdentity>,
+}
+
+/// A module that a tenant may bind.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ModuleRecord {
+    /// SHA-256 of the component.
+    pub digest: Digest,
+    /// Criteria or grouping.
+    pub kind: consign_model::module::ModuleKind,
+    /// What it says of itself.
+    pub manifest: ModuleManifest,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+/// How far a policy has come.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Progress {
+    /// Runs so far.
+    pub runs: u64,
+    /// Arrivals up to this one all have their windows.
+    pub cursor: u64,
+    /// SHA-256 of the newest manifest.
+    pub manifest: Option<Digest>,
+    /// The newest due time that a run was begun for.
+    pub last_due: Option<Timestamp>,
+}
+
+/// Where a chat's next window of a policy begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextWindow {
+    /// The position.
+    pub from: u64,
+    /// The clock's end of the window before.
+    pub starts_at: Timestamp,
+}
+
+/// A run that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    /// The policy.
+    pub policy: Name,
+    /// Its version.
+    pub policy_version: u32,
+    /// The target's version.
+    pub target_version: u32,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// The clock.
+    pub started_at: Timestamp,
+}
+
+/// The answer to a [`NewRun`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// It is yours; every arrival up to `until` belongs to it.
+    New(Run),
+    /// An earlier run of this policy has not ended: it was interrupted, or is under way.
+    Unfinished(Run),
+    /// This due time, or a later one, has had its run.
+    AlreadyRun,
+}
+
+/// Which windows to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WindowFilter {
+    /// Those that this run froze.
+    OfRun(RunId),
+    /// Those of a policy that are not done: open or held, whoever froze them.
+    Unsettled(Name),
+    /// Those of a policy's chat, by position.
+    OfChat(Name, ChatKey),
+}
+
+/// Why the store refused or failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else changed it since it was read. Read again and decide anew.
+    #[error("{what} was changed by somebody else meanwhile; nothing was stored")]
+    Conflict {
+        /// What.
+        what: String,
+    },
+    /// Another process has the data folder open.
+    #[error("the data folder {path} is in use by another process{holder}: stop it, or choose another folder with --data")]
+    Held {
+        /// The folder.
+        path: String,
+        /// ` (process 1234)`, where known.
+        holder: String,
+    },
+    /// The folder was written by a newer release.
+    #[error("the data folder {path} has format {found}, and this release knows formats up to {known}: use the newer release that wrote it")]
+    Newer {
+        /// The folder.
+        path: String,
+        /// Its format.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// A record that its checksum or shape proves damaged, or a database that does not open.
+    #[error("the data folder is damaged: {what}. {hint}")]
+    Damaged {
+        /// What, without contents.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The disk or the database failed.
+    #[error("the store failed while {doing}: {cause}")]
+    Failed {
+        /// What was being done.
+        doing: String,
+        /// The cause, for the log and the person.
+        cause: String,
+    },
+}
+
+/// The store's answer.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The store. Every write is atomic, and durable when it returns; concurrent writers share flushes.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Adds a tenant with its keys. Where it is there already, nothing changes and its own keys come back.
+    async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys) -> Result<TenantKeys>;
+    /// A tenant's keys, where it exists.
+    async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>>;
+
+    /// Adds a source; one that is there stays as it is.
+    async fn register_source(&self, tenant: &TenantId, source: &SourceRecord) -> Result<()>;
+    /// All sources, by name.
+    async fn sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>>;
+    /// Adds users or replaces what is known of them. Says how many were new or changed.
+    async fn put_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64>;
+    /// Users by id, in the order asked; unset where unknown.
+    async fn users(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<User>>>;
+
+    /// A chat of the index.
+    async fn chat(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Option<Chat>>;
+    /// All that is known of who is in it, by user id.
+    async fn members(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Vec<Member>>;
+    /// For each hash the content that this event has in the archive, in the order asked; unset where it is new.
+    async fn known_events(&self, tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Result<Vec<Option<[u8; 8]>>>;
+    /// The segments that hold positions from `from` on, by position.
+    async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>>;
+    /// Commits what arrived for some chats, all or nothing, and gives it the next arrival number. Counted from 1, without gaps that matter.
+    async fn commit(&self, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64>;
+    /// The newest arrival's number; 0 where nothing has arrived.
+    async fn newest_arrival(&self, tenant: &TenantId) -> Result<u64>;
+    /// Chats with new events after this arrival, by their newest arrival, at most `limit`. Go on from the last one's number.
+    /// All chats of one arrival come together, so `limit` may be exceeded by that.
+    async fn chats_arrived(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>>;
+
+    /// Keeps a new version of a target. Refused as a conflict unless its number is one more than the newest.
+    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion) -> Result<()>;
+    /// A target: this version, or the newest.
+    async fn target(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<TargetVersion>>;
+    /// The newest version of every target, by name.
+    async fn targets(&self, tenant: &TenantId) -> Result<Vec<TargetVersion>>;
+    /// Keeps a new version of a policy. Refused as a conflict unless its number is one more than the newest.
+    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion) -> Result<()>;
+    /// A policy: this version, or the newest.
+    async fn policy(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<PolicyVersion>>;
+    /// The newest version of every policy, by name.
+    async fn policies(&self, tenant: &TenantId) -> Result<Vec<PolicyVersion>>;
+    /// Adds a module; the same digest again changes nothing. `name@version` with another digest is a conflict.
+    async fn save_module(&self, tenant: &TenantId, module: &ModuleRecord) -> Result<()>;
+    /// A module by digest.
+    async fn module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRecord>>;
+    /// All modules, by name and version.
+    async fn modules(&self, tenant: &TenantId) -> Result<Vec<ModuleRecord>>;
+
+    /// Begins a run, unless one of the policy has not ended or (for a schedule) its due time has had one. Gives it the policy's next number.
+    async fn begin_run(&self, tenant: &TenantId, run: &NewRun) -> Result<Begun>;
+    /// Ends a run: its figures, its manifest's SHA-256, and the policy's cursor at the run's `until`. Ending it again changes nothing.
+    async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest) -> Result<()>;
+    /// One run.
+    async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>>;
+    /// Runs, of one policy or all, newest first.
+    async fn runs(&self, tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Result<Vec<Run>>;
+    /// How far a policy has come.
+    async fn progress(&self, tenant: &TenantId, policy: &Name) -> Result<Progress>;
+
+    /// Keeps facts by digest; the same again costs nothing.
+    async fn save_facts(&self, tenant: &TenantId, facts: &Facts) -> Result<Digest>;
+    /// Facts by digest.
+    async fn facts(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<Facts>>;
+    /// Where the chat's next window begins; unset where the policy has had none of it.
+    async fn next_window(&self, tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Result<Option<NextWindow>>;
+    /// Freezes windows, each alone: `false` for one that does not begin where its chat's last window of the policy ended (compare-and-swap).
+    async fn freeze(&self, tenant: &TenantId, windows: &[Window]) -> Result<Vec<bool>>;
+    /// Says what became of a window. Only its state changes.
+    async fn settle(&self, tenant: &TenantId, window: &WindowKey, state: &WindowState) -> Result<()>;
+    /// Gives a held window the frozen fields of `window` (versions, facts, composer, tables), and forgets its e-mails: it is evaluated anew. Its
+    /// positions, run, times and state stay. Refused as a conflict unless it is there and held, and none of its e-mails may have arrived.
+    async fn refreeze(&self, tenant: &TenantId, window: &Window) -> Result<()>;
+    /// One window.
+    async fn window(&self, tenant: &TenantId, window: &WindowKey) -> Result<Option<Window>>;
+    /// Windows by chat and position, at most `limit`, after this one.
+    async fn windows(&self, tenant: &TenantId, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Result<Vec<Window>>;
+
+    /// Writes e-mails into the ledger, new ones (intents) or with their outcomes.
+    async fn record(&self, tenant: &TenantId, deliveries: &[Delivery]) -> Result<()>;
+    /// The e-mails of a window, by group and part.
+    async fn deliveries(&self, tenant: &TenantId, window: &WindowKey) -> Result<Vec<Delivery>>;
+}
+
+#[cfg(test)]
+mod conformance;
+pub mod embedded;
+
+pub use embedded::Embedded;

@@ -1,0 +1,24 @@
+//! The harness: runs the `consign` program as a user would, with real mail servers beside it, and other people's code to check what came out.
+//!
+//! The harness links no room of the host, so that a test can't pass by sharing its mistake. Everything that goes wrong panics with what it saw: in a
+//! test that is the report. Every child process and folder goes away with the value that stands for it.
+
+#![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
+
+mod corpora;
+mod inbox;
+mod postfix;
+mod program;
+mod python;
+mod say;
+mod scripted;
+mod wait;
+
+pub use corpora::{Corpus, made_up, real_jsonl, real_slack, seed};
+pub use inbox::Inbox;
+pub use postfix::Postfix;
+pub use program::{Consign, Ran, Running, Target};
+pub use python::{check, make, python};
+pub use say::say;
+pub use scripted::{Behaviour, Scripted};
+pub use wait::{until, until_some};

@@ -1,0 +1,139 @@
+//! A mail server that answers as it is told to, and can be told otherwise while it runs. What it accepts it keeps, as an archive would.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::program::Target;
+
+/// What it does with an e-mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    /// Takes it.
+    Accept,
+    /// 554 at RCPT.
+    RefuseRecipient,
+    /// 554 after the data.
+    RefuseData,
+    /// 451 after the data.
+    Defer,
+    /// 421 as its greeting, and closes.
+    Unavailable,
+    /// Closes in place of the answer to the data, having kept nothing.
+    CloseBeforeAnswer,
+    /// Keeps the e-mail, and closes in place of the answer: the outcome is unknown.
+    KeepAndClose,
+}
+
+/// The server. Its threads end with the test's process.
+#[derive(Debug)]
+pub struct Scripted {
+    folder: TempDir,
+    port: u16,
+    behaviour: Arc<Mutex<Behaviour>>,
+}
+
+impl Scripted {
+    /// Starts one on a free port.
+    pub fn start(behaviour: Behaviour) -> Self {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
+        let port = listener.local_addr().unwrap_or_else(|error| panic!("{error}")).port();
+        let behaviour = Arc::new(Mutex::new(behaviour));
+        let (shared, maildir) = (Arc::clone(&behaviour), folder.path().to_owned());
+        std::fs::create_dir(maildir.join("new")).unwrap_or_else(|error| panic!("{error}"));
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
+                let (shared, maildir) = (Arc::clone(&shared), maildir.clone());
+                std::thread::spawn(move || {
+                    // The other end may go away at any time.
+                    let _ = session(stream, &shared, &maildir, number);
+                });
+            }
+        });
+        Self { folder, port, behaviour }
+    }
+
+    /// From now on.
+    pub fn now(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
+    }
+
+    /// How to reach it.
+    pub fn target(&self) -> Target {
+        Target::plain(self.port)
+    }
+
+    /// What it has kept.
+    pub fn maildir(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+}
+
+fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &std::path::Path, number: usize) -> std::io::Result<()> {
+    let is = || *behaviour.lock().unwrap_or_else(PoisonError::into_inner);
+    stream.set_nodelay(true)?;
+    let mut out = stream.try_clone()?;
+    let mut lines = BufReader::new(stream);
+    if is() == Behaviour::Unavailable {
+        return out.write_all(b"421 4.3.2 not now\r\n");
+    }
+    out.write_all(b"220 scripted ESMTP\r\n")?;
+    let mut refused = false;
+    for email in 0.. {
+        let data = loop {
+            let mut line = String::new();
+            if lines.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
+            match verb.as_str() {
+                "EHLO" => out.write_all(b"250-scripted\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 104857600\r\n")?,
+                "RCPT" if is() == Behaviour::RefuseRecipient => {
+                    refused = true;
+                    out.write_all(b"554 5.7.1 not this one\r\n")?;
+                }
+                "DATA" if refused => {
+                    refused = false;
+                    out.write_all(b"554 5.5.1 no recipients\r\n")?;
+                }
+                "DATA" => break true,
+                "QUIT" => {
+                    out.write_all(b"221 bye\r\n")?;
+                    return Ok(());
+                }
+                _ => {
+                    refused = false;
+                    out.write_all(b"250 2.0.0 ok\r\n")?;
+                }
+            }
+        };
+        debug_assert!(data);
+        out.write_all(b"354 go on\r\n")?;
+        let mut bytes = Vec::new();
+        loop {
+            let mut line = Vec::new();
+            if lines.read_until(b'\n', &mut line)? == 0 {
+                return Ok(());
+            }
+            if line == b".\r\n" {
+                break;
+            }
+            bytes.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+        }
+        let now = is();
+        if matches!(now, Behaviour::Accept | Behaviour::KeepAndClose) {
+            std::fs::write(maildir.join("new").join(format!("{number}.{email}")), &bytes)?;
+        }
+        match now {
+            Behaviour::Accept => out.write_all(b"250 2.0.0 kept\r\n")?,
+            Behaviour::Defer => out.write_all(b"451 4.3.0 later\r\n")?,
+            Behaviour::RefuseData | Behaviour::RefuseRecipient => out.write_all(b"554 5.6.0 never\r\n")?,
+            Behaviour::CloseBeforeAnswer | Behaviour::KeepAndClose | Behaviour::Unavailable => return Ok(()),
+        }
+    }
+    Ok(())
+}
