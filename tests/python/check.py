@@ -13,9 +13,9 @@ import expected
 import mailbox
 
 OURS = {
-    "x-consign-policy", "x-consign-run", "x-consign-source", "x-consign-chat", "x-consign-chat-kind", "x-consign-group", "x-consign-part", "from", "to",
-    "date", "subject", "message-id", "mime-version", "content-type", "content-transfer-encoding", "auto-submitted", "precedence", "references",
-    "in-reply-to", "reply-to", "sender", "x-desk",
+    "x-consign-policy", "x-consign-run", "x-consign-window", "x-consign-source", "x-consign-chat", "x-consign-chat-kind", "x-consign-group",
+    "x-consign-part", "from", "to", "date", "subject", "message-id", "mime-version", "content-type", "content-transfer-encoding", "auto-submitted",
+    "precedence", "references", "in-reply-to", "reply-to", "sender", "x-desk",
 }  # fmt: skip
 
 

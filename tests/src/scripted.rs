@@ -20,6 +20,8 @@ pub enum Behaviour {
     RefuseData,
     /// 451 after the data.
     Defer,
+    /// 554 after the data of every third e-mail of a connection, 451 after the others'.
+    RefuseSomeAndDefer,
     /// 421 as its greeting, and closes.
     Unavailable,
     /// Closes in place of the answer to the data, having kept nothing.
@@ -130,7 +132,8 @@ fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &std::path:
         }
         match now {
             Behaviour::Accept => out.write_all(b"250 2.0.0 kept\r\n")?,
-            Behaviour::Defer => out.write_all(b"451 4.3.0 later\r\n")?,
+            Behaviour::RefuseSomeAndDefer if email % 3 == 0 => out.write_all(b"554 5.6.0 never\r\n")?,
+            Behaviour::Defer | Behaviour::RefuseSomeAndDefer => out.write_all(b"451 4.3.0 later\r\n")?,
             Behaviour::RefuseData | Behaviour::RefuseRecipient => out.write_all(b"554 5.6.0 never\r\n")?,
             Behaviour::CloseBeforeAnswer | Behaviour::KeepAndClose | Behaviour::Unavailable => return Ok(()),
         }

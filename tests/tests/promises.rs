@@ -109,7 +109,7 @@ fn explain_says_of_each_event_where_it_is_or_why_not() {
     let mut said = Vec::new();
     for one in listed.as_array().unwrap() {
         let found = consign.json(&["explain", "all", one["id"].as_str().unwrap(), "--chat", one["chat"].as_str().unwrap()]);
-        said.extend(found.as_array().unwrap().iter().cloned());
+        said.extend(found["events"].as_array().unwrap().iter().cloned());
     }
     let file = consign.write("said.json", json!(said).to_string());
     let fates = python("promises.py", ["explain", &file.display().to_string(), "--mail", &inbox.maildir().display().to_string()]);

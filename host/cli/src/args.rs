@@ -77,10 +77,17 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<HeldCommand>,
     },
-    /// Check a manifest against a mailbox, offline
+    /// Show what a run's modules wrote into their logs, and why one gave up: this may hold message text
+    Logs {
+        /// The run's id
+        #[arg(value_name = "RUN")]
+        run: String,
+    },
+    /// Check manifests against a mailbox, offline
     Verify {
-        /// The manifest
-        manifest: PathBuf,
+        /// The manifest; several of a policy, where what one run had to hold was sent by a later one
+        #[arg(required = true, value_name = "MANIFEST")]
+        manifests: Vec<PathBuf>,
         /// A Maildir, an mbox file, or a folder of .eml files
         #[arg(long, value_name = "PATH")]
         mail: PathBuf,
@@ -141,11 +148,14 @@ pub struct RunArgs {
 pub enum HeldCommand {
     /// Run the policy now and try these again; all, where none is named
     Retry {
-        /// As `consign held` lists them
+        /// As `consign held` lists them; the first digits are enough
         ids: Vec<String>,
         /// Under today's policy and target, where nobody can have got anything of them yet
         #[arg(long)]
         current: bool,
+        /// Also where an e-mail would have other bytes than the target may have already: send it as it is composed now
+        #[arg(long, conflicts_with = "current", requires = "ids")]
+        send_changed: bool,
     },
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use consign_archive::{Archive, ArchiveWriter, MasterKey, generate_tenant_keys, open_store};
-use consign_export::{Exporter, Pace, Shelf, StopSign, WINDOWS_AT_WORK};
+use consign_export::{Exporter, Pace, Shelf, StopSign};
 use consign_ingest::Importer;
 use consign_model::{TenantId, TenantKeys};
 use consign_sandbox::{CacheKey, CodeCache, Limits, Sandbox, SandboxConfig};
@@ -95,7 +95,7 @@ impl Data {
             shelf,
             data: folder.clone(),
             pace: Pace::default(),
-            at_work: Arc::new(tokio::sync::Semaphore::new(WINDOWS_AT_WORK)),
+            places: Arc::default(),
             stop: StopSign::default(),
         };
         let importer = Importer { tenant: tenant.clone(), store, archive: writer };

@@ -7,7 +7,7 @@ use consign_archive::Archive;
 use consign_mail::compose::{self, Email, GroupInfo, GroupInput, MailEvent, SealedFile};
 use consign_model::policy::{AttachmentsSpec, Composing};
 use consign_model::window::Facts;
-use consign_model::{Digest, Event, EventKind, HeldReason, TenantId, Window};
+use consign_model::{Digest, Event, EventKind, HeldReason, TenantId, Timestamp, Window};
 use consign_store::SegmentRecord;
 use tokio::runtime::Handle;
 
@@ -66,8 +66,8 @@ impl Composer<'_> {
             return Ok(true);
         }
         events.sort_by_key(|one| (one.event.at, one.row));
-        let previous = earlier_texts(&events);
         let from = self.window.key.from;
+        let previous = earlier_texts(&events, from, &|message| reader.edits_of(message));
         let subject = plan.group.subject.and_then(|subject| self.facts.participants.get(subject as usize));
         let labels: BTreeMap<String, String> = plan.group.labels.iter().cloned().collect();
         let input = GroupInput {
@@ -176,22 +176,29 @@ struct Row {
 }
 
 /// For each event the text before it, where it is an edit or deletion of a message that stands in the same group: only then has this recipient
-/// been shown that message, so an earlier text reaches nobody who did not get it.
-fn earlier_texts(events: &[Row]) -> Vec<Option<String>> {
+/// been shown that message, so an earlier text reaches nobody who did not get it. Where an edit in between was left out (`edits_of` has all of the
+/// window's), the text before is not shown: the one that was left out may not be, and an older one would not be true.
+fn earlier_texts<'e>(events: &[Row], from: u64, edits_of: &dyn Fn(&str) -> &'e [(Timestamp, u64)]) -> Vec<Option<String>> {
     let touches = |event: &Event| matches!(event.kind, EventKind::Edit | EventKind::Delete);
     if !events.iter().any(|one| touches(&one.event)) {
         return vec![None; events.len()];
     }
     let messages: HashMap<&str, &str> =
         events.iter().filter(|one| one.event.kind == EventKind::Message).map(|one| (one.event.id.as_str(), one.event.text.as_str())).collect();
-    let mut newest: HashMap<&str, &str> = HashMap::new();
+    // The newest text of each message so far, and how many of its edits are shown.
+    let mut newest: HashMap<&str, (&str, usize)> = HashMap::new();
     let mut earlier = Vec::with_capacity(events.len());
     for one in events {
         let target = one.event.target.as_deref().filter(|_| touches(&one.event));
-        let shown = target.and_then(|target| Some((target, *messages.get(target)?)));
-        earlier.push(shown.map(|(target, text)| (*newest.get(target).unwrap_or(&text)).to_owned()));
-        if let (Some((target, _)), EventKind::Edit) = (shown, one.event.kind) {
-            newest.insert(target, &one.event.text);
+        let Some((target, text)) = target.and_then(|target| Some((target, *messages.get(target)?))) else {
+            earlier.push(None);
+            continue;
+        };
+        let (before, shown) = newest.get(target).copied().unwrap_or((text, 0));
+        let happened = edits_of(target).partition_point(|edit| *edit < (one.event.at, from + u64::from(one.row)));
+        earlier.push((happened <= shown).then(|| before.to_owned()));
+        if one.event.kind == EventKind::Edit {
+            newest.insert(target, (&one.event.text, happened + 1));
         }
     }
     earlier
@@ -219,8 +226,21 @@ mod tests {
             row(3, EventKind::Delete, "d1", Some("m1"), ""),
             row(4, EventKind::Edit, "e3", Some("elsewhere"), "four"),
         ];
-        let earlier = earlier_texts(&events);
+        let all = [(Timestamp(1), 1), (Timestamp(2), 2)];
+        let earlier = earlier_texts(&events, 0, &|message| if message == "m1" { &all } else { &[] });
         let expected = [None, Some("one"), Some("two"), Some("three"), None];
         assert_eq!(earlier.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn no_earlier_text_after_an_edit_that_was_left_out() {
+        let events = [
+            row(0, EventKind::Message, "m1", None, "one"),
+            row(2, EventKind::Edit, "e2", Some("m1"), "three"),
+            row(3, EventKind::Edit, "e3", Some("m1"), "four"),
+        ];
+        let all = [(Timestamp(1), 1), (Timestamp(2), 2), (Timestamp(3), 3)];
+        let earlier = earlier_texts(&events, 0, &|_| &all);
+        assert_eq!(earlier.iter().map(Option::as_deref).collect::<Vec<_>>(), [None, None, Some("three")]);
     }
 }

@@ -6,9 +6,9 @@
 //! What a crash can repeat are e-mails that were sent and whose outcome is not durable yet. There are never more of them than connections: a slot is
 //! held until the outcome is on the disk, not only until the server has answered. Intents need no slot, so those of many windows share a flush.
 
-use consign_mail::compose::Email;
+use consign_mail::compose::{COMPOSER, Email};
 use consign_mail::smtp::{Sender, Target};
-use consign_model::{Delivery, DeliveryKey, HeldReason, Outcome, TenantId, Timestamp, WindowKey};
+use consign_model::{Delivery, DeliveryKey, HeldReason, Outcome, TenantId, Timestamp, Window, WindowKey};
 use consign_store::{Store, StoreError};
 
 use tokio::sync::Semaphore;
@@ -35,29 +35,40 @@ impl Outbox {
     }
 }
 
+/// What a person has asked for about a window that was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Nothing: a run that comes to it by itself.
+    Nothing,
+    /// To try everything again, also what the target refused for good.
+    Again,
+    /// That too, and to send e-mails as they are composed now, where the target may have an earlier form of them.
+    SendChanged,
+}
+
 /// Sends one e-mail, unless the ledger says that it need not or must not be sent.
 pub(crate) async fn deliver(
     store: &dyn Store,
     tenant: &TenantId,
     outbox: &Outbox,
-    window: &WindowKey,
+    window: &Window,
+    asked: Asked,
     known: Option<&Delivery>,
     composed: &Composed,
 ) -> Result<Delivered, StoreError> {
     let email = &composed.email;
     let mut delivery = match known {
-        Some(known) if known.digest != email.digest && known.may_have_arrived() => {
-            let text = format!(
-                "composing the e-mail {} again gave other bytes than those that the target may have: compare the two, then decide",
-                known.message_id
-            );
-            return Ok(Delivered::Held(HeldReason::Changed { text }));
-        }
-        Some(known) if known.is_accepted() => return Ok(Delivered::Accepted),
-        Some(known) => Delivery { digest: email.digest, size: email.bytes.len() as u64, parts: email.parts, ..known.clone() },
-        None => new_delivery(window, composed),
+        None => new_delivery(&window.key, composed),
+        Some(known) if known.digest == email.digest => known.clone(),
+        Some(known) if known.may_have_arrived() && asked != Asked::SendChanged => return Ok(Delivered::Held(changed(window, known))),
+        Some(known) => known.clone().anew(email.digest, email.bytes.len() as u64, email.parts),
     };
-    let owed: Vec<String> = delivery.owed(&email.recipients).into_iter().cloned().collect();
+    // An attempt that the process died in may have been asked for: it is made again.
+    let refused_too = asked != Asked::Nothing || delivery.in_flight;
+    let owed: Vec<String> = delivery.owed(&email.recipients, refused_too).into_iter().cloned().collect();
+    if owed.is_empty() {
+        return Ok(judge(&delivery));
+    }
     delivery.begin(Timestamp::now());
     store.record(tenant, std::slice::from_ref(&delivery)).await?;
     // `None` can't be: nobody closes it.
@@ -77,6 +88,20 @@ pub(crate) enum Delivered {
     Held(HeldReason),
 }
 
+/// An e-mail that the target may have is another one now, or none. Why that can be is said: what is frozen can't be the cause.
+pub(crate) fn changed(window: &Window, known: &Delivery) -> HeldReason {
+    let tables = consign_sandbox::tables();
+    let why = if window.composer != COMPOSER {
+        format!("this release composes otherwise (composer {COMPOSER}, then {})", window.composer)
+    } else if window.tables != tables {
+        format!("this release has other tables ({tables}; then {})", window.tables)
+    } else {
+        "release and tables are the same, so this may be a fault in Consign: please report it".to_owned()
+    };
+    let id = &known.message_id;
+    HeldReason::Changed { text: format!("composing again did not give the e-mail <{id}> that the target may have, with the same bytes: {why}") }
+}
+
 fn new_delivery(window: &WindowKey, composed: &Composed) -> Delivery {
     let Email { message_id, bytes, digest, part, parts, .. } = &composed.email;
     Delivery {
@@ -91,6 +116,7 @@ fn new_delivery(window: &WindowKey, composed: &Composed) -> Delivery {
         outcomes: Vec::new(),
         in_flight: false,
         doubt: false,
+        earlier: Vec::new(),
     }
 }
 
@@ -109,3 +135,6 @@ fn judge(delivery: &Delivery) -> Delivered {
         _ => HeldReason::Delivery { text },
     })
 }
+
+#[cfg(test)]
+mod tests;

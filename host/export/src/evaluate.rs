@@ -11,11 +11,12 @@ use consign_model::module::BoundModule;
 use consign_model::policy::{Match, PolicyVersion, Since};
 use consign_model::window::Facts;
 use consign_model::{EventBatch, HeldReason, Window};
-use consign_sandbox::{BatchView, Bound, ChatContext, CriteriaSession, Decision, Failure, Group};
+use consign_sandbox::{BatchView, Bound, ChatContext, CriteriaSession, Decision, Group};
 
 use crate::ExportError;
 use crate::modules::Shelf;
 use crate::reader::Reader;
+use crate::said::Words;
 use crate::verdicts::{Range, ranges};
 
 /// A policy's version with its modules ready to run.
@@ -111,13 +112,13 @@ impl Evaluator {
         Ok(Self { policy, criteria, grouping })
     }
 
-    /// Runs the modules over a window. Blocks.
-    pub fn evaluate(&self, window: &Window, facts: &Arc<Facts>, reader: &mut Reader) -> Result<Evaluation, HeldReason> {
+    /// Runs the modules over a window, and keeps what they say meanwhile. Blocks.
+    pub fn evaluate(&self, window: &Window, facts: &Arc<Facts>, reader: &mut Reader, said: &mut Words) -> Result<Evaluation, HeldReason> {
         let chat = Arc::new(ChatContext::new(Arc::clone(facts), window.events(), window.starts_at, window.ends_at));
         let mut evaluation = Evaluation::default();
         let mut sessions = Vec::with_capacity(self.criteria.len());
         for (module, bound) in &self.criteria {
-            sessions.push(Session::begin(module, bound, &chat)?);
+            sessions.push(Session::begin(module, bound, &chat, said)?);
         }
         if let Some(reason) = self.whole_chat_out(&sessions) {
             let number = evaluation.number(reason)?;
@@ -129,10 +130,10 @@ impl Evaluator {
         }
         for index in 0..reader.batches() {
             let batch = reader.batch(index).map_err(|error| HeldReason::Archive { text: error.to_string() })?;
-            self.judge(&mut evaluation, &mut sessions, &batch, &view(&chat, &batch)?)?;
+            self.judge(&mut evaluation, &mut sessions, &batch, &view(&chat, &batch)?, said)?;
         }
         drop(sessions);
-        self.group(&mut evaluation, &chat, reader)?;
+        self.group(&mut evaluation, &chat, reader, said)?;
         Ok(evaluation)
     }
 
@@ -161,10 +162,17 @@ impl Evaluator {
         Ok(evaluation)
     }
 
-    fn judge(&self, evaluation: &mut Evaluation, sessions: &mut [Session<'_>], batch: &EventBatch, view: &Arc<BatchView>) -> Result<(), HeldReason> {
+    fn judge(
+        &self,
+        evaluation: &mut Evaluation,
+        sessions: &mut [Session<'_>],
+        batch: &EventBatch,
+        view: &Arc<BatchView>,
+        said: &mut Words,
+    ) -> Result<(), HeldReason> {
         let mut columns = Vec::with_capacity(sessions.len());
         for session in sessions.iter_mut() {
-            columns.push(session.evaluate(view)?);
+            columns.push(session.evaluate(view, said)?);
         }
         let since = match self.policy.spec.since {
             Since::Date(date) => Some(date.0),
@@ -195,11 +203,12 @@ impl Evaluator {
         Ok(())
     }
 
-    fn group(&self, evaluation: &mut Evaluation, chat: &Arc<ChatContext>, reader: &mut Reader) -> Result<(), HeldReason> {
+    fn group(&self, evaluation: &mut Evaluation, chat: &Arc<ChatContext>, reader: &mut Reader, said: &mut Words) -> Result<(), HeldReason> {
         let Some((module, bound)) = self.grouping.as_ref().filter(|_| !evaluation.kept.is_empty()) else { return Ok(()) };
-        let failed = |failure: Failure| held(module, &failure);
-        let mut session = bound.grouping(Arc::clone(chat)).map_err(failed)?;
-        session.begin().map_err(failed)?;
+        let mut session = bound.grouping(Arc::clone(chat)).map_err(|failure| said.failure(module, failure))?;
+        let begun = session.begin();
+        said.hear(module, session.take_logs());
+        begun.map_err(|failure| said.failure(module, failure))?;
         let mut spans: Vec<Vec<(u32, u32)>> = Vec::new();
         let (mut batch_start, mut kept_start) = (0_usize, 0_usize);
         for index in 0..reader.batches() {
@@ -213,7 +222,9 @@ impl Evaluator {
                     let start = u32::try_from(batch_start).unwrap_or(u32::MAX);
                     shown = Arc::new(shown.select(&rows.iter().map(|row| row.saturating_sub(start)).collect::<Vec<_>>()));
                 }
-                let placement = session.place(&shown).map_err(failed)?;
+                let placement = session.place(&shown);
+                said.hear(module, session.take_logs());
+                let placement = placement.map_err(|failure| said.failure(module, failure))?;
                 let offset = u32::try_from(kept_start).unwrap_or(u32::MAX);
                 for one in placement.assigned {
                     let group = one.group as usize;
@@ -235,7 +246,9 @@ impl Evaluator {
             }
             (batch_start, kept_start) = (batch_end, kept_end);
         }
-        let groups = session.finish().map_err(failed)?;
+        let groups = session.finish();
+        said.hear(module, session.take_logs());
+        let groups = groups.map_err(|failure| said.failure(module, failure))?;
         spans.resize_with(groups.len(), Vec::new);
         evaluation.groups = groups.into_iter().zip(spans).map(|(group, spans)| GroupPlan { group, spans }).collect();
         Ok(())
@@ -293,10 +306,11 @@ fn negated(verdict: u8, negate: bool) -> u16 {
 }
 
 impl<'a> Session<'a> {
-    fn begin(module: &'a BoundModule, bound: &Bound, chat: &Arc<ChatContext>) -> Result<Self, HeldReason> {
-        let failed = |failure: Failure| held(module, &failure);
-        let mut session = bound.criteria(Arc::clone(chat)).map_err(failed)?;
-        let state = match session.begin().map_err(failed)? {
+    fn begin(module: &'a BoundModule, bound: &Bound, chat: &Arc<ChatContext>, said: &mut Words) -> Result<Self, HeldReason> {
+        let mut session = bound.criteria(Arc::clone(chat)).map_err(|failure| said.failure(module, failure))?;
+        let begun = session.begin();
+        said.hear(module, session.take_logs());
+        let state = match begun.map_err(|failure| said.failure(module, failure))? {
             Decision::Inspect => State::Asks(Box::new(session)),
             Decision::KeepAll => State::Decided(0),
             Decision::OmitAll(rule) => State::Decided(rule.saturating_add(1)),
@@ -312,11 +326,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn evaluate(&mut self, view: &Arc<BatchView>) -> Result<Column, HeldReason> {
+    fn evaluate(&mut self, view: &Arc<BatchView>, said: &mut Words) -> Result<Column, HeldReason> {
         match &mut self.state {
             State::Decided(verdict) => Ok(Column::Same(*verdict, self.module.negate)),
             State::Asks(session) => {
-                let verdicts = session.evaluate(view).map_err(|failure| held(self.module, &failure))?;
+                let verdicts = session.evaluate(view);
+                said.hear(self.module, session.take_logs());
+                let verdicts = verdicts.map_err(|failure| said.failure(self.module, failure))?;
                 Ok(Column::Each(verdicts, self.module.negate))
             }
         }
@@ -330,8 +346,4 @@ impl<'a> Session<'a> {
 
 fn rule_code(module: &BoundModule, rule: usize) -> String {
     module.rules.get(rule).map_or_else(|| format!("rule-{rule}"), |rule| rule.code.clone())
-}
-
-fn held(module: &BoundModule, failure: &Failure) -> HeldReason {
-    HeldReason::Module { module: module.name.clone(), text: failure.to_string() }
 }

@@ -1,13 +1,13 @@
 //! `consign explain`: what became of one event under one policy, from the verdict files that were written when it was decided.
 
 use consign_model::manifest::RuleRef;
-use consign_model::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp};
+use consign_model::policy::PolicyVersion;
+use consign_model::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, WindowKey};
 use consign_store::WindowFilter;
 use serde::Serialize;
 
-use crate::freeze::end_of;
 use crate::run::PAGE;
-use crate::verdicts::{EventVerdict, VerdictFile};
+use crate::verdicts::{EventVerdict, VerdictEmail};
 use crate::{ExportError, Exporter};
 
 /// One event and what became of it.
@@ -61,6 +61,8 @@ pub enum Fate {
         /// The run.
         run: RunId,
     },
+    /// It had arrived when the policy was applied with `since = "now"`.
+    BeforeSince,
     /// No run of the policy has reached it.
     NotYet,
 }
@@ -78,13 +80,20 @@ pub struct EmailFate {
     pub recipients: Vec<RecipientOutcome>,
 }
 
+/// What was found of an event.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Explained {
+    /// Each event with this id.
+    pub events: Vec<Explanation>,
+    /// Files of the archive that could not be read, so that it is not known whether they hold it: the chat, and why.
+    pub unreadable: Vec<(ChatKey, String)>,
+}
+
 impl Exporter {
     /// Everything with this id: ids are unique in a chat, not over chats, so there may be several. `chat` narrows it to one.
-    pub async fn explain(&self, policy: &Name, event: &str, chat: Option<&str>) -> Result<Vec<Explanation>, ExportError> {
-        if self.store.policy(&self.tenant, policy, None).await?.is_none() {
-            return Err(ExportError::NoPolicy(policy.clone()));
-        }
-        let mut found = Vec::new();
+    pub async fn explain(&self, policy: &Name, event: &str, chat: Option<&str>) -> Result<Explained, ExportError> {
+        let policy = self.store.policy(&self.tenant, policy, None).await?.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?;
+        let mut found = Explained::default();
         let mut after = 0;
         loop {
             let chats = self.store.chats_arrived(&self.tenant, after, PAGE).await?;
@@ -92,30 +101,36 @@ impl Exporter {
             after = *last;
             for (_, key) in chats {
                 if chat.is_none_or(|chat| chat == key.id) {
-                    self.explain_in(policy, event, &key, &mut found).await?;
+                    self.explain_in(&policy, event, &key, &mut found).await?;
                 }
             }
         }
     }
 
-    async fn explain_in(&self, policy: &Name, event: &str, chat: &ChatKey, found: &mut Vec<Explanation>) -> Result<(), ExportError> {
+    async fn explain_in(&self, policy: &PolicyVersion, event: &str, chat: &ChatKey, found: &mut Explained) -> Result<(), ExportError> {
         for segment in self.store.segments(&self.tenant, chat, 0).await? {
-            let batch = self.archive.segment(&segment.path, &segment.digest).await?;
+            let batch = match self.archive.segment(&segment.path, &segment.digest).await {
+                Ok(batch) => batch,
+                // One damaged file must not hide what the others say.
+                Err(error) => {
+                    found.unreadable.push((chat.clone(), error.to_string()));
+                    continue;
+                }
+            };
             for (row, id) in batch.ids.iter().enumerate() {
                 if id == event {
                     let position = segment.first + row as u64;
-                    debug_assert!(position < end_of(&segment));
                     let at = Timestamp(batch.times.get(row).copied().unwrap_or_default());
-                    let fate = self.fate(policy, chat, position).await?;
-                    found.push(Explanation { chat: chat.clone(), event: id.to_owned(), kind: batch.kind(row).word(), at, position, fate });
+                    let fate = self.fate(policy, chat, position, segment.arrival).await?;
+                    found.events.push(Explanation { chat: chat.clone(), event: id.to_owned(), kind: batch.kind(row).word(), at, position, fate });
                 }
             }
         }
         Ok(())
     }
 
-    async fn fate(&self, policy: &Name, chat: &ChatKey, position: u64) -> Result<Fate, ExportError> {
-        let filter = WindowFilter::OfChat(policy.clone(), chat.clone());
+    async fn fate(&self, policy: &PolicyVersion, chat: &ChatKey, position: u64, arrival: u64) -> Result<Fate, ExportError> {
+        let filter = WindowFilter::OfChat(policy.spec.name.clone(), chat.clone());
         let mut after = None;
         let window = loop {
             let page = self.store.windows(&self.tenant, &filter, after.as_ref(), PAGE).await?;
@@ -124,53 +139,48 @@ impl Exporter {
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-                _ => return self.before_or_after(policy, chat, position).await,
+                _ => return self.before_or_after(policy, chat, position, arrival).await,
             }
         };
         let run = window.run.clone();
         let Some(settled) = window.state.settled() else { return Ok(Fate::InWork { run }) };
         let held = window.state.held().map(consign_model::HeldReason::text);
         let Some(path) = &settled.verdicts else {
-            return Ok(Fate::Held { run, window: window.key.short_id(), reason: held.unwrap_or_default(), emails: Vec::new() });
+            return Ok(Fate::Held { run, window: window.key.id(), reason: held.unwrap_or_default(), emails: Vec::new() });
         };
-        let bytes = self.archive.sealed(path).await?;
-        let file: VerdictFile = serde_json::from_slice(&bytes).map_err(|error| consign_store::StoreError::Damaged {
-            what: format!("the verdict file {path}: {error}"),
-            hint: "restore the archive from a backup".to_owned(),
-        })?;
-        let emails = match file.of(position) {
-            EventVerdict::Omitted(by) => return Ok(Fate::Omitted { run, by: by.to_vec() }),
-            EventVerdict::Open => Vec::new(),
-            EventVerdict::Emailed(emails) => {
-                let ledger = self.store.deliveries(&self.tenant, &window.key).await?;
-                let fates = emails.iter().map(|email| {
-                    let delivery = ledger.iter().find(|delivery| delivery.message_id == email.message_id);
-                    EmailFate {
-                        message_id: email.message_id.clone(),
-                        subject: email.subject.clone(),
-                        sha256: delivery.map(|delivery| delivery.digest),
-                        recipients: delivery.map(|delivery| delivery.outcomes.clone()).unwrap_or_default(),
-                    }
-                });
-                fates.collect()
+        let file = self.verdicts(path).await?;
+        Ok(match file.of(position) {
+            EventVerdict::Omitted(by) => Fate::Omitted { run, by: by.to_vec() },
+            EventVerdict::Exported(emails) => Fate::Exported { run, emails: self.emails(&window.key, &emails).await? },
+            EventVerdict::Held(emails) => {
+                let emails = self.emails(&window.key, &emails).await?;
+                Fate::Held { run, window: window.key.id(), reason: held.unwrap_or_default(), emails }
             }
-        };
-        let all_accepted = !emails.is_empty()
-            && emails.iter().all(|email| !email.recipients.is_empty() && email.recipients.iter().all(|one| one.outcome.is_accepted()));
-        Ok(match held {
-            Some(reason) if !all_accepted => Fate::Held { run, window: window.key.short_id(), reason, emails },
-            _ => Fate::Exported { run, emails },
         })
     }
 
-    /// An event in no window: it arrived before the policy's first one (`since = "now"`), or no run has come to it yet.
-    async fn before_or_after(&self, policy: &Name, chat: &ChatKey, position: u64) -> Result<Fate, ExportError> {
-        let first = self.store.windows(&self.tenant, &WindowFilter::OfChat(policy.clone(), chat.clone()), None, 1).await?;
-        Ok(match first.first() {
-            Some(window) if position < window.key.from => {
-                Fate::Omitted { run: window.run.clone(), by: vec![RuleRef { module: "policy".to_owned(), rule: "before-since".to_owned() }] }
+    async fn emails(&self, window: &WindowKey, emails: &[&VerdictEmail]) -> Result<Vec<EmailFate>, ExportError> {
+        let ledger = self.store.deliveries(&self.tenant, window).await?;
+        let fate = |email: &&VerdictEmail| {
+            let delivery = ledger.iter().find(|delivery| delivery.message_id == email.message_id);
+            EmailFate {
+                message_id: email.message_id.clone(),
+                subject: email.subject.clone(),
+                sha256: delivery.map(|delivery| delivery.digest),
+                recipients: delivery.map(|delivery| delivery.outcomes.clone()).unwrap_or_default(),
             }
-            _ => Fate::NotYet,
+        };
+        Ok(emails.iter().map(fate).collect())
+    }
+
+    /// An event in no window: it arrived before the policy's first one (`since = "now"`), or no run has come to it yet.
+    async fn before_or_after(&self, policy: &PolicyVersion, chat: &ChatKey, position: u64, arrival: u64) -> Result<Fate, ExportError> {
+        let filter = WindowFilter::OfChat(policy.spec.name.clone(), chat.clone());
+        let first = self.store.windows(&self.tenant, &filter, None, 1).await?;
+        Ok(match first.first() {
+            Some(window) if position < window.key.from => Fate::BeforeSince,
+            None if arrival <= policy.starts_after => Fate::BeforeSince,
+            Some(_) | None => Fate::NotYet,
         })
     }
 }

@@ -15,6 +15,7 @@ pub mod modules;
 pub mod preview;
 mod reader;
 mod run;
+pub mod said;
 pub mod verdicts;
 pub mod verify;
 mod window;
@@ -31,7 +32,7 @@ use consign_store::{Store, StoreError};
 use tokio::sync::Semaphore;
 
 pub use modules::{Shelf, ShelfError};
-pub use run::{Progress, Retry, RunReport, Watch};
+pub use run::{How, Progress, Retry, RunReport, Watch};
 
 /// What a run needs of the rooms around it.
 #[derive(Clone)]
@@ -48,8 +49,8 @@ pub struct Exporter {
     pub data: PathBuf,
     /// How much at once.
     pub pace: Pace,
-    /// Shared by all runs: each window at work holds a thread that waits for other threads (of the archive), so there must always be some left.
-    pub at_work: Arc<Semaphore>,
+    /// How much at once over all runs of the process.
+    pub places: Arc<Places>,
     /// Set to end runs early, at a place from where they are taken up again.
     pub stop: StopSign,
 }
@@ -79,13 +80,30 @@ pub struct Pace {
     pub held_bytes: usize,
 }
 
-/// Windows at work at once over all runs of a process, at most: far fewer than tokio has threads for blocking work (512).
-pub const WINDOWS_AT_WORK: usize = 96;
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
 
 impl Default for Pace {
     fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        Self { windows: (cores * 16).clamp(16, 64), held_bytes: 4 << 20 }
+        Self { windows: (cores() * 16).clamp(16, 64), held_bytes: 4 << 20 }
+    }
+}
+
+/// What all runs of a process share.
+#[derive(Debug)]
+pub struct Places {
+    /// For windows at work. Each holds a thread that waits for other threads (of the archive), so there must always be some left: far fewer than
+    /// tokio has for blocking work (512).
+    pub(crate) windows: Semaphore,
+    /// For windows that are being evaluated. Each may hold as much memory as all modules of its policy together may have; and a module's time is
+    /// measured by the clock, so it must not wait long for a processor.
+    pub(crate) evaluations: Semaphore,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { windows: Semaphore::new(96), evaluations: Semaphore::new(cores() * 2) }
     }
 }
 

@@ -25,6 +25,7 @@ pub fn window_entry(window: &Window, deliveries: &[Delivery]) -> WindowEntry {
         from: window.key.from,
         to: window.to,
         run: window.run.clone(),
+        policy_version: window.policy_version,
         events: settled.counts,
         omitted: settled.omitted,
         held: window.state.held().cloned(),
@@ -36,6 +37,7 @@ fn email_entry(delivery: &Delivery) -> EmailEntry {
     EmailEntry {
         message_id: delivery.message_id.clone(),
         sha256: delivery.digest,
+        earlier: delivery.earlier.clone(),
         size: delivery.size,
         part: delivery.key.part,
         parts: delivery.parts,

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::compose::Composed;
 use crate::manifest::Totals;
 use crate::run::{PAGE, Toolbox};
-use crate::window::make_with;
+use crate::window::{Made, make_with};
 use crate::{ExportError, Exporter, freeze};
 
 /// What a preview found.
@@ -79,11 +79,11 @@ impl Exporter {
         let tools = toolbox.tools(&window).await?;
         let (into, from) = mpsc::channel::<Composed>(1);
         let making = make_with(self, &tools, window.clone(), Arc::clone(&prepared.facts), into).await?;
-        let id = window.key.short_id();
+        let id = window.key.id();
         let writing = write_all(from, folder, &id);
         let (written, made) = tokio::join!(writing, making);
         let (emails, mut rows, copies) = written?;
-        let (evaluation, reason) = made.map_err(|error| ExportError::Stopped(error.to_string()))?;
+        let Made { evaluation, held: reason, .. } = made.map_err(|error| ExportError::Stopped(error.to_string()))?;
         let examined = window.events();
         let omitted = evaluation.map(|evaluation| evaluation.omitted(window.key.from)).unwrap_or_default();
         let omitted_count = omitted.iter().map(|(count, _)| count.events).sum();

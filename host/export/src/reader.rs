@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use consign_archive::{Archive, ArchiveError};
-use consign_model::{EventBatch, EventKind, Flags, Window};
+use consign_model::{EventBatch, EventKind, Flags, Timestamp, Window};
 use consign_store::SegmentRecord;
 use tokio::runtime::Handle;
 
@@ -20,11 +20,19 @@ pub(crate) struct Reader {
     /// Late is what happened before this and arrived in this window.
     late_before: Option<i64>,
     /// Messages that were edited or deleted in this window; filled by the first pass.
-    touched: Option<HashMap<String, u8>>,
+    touched: Option<HashMap<String, Touched>>,
     kept: HashMap<usize, Arc<EventBatch>>,
     order: VecDeque<usize>,
     bytes: usize,
     budget: usize,
+}
+
+/// What this window does to a message.
+#[derive(Default)]
+struct Touched {
+    flags: u8,
+    /// Its edits, by time and position.
+    edits: Vec<(Timestamp, u64)>,
 }
 
 impl Reader {
@@ -80,7 +88,7 @@ impl Reader {
 
     /// Finds which messages this window's edits and deletions touch. Batches that fit are kept, so a window of ordinary size is decrypted once.
     fn first_pass(&mut self) -> Result<(), ArchiveError> {
-        let mut touched = HashMap::new();
+        let mut touched: HashMap<String, Touched> = HashMap::new();
         let mut batches = Vec::new();
         let mut bytes = 0;
         for index in 0..self.segments.len() {
@@ -92,7 +100,12 @@ impl Reader {
                     _ => continue,
                 };
                 if let Some(target) = batch.targets.get_some(row) {
-                    *touched.entry(target.to_owned()).or_insert(0) |= flag.0;
+                    let touched = touched.entry(target.to_owned()).or_default();
+                    touched.flags |= flag.0;
+                    if flag == Flags::EDITED {
+                        let at = Timestamp(batch.times.get(row).copied().unwrap_or_default());
+                        touched.edits.push((at, batch.first + row as u64));
+                    }
                 }
             }
             bytes += batch.text_bytes();
@@ -100,12 +113,20 @@ impl Reader {
                 batches.push((index, batch));
             }
         }
+        for touched in touched.values_mut() {
+            touched.edits.sort_unstable();
+        }
         self.touched = Some(touched);
         for (index, mut batch) in batches {
             self.set_flags(&mut batch);
             self.keep(index, batch);
         }
         Ok(())
+    }
+
+    /// Every edit of a message that this window has, by time and position; known once a batch was read.
+    pub fn edits_of(&self, message: &str) -> &[(Timestamp, u64)] {
+        self.touched.as_ref().and_then(|touched| touched.get(message)).map_or(&[], |touched| touched.edits.as_slice())
     }
 
     fn decrypt(&self, index: usize) -> Result<EventBatch, ArchiveError> {
@@ -128,7 +149,7 @@ impl Reader {
                 && kinds.get(row) == Some(&(EventKind::Message as u8))
                 && let Some(more) = touched.get(ids.get(row))
             {
-                *flag |= more;
+                *flag |= more.flags;
             }
         }
     }

@@ -16,7 +16,7 @@ use consign_model::{Digest, Name, Run, RunState, RunSummary, Timestamp, Window, 
 use consign_store::{Begun, NewRun, WindowFilter};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::deliver::Outbox;
+use crate::deliver::{Asked, Outbox};
 use crate::evaluate::Evaluator;
 use crate::manifest::{Totals, email_counts, window_entry};
 use crate::window::{Tools, hold, work};
@@ -54,13 +54,37 @@ pub type Watch<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 pub enum Retry {
     /// Those that may pass by waiting: deferred, unreachable, unknown.
     Waiting,
-    /// These, by [`WindowKey::short_id`].
+    /// These, by [`WindowKey::id`].
     These {
         /// The windows.
         ids: Vec<String>,
-        /// Evaluate and compose them anew under today's policy and target, where nobody can have got anything of them yet.
-        current: bool,
+        /// How.
+        how: How,
     },
+}
+
+/// How held windows are tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As they were frozen.
+    AsFrozen,
+    /// Evaluated and composed anew under today's policy and target, where nobody can have got anything of them yet.
+    Current,
+    /// As they are composed now, also where the target may have e-mails of other bytes: a person has decided so.
+    SendChanged,
+}
+
+impl Retry {
+    /// What was asked for about this window.
+    fn asked(&self, window: &WindowKey) -> Asked {
+        match self {
+            Self::These { ids, how } if ids.contains(&window.id()) => match how {
+                How::AsFrozen | How::Current => Asked::Again,
+                How::SendChanged => Asked::SendChanged,
+            },
+            Self::These { .. } | Self::Waiting => Asked::Nothing,
+        }
+    }
 }
 
 /// What a call of [`Exporter::run`] did.
@@ -70,6 +94,13 @@ pub struct RunReport {
     pub resumed: Option<RunSummary>,
     /// The run that was asked for; unset where its due time has had its run, or where the interrupted one left nothing to do.
     pub run: Option<RunSummary>,
+}
+
+impl RunReport {
+    /// Whether nothing is held of what these runs examined or tried again.
+    pub fn is_complete(&self) -> bool {
+        self.run.iter().chain(&self.resumed).all(|run| run.chats.held == 0 && run.supplements.windows == run.supplements.done)
+    }
 }
 
 impl Exporter {
@@ -140,14 +171,14 @@ impl Exporter {
         let supplements = self.supplements(run, retry).await?;
         let noted = self.note_supplements(run, supplements)?;
         let supplements = noted.windows;
-        if let Retry::These { current: true, .. } = retry {
+        if let Retry::These { how: How::Current, .. } = retry {
             self.refreeze(&toolbox.policy, run, &supplements).await?;
         }
         self.freeze_all(&toolbox, run, watch).await?;
         let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
         while let Some(page) = windows.next().await? {
             let open = page.into_iter().filter(|window| window.state == WindowState::Open);
-            self.work_on(&toolbox, open, watch).await?;
+            self.work_on(&toolbox, open, &Retry::Waiting, watch).await?;
         }
         for keys in supplements.chunks(PAGE) {
             let mut page = Vec::with_capacity(keys.len());
@@ -155,7 +186,7 @@ impl Exporter {
                 let window = self.store.window(&self.tenant, key).await?;
                 page.extend(window.filter(|window| !matches!(window.state, WindowState::Done { .. })));
             }
-            self.work_on(&toolbox, page.into_iter(), watch).await?;
+            self.work_on(&toolbox, page.into_iter(), retry, watch).await?;
         }
         toolbox.close().await;
         if self.stop.is_set() {
@@ -175,8 +206,8 @@ impl Exporter {
             for window in page.into_iter().filter(|window| window.run != run.id) {
                 let wanted = match (retry, window.state.held()) {
                     (_, None) => true,
-                    (Retry::Waiting, Some(reason)) => reason.passes_by_waiting(),
-                    (Retry::These { ids, .. }, Some(_)) => ids.contains(&window.key.short_id()),
+                    (Retry::Waiting, Some(_)) => window.state.is_tried_again(),
+                    (Retry::These { ids, .. }, Some(_)) => ids.contains(&window.key.id()),
                 };
                 if wanted {
                     found.push(window.key);
@@ -194,7 +225,7 @@ impl Exporter {
             match self.store.refreeze(&self.tenant, &anew).await {
                 Ok(()) => {}
                 Err(consign_store::StoreError::Conflict { .. }) => {
-                    tracing::warn!(window = key.short_id(), "something of window {} may have arrived: it is tried again as it is", key.short_id());
+                    tracing::warn!(window = key.id(), "something of window {} may have arrived: it is tried again as it is", key.id());
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -255,7 +286,13 @@ impl Exporter {
         }
     }
 
-    async fn work_on(&self, toolbox: &Toolbox<'_>, windows: impl Iterator<Item = Window>, watch: Watch<'_>) -> Result<(), ExportError> {
+    async fn work_on(
+        &self,
+        toolbox: &Toolbox<'_>,
+        windows: impl Iterator<Item = Window>,
+        retry: &Retry,
+        watch: Watch<'_>,
+    ) -> Result<(), ExportError> {
         futures::stream::iter(windows)
             .map(|window| async move {
                 // Windows at work are ended; those that are not begun stay frozen for the next start.
@@ -273,10 +310,10 @@ impl Exporter {
                     Err(error) => return Err(error),
                 };
                 let outbox = toolbox.outbox(&tools.target.spec.name).await?;
-                let (state, key) = (work(self, &tools, &outbox, &window).await?, &window.key);
+                let (state, key) = (work(self, &tools, &outbox, &window, retry.asked(&window.key)).await?, &window.key);
                 if let Some(reason) = state.held() {
                     // One line a run is a warning (its end says how much is held); which chats, and why, is for who asks.
-                    tracing::info!(window = key.short_id(), policy = %key.policy, "window {} of {} is held: {}", key.short_id(), key.policy, reason.text());
+                    tracing::info!(window = key.id(), policy = %key.policy, "window {} of {} is held: {}", key.id(), key.policy, reason.text());
                 }
                 watch(Progress::Settled { events: window.events(), held: state.held().is_some() });
                 Ok(())
@@ -385,7 +422,7 @@ struct Noted {
 }
 
 /// Windows page by page.
-struct Windows<'a> {
+pub(crate) struct Windows<'a> {
     exporter: &'a Exporter,
     filter: WindowFilter,
     after: Option<WindowKey>,
@@ -393,11 +430,11 @@ struct Windows<'a> {
 }
 
 impl<'a> Windows<'a> {
-    fn new(exporter: &'a Exporter, filter: WindowFilter) -> Self {
+    pub(crate) fn new(exporter: &'a Exporter, filter: WindowFilter) -> Self {
         Self { exporter, filter, after: None, ended: false }
     }
 
-    async fn next(&mut self) -> Result<Option<Vec<Window>>, ExportError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Window>>, ExportError> {
         if self.ended {
             return Ok(None);
         }

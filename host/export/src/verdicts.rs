@@ -6,7 +6,11 @@
 
 use consign_model::manifest::RuleRef;
 use consign_model::{RunId, WindowKey};
+use consign_store::StoreError;
 use serde::{Deserialize, Serialize};
+
+use crate::said::Said;
+use crate::{ExportError, Exporter};
 
 /// Positions `.0` to `.1`, both inclusive.
 pub type Range = (u64, u64);
@@ -26,6 +30,11 @@ pub struct VerdictFile {
     pub emails: Vec<VerdictEmail>,
     /// Events left out, by the rules that did it.
     pub omitted: Vec<VerdictOmitted>,
+    /// Events that count as exported: every e-mail with something of theirs was accepted for every recipient.
+    pub exported: Vec<Range>,
+    /// What the modules said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<Said>,
 }
 
 /// An e-mail and its events.
@@ -58,12 +67,12 @@ pub struct VerdictOmitted {
 /// What became of one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventVerdict<'a> {
-    /// It is in these e-mails.
-    Emailed(Vec<&'a VerdictEmail>),
+    /// It is in these e-mails, all of them accepted.
+    Exported(Vec<&'a VerdictEmail>),
     /// Left out by these rules.
     Omitted(&'a [RuleRef]),
-    /// Neither: its window is held.
-    Open,
+    /// Neither, with the e-mails that show it so far: its window is held.
+    Held(Vec<&'a VerdictEmail>),
 }
 
 impl VerdictFile {
@@ -73,8 +82,19 @@ impl VerdictFile {
         if let Some(omitted) = self.omitted.iter().find(|one| within(&one.events)) {
             return EventVerdict::Omitted(&omitted.by);
         }
-        let emails: Vec<_> = self.emails.iter().filter(|one| within(&one.events)).collect();
-        if emails.is_empty() { EventVerdict::Open } else { EventVerdict::Emailed(emails) }
+        let emails = self.emails.iter().filter(|one| within(&one.events)).collect();
+        if within(&self.exported) { EventVerdict::Exported(emails) } else { EventVerdict::Held(emails) }
+    }
+}
+
+impl Exporter {
+    /// A verdict file, by its address.
+    pub(crate) async fn verdicts(&self, path: &str) -> Result<VerdictFile, ExportError> {
+        let bytes = self.archive.sealed(path).await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let what = format!("the verdict file {path}: {error}");
+            StoreError::Damaged { what, hint: "restore the archive from a backup".to_owned() }.into()
+        })
     }
 }
 

@@ -1,9 +1,11 @@
-//! `consign verify`: checks a manifest against a mailbox, with nothing but the two and a public key.
+//! `consign verify`: checks manifests of a policy against a mailbox, with nothing but these and a public key.
+//!
+//! What a run had to hold may be sent by a later one, whose manifest names it then: of several manifests the newest that names an e-mail counts.
 //!
 //! It runs offline and knows no store and no archive: an auditor who trusts neither us nor the operator runs it elsewhere. Mail servers add
 //! headers on top and write line ends their own way, so an e-mail is compared from our own first header on, with CRLF line ends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use consign_archive::verify_signature;
@@ -34,7 +36,9 @@ pub enum VerifyError {
 /// What a check found.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Findings {
-    /// Whether the manifest is as it was signed, by the expected key.
+    /// How many manifests were read.
+    pub manifests: u64,
+    /// Whether they are as they were signed, by the expected key: the worst of them.
     pub signature: SignatureCheck,
     /// Accepted e-mails that are there, whole and once.
     pub intact: u64,
@@ -42,20 +46,22 @@ pub struct Findings {
     pub missing: Vec<String>,
     /// There, with other bytes.
     pub changed: Vec<String>,
-    /// There more than once, all the same: allowed after an unknown outcome.
+    /// There more than once: allowed after an unknown outcome, all the same or in an earlier form that the manifest names.
     pub repeated: Vec<String>,
-    /// E-mails of Consign for this policy's run that the manifest does not name as sent.
+    /// E-mails of these runs that no manifest names.
     pub unexpected: Vec<String>,
-    /// E-mails of the manifest whose outcome is not accepted, and which are not there.
+    /// E-mails whose outcome is not accepted, and which are not there.
     pub not_accepted: u64,
-    /// E-mails of the manifest whose outcome is not accepted, and which are there all the same.
+    /// E-mails whose outcome is not accepted, and which are there all the same.
     pub arrived_anyway: Vec<String>,
-    /// E-mails in the mailbox that are of no concern to this manifest.
+    /// E-mails of windows that were held when the newest of these manifests was written: a later one tells of them.
+    pub later: Vec<String>,
+    /// E-mails in the mailbox that are of no concern to these manifests.
     pub others: u64,
 }
 
-/// What is to say of a manifest's signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+/// What is to say of a manifest's signature, from good to worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SignatureCheck {
     /// Good, by the key that was given.
@@ -80,12 +86,11 @@ impl Findings {
 }
 
 /// Reads a manifest and checks its signature; with a public key (base64) also who signed it.
-pub fn read_manifest(path: &Path, trusted_key: Option<&str>) -> Result<(Manifest, SignatureCheck, Digest), VerifyError> {
+fn read_manifest(path: &Path, trusted_key: Option<&str>) -> Result<(Manifest, SignatureCheck), VerifyError> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     let not_a_manifest = |error: serde_json::Error| VerifyError::NotAManifest { path: path.to_owned(), cause: error.to_string() };
     let signed: SignedManifest = serde_json::from_str(&text).map_err(not_a_manifest)?;
     let manifest: Manifest = serde_json::from_str(signed.manifest.get()).map_err(not_a_manifest)?;
-    let digest = Digest::of(signed.manifest.get().as_bytes());
     let own_key = &signed.signature.key;
     let whole = verify_signature(own_key, signed.manifest.get().as_bytes(), &signed.signature);
     let check = match trusted_key.map(str::trim) {
@@ -94,40 +99,79 @@ pub fn read_manifest(path: &Path, trusted_key: Option<&str>) -> Result<(Manifest
         Some(trusted) if trusted == own_key => SignatureCheck::Trusted,
         Some(_) => SignatureCheck::OtherKey,
     };
-    Ok((manifest, check, digest))
+    Ok((manifest, check))
 }
 
-/// Compares a manifest with a mailbox: a Maildir, an mbox file, a folder of `.eml` files, or one such file.
-pub fn verify(manifest_path: &Path, mail: &Path, trusted_key: Option<&str>) -> Result<Findings, VerifyError> {
-    let (manifest, signature, _) = read_manifest(manifest_path, trusted_key)?;
-    let mut findings = Findings { signature, ..Findings::default() };
+/// What the newest manifest says of an e-mail.
+struct Named {
+    digest: Digest,
+    earlier: Vec<Digest>,
+    accepted: bool,
+    /// Its window is held.
+    held: bool,
+}
+
+/// Compares manifests with a mailbox: a Maildir, an mbox file, a folder of `.eml` files, or one such file.
+pub fn verify(manifests: &[PathBuf], mail: &Path, trusted_key: Option<&str>) -> Result<Findings, VerifyError> {
+    let mut findings = Findings { signature: SignatureCheck::Trusted, ..Findings::default() };
+    let mut read = Vec::new();
+    for path in manifests {
+        let (manifest, signature) = read_manifest(path, trusted_key)?;
+        findings.signature = findings.signature.max(signature);
+        read.push(manifest);
+    }
+    findings.manifests = read.len() as u64;
+    read.sort_by_key(|manifest| manifest.finished_at);
+
+    let mut named: BTreeMap<&str, Named> = BTreeMap::new();
+    let mut held: HashSet<String> = HashSet::new();
+    for manifest in &read {
+        for window in manifest.windows.iter().chain(&manifest.supplements) {
+            let is_held = window.held.is_some();
+            let id = window.key(&manifest.policy).id();
+            if is_held {
+                held.insert(id);
+            } else {
+                held.remove(&id);
+            }
+            for email in &window.emails {
+                let accepted = !email.recipients.is_empty() && email.recipients.iter().all(|one| one.outcome.is_accepted());
+                named.insert(&email.message_id, Named { digest: email.sha256, earlier: email.earlier.clone(), accepted, held: is_held });
+            }
+        }
+    }
+
+    let runs: HashSet<&str> = read.iter().map(|manifest| manifest.run.as_str()).collect();
     let mut there: HashMap<String, Vec<Digest>> = HashMap::new();
-    let mut ours: Vec<String> = Vec::new();
     each_email(mail, &mut |bytes| {
-        let Some(email) = Seen::read(bytes) else {
+        let email = Seen::read(bytes);
+        let Some(email) = email.filter(|email| named.contains_key(email.message_id.as_str()) || runs.contains(email.run.as_str())) else {
             findings.others += 1;
             return;
         };
-        if email.run.as_deref() == Some(manifest.run.as_str()) {
-            ours.push(email.message_id.clone());
+        if named.contains_key(email.message_id.as_str()) {
+            there.entry(email.message_id).or_default().push(email.digest);
+        } else if held.contains(&email.window) {
+            findings.later.push(email.message_id);
+        } else {
+            findings.unexpected.push(email.message_id);
         }
-        there.entry(email.message_id).or_default().push(email.digest);
     })?;
 
-    let mut named: BTreeMap<&str, (Digest, bool)> = BTreeMap::new();
-    for email in manifest.windows.iter().chain(&manifest.supplements).flat_map(|window| &window.emails) {
-        let accepted = !email.recipients.is_empty() && email.recipients.iter().all(|one| one.outcome.is_accepted());
-        named.insert(&email.message_id, (email.sha256, accepted));
-    }
-    for (message_id, (digest, accepted)) in &named {
-        let copies = there.remove(*message_id).unwrap_or_default();
-        let whole = copies.iter().filter(|copy| *copy == digest).count();
+    for (message_id, entry) in &named {
         let id = (*message_id).to_owned();
-        match (accepted, copies.len()) {
+        let copies = there.remove(*message_id).unwrap_or_default();
+        let whole = copies.iter().filter(|copy| **copy == entry.digest).count();
+        let strange = copies.iter().any(|copy| *copy != entry.digest && !entry.earlier.contains(copy));
+        match (entry.accepted, copies.len()) {
             (true, 0) => findings.missing.push(id),
             (false, 0) => findings.not_accepted += 1,
-            (_, count) if whole < count => findings.changed.push(id),
+            // Composed anew and sent since: this manifest can't say how.
+            (false, _) if strange && entry.held => findings.later.push(id),
+            (_, _) if strange => findings.changed.push(id),
             (false, _) => findings.arrived_anyway.push(id),
+            // Only an earlier form of it.
+            (true, _) if whole == 0 => findings.missing.push(id),
             (true, 1) => findings.intact += 1,
             (true, _) => {
                 findings.intact += 1;
@@ -135,18 +179,20 @@ pub fn verify(manifest_path: &Path, mail: &Path, trusted_key: Option<&str>) -> R
             }
         }
     }
-    ours.retain(|id| !named.contains_key(id.as_str()));
-    findings.others += there.iter().filter(|(id, _)| !ours.contains(id)).map(|(_, copies)| copies.len() as u64).sum::<u64>();
-    ours.sort();
-    ours.dedup();
-    findings.unexpected = ours;
+    for list in [&mut findings.unexpected, &mut findings.later] {
+        list.sort();
+        list.dedup();
+    }
     Ok(findings)
 }
 
 /// What is read of one e-mail in a mailbox.
 struct Seen {
     message_id: String,
-    run: Option<String>,
+    /// Empty where it does not say.
+    run: String,
+    /// Empty where it does not say.
+    window: String,
     digest: Digest,
 }
 
@@ -162,7 +208,8 @@ impl Seen {
             })
         };
         let message_id = value("Message-ID")?.trim_matches(['<', '>']).to_owned();
-        Some(Self { message_id, run: value("X-Consign-Run"), digest: Digest::of(&original) })
+        let own = |name: &str| value(name).unwrap_or_default();
+        Some(Self { message_id, run: own("X-Consign-Run"), window: own("X-Consign-Window"), digest: Digest::of(&original) })
     }
 }
 

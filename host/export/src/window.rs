@@ -3,7 +3,7 @@
 //! Evaluating and composing block and run on a thread of their own, which hands e-mails over a short channel: so a window's e-mails are never all in
 //! memory, and the next is composed while one is on its way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use consign_archive::Archive;
@@ -17,10 +17,11 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::compose::{Composed, Composer};
-use crate::deliver::{Delivered, Outbox, deliver};
+use crate::deliver::{Asked, Delivered, Outbox, changed, deliver};
 use crate::evaluate::{Evaluation, Evaluator};
 use crate::freeze::end_of;
 use crate::reader::Reader;
+use crate::said::{Said, Words};
 use crate::verdicts::{VerdictEmail, VerdictFile, VerdictOmitted, ranges};
 use crate::{ExportError, Exporter};
 
@@ -37,20 +38,23 @@ pub(crate) struct Tools {
 }
 
 /// Works on a window and settles it. An error leaves it open, for the next run to go on with.
-pub(crate) async fn work(exporter: &Exporter, tools: &Tools, outbox: &Outbox, window: &Window) -> Result<WindowState, ExportError> {
+pub(crate) async fn work(exporter: &Exporter, tools: &Tools, outbox: &Outbox, window: &Window, asked: Asked) -> Result<WindowState, ExportError> {
     let Exporter { tenant, store, .. } = exporter;
     // `Err` can't be: nobody closes it.
-    let _place = exporter.at_work.acquire().await.ok();
+    let _place = exporter.places.windows.acquire().await.ok();
     let known = store.deliveries(tenant, &window.key).await?;
     let known: HashMap<(u32, u32), Delivery> = known.into_iter().map(|one| ((one.key.group, one.key.part), one)).collect();
-    let (sent, evaluation) = {
+    let (sent, mut made) = {
         let (into, from) = mpsc::channel::<Composed>(1);
         let making = make(exporter, tools, window.clone(), into).await?;
-        let sending = send_all(store.as_ref(), tenant, outbox, window, &known, from);
-        let (sent, made) = tokio::join!(sending, making);
+        let ways = Ways { store: store.as_ref(), tenant, outbox, window, asked, known: &known };
+        let (sent, made) = tokio::join!(send_all(ways, from), making);
         (sent?, made.map_err(|error| ExportError::Stopped(error.to_string()))?)
     };
-    let state = settle(&exporter.archive, window, sent, evaluation).await?;
+    if made.held.is_none() && asked != Asked::SendChanged {
+        made.held = vanished(window, &known, &sent);
+    }
+    let state = settle(&exporter.archive, window, sent, made).await?;
     store.settle(tenant, &window.key, &state).await?;
     Ok(state)
 }
@@ -67,8 +71,23 @@ pub(crate) async fn hold(exporter: &Exporter, window: &Window, error: &ExportErr
     Ok(exporter.store.settle(&exporter.tenant, &window.key, &state).await?)
 }
 
-/// What evaluating and composing came to: an evaluation, as far as it got, and what held it.
-pub(crate) type Made = (Option<Evaluation>, Option<HeldReason>);
+/// What evaluating and composing came to.
+pub(crate) struct Made {
+    /// Unset where a module failed.
+    pub evaluation: Option<Evaluation>,
+    /// What ended it early.
+    pub held: Option<HeldReason>,
+    /// What the modules said.
+    pub said: Vec<Said>,
+}
+
+/// Holds a window that composes fewer e-mails than the target may have of it.
+fn vanished(window: &Window, known: &HashMap<(u32, u32), Delivery>, sent: &[Sent]) -> Option<HeldReason> {
+    let composed: HashSet<(u32, u32)> = sent.iter().map(|one| (one.email.group, one.email.part)).collect();
+    let gone = known.iter().filter(|(key, delivery)| delivery.may_have_arrived() && !composed.contains(key));
+    // The first, so that the text is the same each time.
+    gone.min_by_key(|(key, _)| **key).map(|(_, delivery)| changed(window, delivery))
+}
 
 /// Starts evaluating and composing on a thread of its own.
 pub(crate) async fn make(
@@ -79,7 +98,7 @@ pub(crate) async fn make(
 ) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
     let facts = exporter.store.facts(&exporter.tenant, &window.facts).await?;
     let facts = facts.ok_or_else(|| consign_store::StoreError::Damaged {
-        what: format!("the facts of window {} are missing", window.key.short_id()),
+        what: format!("the facts of window {} are missing", window.key.id()),
         hint: "restore the data folder from a backup".to_owned(),
     })?;
     make_with(exporter, tools, window, Arc::new(facts), into).await
@@ -96,13 +115,18 @@ pub(crate) async fn make_with(
     let mut segments = exporter.store.segments(&exporter.tenant, &window.key.chat, window.key.from).await?;
     segments.retain(|segment| end_of(segment) <= window.to);
     let (archive, tenant, budget) = (Arc::clone(&exporter.archive), exporter.tenant.clone(), exporter.pace.held_bytes);
-    let tools = tools.clone();
+    let (tools, places) = (tools.clone(), Arc::clone(&exporter.places));
     let runtime = Handle::current();
     Ok(tokio::task::spawn_blocking(move || {
         let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), &window, segments, budget);
-        let evaluation = match tools.evaluator.evaluate(&window, &facts, &mut reader) {
+        let mut said = Words::default();
+        let evaluation = {
+            let _place = runtime.block_on(places.evaluations.acquire()).ok();
+            tools.evaluator.evaluate(&window, &facts, &mut reader, &mut said)
+        };
+        let evaluation = match evaluation {
             Ok(evaluation) => evaluation,
-            Err(reason) => return (None, Some(reason)),
+            Err(reason) => return Made { evaluation: None, held: Some(reason), said: said.0 },
         };
         let target = tools.target.spec.composing();
         let composer = Composer {
@@ -117,7 +141,7 @@ pub(crate) async fn make_with(
         };
         // A receiver that is gone has failed, and says so itself.
         let held = composer.compose(&evaluation, &mut reader, &mut |composed| into.blocking_send(composed).is_ok()).err();
-        (Some(evaluation), held)
+        Made { evaluation: Some(evaluation), held, said: said.0 }
     }))
 }
 
@@ -129,19 +153,25 @@ struct Sent {
     held: Option<HeldReason>,
 }
 
-async fn send_all(
-    store: &dyn Store,
-    tenant: &TenantId,
-    outbox: &Outbox,
-    window: &Window,
-    known: &HashMap<(u32, u32), Delivery>,
-    mut from: mpsc::Receiver<Composed>,
-) -> Result<Vec<Sent>, ExportError> {
+/// What a window's e-mails are sent with.
+#[derive(Clone, Copy)]
+struct Ways<'a> {
+    store: &'a dyn Store,
+    tenant: &'a TenantId,
+    outbox: &'a Outbox,
+    window: &'a Window,
+    asked: Asked,
+    /// What the ledger has of it, by group and part.
+    known: &'a HashMap<(u32, u32), Delivery>,
+}
+
+async fn send_all(ways: Ways<'_>, mut from: mpsc::Receiver<Composed>) -> Result<Vec<Sent>, ExportError> {
     let emails = futures::stream::poll_fn(move |context| from.poll_recv(context));
     let mut outcomes = emails
         .map(|composed| async move {
+            let Ways { store, tenant, outbox, window, asked, known } = ways;
             let known = known.get(&(composed.group, composed.email.part));
-            let delivered = deliver(store, tenant, outbox, &window.key, known, &composed).await?;
+            let delivered = deliver(store, tenant, outbox, window, asked, known, &composed).await?;
             let held = match delivered {
                 Delivered::Accepted => None,
                 Delivered::Held(reason) => Some(reason),
@@ -167,13 +197,25 @@ async fn send_all(
 }
 
 /// Accounts for every event of the window, seals that as its verdict file, and says how the window ends.
-async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, (evaluation, mut held): Made) -> Result<WindowState, ExportError> {
+async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made) -> Result<WindowState, ExportError> {
+    let Made { evaluation, mut held, said } = made;
     let at = Timestamp::now();
     let examined = window.events();
+    let mut file = VerdictFile {
+        version: 1,
+        window: window.key.clone(),
+        to: window.to,
+        run: window.run.clone(),
+        emails: Vec::with_capacity(sent.len()),
+        omitted: Vec::new(),
+        exported: Vec::new(),
+        said,
+    };
     let Some(evaluation) = evaluation else {
         let counts = EventCounts { examined, held: examined, ..EventCounts::default() };
         let reason = held.unwrap_or(HeldReason::Compose { text: "it was not evaluated".to_owned() });
-        return Ok(WindowState::Held { reason, settled: Settled { counts, ..Settled::default() }, at });
+        let verdicts = if file.said.is_empty() { None } else { Some(seal(archive, &file).await?) };
+        return Ok(WindowState::Held { reason, settled: Settled { counts, verdicts, ..Settled::default() }, at });
     };
     let omitted = evaluation.omitted(window.key.from);
     // For each grouped event whether it is in an e-mail, and whether every e-mail that it is in was accepted.
@@ -192,34 +234,35 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, (evaluation
     // What stopped composing left groups without e-mails, and nothing here knows which events they share: none of them counts as exported
     // unless no e-mail is missing.
     let stopped = held.is_some();
-    let grouped = evaluation.grouped().collect::<Vec<_>>();
-    let exported_count = if stopped { 0 } else { grouped.iter().filter(|row| exported.get(row) == Some(&true)).count() as u64 };
+    let (mut grouped, mut kept) = (0, Vec::new());
+    for row in evaluation.grouped() {
+        grouped += 1;
+        if !stopped && exported.get(&row) == Some(&true) {
+            kept.push(window.key.from + u64::from(row));
+        }
+    }
+    let exported_count = kept.len() as u64;
+    file.exported = ranges(kept);
     let counts = EventCounts {
         examined,
         exported: exported_count,
         omitted: omitted.iter().map(|(count, _)| count.events).sum(),
-        held: grouped.len() as u64 - exported_count,
+        held: grouped - exported_count,
         copies,
     };
-    let mut emails = Vec::with_capacity(sent.len());
+    let mut waiting = 0;
     for one in sent {
+        waiting += u32::from(one.held.as_ref().is_some_and(HeldReason::passes_by_waiting));
         held = worse(held, one.held);
-        emails.push(one.email);
+        file.emails.push(one.email);
     }
     if held.is_none() && counts.held > 0 {
         held = Some(HeldReason::Compose { text: format!("{} events were in no e-mail: this is a fault in Consign, please report it", counts.held) });
     }
     let (omitted, positions): (Vec<_>, Vec<_>) = omitted.into_iter().unzip();
-    let file = VerdictFile {
-        version: 1,
-        window: window.key.clone(),
-        to: window.to,
-        run: window.run.clone(),
-        emails,
-        omitted: omitted.iter().zip(positions).map(|(count, events)| VerdictOmitted { by: count.by.clone(), events }).collect(),
-    };
+    file.omitted = omitted.iter().zip(positions).map(|(count, events)| VerdictOmitted { by: count.by.clone(), events }).collect();
     let verdicts = Some(seal(archive, &file).await?);
-    let settled = Settled { counts, omitted, verdicts };
+    let settled = Settled { counts, omitted, verdicts, waiting };
     Ok(match held {
         None => WindowState::Done { settled, at },
         Some(reason) => WindowState::Held { reason, settled, at },

@@ -120,6 +120,9 @@ pub struct Delivery {
     /// An earlier attempt ended without an answer, or the process died in it. Later outcomes don't take that back: somebody may have this e-mail.
     #[serde(default)]
     pub doubt: bool,
+    /// SHA-256 of earlier forms of it that somebody may have: a person decided that it is sent as it is composed now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Digest>,
 }
 
 impl Delivery {
@@ -133,10 +136,22 @@ impl Delivery {
         self.in_flight || self.doubt || self.outcomes.iter().any(|one| matches!(one.outcome, Outcome::Accepted { .. } | Outcome::Unknown { .. }))
     }
 
-    /// Of these recipients, those who are still without an accepted outcome.
-    pub fn owed<'a>(&self, recipients: &'a [String]) -> Vec<&'a String> {
-        let accepted = |recipient: &str| self.outcomes.iter().any(|one| one.recipient == recipient && one.outcome.is_accepted());
-        recipients.iter().filter(|recipient| !accepted(recipient)).collect()
+    /// Of these recipients, those to whom it is still to be sent: all without an accepted outcome; of those who refused it for good only where it was
+    /// asked for (`refused_too`).
+    pub fn owed<'a>(&self, recipients: &'a [String], refused_too: bool) -> Vec<&'a String> {
+        let settled = |outcome: &Outcome| outcome.is_accepted() || (!refused_too && matches!(outcome, Outcome::Rejected { .. }));
+        let is_settled = |recipient: &str| self.outcomes.iter().any(|one| one.recipient == recipient && settled(&one.outcome));
+        recipients.iter().filter(|recipient| !is_settled(recipient)).collect()
+    }
+
+    /// The same e-mail composed otherwise: nobody has got this form of it yet.
+    #[must_use]
+    pub fn anew(self, digest: Digest, size: u64, parts: u32) -> Self {
+        let mut earlier = self.earlier.clone();
+        if self.may_have_arrived() {
+            earlier.push(self.digest);
+        }
+        Self { digest, size, parts, earlier, outcomes: Vec::new(), in_flight: false, doubt: false, ..self }
     }
 
     /// Begins an attempt.

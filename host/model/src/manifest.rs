@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::{ChatCounts, EmailCounts, EventCounts, Trigger};
 use crate::window::HeldReason;
-use crate::{Digest, Name, RecipientOutcome, RunId, Timestamp};
+use crate::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, WindowKey};
 
 /// The manifest file: the manifest and its signature.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,6 +89,8 @@ pub struct WindowEntry {
     pub to: u64,
     /// The run that froze it.
     pub run: RunId,
+    /// The policy's version that it was evaluated under.
+    pub policy_version: u32,
     /// Its events.
     pub events: EventCounts,
     /// Left-out events by module and rule.
@@ -97,6 +99,13 @@ pub struct WindowEntry {
     pub held: Option<HeldReason>,
     /// Every e-mail.
     pub emails: Vec<EmailEntry>,
+}
+
+impl WindowEntry {
+    /// Which window of a policy it is.
+    pub fn key(&self, policy: &Name) -> WindowKey {
+        WindowKey { policy: policy.clone(), chat: ChatKey { source: self.source.clone(), id: self.chat.clone() }, from: self.from }
+    }
 }
 
 /// How many events of a window a rule left out.
@@ -124,6 +133,9 @@ pub struct EmailEntry {
     pub message_id: String,
     /// Of the e-mail's bytes.
     pub sha256: Digest,
+    /// Of earlier forms of it that somebody may have: a person decided that it be sent as it was composed then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Digest>,
     /// Of those bytes.
     pub size: u64,
     /// Counted from 1.

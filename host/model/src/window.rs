@@ -18,12 +18,12 @@ pub struct WindowKey {
 }
 
 impl WindowKey {
-    /// Eight hexadecimal digits by which a person names a window: `held retry 1f3a90c2`.
-    pub fn short_id(&self) -> String {
+    /// Sixteen hexadecimal digits by which a person names a window (`held retry 1f3a90c2`: its first digits do), and an e-mail the one that it is of.
+    pub fn id(&self) -> String {
         let mut hasher = crate::id::Hasher::default();
         hasher.field(self.policy.as_str().as_bytes()).field(self.chat.source.as_str().as_bytes()).field(self.chat.id.as_bytes());
         hasher.field(&self.from.to_be_bytes());
-        hasher.finish().hex().chars().take(8).collect()
+        hasher.finish().hex().chars().take(16).collect()
     }
 }
 
@@ -101,6 +101,14 @@ impl WindowState {
             Self::Open | Self::Done { .. } => None,
         }
     }
+
+    /// Whether the next run tries again by itself: all of it, or those of its e-mails that may pass by waiting.
+    pub fn is_tried_again(&self) -> bool {
+        match self {
+            Self::Held { reason, settled, .. } => reason.passes_by_waiting() || settled.waiting > 0,
+            Self::Open | Self::Done { .. } => false,
+        }
+    }
 }
 
 /// How a window's events are accounted for.
@@ -110,8 +118,11 @@ pub struct Settled {
     pub counts: EventCounts,
     /// Events left out, by the rules that did it.
     pub omitted: Vec<OmittedCount>,
-    /// Address of its verdict file in the archive; unset where evaluation did not get so far.
+    /// Address of its verdict file in the archive; unset where nothing came of evaluating, not even a word of a module's.
     pub verdicts: Option<String>,
+    /// E-mails that may pass by waiting, whatever else holds the window.
+    #[serde(default)]
+    pub waiting: u32,
 }
 
 /// Why a window is held. `text` is for a person and holds no message text.
@@ -163,7 +174,7 @@ impl HeldReason {
         }
     }
 
-    /// Whether the next run tries again by itself: what may pass by waiting. The rest waits for a person (`held retry`).
+    /// Whether it may pass by waiting. The rest waits for a person (`held retry`).
     pub fn passes_by_waiting(&self) -> bool {
         matches!(self, Self::Delivery { .. } | Self::Archive { .. })
     }

@@ -3,7 +3,7 @@
 //! It uses nothing that a user would not use: the same import, policy file, run and verification. So what it shows is what they get.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use consign_export::verify::verify;
 use consign_export::{Retry, RunReport};
@@ -75,7 +75,7 @@ pub async fn demo(cli: &Cli, json: bool) -> Result<Ending, Failure> {
     let received = serving.await?;
     let report = report?;
     let summary = report.run.as_ref().or(report.resumed.as_ref()).ok_or_else(|| Failure::new("nothing was run"))?;
-    let findings = verify(Path::new(&summary.manifest), &mail, Some(&data.keys.signing_public_key))?;
+    let findings = verify(&[PathBuf::from(&summary.manifest)], &mail, Some(&data.keys.signing_public_key))?;
 
     if json {
         let mut object = summary_json(summary);

@@ -9,15 +9,21 @@ use crate::output::{Ending, Failure, say, say_json};
 /// Says what became of an event.
 pub async fn explain(data: &Data, policy: &Name, event: &str, chat: Option<&str>, json: bool) -> Result<Ending, Failure> {
     let found = data.exporter.explain(policy, event, chat).await?;
-    if found.is_empty() {
+    if found.events.is_empty() && found.unreadable.is_empty() {
         return Err(Failure::new(format!("no event with the id '{}' is in the archive", event.escape_debug())));
     }
     if json {
         say_json(&found)?;
     } else {
-        found.iter().for_each(say_explanation);
+        found.events.iter().for_each(say_explanation);
+        if found.events.is_empty() {
+            say(format_args!("no event with the id '{}' is in what can be read of the archive", event.escape_debug()));
+        }
+        for (chat, error) in &found.unreadable {
+            say(format_args!("not looked into, of chat {} of source {}: {error}", chat.id, chat.source));
+        }
     }
-    Ok(Ending::Done)
+    Ok(Ending::complete_if(found.unreadable.is_empty()))
 }
 
 fn say_explanation(found: &Explanation) {
@@ -38,6 +44,7 @@ fn say_explanation(found: &Explanation) {
             say(format_args!("  try again with: consign held retry {window}"));
         }
         Fate::InWork { run } => say(format_args!("  run {run} is at work on it, or was interrupted: run the policy again")),
+        Fate::BeforeSince => say("  it had arrived before the policy was applied, whose since = \"now\" begins after it"),
         Fate::NotYet => say("  no run of this policy has come to it yet"),
     }
 }

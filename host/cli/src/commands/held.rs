@@ -1,10 +1,10 @@
 //! `held`
 
-use consign_export::{ExportError, Retry, RunReport};
-use consign_model::{Name, Window, WindowKey};
+use consign_export::{ExportError, How, Retry, RunReport};
+use consign_model::{HeldReason, Name, Window, WindowKey};
 use consign_store::WindowFilter;
 
-use super::run::{run_now, say_report};
+use super::run::{report_json, run_now, say_report};
 use crate::args::HeldCommand;
 use crate::data::Data;
 use crate::output::{Ending, Failure, number, say, say_json};
@@ -26,7 +26,14 @@ pub async fn held(data: &Data, policy: Option<&Name>, command: Option<&HeldComma
         windows.extend(held_windows(data, policy).await?);
     }
     match command {
-        Some(HeldCommand::Retry { ids, current }) => retry(data, &windows, ids, *current, json).await,
+        Some(HeldCommand::Retry { ids, current, send_changed }) => {
+            let how = match (current, send_changed) {
+                (true, _) => How::Current,
+                (false, true) => How::SendChanged,
+                (false, false) => How::AsFrozen,
+            };
+            retry(data, &windows, ids, how, json).await
+        }
         None => list(&windows, json),
     }
 }
@@ -60,7 +67,7 @@ fn list(windows: &[Window], json: bool) -> Result<Ending, Failure> {
         let reason = window.state.held();
         say(format_args!(
             "{}  policy {}, chat {} of {}, run {}: {} of {} events held",
-            window.key.short_id(),
+            window.key.id(),
             window.key.policy,
             window.key.chat.id,
             window.key.chat.source,
@@ -69,17 +76,30 @@ fn list(windows: &[Window], json: bool) -> Result<Ending, Failure> {
             number(window.events())
         ));
         if let Some(reason) = reason {
-            say(format_args!("          {}", reason.text()));
-            let next = if reason.passes_by_waiting() { "the next run tries again by itself" } else { "mend the cause, then 'consign held retry'" };
-            say(format_args!("          {next}"));
+            say(format_args!("    {}", reason.text()));
+            say(format_args!("    {}", way_out(window, reason)));
         }
     }
     Ok(Ending::Done)
 }
 
+/// What a person does about it.
+fn way_out(window: &Window, reason: &HeldReason) -> String {
+    let id: String = window.key.id().chars().take(8).collect();
+    match reason {
+        _ if reason.passes_by_waiting() => "the next run tries again by itself".to_owned(),
+        HeldReason::Changed { .. } => format!("compare the two, then send it as it is now: consign held retry {id} --send-changed"),
+        HeldReason::Refused { .. } if window.state.is_tried_again() => {
+            format!("the rest is tried again by the next run; for this one mend the cause, then: consign held retry {id}")
+        }
+        HeldReason::Module { .. } => format!("see 'consign logs {}'; mend the cause, then: consign held retry {id} --current", window.run),
+        _ => format!("mend the cause, then: consign held retry {id} (with --current under today's policy and target)"),
+    }
+}
+
 fn window_json(window: &Window) -> serde_json::Value {
     serde_json::json!({
-        "id": window.key.short_id(),
+        "id": window.key.id(),
         "policy": window.key.policy,
         "source": window.key.chat.source,
         "chat": window.key.chat.id,
@@ -87,29 +107,39 @@ fn window_json(window: &Window) -> serde_json::Value {
         "to": window.to,
         "run": window.run,
         "reason": window.state.held(),
-        "text": window.state.held().map(consign_model::HeldReason::text),
+        "text": window.state.held().map(HeldReason::text),
+        "tried_again": window.state.is_tried_again(),
         "events": window.state.settled().map(|settled| settled.counts),
     })
 }
 
-async fn retry(data: &Data, windows: &[Window], ids: &[String], current: bool, json: bool) -> Result<Ending, Failure> {
-    if let Some(id) = ids.iter().find(|id| !windows.iter().any(|window| window.key.short_id() == **id)) {
-        return Err(Failure::new(format!("no held window has the id '{}': see 'consign held'", id.escape_debug())));
+async fn retry(data: &Data, windows: &[Window], ids: &[String], how: How, json: bool) -> Result<Ending, Failure> {
+    let mut chosen = if ids.is_empty() { windows.iter().collect() } else { Vec::new() };
+    for id in ids {
+        let found: Vec<&Window> = windows.iter().filter(|window| window.key.id().starts_with(id.as_str())).collect();
+        match found.as_slice() {
+            [window] => chosen.push(window),
+            [] => return Err(Failure::new(format!("no held window has the id '{}': see 'consign held'", id.escape_debug()))),
+            several => {
+                let ids: Vec<_> = several.iter().map(|window| window.key.id()).collect();
+                return Err(Failure::new(format!("several held windows have ids that begin with '{id}': {}", ids.join(", "))));
+            }
+        }
     }
-    let chosen: Vec<&Window> = windows.iter().filter(|window| ids.is_empty() || ids.contains(&window.key.short_id())).collect();
     let mut policies: Vec<&Name> = chosen.iter().map(|window| &window.key.policy).collect();
     policies.sort();
     policies.dedup();
-    if policies.is_empty() && !json {
-        say("Nothing is held.");
-    }
-    let mut ending = Ending::Done;
+    let mut reports = Vec::new();
     for policy in policies {
-        let ids = chosen.iter().filter(|window| window.key.policy == *policy).map(|window| window.key.short_id()).collect();
-        let report: RunReport = run_now(data, policy, &Retry::These { ids, current }).await?;
-        if say_report(&report, json)? == Ending::Incomplete {
-            ending = Ending::Incomplete;
-        }
+        let ids = chosen.iter().filter(|window| window.key.policy == *policy).map(|window| window.key.id()).collect();
+        reports.push(run_now(data, policy, &Retry::These { ids, how }).await?);
     }
-    Ok(ending)
+    if json {
+        say_json(&reports.iter().map(report_json).collect::<Vec<_>>())?;
+    } else if reports.is_empty() {
+        say("Nothing is held.");
+    } else {
+        reports.iter().for_each(say_report);
+    }
+    Ok(Ending::complete_if(reports.iter().all(RunReport::is_complete)))
 }

@@ -9,6 +9,7 @@ mod held;
 mod import;
 mod inbox;
 mod init;
+mod logs;
 mod policies;
 mod run;
 mod runs;
@@ -37,7 +38,8 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Runs { id, policy } => runs::runs(&open().await?, id.as_deref(), policy.as_ref(), json).await,
         Command::Explain { policy, event, chat } => explain::explain(&open().await?, policy, event, chat.as_deref(), json).await,
         Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
-        Command::Verify { manifest, mail, key } => verify::verify(manifest, mail, key.as_deref(), json),
+        Command::Logs { run } => logs::logs(&open().await?, run, json).await,
+        Command::Verify { manifests, mail, key } => verify::verify(manifests, mail, key.as_deref(), json),
         Command::Keys => init::keys(&open().await?, json),
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,

@@ -14,7 +14,12 @@ pub async fn run(data: &Data, args: &RunArgs, json: bool) -> Result<Ending, Fail
         return preview(data, &args.policy, folder, json).await;
     }
     let report = run_now(data, &args.policy, &Retry::Waiting).await?;
-    say_report(&report, json)
+    if json {
+        say_json(&report_json(&report))?;
+    } else {
+        say_report(&report);
+    }
+    Ok(Ending::complete_if(report.is_complete()))
 }
 
 /// Runs a policy with a progress bar.
@@ -29,29 +34,24 @@ pub async fn run_now(data: &Data, policy: &Name, retry: &Retry) -> Result<RunRep
     Ok(report?)
 }
 
+/// What `run --json` prints. One object, whatever happened: where an interrupted run was ended and nothing else was to be done, it is that run's.
+pub fn report_json(report: &RunReport) -> serde_json::Value {
+    let mut object = report.run.as_ref().or(report.resumed.as_ref()).map(summary_json).unwrap_or_default();
+    if let (Some(object), Some(resumed)) = (object.as_object_mut(), report.resumed.as_ref()) {
+        object.insert("resumed".to_owned(), if report.run.is_some() { summary_json(resumed) } else { serde_json::Value::Bool(true) });
+    }
+    object
+}
+
 /// Says what a run did.
-pub fn say_report(report: &RunReport, json: bool) -> Result<Ending, Failure> {
-    // One object, whatever happened: where an interrupted run was ended and nothing else was to be done, it is that run's.
-    let Some(summary) = report.run.as_ref().or(report.resumed.as_ref()) else {
-        return Err(Failure::new("nothing was run: this due time has had its run"));
-    };
-    if json {
-        let mut object = summary_json(summary);
-        if let (Some(object), Some(resumed)) = (object.as_object_mut(), report.resumed.as_ref()) {
-            object.insert("resumed".to_owned(), if report.run.is_some() { summary_json(resumed) } else { serde_json::Value::Bool(true) });
-        }
-        say_json(&object)?;
-    } else {
-        if let Some(resumed) = report.resumed.as_ref() {
-            say(format_args!("The run {} had been interrupted, and was taken up and ended now.", resumed.run));
-            if report.run.is_some() {
-                say_summary(resumed);
-            }
-        }
+pub fn say_report(report: &RunReport) {
+    if let Some(resumed) = &report.resumed {
+        say(format_args!("The run {} had been interrupted, and was taken up and ended now.", resumed.run));
+        say_summary(resumed);
+    }
+    if let Some(summary) = &report.run {
         say_summary(summary);
     }
-    let summaries = report.run.iter().chain(&report.resumed);
-    Ok(Ending::complete_if(summaries.into_iter().all(|one| one.chats.held == 0 && one.supplements.windows == one.supplements.done)))
 }
 
 /// What `run --json` and `runs --json` print of a run that has ended.

@@ -7,7 +7,7 @@ use mail_builder::headers::date::Date;
 use super::error::ComposeError;
 use super::group::{Group, base};
 use super::input::GroupInput;
-use super::mime::{address_header, id_header, text_header};
+use super::mime::{address_header, id_header, plain_header, text_header};
 use super::words::one_line;
 use crate::address::Mailbox;
 use crate::template::{Fields, Inner, Row, Templates};
@@ -117,7 +117,7 @@ impl<'g> Heads<'g> {
         let message_id = id(base, part, &self.from);
         let mut out = Vec::with_capacity(1500);
         // First: see FIRST_HEADER.
-        text_header(&mut out, "X-Consign-Policy", input.window.policy.as_str());
+        plain_header(&mut out, "X-Consign-Policy", input.window.policy.as_str());
         let date = self.group.ended.unwrap_or(input.window_end).0.div_euclid(1000).max(EARLIEST_DATE);
         out.extend_from_slice(b"Date: ");
         out.extend_from_slice(Date::new(date).to_rfc822().as_bytes());
@@ -137,8 +137,9 @@ impl<'g> Heads<'g> {
         }
         text_header(&mut out, "Subject", &rendered.subject);
         out.extend_from_slice(b"Auto-Submitted: auto-generated\r\n");
-        text_header(&mut out, "X-Consign-Run", &one_line(input.run.as_str()));
-        text_header(&mut out, "X-Consign-Source", input.window.chat.source.as_str());
+        plain_header(&mut out, "X-Consign-Run", &one_line(input.run.as_str()));
+        plain_header(&mut out, "X-Consign-Window", &input.window.id());
+        plain_header(&mut out, "X-Consign-Source", input.window.chat.source.as_str());
         text_header(&mut out, "X-Consign-Chat", &one_line(&input.window.chat.id));
         if parts > 1 {
             text_header(&mut out, "X-Consign-Part", &format!("{part}/{parts}"));

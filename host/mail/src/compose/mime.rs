@@ -87,6 +87,13 @@ const LONGEST_WORD: usize = 60;
 /// RFC 5322, 2.1.1: lines should have no more characters.
 const LINE: usize = 78;
 
+/// Adds a header whose value is a name or number of ours: short and plain ASCII, so that programs find it as it is.
+pub(super) fn plain_header(out: &mut Vec<u8>, name: &str, value: &str) {
+    for text in [name, ": ", value, "\r\n"] {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
 /// Adds a header whose value is text: folded, encoded where it is not plain ASCII or could not be folded. The value has passed `one_line`.
 pub(super) fn text_header(out: &mut Vec<u8>, name: &str, value: &str) {
     out.extend_from_slice(name.as_bytes());

@@ -198,6 +198,7 @@ pub(crate) fn delivery(window: &WindowKey, group: u32, part: u32, outcome: Optio
         attempts: 1,
         in_flight: outcome.is_none(),
         doubt: false,
+        earlier: Vec::new(),
         outcomes: outcome.map(|outcome| RecipientOutcome { recipient: "a@x.example".into(), outcome }).into_iter().collect(),
     }
 }

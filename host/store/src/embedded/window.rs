@@ -109,7 +109,7 @@ impl Embedded {
         self.writer
             .write(move |changes| {
                 let key = window_key(&tenant, &window.key);
-                let conflict = || StoreError::Conflict { what: format!("the window {} (it is not held)", window.key.short_id()) };
+                let conflict = || StoreError::Conflict { what: format!("the window {} (it is not held)", window.key.id()) };
                 let old: Window = changes.get(&key)?.ok_or_else(conflict)?;
                 if old.state.held().is_none() {
                     return Err(conflict());

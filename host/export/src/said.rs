@@ -1,0 +1,91 @@
+//! What modules said while they were at work: their log lines, and the words with which they gave up.
+//!
+//! It may hold message text, so it is sealed with the window's verdicts and read by whom may read events. The reason that a window is held for is in
+//! the store and in the manifest, and never has a module's own words.
+
+use consign_model::module::BoundModule;
+use consign_model::{ChatKey, HeldReason, RunId};
+use consign_sandbox::{Failure, Level, LogLine};
+use consign_store::WindowFilter;
+use serde::{Deserialize, Serialize};
+
+use crate::run::Windows;
+use crate::{ExportError, Exporter};
+
+/// One line of a module's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// `name@version`.
+    pub module: String,
+    /// `debug`, `info`, `warn`, `error`; `failed` for the words with which it gave up, and where it failed.
+    pub level: String,
+    /// Its words.
+    pub text: String,
+}
+
+/// What the modules of one window said, in order.
+#[derive(Default)]
+pub(crate) struct Words(pub Vec<Said>);
+
+impl Words {
+    /// Takes in log lines.
+    pub fn hear(&mut self, module: &BoundModule, lines: Vec<LogLine>) {
+        for line in lines {
+            let level = match line.level {
+                Level::Debug => "debug",
+                Level::Info => "info",
+                Level::Warn => "warn",
+                Level::Error => "error",
+            };
+            self.add(module, level, line.message.into_text());
+        }
+    }
+
+    /// Takes in a failure's words, and answers the reason without them.
+    pub fn failure(&mut self, module: &BoundModule, failure: Failure) -> HeldReason {
+        let text = failure.to_string();
+        match failure {
+            Failure::Guest { said, .. } => self.add(module, FAILED, said.into_text()),
+            Failure::Configuration { errors } => errors.iter().for_each(|error| self.add(module, FAILED, error.to_string())),
+            Failure::Trapped { backtrace, .. } => backtrace.into_iter().for_each(|frame| self.add(module, FAILED, format!("at {frame}"))),
+            _ => {}
+        }
+        HeldReason::Module { module: module.name.clone(), text }
+    }
+
+    fn add(&mut self, module: &BoundModule, level: &str, text: String) {
+        self.0.push(Said { module: module.name.clone(), level: level.to_owned(), text });
+    }
+}
+
+const FAILED: &str = "failed";
+
+/// What the modules said of one window.
+#[derive(Debug, Clone, Serialize)]
+pub struct WindowSaid {
+    /// As `held` names it.
+    pub window: String,
+    /// Source and id of its chat.
+    pub chat: ChatKey,
+    /// The lines, in order.
+    pub said: Vec<Said>,
+}
+
+impl Exporter {
+    /// What the modules said of a run's windows when these were last worked on; those of which nothing was said are left out.
+    pub async fn said(&self, run: &RunId) -> Result<Vec<WindowSaid>, ExportError> {
+        let run = self.store.run(&self.tenant, run).await?.ok_or_else(|| ExportError::NoRun(run.clone()))?;
+        let mut found = Vec::new();
+        let mut windows = Windows::new(self, WindowFilter::OfRun(run.id));
+        while let Some(page) = windows.next().await? {
+            for window in page {
+                let Some(path) = window.state.settled().and_then(|settled| settled.verdicts.as_ref()) else { continue };
+                let said = self.verdicts(path).await?.said;
+                if !said.is_empty() {
+                    found.push(WindowSaid { window: window.key.id(), chat: window.key.chat, said });
+                }
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,86 @@
+//! Fail closed: a module that gives up or traps holds its windows. Nothing of them is sent, nothing is skipped, and what it said is sealed.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[expect(dead_code, clippy::panic, reason = "the tests of the sandbox use the rest; a test fails by panicking")]
+#[path = "../../host/sandbox/tests/guests/made.rs"]
+mod made;
+
+use std::path::Path;
+
+use consign_model::Digest;
+use consign_tests::{Consign, Inbox, check, made_up, say, seed};
+use made::{Made, manifest};
+use serde_json::{Value, json};
+
+/// What the bad module says when it gives up: as if it were a message's text.
+const SAID: &str = "sell it before noon";
+
+fn bad(batch: &'static str, version: &str) -> Vec<u8> {
+    let fields = r#"(data (i32.const 512) "sell it before noon")"#;
+    Made { manifest: manifest(&[]).replace("1.0.0", version), fields, batch, ..Made::default() }.criteria()
+}
+
+/// Puts a module where policies find it, and says by what name.
+fn install(consign: &Consign, module: &[u8]) -> String {
+    let digest = Digest::of(module).hex();
+    let folder = consign.data().join("modules");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{digest}.wasm")), module).unwrap();
+    format!("sha256:{digest}")
+}
+
+/// Whether this stands in clear in any file below a folder, beside the modules themselves.
+fn holds(folder: &Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+        if path.ends_with("modules") || path.ends_with("cache") {
+            false
+        } else if path.is_dir() {
+            holds(&path, text)
+        } else {
+            std::fs::read(&path).unwrap().windows(text.len()).any(|some| some == text.as_bytes())
+        }
+    })
+}
+
+#[test]
+fn a_module_that_fails_holds_its_windows_until_a_person_decides() {
+    let (corpus, consign, inbox) = (made_up("slack", seed("workspace")), Consign::new(), Inbox::start());
+    consign.import(corpus.form, &corpus.file, "s");
+    let gives_up =
+        install(&consign, &bad("(call $emit (i32.const 1) (i32.const 512) (i32.const 4)) (call $err (i32.const 512) (i32.const 19))", "1.0.0"));
+    let traps = install(&consign, &bad("(unreachable)", "1.0.1"));
+    let policy = |module: &str| consign.policy(&inbox.target(), &format!("[[policy.criteria]]\nmodule = {module:?}"));
+    policy(&gives_up);
+    let first = consign.run(&["run", "all", "--json"]).ended(3).json();
+    let events = &first["events"];
+    assert_eq!((&events["held"], &events["exported"], &events["omitted"]), (&events["examined"], &json!(0), &json!(0)), "{first}");
+    assert_eq!((&first["emails"]["composed"], inbox.count()), (&json!(0), 0));
+
+    // The person who asks is told what it said; what is kept in clear is not.
+    let held = consign.run(&["held"]).succeeded();
+    assert!(held.stdout.contains("gave up") && held.stdout.contains("consign logs all-000001") && !held.stdout.contains(SAID), "{}", held.stdout);
+    let logs = consign.json(&["logs", "all-000001"]);
+    assert_eq!(logs.as_array().map(Vec::len), first["chats"]["held"].as_u64().and_then(|count| count.try_into().ok()));
+    let said = |line: &Value| (line["level"].as_str().unwrap().to_owned(), line["text"].as_str().unwrap().to_owned());
+    let expected = [("info".to_owned(), "sell".to_owned()), ("failed".to_owned(), SAID.to_owned())];
+    assert_eq!(logs[0]["said"].as_array().unwrap().iter().map(said).collect::<Vec<_>>(), expected);
+    assert!(!holds(&consign.data(), SAID));
+
+    // Another run does not try it again by itself, and what is asked for under the same module fails the same way.
+    assert_eq!(consign.run(&["run", "all", "--json"]).ended(0).json()["supplements"]["windows"], 0);
+    consign.run(&["held", "retry"]).ended(3);
+    policy(&traps);
+    let trapped = consign.run(&["held", "retry", "--current", "--json"]).ended(3).json();
+    assert_eq!(trapped[0]["supplements"]["done"], 0, "{trapped}");
+    assert!(consign.json(&["held"])[0]["text"].as_str().unwrap().contains("evaluate"));
+    assert_eq!(inbox.count(), 0);
+
+    // Mended: everything goes out, each once.
+    consign.policy(&inbox.target(), "");
+    let mended = consign.json(&["held", "retry", "--current"])[0].clone();
+    let mut whole = mended["supplements"].clone();
+    whole["events"]["examined"] = events["examined"].clone();
+    say(format_args!("held, then {}", check("everything", &inbox.maildir(), &corpus, &whole, &[])));
+    assert_eq!(consign.json(&["held"]), json!([]));
+}
