@@ -88,6 +88,21 @@ pub(crate) enum Delivered {
     Held(HeldReason),
 }
 
+/// Whether a window was frozen by a release that composes otherwise, or has other tables.
+pub(crate) fn is_of_another_release(window: &Window) -> bool {
+    window.composer != COMPOSER || window.tables != consign_sandbox::tables()
+}
+
+/// What the ledger says of an e-mail that is not sent now.
+pub(crate) fn compare(window: &Window, known: Option<&Delivery>, composed: &Composed) -> Delivered {
+    match known {
+        Some(known) if known.digest != composed.email.digest && known.may_have_arrived() => Delivered::Held(changed(window, known)),
+        Some(known) if known.is_accepted() => Delivered::Accepted,
+        // Whatever the others of its window come to decides about it too.
+        Some(_) | None => Delivered::Held(HeldReason::Delivery { text: "it waits until it is decided about another e-mail of its chat".to_owned() }),
+    }
+}
+
 /// An e-mail that the target may have is another one now, or none. Why that can be is said: what is frozen can't be the cause.
 pub(crate) fn changed(window: &Window, known: &Delivery) -> HeldReason {
     let tables = consign_sandbox::tables();

@@ -150,3 +150,16 @@ async fn a_release_with_other_tables_says_that_it_has() {
     let held = house.deliver(Asked::Nothing, Some(&earlier), "as it is now").await;
     assert!(matches!(held, Delivered::Held(HeldReason::Changed { text }) if text.contains("zones 1999z")));
 }
+
+#[tokio::test]
+async fn before_anything_of_another_release_is_sent_it_is_compared() {
+    let mut house = House::new().await;
+    assert!(!is_of_another_release(&house.window));
+    house.window.composer = COMPOSER + 1;
+    assert!(is_of_another_release(&house.window));
+    let earlier = known(&house, "as it was", [unknown(), unknown()]);
+    assert!(matches!(compare(&house.window, Some(&earlier), &composed("as it is now")), Delivered::Held(HeldReason::Changed { .. })));
+    assert!(matches!(compare(&house.window, Some(&earlier), &composed("as it was")), Delivered::Held(HeldReason::Delivery { .. })));
+    assert!(matches!(compare(&house.window, None, &composed("a part more")), Delivered::Held(HeldReason::Delivery { .. })));
+    assert_eq!(house.received(), 0);
+}
