@@ -47,9 +47,14 @@ def everything(args, work, form):
         differences("reactions", Counter(map(expected.key, work.reactions)), Counter(map(expected.key, reactions)))
     earlier_texts(mails)
     by_key = {expected.key(event): event for event in got}
-    texts = 0
+    texts = befores = 0
+    together = shown_together(mails)
     for event in work.entries:
         shown = by_key[expected.key(event)]
+        if event.before is not None and together[event.chat, event.type, event.own]:
+            befores += 1
+            if shown.before != event.before:
+                mailbox.fail(f"the text before {expected.key(event)} is {shown.before!r}, and by the platform it was {event.before!r}")
         if event.text is not None:
             texts += 1
             if shown.text != event.text:
@@ -60,18 +65,31 @@ def everything(args, work, form):
     if args.run["emails"]["accepted"] != len(mails):
         mailbox.fail(f"{args.run['emails']} by the run, {len(mails)} in the mailbox")
     return {
-        "emails": len(mails), "repeated": repeats, "entries": len(work.entries), "reactions": len(reactions), "texts_compared": texts,
+        "emails": len(mails), "repeated": repeats, "entries": len(work.entries), "reactions": len(reactions), "texts_compared": texts, "befores_compared": befores,
         "types": dict(Counter(event.type for event in got)), "chats": len({mail.chat for mail in mails}), "bytes": sum(len(mail.raw) for mail in mails),
     }  # fmt: skip
 
 
-def earlier_texts(mails):
-    """An earlier text stands only where its message does: whoever did not get that must not learn it from its edit."""
+def by_group(mails):
     groups = defaultdict(list)
     for mail in mails:
         groups[mail.json["source"], mail.chat, mail.json["group"]["key"], mail.subject, mail.json["run"]].extend(mail.events)
+    return groups
+
+
+def shown_together(mails):
+    """Which edits and deletions stand in one group with their message."""
+    together = {}
+    for (_, chat, *_), events in by_group(mails).items():
+        shown = {event["id"] for event in events if event["type"] == "message"}
+        together.update({(chat, event["type"], event["id"]): event.get("target") in shown for event in events})
+    return defaultdict(bool, together)
+
+
+def earlier_texts(mails):
+    """An earlier text stands only where its message does: whoever did not get that must not learn it from its edit."""
     told = 0
-    for group, events in groups.items():
+    for group, events in by_group(mails).items():
         shown = {event["id"] for event in events if event["type"] == "message"}
         for event in events:
             if "previous" in event:

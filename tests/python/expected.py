@@ -8,14 +8,15 @@ from collections import Counter, defaultdict, namedtuple
 from datetime import datetime
 from decimal import Decimal
 
-# `text` is None where the test does not compute it; `at` in milliseconds; `own` is the platform's own id or, where it has none, what stands for it.
-Event = namedtuple("Event", "chat type own user at text target")
+# `text` is None where the test does not compute it, `before` (of an edit or deletion) where the platform does not say it or the test does not compute it;
+# `at` in milliseconds; `own` is the platform's own id or, where it has none, what stands for it.
+Event = namedtuple("Event", "chat type own user at text target before", defaults=(None,))
 User = namedtuple("User", "id email recorded external")
 Chat = namedtuple("Chat", "id kind title labels members")
 
 SLACK_TYPES = {
     None: "message", "file_share": "message", "bot_message": "message", "me_message": "message", "thread_broadcast": "message",
-    "file_comment": "message", "message_changed": "edit", "message_deleted": "delete", "channel_join": "join", "group_join": "join",
+    "file_comment": "message", "message_changed": "edit", "message_deleted": "delete", "tombstone": "delete", "channel_join": "join", "group_join": "join",
     "channel_leave": "leave", "group_leave": "leave",
 }  # fmt: skip
 
@@ -44,11 +45,11 @@ class Workspace:
     def stays(self):
         """(chat, user) to a list of (first ms or None, last ms or None), both inclusive."""
         moves, acted = defaultdict(list), defaultdict(set)
-        for event in self.events:
+        for number, event in enumerate(self.events):
             if event.user is None:
                 continue
-            if event.type in ("join", "leave"):
-                moves[event.chat, event.user].append((event.at, event.own, event.type))
+            if event.type in ("join", "leave"):  # within a millisecond by the platform's ids; where it has none, by the order of the lines
+                moves[event.chat, event.user].append((event.at, event.own, number, event.type))
             else:
                 acted[event.chat].add(event.user)
         people = defaultdict(set)
@@ -66,9 +67,9 @@ class Workspace:
             for user in users:
                 spans, since, inside = [], None, False
                 own = sorted(moves.get((chat, user), []))
-                if not own or own[0][2] == "leave":
+                if not own or own[0][3] == "leave":
                     inside = True
-                for at, _, kind in own:
+                for at, _, _, kind in own:
                     if kind == "join" and not inside:
                         since, inside = at, True
                     elif kind == "leave" and inside:
@@ -152,7 +153,9 @@ def slack(path):
     archive = zipfile.ZipFile(path)
     load = lambda name: json.loads(archive.read(name)) if name in archive.namelist() else []
     names = {}
-    for user in load("users.json"):
+    for user in load("users.json") + load("org_users.json"):  # an Enterprise Grid has the latter
+        if user["id"] in names:
+            continue
         profile = user.get("profile") or {}
         # A name stands in headers: what would end a line there is a space.
         clean = lambda name: re.sub(r" ?[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", name or "").strip()
@@ -178,27 +181,44 @@ def slack(path):
     return work
 
 
+def only_rich(message):
+    """What a person typed has its text again as rich text, and no other block."""
+    return all(block.get("type") == "rich_text" for block in message.get("blocks") or [])
+
+
 def one_slack(work, chat, entry, names, channels):
     subtype = entry.get("subtype") or None
     kind = SLACK_TYPES.get(subtype, "other") if entry.get("type", "message") == "message" else "other"
     at = int(Decimal(entry["ts"]) * 1000)
     user = entry.get("user") or (entry.get("comment") or {}).get("user") or entry.get("bot_id")
     text = target = None
-    if kind == "edit":
+    if kind == "edit" and (entry.get("message") or {}).get("subtype") == "tombstone":  # so a message with answers is deleted
+        kind = "delete"
+        target = entry["message"].get("ts")
+    if subtype == "tombstone":
+        user, target = None, entry["ts"]
+    elif kind == "edit":
         inner = entry.get("message") or {}
         target = inner.get("ts")
         user = (inner.get("edited") or {}).get("user") or inner.get("user") or inner.get("bot_id") or entry.get("user")
     elif kind == "delete":
         before = entry.get("previous_message") or {}
-        target = entry.get("deleted_ts") or before.get("ts")
+        target = target or entry.get("deleted_ts") or before.get("ts")
         user = entry.get("user") or before.get("user") or before.get("bot_id")
     elif kind in ("join", "leave") and not entry.get("user"):
         kind = "other"
     if kind in ("edit", "delete") and not target:
         kind = "other"
-    if subtype is None and kind == "message" and entry.get("text", "").strip() and not entry.get("attachments"):
-        text = slack_text(entry["text"], names, channels)
-    work.entries.append(Event(chat, kind, entry["ts"], user, at, text, target))
+    before = entry.get("previous_message") or {}
+    told = target and before.get("text", "").strip() and not before.get("attachments") and only_rich(before)
+    before = slack_text(before["text"], names, channels) if told else None
+    if subtype in (None, "bot_message") and kind == "message" and entry.get("text", "").strip() and not entry.get("attachments"):
+        text = first = slack_text(entry["text"], names, channels)
+        for block in entry.get("blocks") or []:  # what they say beyond the text
+            said = slack_text((block.get("text") or {}).get("text", ""), names, channels).strip()
+            if said and block["type"] != "rich_text" and not re.search(rf"(?<!\w){re.escape(said)}(?!\w)", first):
+                text += "\n" + said
+    work.entries.append(Event(chat, kind, entry["ts"], user, at, text, target, before))
     for reaction in entry.get("reactions") or []:
         for who in sorted(set(reaction.get("users") or [])):
             work.reactions.append(Event(chat, "reaction", f"{entry['ts']} {reaction['name']}", who, at, reaction["name"], entry["ts"]))
@@ -248,4 +268,4 @@ def shown(form, chat, event):
         own = target
     elif form == "jsonl" and kind in ("join", "leave"):
         own = ""
-    return Event(chat, kind, own, event["user"], millis(event["at"]), event["text"], target)
+    return Event(chat, kind, own, event["user"], millis(event["at"]), event["text"], target, event.get("previous"))

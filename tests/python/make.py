@@ -3,6 +3,7 @@
 make.py slack FILE SEED        a Slack export in the shape of a real one, with every subtype
 make.py jsonl FILE SEED        recorded and unrecorded users, re-joins, two joins in one millisecond, people who never joined, empty chats
 make.py talk FILE SEED COUNT   many messages in many chats, as JSON lines, gzipped
+make.py even FILE SEED COUNT   the same with 100 messages of about 1 KB in each chat, by 20 people
 make.py evil FILE              names with line ends and headers in them
 make.py broken FOLDER          exports that are broken, each in its own way
 make.py files FOLDER SEED      messages with files of many kinds and sizes: FOLDER/chat.jsonl
@@ -55,6 +56,12 @@ def slack(path, seed):
             elif kind < 0.13 and sent:
                 before = rng.choice(sent)
                 entry = {"type": "message", "subtype": "message_deleted", "ts": entry["ts"], "deleted_ts": before["ts"], "previous_message": before}
+            elif kind < 0.14 and sent:  # a message with answers is deleted so
+                before = rng.choice(sent)
+                after = {"type": "message", "subtype": "tombstone", "user": "USLACKBOT", "ts": before["ts"], "text": "This message was deleted."}
+                entry = {"type": "message", "subtype": "message_changed", "ts": entry["ts"], "message": after, "previous_message": before}
+            elif kind < 0.15:
+                entry.update(subtype="tombstone", user="USLACKBOT", text="This message was deleted.")
             elif kind < 0.22:
                 entry["subtype"] = "channel_join"
             elif kind < 0.25:
@@ -62,6 +69,9 @@ def slack(path, seed):
             elif kind < 0.3:
                 entry.update(subtype="bot_message", bot_id="B1", username="builds")
                 del entry["user"]
+                # A notification's line as the text, and what it is about in blocks, one of which says the line again.
+                section = lambda text: {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+                entry["blocks"] = [section(entry["text"]), {"type": "divider"}, section(f"Deal {micro}: &lt;sold&gt; by <@{rng.choice(users)['id']}>")]
             elif kind < 0.33:
                 entry["subtype"] = "channel_topic"
             elif kind < 0.36:
@@ -107,6 +117,8 @@ def jsonl(path, seed):
                     if not any(one["user"] == other and one["at"] == stamp(ms) for one in events):
                         events.append({"type": "join", "chat": chat, "user": other, "at": stamp(ms)})
                         inside.add(other)
+            elif kind < 0.3 and not moved and user in inside:  # left and back in one millisecond
+                events.extend({"type": move, "chat": chat, "user": user, "at": stamp(ms)} for move in ("leave", "join"))
             elif kind < 0.45 and not moved:
                 events.append({"type": "leave", "chat": chat, "user": user, "at": stamp(ms)})  # now and then of one who never joined
                 inside.discard(user)
@@ -128,9 +140,9 @@ def jsonl(path, seed):
         file.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def talk(path, seed, count):
+def talk(path, seed, count, even=False):
     rng = random.Random(seed)
-    chats, people = max(count // 17, 1), [f"u{number:04}" for number in range(max(count // 35, 2))]
+    chats, people = max(count // (100 if even else 17), 1), [f"u{number:04}" for number in range(20 if even else max(count // 35, 2))]
     with gzip.open(path, "wt", encoding="utf-8") as file:
         write = lambda line: file.write(json.dumps(line, ensure_ascii=False) + "\n")
         for user in people:
@@ -138,9 +150,13 @@ def talk(path, seed, count):
         for chat in range(chats):
             write({"type": "chat", "id": f"t{chat:05}", "kind": "group", "title": f"talk {chat}"})
         for number in range(count):
-            chat = min(int(rng.paretovariate(1.1)) - 1, chats - 1) if number >= chats else number
-            at, text = stamp(number * 61_000), sentence(rng)
+            chat = number % chats if even or number < chats else min(int(rng.paretovariate(1.1)) - 1, chats - 1)
+            at, text = stamp(number * 61_000), sentence(rng) * (20 if even else 1)
             write({"type": "message", "chat": f"t{chat:05}", "id": f"m{number}", "at": at, "user": rng.choice(people), "text": text})
+
+
+def even(path, seed, count):
+    talk(path, seed, count, even=True)
 
 
 def evil(path):
@@ -232,7 +248,7 @@ def main():
     what, path, *rest = sys.argv[1:]
     if what == "half":
         return half(path, *rest)
-    {"slack": slack, "jsonl": jsonl, "talk": talk, "evil": evil, "broken": broken, "files": files, "newer": newer}[what](path, *map(int, rest))
+    {"slack": slack, "jsonl": jsonl, "talk": talk, "even": even, "evil": evil, "broken": broken, "files": files, "newer": newer}[what](path, *map(int, rest))
 
 
 main()

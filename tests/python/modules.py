@@ -268,8 +268,7 @@ def toml(value):
 def write(world):
     for name, (match, criteria, grouping) in world.policies().items():
         print(f'[[policy]]\nname = "{name}"\ntarget = "archive"\nmatch = "{match}"')
-        if grouping:
-            print(f'grouping = {{ module = "std/per-chat", config = {toml(grouping)} }}')
+        print(f'grouping = {{ module = "std/per-chat", config = {toml(grouping or {})} }}')
         for module, config, negate in criteria:
             print(f'[[policy.criteria]]\nmodule = "{module}"\nconfig = {toml(config)}' + ("\nnegate = true" if negate else ""))
 

@@ -5,6 +5,8 @@ promises.py sealed DATA --mail DIR                                              
 promises.py explain FILE --mail DIR --kept POLICY                                     FILE: what `explain --json` said of some events
 promises.py ids --mail DIR                                                            some events to ask about
 promises.py late --mail DIR --runs FILE --source jsonl:FILE                           two runs: the second has the rest, marked late
+promises.py previewed FOLDER --mail DIR --run ID                                      the e-mails of FOLDER are those of the mailbox, of this run byte for byte
+promises.py twice DIR --mail DIR                                                      how many e-mails lie in both
 """
 
 import argparse
@@ -72,11 +74,17 @@ def files(args):
 
 def sealed(args):
     ours = {sha(open(path, "rb").read()): path for path in glob.glob(os.path.join(args.what_of, "archive/**/*.age"), recursive=True)}
-    got = Counter()
+    got, events = Counter(), 0
     for path in mailbox.files(args.mail):
         mail = mailbox.Mail(path)
         if mail.events:
             fail(f"{path} shows events, and the policy does not decrypt")
+        says = mail.json["encrypted_events"]
+        events += says
+        if says != sum(one["events"] for one in mail.json["files"]) or f"{says:,} event" not in mail.plain or f"{says} encrypted events" not in str(mail.message["Subject"]):
+            fail(f"{path} has {says} encrypted events, and does not say so: {mail.message['Subject']}")
+        if not mail.json["started"] or not mail.json["ended"]:
+            fail(f"{path} says no period")
         for part in mail.attached:
             got[sha(content(part))] += 1
     segments = {digest for digest, path in ours.items() if path.endswith(".arrow.age")}
@@ -84,7 +92,7 @@ def sealed(args):
         fail(f"{len(set(got) - segments)} attached files are none of the archive's, {len(segments - set(got))} of the archive's are missing")
     if set(got.values()) != {1}:
         fail(f"a segment went out twice: {got}")
-    print(json.dumps({"segments": len(segments)}))
+    print(json.dumps({"segments": len(segments), "events": events}))
 
 
 def explain(args):
@@ -140,15 +148,34 @@ def late(args):
     print(json.dumps({"first": len(got[runs[0]]), "second": len(got[runs[1]]), "late": marked[True]}))
 
 
+def previewed(args):
+    folder, sent = (mailbox.read(path)[0] for path in (args.what_of, args.mail))
+    whole = lambda mails: Counter(mail.sha256 for mail in mails if mail.json["run"] == args.run)
+    shown = lambda mails: Counter(
+        (mail.json["source"], mail.chat, mail.json["group"]["key"], mail.subject, str(mail.message["Subject"]), *sorted(event["position"] for event in mail.events))
+        for mail in mails if mail.json["run"] != args.run
+    )  # fmt: skip
+    for what, by in (("byte for byte", whole), ("by their events", shown)):
+        missing, extra = by(sent) - by(folder), by(folder) - by(sent)
+        if missing or extra:
+            fail(f"compared {what}, the preview lacks {missing.total()} e-mails that were sent, and has {extra.total()} that were not")
+    print(json.dumps({"byte_for_byte": whole(sent).total(), "by_events": shown(sent).total()}))
+
+
+def twice(args):
+    one, other = ({mail.id for mail in mailbox.read(path)[0]} for path in (args.what_of, args.mail))
+    print(len(one & other))
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["files", "sealed", "explain", "late", "ids"])
+    parser.add_argument("what", choices=["files", "sealed", "explain", "late", "ids", "previewed", "twice"])
     parser.add_argument("what_of", nargs="?")
-    for name in ("mail", "takes", "kept", "runs", "source"):
+    for name in ("mail", "takes", "kept", "runs", "run", "source"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--max-size", type=int)
     args = parser.parse_args()
-    {"files": files, "sealed": sealed, "explain": explain, "late": late, "ids": ids}[args.what](args)
+    {"files": files, "sealed": sealed, "explain": explain, "late": late, "ids": ids, "previewed": previewed, "twice": twice}[args.what](args)
 
 
 main()

@@ -67,6 +67,14 @@ pub fn real_jsonl() -> Corpus {
     of("chat-real-30k.jsonl.gz", "jsonl", |file| make("talk", file, &[1, 30_000]))
 }
 
+/// Made-up messages of about 1 KB in chats of 100 each, by 20 people.
+pub fn even_chats(seed: u64, messages: u64) -> Corpus {
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+    let file = folder.path().join("even.jsonl.gz");
+    make("even", &file, &[seed, messages]);
+    Corpus { file, form: "jsonl", name: format!("{messages} made-up messages"), real: false, _made: Some(folder) }
+}
+
 /// A made-up workspace by a seed: `what` as `make.py` knows it.
 pub fn made_up(what: &'static str, seed: u64) -> Corpus {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));

@@ -14,7 +14,7 @@ mod say;
 mod scripted;
 mod wait;
 
-pub use corpora::{Corpus, made_up, real_jsonl, real_slack, seed};
+pub use corpora::{Corpus, even_chats, made_up, real_jsonl, real_slack, seed};
 pub use inbox::Inbox;
 pub use postfix::Postfix;
 pub use program::{Consign, Ran, Running, Target};

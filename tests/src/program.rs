@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -125,14 +126,20 @@ impl Consign {
 
     /// Starts `serve` and waits until it has the data folder and says that it runs.
     pub fn serve(&self) -> Running {
-        let mut serving = Running::of(self.command(&["serve"]).stdout(Stdio::piped()));
-        let mut line = String::new();
-        let mut lines = BufReader::new(serving.stdout());
-        lines.read_line(&mut line).unwrap_or_else(|error| panic!("{error}"));
-        assert!(line.contains("running policies"), "serve says {line:?}");
-        // It goes on printing: somebody has to read it.
-        std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+        let (serving, lines) = self.serving(&[]);
+        let first = lines.recv().unwrap_or_default();
+        assert!(first.contains("running policies"), "serve says {first:?}");
         serving
+    }
+
+    /// Starts `serve`, and hears what it says, line by line, until it has ended.
+    pub fn serving(&self, args: &[&str]) -> (Running, Receiver<String>) {
+        let mut serving = Running::of(self.command(&[&["serve"], args].concat()).stdout(Stdio::piped()));
+        let lines = BufReader::new(serving.stdout()).lines();
+        let (say, said) = mpsc::channel();
+        // Read on when nobody listens any more: it goes on printing.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(say.send(line))));
+        (serving, said)
     }
 }
 
@@ -226,7 +233,8 @@ impl Running {
 
     /// Asks it to end (SIGTERM) and waits until it has.
     pub fn terminate(mut self) -> ExitStatus {
-        let asked = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
+        // The shell's own `kill`: the program of that name is in a package that a small machine lacks.
+        let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &self.id().to_string()]).status();
         assert!(asked.is_ok_and(|status| status.success()), "kill -TERM {}", self.id());
         let status = crate::until_some("the program to end when it is asked to", || self.ended());
         self.0 = None;

@@ -14,6 +14,8 @@ use crate::program::Target;
 pub enum Behaviour {
     /// Takes it.
     Accept,
+    /// Says at EHLO that it takes e-mails of 1,000 bytes at most.
+    TakeLittle,
     /// 554 at RCPT.
     RefuseRecipient,
     /// 554 after the data.
@@ -93,6 +95,7 @@ fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &std::path:
             }
             let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
+                "EHLO" if is() == Behaviour::TakeLittle => out.write_all(b"250-scripted\r\n250 SIZE 1000\r\n")?,
                 "EHLO" => out.write_all(b"250-scripted\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 104857600\r\n")?,
                 "RCPT" if is() == Behaviour::RefuseRecipient => {
                     refused = true;
@@ -134,7 +137,7 @@ fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &std::path:
             Behaviour::Accept => out.write_all(b"250 2.0.0 kept\r\n")?,
             Behaviour::RefuseSomeAndDefer if email % 3 == 0 => out.write_all(b"554 5.6.0 never\r\n")?,
             Behaviour::Defer | Behaviour::RefuseSomeAndDefer => out.write_all(b"451 4.3.0 later\r\n")?,
-            Behaviour::RefuseData | Behaviour::RefuseRecipient => out.write_all(b"554 5.6.0 never\r\n")?,
+            Behaviour::RefuseData | Behaviour::RefuseRecipient | Behaviour::TakeLittle => out.write_all(b"554 5.6.0 never\r\n")?,
             Behaviour::CloseBeforeAnswer | Behaviour::KeepAndClose | Behaviour::Unavailable => return Ok(()),
         }
     }

@@ -121,6 +121,8 @@ fn policies_that_can_not_be_meant_change_nothing() {
     let policy = |lines: &str| format!("{TARGET}[[policy]]\nname = \"p\"\ntarget = \"archive\"\n{lines}\n");
     let criterion = |module: &str, config: &str| policy(&format!("[[policy.criteria]]\nmodule = \"{module}\"\nconfig = {config}"));
     let target = |line: &str| format!("{TARGET}{line}\n");
+    let many = "[[policy.criteria]]\nmodule = \"std/keywords\"\nconfig = { any = [\"a\"] }\n".repeat(17);
+    let long = format!("{{ any = [\"a\", \"{}\"] }}", "b".repeat(1_025));
     let cases: Vec<(&str, String, Vec<&str>)> = vec![
         ("not TOML", "[[target]\n".to_owned(), vec!["line 1"]),
         ("nothing", String::new(), vec!["[[target]]"]),
@@ -133,6 +135,7 @@ fn policies_that_can_not_be_meant_change_nothing() {
         ("configuration: type", criterion("std/keywords", "{ any = [\"a\", 5] }"), vec!["criteria 1 (std/keywords)", "/any/1"]),
         ("configuration: unknown key", criterion("std/keywords", "{ any = [\"a\"], anny = [] }"), vec!["criteria 1", "anny"]),
         ("configuration: refused by the module", criterion("std/keywords", "{ any = [\"a\", \"a\"] }"), vec!["criteria 1", "/any"]),
+        ("configuration: in the module's words", criterion("std/keywords", "{}"), vec!["criteria 1", "give at least one keyword in \"any\""]),
         ("configuration: no such day", criterion("std/period", "{ from = \"2026-02-30\" }"), vec!["criteria 1", "/from"]),
         ("a grouping as a criterion", criterion("std/per-chat", "{}"), vec!["criteria 1", "grouping"]),
         ("cron that never fires", policy("schedule = { cron = \"0 0 30 2 *\" }"), vec!["policy p, schedule", "0 0 30 2 *"]),
@@ -140,11 +143,25 @@ fn policies_that_can_not_be_meant_change_nothing() {
         ("cron in the past", policy("schedule = { once = \"2020-01-01T00:00\" }"), vec!["policy p, schedule", "2020-01-01"]),
         ("no such zone", policy("schedule = { cron = \"0 0 * * *\", time-zone = \"Europe/Berlim\" }"), vec!["schedule", "Europe/Berlim"]),
         ("once with an offset", policy("schedule = { once = \"2099-01-01T00:00Z\" }"), vec!["schedule", "2099-01-01"]),
+        (
+            "a mistyped zone's key",
+            policy("schedule = { cron = \"0 0 * * *\", timezone = \"Europe/Berlin\" }"),
+            vec!["line 13", "timezone", "time-zone"],
+        ),
+        ("cron and once", policy("schedule = { cron = \"0 0 * * *\", once = \"2099-01-01T00:00\" }"), vec!["line 13", "cron", "once"]),
+        ("neither cron nor once", policy("schedule = { time-zone = \"Europe/Berlin\" }"), vec!["line 13", "cron", "once"]),
         ("a schedule of another shape", policy("schedule = { every = \"day\" }"), vec!["line 13", "cron"]),
         ("a literal password", target(&format!("username = \"u\"\npassword = \"{secret}\"")), vec!["line 11", "env"]),
         ("a literal password in a table", target(&format!("username = \"u\"\npassword = {{ text = \"{secret}\" }}")), vec!["line 11", "env"]),
         ("a password without a user", target("password = { env = \"P\" }"), vec!["target archive", "username"]),
         ("plaintext without leave", TARGET.replace("allow-plaintext = true\n", ""), vec!["target archive, tls", "allow-plaintext"]),
+        (
+            "no certificates",
+            TARGET.replace("tls = \"none\"", "tls = \"starttls\"\nca-file = \"/nowhere/ca.pem\""),
+            vec!["target archive, ca-file", "/nowhere/ca.pem"],
+        ),
+        ("a port in the host", TARGET.replace("127.0.0.1", "smtp.archive.example:25"), vec!["target archive, host", "without a port"]),
+        ("no name for EHLO", target("hello = \"a b\""), vec!["target archive, hello"]),
         ("no recipient", TARGET.replace("\"ingest@archive.example\"", ""), vec!["target archive, to"]),
         ("an address with a line end", TARGET.replace("journal@", "a\\r\\nBcc: x@"), vec!["target archive"]),
         ("no address", TARGET.replace("journal@corp.example", "journal"), vec!["target archive, from"]),
@@ -158,6 +175,10 @@ fn policies_that_can_not_be_meant_change_nothing() {
         ),
         ("users without decrypting", policy("decrypt = false\nbased-on = \"users\""), vec!["based-on"]),
         ("twice", policy("").replace("[[target]]", "[[policy]]\nname = \"p\"\ntarget = \"archive\"\n[[target]]"), vec!["policy p", "twice"]),
+        ("since that is none", policy("since = \"yesterday\""), vec!["line 13", "2026-01-31"]),
+        ("since at no moment of UTC", policy("since = 2026-01-31T08:00:00"), vec!["line 13", "2026-01-31"]),
+        ("too many criteria", policy(&many), vec!["policy p, criteria", "17", "16"]),
+        ("a keyword that is too long", criterion("std/keywords", &long), vec!["criteria 1", "/any/1", "1024 bytes"]),
         ("no size", target("max-size = \"much\""), vec!["line 10", "25 MiB"]),
     ];
     let mut wrong = Vec::new();
@@ -186,6 +207,57 @@ fn policies_that_can_not_be_meant_change_nothing() {
     let manifest = house.consign.write("no.json", "{}").display().to_string();
     house.consign.run(&["verify", &manifest, "--mail", "/tmp"]).refused(1, &["no.json"]);
     house.is_as_before();
+}
+
+/// TOML has dates of its own, and a person who leaves the quotes out means one.
+#[test]
+fn a_date_without_quotes_is_one() {
+    let consign = Consign::new();
+    let good = consign.beside("good.jsonl");
+    make("jsonl", &good, &[5]);
+    consign.import("jsonl", &good, "good");
+    consign.policy(&Target::plain(9), "");
+    // The events begin on 2026-01-05.
+    for (since, some) in [("2026-01-01", true), ("\"2026-01-01\"", true), ("2026-01-05T01:00:00+02:00", true), ("2099-01-31", false)] {
+        let target = Target::plain(9).toml();
+        consign.apply(&format!("{target}\n[[policy]]\nname = \"dated\"\ntarget = \"archive\"\nsince = {since}\n"));
+        let preview = consign.beside("dated");
+        let _ = std::fs::remove_dir_all(&preview);
+        let previewed = consign.json(&["run", "dated", "--preview", &preview.display().to_string()]);
+        assert_eq!(previewed["events"]["exported"].as_u64() > Some(0), some, "{since}: {previewed}");
+    }
+}
+
+/// Nothing of a file is in force where a module of it can't be kept.
+#[test]
+fn a_folder_of_modules_that_can_not_be_written_applies_nothing() {
+    let consign = Consign::new();
+    consign.json(&["init"]);
+    let modules = consign.data().join("modules");
+    let _ = std::fs::remove_dir_all(&modules);
+    // A file in the folder's place: root may write into any folder.
+    std::fs::write(&modules, "").unwrap();
+    let toml = format!("{TARGET}[[policy]]\nname = \"p\"\ntarget = \"archive\"\n");
+    let file = consign.write("policy.toml", &toml).display().to_string();
+    consign.run(&["apply", &file]).refused(1, &["modules"]);
+    std::fs::remove_file(&modules).unwrap();
+    let applied = consign.json(&["apply", &file]);
+    let changes: Vec<_> = applied.as_array().into_iter().flatten().map(|change| &change["change"]["is"]).collect();
+    assert_eq!(changes, ["new", "new"], "{applied}");
+}
+
+/// A service manager may give no HOME; the settings name the folder.
+#[test]
+fn serve_takes_the_data_folder_from_its_settings_alone() {
+    let consign = Consign::new();
+    let settings = consign.write("serve.toml", format!("data = {:?}\n", consign.beside("by-settings"))).display().to_string();
+    let mut command = consign.command(&["serve", "--config", &settings]);
+    command.env_remove("HOME").env_remove("CONSIGN_DATA").stdout(std::process::Stdio::piped());
+    let mut serving = consign_tests::Running::of(&mut command);
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(serving.stdout()), &mut line).unwrap();
+    assert!(line.contains("by-settings"), "{line}");
+    assert!(serving.terminate().success());
 }
 
 #[test]
@@ -422,6 +494,7 @@ fn an_archive_that_refuses() {
     let corpus = made_up("jsonl", 3);
     mended(Behaviour::RefuseRecipient, &corpus, true, false);
     mended(Behaviour::RefuseData, &corpus, true, false);
+    mended(Behaviour::TakeLittle, &corpus, true, false);
 }
 
 #[test]

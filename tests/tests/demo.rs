@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use consign_tests::{Consign, python, say};
+use consign_tests::{Consign, made_up, python, say};
 use serde_json::json;
 
 #[test]
@@ -28,4 +28,15 @@ fn the_demo_shows_the_whole_way_and_exports_nothing_twice() {
     assert_eq!(count("examined"), count("exported") + count("omitted"));
     assert!(count("omitted") > 0 && count("exported") > 100, "{run}");
     consign.run(&["verify", run["manifest"].as_str().unwrap(), "--mail", &mail]).succeeded();
+}
+
+#[test]
+fn the_demo_keeps_away_from_conversations_of_your_own() {
+    let (corpus, consign) = (made_up("jsonl", 51), Consign::new());
+    consign.import(corpus.form, &corpus.file, "s");
+    consign.run(&["demo"]).refused(1, &["data of your own", "--data"]);
+    assert!(!consign.data().join("mail").exists());
+    assert_eq!((consign.json(&["policies"]), consign.json(&["runs"])), (json!([]), json!([])));
+    // What is no demo's has no runs of it either.
+    consign.run(&["runs", "--policy", "demo"]).refused(1, &["'demo'", "consign policies"]);
 }

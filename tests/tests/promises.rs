@@ -45,6 +45,27 @@ fn attachments_arrive_byte_for_byte_and_parts_keep_the_size() {
 }
 
 #[test]
+fn an_attachment_that_no_e_mail_takes_holds_its_chat() {
+    let (consign, inbox) = (Consign::new(), Inbox::start());
+    let folder = consign.beside("workspace");
+    make("files", &folder, &[3]);
+    consign.import("jsonl", &folder.join("chat.jsonl"), "s");
+    let apply = |attachments: &str| {
+        let target = format!("{}max-size = \"64 KiB\"\n", inbox.target().toml());
+        consign.apply(&format!("{target}\n[[policy]]\nname = \"p\"\ntarget = \"archive\"\nattachments = {attachments}\n"));
+    };
+    apply("true");
+    let run = consign.run(&["run", "p", "--json"]).ended(3).json();
+    assert_eq!((&run["events"]["held"], inbox.count()), (&run["events"]["examined"], 0), "{run}");
+    consign.run(&["held"]).refused(0, &["too large for one e-mail", "max-size", "attachments = { max = "]);
+    apply("{ max = \"1 KiB\" }");
+    let retried = consign.json(&["held", "retry", "--current"]);
+    assert_eq!(consign.json(&["held"]), json!([]), "{retried}");
+    let (of, mail) = (folder.display().to_string(), inbox.maildir().display().to_string());
+    say(format_args!("{}", python("promises.py", ["files", &of, "--mail", &mail, "--takes", "small", "--max-size", "65536"])));
+}
+
+#[test]
 fn small_parts_hold_every_event_once() {
     let (corpus, consign, inbox) = (made_up("slack", seed("workspace")), Consign::new(), Inbox::start());
     consign.import(corpus.form, &corpus.file, "s");
@@ -66,7 +87,45 @@ fn without_decrypting_the_files_of_the_archive_go_out_as_they_are() {
     assert_eq!(run["events"]["examined"], run["events"]["exported"], "{run}");
     let figures = python("promises.py", ["sealed", &consign.data().display().to_string(), "--mail", &inbox.maildir().display().to_string()]);
     say(format_args!("encrypted as they are: {figures}"));
+    assert_eq!(figures["events"], run["events"]["exported"]);
     assert_eq!(consign.json(&["run", "all"])["emails"]["composed"], 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn conversations_in_clear_are_for_nobody_else_to_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let (corpus, consign, inbox) = (made_up("jsonl", 3), Consign::new(), Inbox::start());
+    consign.import(corpus.form, &corpus.file, "s");
+    consign.policy(&inbox.target(), "");
+    let preview = consign.beside("some/where");
+    for _ in 0..2 {
+        consign.json(&["run", "all", "--preview", &preview.display().to_string()]);
+        let mut seen = 0;
+        for path in std::fs::read_dir(&preview).unwrap().map(|entry| entry.unwrap().path()).chain([preview.clone()]) {
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} has the mode {mode:o}", path.display());
+            // The second time it is there already, and open to all.
+            if path.is_file() {
+                std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+                seen += 1;
+            }
+        }
+        assert!(seen > 0);
+    }
+}
+
+#[test]
+fn addresses_of_a_target_may_have_names() {
+    let (corpus, consign, inbox) = (made_up("jsonl", 3), Consign::new(), Inbox::start());
+    consign.import(corpus.form, &corpus.file, "s");
+    let toml = inbox.target().toml().replace("\"journal@corp.example\"", "'Journal <journal@corp.example>'");
+    consign.apply(&format!(
+        "{}\n[[policy]]\nname = \"all\"\ntarget = \"archive\"\n",
+        toml.replace("\"ingest@", "\"Archive <ingest@").replace("archive.example\"", "archive.example>\"")
+    ));
+    let run = consign.json(&["run", "all"]);
+    check("everything", &inbox.maildir(), &corpus, &run, &[]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use consign_tests::{Consign, Inbox, check, made_up, until};
+use consign_tests::{Behaviour, Consign, Inbox, Scripted, check, made_up, real_jsonl, until};
 use serde_json::Value;
 
 /// Manifests of a policy: there is one for each run that has ended.
@@ -89,4 +89,63 @@ fn a_run_that_was_cut_off_is_taken_up_at_the_next_start() {
     let runs = consign.json(&["runs"]);
     let whole = runs.as_array().unwrap().iter().find(|run| run["events"]["examined"].as_u64() > Some(0)).unwrap();
     check("everything", &inbox.maildir(), &corpus, whole, &["--repeats", "4"]);
+}
+
+/// What one run came to, as `serve` and `runs` both say it.
+fn figures(run: &Value) -> Vec<&Value> {
+    ["run", "policy", "events", "emails", "chats", "supplements", "manifest", "seconds"].map(|field| &run[field]).to_vec()
+}
+
+#[test]
+fn it_says_a_line_about_each_run() {
+    let (corpus, consign, server) = (made_up("jsonl", 24), Consign::new(), Scripted::start(Behaviour::Defer));
+    consign.import(corpus.form, &corpus.file, "s");
+    consign.policy(&server.target(), "schedule = { cron = \"* * * * * *\" }");
+    let (serving, said) = consign.serving(&["--json"]);
+    until("the first run to end", || manifests(&consign, "all") >= 1);
+    server.now(Behaviour::Accept);
+    until("some more runs to end", || manifests(&consign, "all") >= 3);
+    assert!(serving.terminate().success());
+    let said: Vec<Value> = said.iter().map(|line| serde_json::from_str(&line).unwrap()).collect();
+    let what: Vec<_> = said.iter().map(|one| one["what"].as_str().unwrap()).collect();
+    let last = said.len() - 1;
+    assert_eq!((what[0], what[last]), ("started", "stopped"), "{said:?}");
+    assert_eq!((&said[0]["tenant"], &said[0]["data"]), (&"default".into(), &consign.data().display().to_string().into()));
+    assert!(what[1..last].iter().all(|what| *what == "run"), "{what:?}");
+    let runs = consign.json(&["runs"]);
+    let listed: Vec<_> = runs.as_array().unwrap().iter().rev().map(figures).collect();
+    assert_eq!(said[1..last].iter().map(figures).collect::<Vec<_>>(), listed);
+    assert!(said[1]["events"]["held"].as_u64() > Some(0), "{}", said[1]);
+
+    let before = manifests(&consign, "all");
+    let (serving, said) = consign.serving(&[]);
+    until("some more runs to end", || manifests(&consign, "all") >= before + 2);
+    assert!(serving.terminate().success());
+    let said: Vec<String> = said.iter().collect();
+    let runs = consign.json(&["runs"]);
+    let of_runs = runs.as_array().unwrap().iter().rev().skip(before).map(|run| format!("run {} ended: 0 events", run["run"].as_str().unwrap()));
+    let (first, last, of_runs) = ("running policies".to_owned(), "stopped".to_owned(), of_runs.collect::<Vec<_>>());
+    let expected: Vec<_> = [first].into_iter().chain(of_runs).chain([last]).collect();
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    assert!(said.iter().zip(&expected).all(|(line, part)| line.contains(part)), "{said:?} and not {expected:?}");
+}
+
+#[test]
+fn it_says_which_runs_it_leaves_unfinished_and_which_it_takes_up() {
+    let (corpus, consign, inbox) = (real_jsonl(), Consign::new(), Inbox::start());
+    consign.import(corpus.form, &corpus.file, "s");
+    consign.policy(&inbox.target(), "schedule = { cron = \"* * * * * *\" }");
+    let (serving, said) = consign.serving(&["--json"]);
+    until("some e-mails to arrive", || inbox.count() > 3);
+    assert!(serving.terminate().success());
+    let said: Vec<Value> = said.iter().map(|line| serde_json::from_str(&line).unwrap()).collect();
+    assert_eq!(said[1..], [serde_json::json!({"what": "unfinished", "policy": "all"}), serde_json::json!({"what": "stopped"})]);
+
+    let (serving, said) = consign.serving(&["--json"]);
+    let started = said.recv().unwrap();
+    assert!(started.contains("started"), "{started}");
+    let resumed: Value = serde_json::from_str(&said.recv().unwrap()).unwrap();
+    assert!(serving.terminate().success());
+    assert_eq!((&resumed["what"], &resumed["run"], &resumed["resumed"]), (&"run".into(), &"all-000001".into(), &true.into()), "{resumed}");
+    check("everything", &inbox.maildir(), &corpus, &resumed, &["--repeats", "4"]);
 }

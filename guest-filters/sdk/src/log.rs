@@ -1,4 +1,4 @@
-//! Lines for the module's owner. The host cuts them at 1 KiB each and 64 KiB a run, and shows them to the tenant only. In native tests they go to
+//! Lines for the module's owner. The host cuts them at 1 KiB each and 64 KiB a session, and shows them to the tenant only. In native tests they go to
 //! standard error.
 
 /// For the author, while writing the module.

@@ -1,6 +1,7 @@
 //! A chat and events made of plain values, so that a module's logic is tested without WebAssembly.
 //!
-//! They hand out only what the module's manifest needs, as the host does: a column that was not asked for panics, which fails the test.
+//! They hand out only what the module's manifest needs, as the host does: a column that was not asked for panics, which fails the test, and in a row it is
+//! empty.
 
 use crate::manifest::{Manifest, Need};
 use crate::{Attachment, Chat, ChatKind, Event, EventFlags, EventKind, Failure, Membership, Participant, TextColumn, UserFlags, View};
@@ -190,8 +191,10 @@ impl FakeView {
         self.column(need, value).into_iter().collect()
     }
 
+    #[expect(clippy::panic, reason = "it fails the module's test, as the host would end the module")]
     fn counts(&self, needles: u32) -> Vec<usize> {
-        let list = usize::try_from(needles).map_or(&[][..], |number| self.needles.get(number).map_or(&[][..], Vec::as_slice));
+        let list = usize::try_from(needles).ok().and_then(|number| self.needles.get(number));
+        let Some(list) = list else { panic!("the module asked for needle list {needles}, and this view has {}, counted from 0", self.needles.len()) };
         let held = |event: &Event| {
             let held = list.iter().filter(|needle| event.text.contains(**needle));
             held.count()
@@ -244,10 +247,58 @@ impl View for FakeView {
         counts.map(|count| u8::try_from(count).unwrap_or(u8::MAX)).collect()
     }
     fn row(&self, index: usize) -> Option<Event> {
-        self.events.get(index).map(|row| row.event.clone())
+        let event = &self.events.get(index)?.event;
+        let has = |need| self.approved.contains(&need);
+        let text = |need, text: &str| if has(need) { text.to_owned() } else { String::new() };
+        let some = |need, text: &Option<String>| text.clone().filter(|text| has(need) && !text.is_empty());
+        Some(Event {
+            id: text(Need::Ids, &event.id),
+            at: if has(Need::Times) { event.at } else { 0 },
+            sender: event.sender.filter(|_| has(Need::Senders)),
+            kind: if has(Need::Kinds) { event.kind } else { EventKind::Other },
+            flags: event.flags,
+            text: text(Need::Text, &event.text),
+            thread: some(Need::References, &event.thread),
+            target: some(Need::References, &event.target),
+        })
     }
     fn attachments(&self, index: usize) -> Vec<Attachment> {
         check(self.approved, Need::Attachments);
         self.events.get(index).map(|row| row.attachments.clone()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn manifest(needs: &'static [Need]) -> Manifest {
+        Manifest { name: "test/row", version: "1", summary: "s", needs, config_schema: "{}" }
+    }
+
+    fn whole() -> FakeEvent {
+        message("m1", 5).from(3).text("secret").thread("m0").target("m0")
+    }
+
+    #[test]
+    fn a_row_hides_what_the_manifest_does_not_need() {
+        let blind = FakeView::new(&manifest(&[]), [whole()]).row(0).unwrap();
+        assert_eq!((blind.id.as_str(), blind.at, blind.sender, blind.kind), ("", 0, None, EventKind::Other));
+        assert_eq!((blind.text.as_str(), blind.thread, blind.target), ("", None, None));
+        let needs = &[Need::Ids, Need::Times, Need::Senders, Need::Kinds, Need::Text, Need::References];
+        let seeing = FakeView::new(&manifest(needs), [whole()]).row(0).unwrap();
+        assert_eq!((seeing.id.as_str(), seeing.at, seeing.sender, seeing.kind), ("m1", 5, Some(3), EventKind::Message));
+        assert_eq!((seeing.text.as_str(), seeing.thread.as_deref(), seeing.target.as_deref()), ("secret", Some("m0"), Some("m0")));
+        assert!(FakeView::new(&manifest(needs), []).row(0).is_none());
+    }
+
+    #[test]
+    #[should_panic(expected = "needle list 1, and this view has 1")]
+    fn a_list_that_is_not_there() {
+        let mut view = FakeView::new(&manifest(&[Need::Matching]), [whole()]);
+        view.needles = vec![vec!["secret"]];
+        assert_eq!(view.matches(0), [true]);
+        view.matches(1);
     }
 }

@@ -13,6 +13,7 @@ use consign_model::id::Hasher;
 use object_store::{MultipartUpload, ObjectStoreExt, path::Path};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::seal::{MAX_HEADER, whole_length};
 use crate::writer::{ArchiveWriter, Created};
 use crate::{ArchiveError, place::Place};
 
@@ -98,7 +99,7 @@ impl AttachmentUpload {
         Ok(())
     }
 
-    /// The end: stores it, unless it is there already. Says the SHA-256 of its bytes and how many they are; it is durable then.
+    /// The end: stores it, unless it is there already; one that was cut short since is written anew. Says the SHA-256 of its bytes and how many they are; it is durable then.
     pub async fn finish(self) -> Result<(Digest, u64), ArchiveError> {
         let Self { writer, hasher, size, held } = self;
         if matches!(held, Held::Broken) {
@@ -111,29 +112,52 @@ impl AttachmentUpload {
             Some(lock) => Some(lock.lock().await),
             None => None,
         };
-        match writer.store.head(&location).await {
-            Ok(_) => {
-                if let Held::Large(mut large) = held {
-                    large.abandon().await;
-                }
-                return Ok((digest, size));
-            }
-            Err(object_store::Error::NotFound { .. }) => {}
-            Err(error) => return Err(ArchiveError::of_put(&location, error)),
-        }
-        match held {
-            Held::Small(bytes) => {
+        let there = There::look(&writer, &location, size).await?;
+        match (held, there) {
+            (Held::Broken, _) => return Err(broken()),
+            (Held::Small(_), There::Whole) => {}
+            (Held::Large(mut large), There::Whole) => large.abandon().await,
+            (Held::Small(bytes), There::Nothing | There::Cut) => {
                 let file = writer.sealed_file(&location, Bytes::from(bytes)).await?;
-                match writer.create(&location, file.into()).await? {
-                    // The same name is the same content: another process was first.
-                    Created::New | Created::ThereAlready => {}
+                if there == There::Cut {
+                    writer.store.put(&location, file.into()).await.map_err(|error| ArchiveError::of_put(&location, error))?;
+                } else {
+                    match writer.create(&location, file.into()).await? {
+                        // The same name is the same content: another process was first.
+                        Created::New | Created::ThereAlready => {}
+                    }
                 }
             }
-            Held::Large(large) => large.finish(&writer, &location).await?,
-            Held::Broken => return Err(broken()),
+            (Held::Large(large), There::Nothing | There::Cut) => large.finish(&writer, &location, there).await?,
         }
         drop(guard);
         Ok((digest, size))
+    }
+}
+
+/// What lies under an attachment's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum There {
+    Nothing,
+    /// A file as long as this attachment's must be. What is in it is checked by whoever reads it, with the private key.
+    Whole,
+    /// A file of another length: a disk that was full, a copy that broke off.
+    Cut,
+}
+
+impl There {
+    async fn look(writer: &ArchiveWriter, location: &Path, size: u64) -> Result<Self, ArchiveError> {
+        let there = match writer.store.head(location).await {
+            Ok(there) => there.size,
+            Err(object_store::Error::NotFound { .. }) => return Ok(Self::Nothing),
+            Err(error) => return Err(ArchiveError::of_put(location, error)),
+        };
+        if there == 0 {
+            return Ok(Self::Cut);
+        }
+        let range = 0..there.min(MAX_HEADER as u64);
+        let beginning = writer.store.get_range(location, range).await.map_err(|error| ArchiveError::of_get(location, error))?;
+        Ok(if whole_length(&beginning, size) == Some(there) { Self::Whole } else { Self::Cut })
     }
 }
 
@@ -174,7 +198,8 @@ impl Large {
         let _ = self.upload.abort().await;
     }
 
-    async fn finish(self, writer: &ArchiveWriter, location: &Path) -> Result<(), ArchiveError> {
+    /// Gives the staging file its name: in place of one that was cut short, or where there is none.
+    async fn finish(self, writer: &ArchiveWriter, location: &Path, there: There) -> Result<(), ArchiveError> {
         let Self { age, encrypted, mut upload, staging } = self;
         age.finish().map_err(|error| refused(&staging, &error))?;
         let rest = encrypted.with(std::mem::take);
@@ -189,7 +214,11 @@ impl Large {
             let _ = upload.abort().await;
             return Err(ArchiveError::of_put(&staging, error));
         }
-        match writer.store.rename_if_not_exists(&staging, location).await {
+        let renamed = match there {
+            There::Cut => writer.store.rename(&staging, location).await,
+            There::Nothing | There::Whole => writer.store.rename_if_not_exists(&staging, location).await,
+        };
+        match renamed {
             Ok(()) => Ok(()),
             Err(object_store::Error::AlreadyExists { .. }) => {
                 let _ = writer.store.delete(&staging).await;

@@ -76,12 +76,12 @@ impl MasterKey {
     /// A key for one purpose (HKDF-SHA-256, RFC 5869): the same purpose gives the same key, and none tells of another or of the master key.
     ///
     /// Written out over HMAC, because for one block of output it is two lines that can't fail, where `ring::hkdf` returns a `Result`.
-    pub fn derive_key(&self, purpose: &str) -> [u8; 32] {
+    pub fn derive_key(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let pseudorandom = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SALT), &self.0);
         let mut expand = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, pseudorandom.as_ref()));
         expand.update(purpose.as_bytes());
         expand.update(&[1]);
-        let mut out = [0; 32];
+        let mut out = Zeroizing::new([0; 32]);
         out.copy_from_slice(expand.sign().as_ref());
         out
     }
@@ -137,7 +137,7 @@ mod tests {
             let mut expected = [0; 32];
             let salt = ring::hkdf::Salt::new(ring::hkdf::HKDF_SHA256, SALT);
             salt.extract(&key.0).expand(&[purpose.as_bytes()], Length).unwrap().fill(&mut expected).unwrap();
-            assert_eq!(key.derive_key(purpose), expected);
+            assert_eq!(*key.derive_key(purpose), expected);
         }
         assert_ne!(key.derive_key("cache"), key.derive_key("Cache"));
     }

@@ -10,10 +10,11 @@ use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use ring::signature::Ed25519KeyPair;
 
 use crate::place::Place;
+use crate::seal::Opener;
 use crate::segment::decode_segment;
 use crate::tenant::{self, OpenKeys};
 use crate::writer::in_background;
-use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey, Opener};
+use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey};
 
 /// A tenant's archive, open for reading and writing. Cloning is cheap.
 #[derive(Clone)]
@@ -34,11 +35,6 @@ impl Archive {
     /// The writing half.
     pub fn writer(&self) -> &ArchiveWriter {
         &self.writer
-    }
-
-    /// The private half by itself, for a caller that spreads decrypting over threads of its own.
-    pub fn opener(&self) -> &Opener {
-        &self.opener
     }
 
     /// A segment, where its file has the expected SHA-256 (of the ciphertext, as the index has it). Decrypts and decodes on a thread in the background.
@@ -78,21 +74,17 @@ impl Archive {
         .await
     }
 
-    /// Whether an attachment is there, and nothing more about it.
-    pub async fn has_attachment(&self, digest: &Digest) -> Result<bool, ArchiveError> {
-        let location = self.writer.place.path(&Place::attachment(digest))?;
-        match self.writer.store.head(&location).await {
-            Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(source) => Err(ArchiveError::Unreadable { path: location.to_string(), source }),
-        }
-    }
-
-    /// What [`ArchiveWriter::put_sealed`] stored there.
-    pub async fn sealed(&self, path: &str) -> Result<Vec<u8>, ArchiveError> {
+    /// What [`ArchiveWriter::put_sealed`] stored there, by the SHA-256 that it said. Anybody can encrypt to the tenant: that a file opens proves nothing of
+    /// who wrote it.
+    pub async fn sealed(&self, path: &str, expected: &Digest) -> Result<Vec<u8>, ArchiveError> {
         let (location, file) = self.fetch(path).await?;
-        let (opener, about) = (self.opener.clone(), location.clone());
-        in_background(&location, move || opener.open(&file).map_err(|error| ArchiveError::of_open(&about, error))).await
+        let (opener, expected, about) = (self.opener.clone(), *expected, location.clone());
+        in_background(&location, move || {
+            let bytes = opener.open(&file).map_err(|error| ArchiveError::of_open(&about, error))?;
+            check_digest(&about, "what is in it has another SHA-256 than what was stored", &bytes, &expected)?;
+            Ok(bytes)
+        })
+        .await
     }
 
     /// Signs the SHA-256 of bytes (a manifest's) with the tenant's Ed25519 key.

@@ -12,14 +12,14 @@ use crate::KeyError;
 
 /// Reading a header costs the square of its recipients (800 of them, 79 KB: 18.7 s), before anything is authenticated. Ours have one stanza, and one
 /// of random text that the library adds ("grease"): under 1 KiB.
-const MAX_HEADER: usize = 16 * 1024;
+pub(crate) const MAX_HEADER: usize = 16 * 1024;
 const MAX_STANZAS: usize = 16;
 
 const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 
 /// What is wrong with an age file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SealError {
+pub(crate) enum SealError {
     /// It does not begin as an age file does.
     #[error("it is not an age file")]
     NotAge,
@@ -62,7 +62,7 @@ impl Sealer {
 
 /// Decrypts a tenant's files: the private half.
 #[derive(Clone)]
-pub struct Opener(x25519::Identity);
+pub(crate) struct Opener(x25519::Identity);
 
 impl Opener {
     pub(crate) fn new(identity: x25519::Identity) -> Self {
@@ -70,7 +70,7 @@ impl Opener {
     }
 
     /// The bytes in an age file, after its end was reached cleanly; nothing of it otherwise. Costs what [`Sealer::seal`] costs.
-    pub fn open(&self, file: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn open(&self, file: &[u8]) -> Result<Vec<u8>, SealError> {
         check_header(file)?;
         let identity: &dyn age::Identity = &self.0;
         let mut stream =
@@ -84,8 +84,17 @@ impl Opener {
     }
 }
 
-/// Looks at lines only, once, before anything is parsed.
-fn check_header(file: &[u8]) -> Result<(), SealError> {
+/// How long the whole file is that begins like this and holds so many bytes; unset where that is no beginning of an age file.
+///
+/// After the header come a nonce of 16 bytes, and for each 64 KiB of plaintext (one at least) a tag of 16 (age v1, "Payload").
+pub(crate) fn whole_length(beginning: &[u8], plaintext: u64) -> Option<u64> {
+    let header = check_header(beginning).ok()? as u64;
+    let tags = plaintext.div_ceil(64 * 1024).max(1).saturating_mul(16);
+    Some(header.saturating_add(16).saturating_add(plaintext).saturating_add(tags))
+}
+
+/// Looks at lines only, once, before anything is parsed. Says how long the header is.
+fn check_header(file: &[u8]) -> Result<usize, SealError> {
     if !file.starts_with(MAGIC) {
         return Err(SealError::NotAge);
     }
@@ -97,7 +106,7 @@ fn check_header(file: &[u8]) -> Result<(), SealError> {
             return Err(SealError::Header);
         }
         if line.starts_with(b"--- ") && line.ends_with(b"\n") {
-            return Ok(());
+            return Ok(length);
         }
         if line.starts_with(b"->") {
             stanzas += 1;
@@ -113,6 +122,17 @@ fn check_header(file: &[u8]) -> Result<(), SealError> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn a_whole_file_is_as_long_as_was_foretold() {
+        let sealer = Sealer::new(&x25519::Identity::generate().to_public().to_string()).unwrap();
+        for length in [0, 1, 65_535, 65_536, 65_537, 131_072, 200_000] {
+            let file = sealer.seal(&vec![7; length]).unwrap();
+            let beginning = file.get(..MAX_HEADER).unwrap_or(&file);
+            assert_eq!(whole_length(beginning, length as u64), Some(file.len() as u64), "{length} bytes");
+        }
+        assert_eq!(whole_length(b"", 1), None);
+    }
 
     #[test]
     fn large_headers_are_refused_before_they_are_parsed() {

@@ -2,6 +2,8 @@
 //!
 //! Each private key is sealed with the public key that belongs to it as associated data, and compared with it after opening: a record put together from
 //! two tenants' records opens nothing.
+//!
+//! What is wiped from memory is our own copies. ring wipes none of what it makes of a key (the signing pair, HMAC and AES keys), and offers no way to.
 
 use std::str::FromStr;
 
@@ -28,12 +30,14 @@ pub fn generate_tenant_keys(master: &MasterKey) -> Result<TenantKeys, KeyError> 
     let sealing = sealing_key(master)?;
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();
-    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::NoRandomness)?;
-    let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).map_err(|_| KeyError::NoRandomness)?;
+    // The seed of RFC 8032 itself: ring's PKCS#8 document of it could not be wiped.
+    let mut seed = Zeroizing::new([0; 32]);
+    SystemRandom::new().fill(seed.as_mut_slice()).map_err(|_| KeyError::NoRandomness)?;
+    let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| KeyError::NoRandomness)?;
     let signing_public_key = BASE64_STANDARD.encode(pair.public_key());
     Ok(TenantKeys {
         sealed_identity: seal(&sealing, IDENTITY, &recipient, identity.to_string().expose_secret().as_bytes())?,
-        sealed_signing_key: seal(&sealing, SIGNING, &signing_public_key, pkcs8.as_ref())?,
+        sealed_signing_key: seal(&sealing, SIGNING, &signing_public_key, seed.as_slice())?,
         recipient,
         signing_public_key,
         master_key_check: check_value(master),
@@ -62,7 +66,7 @@ pub(crate) fn open(keys: &TenantKeys, master: &MasterKey) -> Result<OpenKeys, Ke
         .filter(|identity| identity.to_public().to_string() == keys.recipient)
         .ok_or(KeyError::Damaged("age identity"))?;
     let signing = signing
-        .and_then(|pkcs8| Ed25519KeyPair::from_pkcs8(&pkcs8).ok())
+        .and_then(|seed| Ed25519KeyPair::from_seed_unchecked(&seed).ok())
         .filter(|pair| BASE64_STANDARD.encode(pair.public_key()) == keys.signing_public_key)
         .ok_or(KeyError::Damaged("signing key"))?;
     Ok(OpenKeys { identity, signing })
@@ -97,13 +101,13 @@ pub fn verify_signature(public_key: &str, bytes: &[u8], signature: &Signature) -
 }
 
 fn check_value(master: &MasterKey) -> String {
-    let derived = Zeroizing::new(master.derive_key(CHECK));
+    let derived = master.derive_key(CHECK);
     BASE64_STANDARD.encode(derived.get(..16).unwrap_or_default())
 }
 
 fn sealing_key(master: &MasterKey) -> Result<LessSafeKey, KeyError> {
-    let derived = Zeroizing::new(master.derive_key(SEALING));
-    UnboundKey::new(&AES_256_GCM, derived.as_ref()).map(LessSafeKey::new).map_err(|_| KeyError::NoRandomness)
+    let derived = master.derive_key(SEALING);
+    UnboundKey::new(&AES_256_GCM, derived.as_slice()).map(LessSafeKey::new).map_err(|_| KeyError::NoRandomness)
 }
 
 /// Kind and public key, each ended by a zero byte, which stands in neither.

@@ -108,22 +108,17 @@ impl ArchiveWriter {
         AttachmentUpload::new(self.clone())
     }
 
-    /// Stores bytes of another room (a window's verdicts, say), encrypted; an earlier file there is replaced as a whole. Says the SHA-256 of the
-    /// encrypted file. Folders of conversation files are refused.
+    /// Stores bytes of another room (a window's verdicts, say), encrypted; an earlier file there is replaced as a whole. Says the SHA-256 of
+    /// the bytes, by which [`crate::Archive::sealed`] knows them again: not the file's, which is another each time the same bytes are stored. Folders of
+    /// conversation files are refused.
     pub async fn put_sealed(&self, path: &str, bytes: &[u8]) -> Result<Digest, ArchiveError> {
         let location = self.place.path(path)?;
         if !Place::is_free_for_sealed(path) {
             return Err(ArchiveError::Refused { path: location.to_string(), what: "this folder is for conversation files".to_owned() });
         }
         let file = self.sealed_file(&location, Bytes::copy_from_slice(bytes)).await?;
-        let digest = Digest::of(&file);
         self.store.put(&location, file.into()).await.map_err(|error| ArchiveError::of_put(&location, error))?;
-        Ok(digest)
-    }
-
-    /// The whole path in the object store, tenant first: for a person who looks for the file.
-    pub fn full_path(&self, path: &str) -> Result<String, ArchiveError> {
-        self.place.path(path).map(|path| path.to_string())
+        Ok(Digest::of(bytes))
     }
 
     /// Encrypts in the background.

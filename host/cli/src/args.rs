@@ -11,7 +11,7 @@ use consign_source::Format;
 
 /// Exports recorded chats to e-mail archives, by policy, and proves that nothing was lost.
 #[derive(Debug, Parser)]
-#[command(name = "consign", version, propagate_version = true, max_term_width = 120)]
+#[command(name = "consign", version, propagate_version = true, max_term_width = 120, arg_required_else_help = true, after_help = LOG_HELP)]
 pub struct Cli {
     /// The data folder [default: ~/.local/share/consign]
     #[arg(long, global = true, env = "CONSIGN_DATA", value_name = "DIR")]
@@ -29,6 +29,8 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+const LOG_HELP: &str = "The log goes to standard error. CONSIGN_LOG says how much of it: error, warn (the default), info, debug, or by part, as consign_export=debug,warn";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -97,7 +99,7 @@ pub enum Command {
     },
     /// Show the tenant's public keys
     Keys,
-    /// Run policies when they are due
+    /// Run policies when they are due, and say a line about each run
     Serve {
         /// Settings (TOML): data, master-key-file, tenant
         #[arg(long, value_name = "FILE")]
@@ -138,7 +140,7 @@ pub struct ImportArgs {
 pub struct RunArgs {
     /// The policy
     pub policy: Name,
-    /// Send nothing, and write the e-mails into this folder
+    /// Send nothing, and write the e-mails into this folder, in place of an earlier preview's
     #[arg(long, value_name = "DIR")]
     pub preview: Option<PathBuf>,
 }

@@ -1,12 +1,12 @@
 //! Opening the data folder: the store, the archive with its keys, the sandbox, and the rooms that join them.
 
-use std::fs::OpenOptions;
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use consign_archive::{Archive, ArchiveWriter, MasterKey, generate_tenant_keys, open_store};
+use consign_archive::{Archive, ArchiveWriter, MasterKey, generate_tenant_keys, holds_files, open_store, sweep};
 use consign_export::{Exporter, Pace, Shelf, StopSign};
 use consign_ingest::Importer;
 use consign_model::{TenantId, TenantKeys};
@@ -74,18 +74,35 @@ impl Data {
     /// Opens the folder, and makes what is missing: folder, master key, keys of the tenant.
     pub async fn open(place: &Place) -> Result<Self, Failure> {
         let Place { folder, tenant, .. } = place;
-        std::fs::create_dir_all(folder).map_err(|error| Failure::new(format!("the data folder {} cannot be made: {error}", folder.display())))?;
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store"))?);
+        // Manifests name chats and people: nobody else on this machine needs to read them.
+        for folder in [folder, &folder.join("manifests"), &folder.join("modules")] {
+            make_private(folder).map_err(|error| Failure::new(format!("the data folder {} cannot be made: {error}", folder.display())))?;
+        }
+        let (store_folder, archive_folder) = (folder.join("store"), folder.join("archive").display().to_string());
+        let objects = open_store(&archive_folder)?;
+        // Before an empty store stands where the right one would be put back.
+        if !store_folder.exists() && holds_files(objects.as_ref(), None).await? {
+            return Err(orphaned(place));
+        }
+        let embedded = Embedded::open(&store_folder)?;
+        // The store is locked from here on, so whatever a write has left half-done is nobody's any more.
+        if embedded.is_recovered() {
+            let removed = sweep(&archive_folder)?;
+            tracing::debug!(removed, "files that were not written to their end were removed");
+        }
+        let store: Arc<dyn Store> = Arc::new(embedded);
         let known = store.tenant_keys(tenant).await?;
+        if known.is_none() && holds_files(objects.as_ref(), Some(tenant)).await? {
+            return Err(orphaned(place));
+        }
         let (master, made) = master_key(place, known.is_some())?;
         let (keys, new) = match known {
             Some(keys) => (keys, None),
             None => (store.create_tenant(tenant, &generate_tenant_keys(&master)?).await?, Some(NewKeys { master_key_file: made })),
         };
-        let objects = open_store(&folder.join("archive").display().to_string())?;
         let archive = Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?;
         let writer = ArchiveWriter::new(objects, tenant.clone(), &keys.recipient)?;
-        let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(master.derive_key("consign module cache")) };
+        let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")) };
         let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), limits: Limits::default() })?;
         let shelf = Arc::new(Shelf::new(&folder.join("modules"), Arc::new(sandbox)));
         let exporter = Exporter {
@@ -103,6 +120,20 @@ impl Data {
     }
 }
 
+/// A folder that only its owner may look into; one that is there stays as it is.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// An archive without the store that belongs to it. With keys made anew its files would open no more, and everything would be stored twice.
+fn orphaned(place: &Place) -> Failure {
+    let (folder, tenant) = (place.folder.display(), &place.tenant);
+    Failure::new(format!(
+        "{folder}/archive has conversation files, and {folder}/store is missing or knows no tenant {tenant}, whose keys they need: put the store back \
+         that belongs to them, or restore it from a backup. To begin anew, move {folder}/archive away as well, or name another folder with --data"
+    ))
+}
+
 /// The master key: from the file that is named, the environment, or the data folder. Made only where there is no tenant yet whose keys it would
 /// have to open.
 fn master_key(place: &Place, has_tenant: bool) -> Result<(MasterKey, Option<PathBuf>), Failure> {
@@ -113,6 +144,14 @@ fn master_key(place: &Place, has_tenant: bool) -> Result<(MasterKey, Option<Path
         return Ok((MasterKey::from_text(&text)?, None));
     }
     let file = place.folder.join("master.key");
+    // What a killed process left of making one: half a key, or a second name of the key.
+    let beside = file.with_extension("key.new");
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Failure::new(format!("{}, which may hold the master key, cannot be removed: {error}", beside.display())));
+        }
+        _ => {}
+    }
     if file.exists() {
         return Ok((MasterKey::from_file(&file)?, None));
     }
@@ -123,19 +162,19 @@ fn master_key(place: &Place, has_tenant: bool) -> Result<(MasterKey, Option<Path
         )));
     }
     let master = MasterKey::generate()?;
-    write_secret(&file, &master.to_text()).map_err(|error| Failure::new(format!("the master key {} cannot be written: {error}", file.display())))?;
+    write_secret(&file, &beside, &master.to_text())
+        .map_err(|error| Failure::new(format!("the master key {} cannot be written: {error}", file.display())))?;
     Ok((master, Some(file)))
 }
 
-/// A file that only its owner may read: whole and on the disk when this returns, or not there.
-fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
-    let beside = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+/// A file that only its owner may read: whole and on the disk when this returns, or not there. The other path is for what is not whole yet.
+fn write_secret(path: &Path, beside: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
     writeln!(file, "{text}")?;
     file.sync_all()?;
     // Fails where somebody else has made one meanwhile: theirs is the key.
-    std::fs::hard_link(&beside, path)?;
-    std::fs::remove_file(&beside)?;
+    std::fs::hard_link(beside, path)?;
+    std::fs::remove_file(beside)?;
     match path.parent() {
         Some(folder) => std::fs::File::open(folder)?.sync_all(),
         None => Ok(()),

@@ -40,7 +40,7 @@ pub struct BuiltModule {
 pub enum BuildError {
     /// The folder is no cargo project.
     #[error(
-        "{} holds no Cargo.toml. Name the folder of a filter module, or make one with `consign filter new`.",
+        "{} holds no Cargo.toml. Name the folder of a filter module; guest-filters/README.md says how to write one.",
         .0.display()
     )]
     NoProject(PathBuf),

@@ -8,6 +8,7 @@ mod filter_build;
 mod output;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -22,17 +23,44 @@ fn main() -> ExitCode {
         .with_ansi(false)
         .init();
     let json = cli.json;
-    let ending = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("the program could not be started: {error}")))
-        .and_then(|runtime| runtime.block_on(commands::dispatch(cli)));
-    match ending {
+    match to_end(commands::dispatch(cli)) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Incomplete) => ExitCode::from(3),
         Err(failure) => {
             failure.print(json);
             ExitCode::from(1)
         }
+    }
+}
+
+/// How long what still runs on other threads is waited for at the end.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// Runs a command. What goes on in other threads when it is over is left behind: `serve` has given it its time, a module may run for minutes, and
+/// whatever is cut off is taken up by the next start as after a power cut.
+fn to_end(command: impl Future<Output = Result<Ending, Failure>>) -> Result<Ending, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("the program could not be started: {error}")))?;
+    let ending = runtime.block_on(command);
+    runtime.shutdown_timeout(LAST_WAIT);
+    ending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It would hang: the work ends only after this test has gone on.
+    #[test]
+    fn work_on_another_thread_does_not_keep_the_program() {
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let ending = to_end(async {
+            tokio::task::spawn_blocking(move || held.recv());
+            Ok(Ending::Incomplete)
+        });
+        assert!(matches!(ending, Ok(Ending::Incomplete)));
+        drop(let_go);
     }
 }

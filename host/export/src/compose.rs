@@ -138,6 +138,10 @@ impl Composer<'_> {
                 name: format!("events-{}-{}.arrow.age", segment.first, segment.first + u64::from(segment.events) - 1),
                 size: bytes.len() as u64,
                 digest: segment.digest,
+                first: segment.first,
+                events: segment.events,
+                first_at: segment.first_at,
+                last_at: segment.last_at,
             });
             sealed.segments.insert(segment.digest, segment.clone());
         }
@@ -176,10 +180,14 @@ struct Row {
 }
 
 /// For each event the text before it, where it is an edit or deletion of a message that stands in the same group: only then has this recipient
-/// been shown that message, so an earlier text reaches nobody who did not get it. Where an edit in between was left out (`edits_of` has all of the
-/// window's), the text before is not shown: the one that was left out may not be, and an older one would not be true.
+/// been shown that message, so an earlier text reaches nobody who did not get it.
+///
+/// The platform's own word comes first: an export may hold a message with its final text, and what it said at first stands only in the edit. Where
+/// the platform is silent, the text that was shown last is the one before; unless it is the very text that the edit gives, for then the message was
+/// read after that edit, and what it said before is not known. Where an edit in between was left out (`edits_of` has all of the window's), the text
+/// before is not shown: the one that was left out may not be, and an older one would not be true.
 fn earlier_texts<'e>(events: &[Row], from: u64, edits_of: &dyn Fn(&str) -> &'e [(Timestamp, u64)]) -> Vec<Option<String>> {
-    let touches = |event: &Event| matches!(event.kind, EventKind::Edit | EventKind::Delete);
+    let touches = |event: &Event| matches!(event.kind, EventKind::Edit | EventKind::Delete) && !event.adds_files();
     if !events.iter().any(|one| touches(&one.event)) {
         return vec![None; events.len()];
     }
@@ -194,9 +202,11 @@ fn earlier_texts<'e>(events: &[Row], from: u64, edits_of: &dyn Fn(&str) -> &'e [
             earlier.push(None);
             continue;
         };
-        let (before, shown) = newest.get(target).copied().unwrap_or((text, 0));
+        let (shown_last, shown) = newest.get(target).copied().unwrap_or((text, 0));
         let happened = edits_of(target).partition_point(|edit| *edit < (one.event.at, from + u64::from(one.row)));
-        earlier.push((happened <= shown).then(|| before.to_owned()));
+        let is_its_own = one.event.kind == EventKind::Edit && shown_last == one.event.text;
+        let before = one.event.previous.as_deref().or((!is_its_own).then_some(shown_last));
+        earlier.push(before.filter(|_| happened <= shown).map(str::to_owned));
         if one.event.kind == EventKind::Edit {
             newest.insert(target, (&one.event.text, happened + 1));
         }
@@ -233,6 +243,33 @@ mod tests {
     }
 
     #[test]
+    fn what_the_platform_says_of_the_text_before_comes_first() {
+        let said = |mut row: Row, previous: &str| {
+            row.event.previous = Some(previous.to_owned());
+            row
+        };
+        // The message has its final text already, as Slack exports it.
+        let events = [
+            row(0, EventKind::Message, "m1", None, "buy at 4.03"),
+            said(row(1, EventKind::Edit, "e1", Some("m1"), "buy at 4.02"), "front-run the client at 4.02"),
+            row(2, EventKind::Edit, "e2", Some("m1"), "buy at 4.03"),
+            said(row(3, EventKind::Delete, "d1", Some("m1"), ""), ""),
+            said(row(4, EventKind::Edit, "e3", Some("elsewhere"), "x"), "of a message that nobody here got"),
+            row(5, EventKind::Message, "m2", None, "as it is now"),
+            row(6, EventKind::Edit, "e4", Some("m2"), "as it is now"),
+        ];
+        let all = [(Timestamp(1), 1), (Timestamp(2), 2)];
+        let earlier = earlier_texts(&events, 0, &|message| if message == "m1" { &all } else { &[] });
+        let expected = [None, Some("front-run the client at 4.02"), Some("buy at 4.02"), Some(""), None, None, None];
+        assert_eq!(earlier.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+        // The edit that is left out gave the text that the next one was made from: nobody learns it from that one.
+        let [message, _, mut second, ..] = events;
+        second.event.previous = Some("buy at 4.02".to_owned());
+        let earlier = earlier_texts(&[message, second], 0, &|_| &all);
+        assert_eq!(earlier, [None, None]);
+    }
+
+    #[test]
     fn no_earlier_text_after_an_edit_that_was_left_out() {
         let events = [
             row(0, EventKind::Message, "m1", None, "one"),
@@ -242,5 +279,14 @@ mod tests {
         let all = [(Timestamp(1), 1), (Timestamp(2), 2), (Timestamp(3), 3)];
         let earlier = earlier_texts(&events, 0, &|_| &all);
         assert_eq!(earlier.iter().map(Option::as_deref).collect::<Vec<_>>(), [None, None, Some("three")]);
+    }
+
+    #[test]
+    fn files_that_came_later_change_no_text() {
+        let said = row(0, EventKind::Message, "m1", None, "one");
+        // With the text that the message has by now.
+        let files = Row { row: 1, event: Event { text: "two".to_owned(), ..said.event.late_files(Vec::new()) } };
+        let events = [said, files, row(2, EventKind::Edit, "e1", Some("m1"), "two")];
+        assert_eq!(earlier_texts(&events, 0, &|_| &[(Timestamp(2), 2)]), [None, None, Some("one".to_owned())]);
     }
 }

@@ -8,7 +8,7 @@
 
 use consign_mail::compose::{COMPOSER, Email};
 use consign_mail::smtp::{Sender, Target};
-use consign_model::{Delivery, DeliveryKey, HeldReason, Outcome, TenantId, Timestamp, Window, WindowKey};
+use consign_model::{Delivery, DeliveryKey, HeldReason, Obstacle, Outcome, TenantId, Timestamp, Window, WindowKey};
 use consign_store::{Store, StoreError};
 
 use tokio::sync::Semaphore;
@@ -140,13 +140,15 @@ fn judge(delivery: &Delivery) -> Delivered {
         return Delivered::Accepted;
     }
     // The reply is the server's own text, for the person who has to act on it.
-    let worst = delivery.outcomes.iter().filter(|one| !one.outcome.is_accepted()).max_by_key(|one| matches!(one.outcome, Outcome::Rejected { .. }));
+    let waits_for_a_person = |outcome: &Outcome| matches!(outcome, Outcome::Rejected { .. }) || outcome.is_not_sendable();
+    let worst = delivery.outcomes.iter().filter(|one| !one.outcome.is_accepted()).max_by_key(|one| waits_for_a_person(&one.outcome));
     let Some(worst) = worst else {
         return Delivered::Held(HeldReason::Delivery { text: "the target has no recipient: give it one in 'to'".to_owned() });
     };
     let text = format!("{}: {}", worst.recipient, worst.outcome.text());
     Delivered::Held(match worst.outcome {
         Outcome::Rejected { .. } => HeldReason::Refused { text },
+        Outcome::NotSent { obstacle: Obstacle::Lasting, .. } => HeldReason::Unsendable { text },
         _ => HeldReason::Delivery { text },
     })
 }

@@ -90,7 +90,8 @@ pub struct Explained {
 }
 
 impl Exporter {
-    /// Everything with this id: ids are unique in a chat, not over chats, so there may be several. `chat` narrows it to one.
+    /// Everything with this id, and what later brought files of it: ids are unique in a chat, not over chats, so there may be several. `chat` narrows it
+    /// to one.
     pub async fn explain(&self, policy: &Name, event: &str, chat: Option<&str>) -> Result<Explained, ExportError> {
         let policy = self.store.policy(&self.tenant, policy, None).await?.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?;
         let mut found = Explained::default();
@@ -118,7 +119,8 @@ impl Exporter {
                 }
             };
             for (row, id) in batch.ids.iter().enumerate() {
-                if id == event {
+                // With a message its files that arrived later.
+                if id == event || (batch.adds_files(row) && batch.targets.get(row) == event) {
                     let position = segment.first + row as u64;
                     let at = Timestamp(batch.times.get(row).copied().unwrap_or_default());
                     let fate = self.fate(policy, chat, position, segment.arrival).await?;
@@ -145,10 +147,10 @@ impl Exporter {
         let run = window.run.clone();
         let Some(settled) = window.state.settled() else { return Ok(Fate::InWork { run }) };
         let held = window.state.held().map(consign_model::HeldReason::text);
-        let Some(path) = &settled.verdicts else {
+        let Some(verdicts) = &settled.verdicts else {
             return Ok(Fate::Held { run, window: window.key.id(), reason: held.unwrap_or_default(), emails: Vec::new() });
         };
-        let file = self.verdicts(path).await?;
+        let file = self.verdicts(&window.key, verdicts).await?;
         Ok(match file.of(position) {
             EventVerdict::Omitted(by) => Fate::Omitted { run, by: by.to_vec() },
             EventVerdict::Exported(emails) => Fate::Exported { run, emails: self.emails(&window.key, &emails).await? },

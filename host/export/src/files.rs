@@ -1,4 +1,5 @@
-//! Files that are whole or absent: written beside, flushed, then renamed, and the folder flushed too.
+//! Files that are whole or absent: written beside, flushed, then renamed, and the folder flushed too. And files that hold conversations in clear, which are
+//! for nobody else to read, whatever the umask.
 
 use std::fs::File;
 use std::io::Write;
@@ -26,4 +27,24 @@ pub fn write_durably_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> std
         // The error that counts is the one being returned.
         let _ = std::fs::remove_file(&beside);
     })
+}
+
+/// Makes a folder, and those above it, that nobody else can look into. One that is there stays as it is.
+pub(crate) fn create_private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Writes a file that nobody else can read, in place of one that may be there.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.write(true).create(true).truncate(true).open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    file.write_all(bytes)
 }

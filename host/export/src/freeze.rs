@@ -6,7 +6,7 @@ use consign_mail::compose::COMPOSER;
 use consign_model::policy::PolicyVersion;
 use consign_model::window::{Facts, Participant};
 use consign_model::{Chat, ChatKey, Run, TenantId, User, Window, WindowKey, WindowState};
-use consign_store::{SegmentRecord, Store, StoreError};
+use consign_store::{NextWindow, SegmentRecord, Store, StoreError};
 
 /// A window that could be frozen, with the facts that it names.
 pub(crate) struct Prepared {
@@ -25,6 +25,18 @@ pub(crate) async fn prepare(
     chat: &ChatKey,
 ) -> Result<Option<Prepared>, StoreError> {
     let next = store.next_window(tenant, &policy.spec.name, chat).await?;
+    prepare_from(store, tenant, policy, run, chat, next).await
+}
+
+/// As [`prepare`], for a chat whose next window begins there. A preview has windows before it that are in no store.
+pub(crate) async fn prepare_from(
+    store: &dyn Store,
+    tenant: &TenantId,
+    policy: &PolicyVersion,
+    run: &Run,
+    chat: &ChatKey,
+    next: Option<NextWindow>,
+) -> Result<Option<Prepared>, StoreError> {
     let segments = store.segments(tenant, chat, next.as_ref().map_or(0, |next| next.from)).await?;
     let end = |arrival: u64| segments.iter().filter(|one| one.arrival <= arrival).map(end_of).max().unwrap_or(0);
     let from = next.as_ref().map_or_else(|| end(policy.starts_after), |next| next.from);

@@ -65,11 +65,6 @@ impl Shelf {
         Self { folder: folder.to_owned(), sandbox, loaded: Mutex::default() }
     }
 
-    /// The standard modules: name and loaded module.
-    pub fn standard(&self) -> Result<Vec<(&'static str, Arc<Module>)>, ShelfError> {
-        STANDARD.iter().map(|(name, bytes)| Ok((*name, self.load(name, bytes)?))).collect()
-    }
-
     /// The module that a policy names: a standard one by name or name@version, or any by `sha256:` digest.
     pub fn resolve(&self, reference: &str) -> Result<Arc<Module>, ShelfError> {
         if let Some(digest) = reference.strip_prefix("sha256:").and_then(|hex| Digest::try_from(hex.to_owned()).ok()) {

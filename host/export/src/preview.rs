@@ -1,21 +1,25 @@
 //! What a run would do, without doing it: e-mails go into a folder, and nothing into the store.
 //!
-//! It takes the same way as a run (the same freezing, evaluating and composing), but its windows exist in memory only.
+//! It takes the same way as a run (the same freezing, evaluating and composing), but its windows exist in memory only. Where a run was interrupted the
+//! next one begins by ending that, so a preview does too: with the windows that are frozen already, as they were frozen; with those that it had not come
+//! to; and only then with what has arrived since.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use consign_model::run::{EmailCounts, EventCounts, Trigger};
-use consign_model::window::{HeldReason, Settled};
-use consign_model::{Name, Run, RunId, RunState, Timestamp, WindowState};
+use consign_model::run::{EmailCounts, EventCounts, SupplementCounts, Trigger};
+use consign_model::window::{Facts, HeldReason, Settled};
+use consign_model::{ChatKey, Name, Run, RunId, RunState, Timestamp, Window, WindowState};
+use consign_store::{NextWindow, WindowFilter};
 use futures::StreamExt;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::compose::Composed;
 use crate::manifest::Totals;
-use crate::run::{PAGE, Toolbox};
-use crate::window::{Made, make_with};
+use crate::run::{PAGE, Toolbox, Windows};
+use crate::window::{Made, make, make_with};
 use crate::{ExportError, Exporter, freeze};
 
 /// What a preview found.
@@ -23,21 +27,28 @@ use crate::{ExportError, Exporter, freeze};
 pub struct Preview {
     /// The policy.
     pub policy: Name,
-    /// What a run would examine. `exported` are those in the e-mails that were written.
+    /// The run that was interrupted, and would be taken up and ended first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interrupted: Option<RunId>,
+    /// What a run would examine; of an interrupted one, what it has not settled. `exported` are those in the e-mails that were composed.
     pub events: EventCounts,
-    /// Composed e-mails; none is sent.
+    /// Composed e-mails. None is sent; those that an interrupted run's target has accepted are not written either. `bytes` are of those written.
     pub emails: EmailCounts,
-    /// Chats with something new.
+    /// Chats with something to examine.
     pub chats: u64,
+    /// Held windows of earlier runs that would be tried again. Their e-mails are written too, and counted here.
+    pub supplements: SupplementCounts,
     /// Chats that a run would hold: source, id and reason.
     pub held: Vec<(Name, String, HeldReason)>,
 }
 
 impl Exporter {
-    /// Composes what the next run of a policy would send, into `folder` as `.eml` files.
+    /// Composes what the next run of a policy would send, into `folder` as `.eml` files, in place of an earlier preview's.
     pub async fn preview(&self, policy: &Name, folder: &Path) -> Result<Preview, ExportError> {
         let (policy, target) = self.newest(policy).await?;
         let name = policy.spec.name.clone();
+        let newest = self.store.runs(&self.tenant, Some(&name), 1).await?;
+        let interrupted = newest.into_iter().find(|run| run.state == RunState::Running);
         let run = Run {
             id: RunId::from_text(&format!("{name}-preview")),
             policy: name.clone(),
@@ -48,40 +59,109 @@ impl Exporter {
             until: self.store.newest_arrival(&self.tenant).await?,
             state: RunState::Running,
         };
-        std::fs::create_dir_all(folder).map_err(|error| file_error(folder, &error))?;
-        let toolbox = Toolbox::open(self, &run).await?;
-        let mut totals = Totals::default();
-        let mut held = Vec::new();
-        let mut after = self.store.progress(&self.tenant, &name).await?.cursor;
-        loop {
-            let chats = self.store.chats_arrived(&self.tenant, after, PAGE).await?;
-            let Some((last, _)) = chats.last() else { break };
-            after = *last;
-            for (_, chat) in chats {
-                let Some(prepared) = freeze::prepare(self.store.as_ref(), &self.tenant, &policy, &run, &chat).await? else { continue };
-                let (state, emails) = self.preview_window(&toolbox, prepared, folder).await?;
-                if let Some(reason) = state.held() {
-                    held.push((chat.source.clone(), chat.id.clone(), reason.clone()));
+        let mut runs = Vec::new();
+        for run in interrupted.iter().chain([&run]) {
+            runs.push((run, Toolbox::open(self, run).await?));
+        }
+        crate::files::create_private_folder(folder).map_err(|error| file_error("make", folder, &error))?;
+        clear(folder).map_err(|error| file_error("remove an earlier preview from", folder, &error))?;
+        let preview = Preview {
+            policy: name,
+            interrupted: interrupted.as_ref().map(|run| run.id.clone()),
+            events: EventCounts::default(),
+            emails: EmailCounts::default(),
+            chats: 0,
+            supplements: SupplementCounts::default(),
+            held: Vec::new(),
+        };
+        let mut work = Work { exporter: self, folder, totals: Totals::default(), preview };
+        let frozen = work.frozen(&runs).await?;
+        work.arrived(&runs, &frozen).await?;
+        Ok(Preview { events: work.totals.events, emails: work.totals.emails, ..work.preview })
+    }
+}
+
+/// A preview as it goes on.
+struct Work<'a> {
+    exporter: &'a Exporter,
+    folder: &'a Path,
+    totals: Totals,
+    preview: Preview,
+}
+
+impl Work<'_> {
+    /// Composes windows that are in the store: those that an interrupted run has not settled, and held ones that are tried again. The chats of the former.
+    async fn frozen(&mut self, runs: &[(&Run, Toolbox<'_>)]) -> Result<HashSet<ChatKey>, ExportError> {
+        let mut chats = HashSet::new();
+        // An interrupted run does not try again what it has held itself, but the run after it does, and there is one where something has arrived since.
+        let [(first, toolbox), others @ ..] = runs else { return Ok(chats) };
+        let last = others.last().map_or(*first, |(run, _)| *run);
+        let interrupted = self.preview.interrupted.clone();
+        let waits = |window: &Window| interrupted.as_ref() == Some(&window.run) && last.until <= first.until;
+        let mut windows = Windows::new(self.exporter, WindowFilter::Unsettled(self.preview.policy.clone()));
+        while let Some(page) = windows.next().await? {
+            for window in page {
+                match window.state.held() {
+                    None => {
+                        chats.insert(window.key.chat.clone());
+                        let (state, emails) = self.window(toolbox, window, None).await?;
+                        self.totals.add_state(&state, &emails);
+                    }
+                    Some(_) if window.state.is_tried_again() && !waits(&window) => {
+                        let (state, emails) = self.window(toolbox, window, None).await?;
+                        let supplements = &mut self.preview.supplements;
+                        supplements.windows += 1;
+                        supplements.done += u64::from(matches!(state, WindowState::Done { .. }));
+                        supplements.emails.add(&emails);
+                        if let Some(settled) = state.settled() {
+                            supplements.events.add(&settled.counts);
+                        }
+                    }
+                    Some(_) => {}
                 }
-                totals.add_state(&state, &emails);
             }
         }
-        Ok(Preview { policy: name, events: totals.events, emails: totals.emails, chats: totals.chats.examined, held })
+        self.preview.chats += chats.len() as u64;
+        Ok(chats)
     }
 
-    async fn preview_window(
-        &self,
-        toolbox: &Toolbox<'_>,
-        prepared: freeze::Prepared,
-        folder: &Path,
-    ) -> Result<(WindowState, EmailCounts), ExportError> {
-        let window = prepared.window;
+    /// Composes what no window has yet, chat by chat, in the runs that would freeze it. `counted` are chats that count already.
+    async fn arrived(&mut self, runs: &[(&Run, Toolbox<'_>)], counted: &HashSet<ChatKey>) -> Result<(), ExportError> {
+        let Exporter { tenant, store, .. } = self.exporter;
+        let mut after = store.progress(tenant, &self.preview.policy).await?.cursor;
+        loop {
+            let chats = store.chats_arrived(tenant, after, PAGE).await?;
+            let Some((last, _)) = chats.last() else { return Ok(()) };
+            after = *last;
+            for (_, chat) in chats {
+                let mut next = store.next_window(tenant, &self.preview.policy, &chat).await?;
+                let mut any = false;
+                for (run, toolbox) in runs {
+                    let prepared = freeze::prepare_from(store.as_ref(), tenant, &toolbox.policy, run, &chat, next.clone()).await?;
+                    let Some(freeze::Prepared { window, facts }) = prepared else { continue };
+                    next = Some(NextWindow { from: window.to, starts_at: window.ends_at });
+                    let (state, emails) = self.window(toolbox, window, Some(facts)).await?;
+                    self.totals.add_state(&state, &emails);
+                    any = true;
+                }
+                self.preview.chats += u64::from(any && !counted.contains(&chat));
+            }
+        }
+    }
+
+    /// Composes one window, with these facts or those that it froze. How it would be settled.
+    async fn window(&mut self, toolbox: &Toolbox<'_>, window: Window, facts: Option<Arc<Facts>>) -> Result<(WindowState, EmailCounts), ExportError> {
+        let Exporter { tenant, store, .. } = self.exporter;
         let tools = toolbox.tools(&window).await?;
+        let known = store.deliveries(tenant, &window.key).await?;
+        let accepted = known.into_iter().filter(consign_model::Delivery::is_accepted).map(|known| (known.key.group, known.key.part)).collect();
         let (into, from) = mpsc::channel::<Composed>(1);
-        let making = make_with(self, &tools, window.clone(), Arc::clone(&prepared.facts), into).await?;
+        let making = match facts {
+            Some(facts) => make_with(self.exporter, &tools, window.clone(), facts, into).await?,
+            None => make(self.exporter, &tools, window.clone(), into).await?,
+        };
         let id = window.key.id();
-        let writing = write_all(from, folder, &id);
-        let (written, made) = tokio::join!(writing, making);
+        let (written, made) = tokio::join!(write_all(from, self.folder, &id, &accepted), making);
         let (emails, mut rows, copies) = written?;
         let Made { evaluation, held: reason, .. } = made.map_err(|error| ExportError::Stopped(error.to_string()))?;
         let examined = window.events();
@@ -95,26 +175,91 @@ impl Exporter {
         let at = Timestamp::now();
         let state = match reason {
             None => WindowState::Done { settled, at },
-            Some(reason) => WindowState::Held { reason, settled, at },
+            Some(reason) => {
+                let chat = &window.key.chat;
+                self.preview.held.push((chat.source.clone(), chat.id.clone(), reason.clone()));
+                WindowState::Held { reason, settled, at }
+            }
         };
         Ok((state, emails))
     }
 }
 
-async fn write_all(mut from: mpsc::Receiver<Composed>, folder: &Path, window: &str) -> Result<(EmailCounts, Vec<u32>, u64), ExportError> {
+/// Writes e-mails as they come, but for those that the target has `accepted` (by group and part). Counts, rows, and copies.
+async fn write_all(
+    mut from: mpsc::Receiver<Composed>,
+    folder: &Path,
+    window: &str,
+    accepted: &HashSet<(u32, u32)>,
+) -> Result<(EmailCounts, Vec<u32>, u64), ExportError> {
     let (mut emails, mut rows, mut copies) = (EmailCounts::default(), Vec::new(), 0);
     let mut composed = futures::stream::poll_fn(move |context| from.poll_recv(context));
     while let Some(one) = composed.next().await {
-        let path = folder.join(format!("{window}-{:04}-{:02}.eml", one.group + 1, one.email.part));
-        std::fs::write(&path, &one.email.bytes).map_err(|error| file_error(&path, &error))?;
         emails.composed += 1;
-        emails.bytes += one.email.bytes.len() as u64;
+        if accepted.contains(&(one.group, one.email.part)) {
+            emails.accepted += 1;
+        } else {
+            let path = folder.join(file_name(window, one.group.saturating_add(1), one.email.part));
+            crate::files::write_private(&path, &one.email.bytes).map_err(|error| file_error("write", &path, &error))?;
+            emails.bytes += one.email.bytes.len() as u64;
+        }
         copies += one.rows.len() as u64;
         rows.extend(one.rows);
     }
     Ok((emails, rows, copies))
 }
 
-fn file_error(path: &Path, error: &std::io::Error) -> ExportError {
-    ExportError::File { doing: "write", path: path.to_owned(), cause: error.to_string() }
+/// The name of an e-mail's file: its window ([`consign_model::WindowKey::id`]), its group and its part, both counted from 1.
+fn file_name(window: &str, group: u32, part: u32) -> String {
+    format!("{window}-{group:04}-{part:02}.eml")
+}
+
+/// Whether a file is named as we name them.
+fn is_ours(name: &str) -> bool {
+    let parts: Vec<&str> = name.strip_suffix(".eml").unwrap_or_default().split('-').collect();
+    let [window, group, part] = parts.as_slice() else { return false };
+    let (Ok(group), Ok(part)) = (group.parse(), part.parse()) else { return false };
+    window.len() == 16 && window.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) && file_name(window, group, part) == name
+}
+
+/// Removes an earlier preview's e-mails, so that the folder shows one preview. What is not named as we name them is somebody else's, and stays.
+fn clear(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_ours) && !entry.file_type()?.is_dir() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn file_error(doing: &'static str, path: &Path, error: &std::io::Error) -> ExportError {
+    ExportError::File { doing, path: path.to_owned(), cause: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_are_ours() {
+        for ours in [file_name("1f3a90c21f3a90c2", 1, 1), file_name("0000000000000000", 12_345, 123), "1f3a90c21f3a90c2-0007-02.eml".to_owned()] {
+            assert!(is_ours(&ours), "{ours}");
+        }
+        let others = [
+            "",
+            ".eml",
+            "letter.eml",
+            "1f3a90c21f3a90c2-0001-01.eml.bak",
+            "1f3a90c21f3a90c2-0001-01",
+            "1f3a90c21f3a90c2-1-1.eml",
+            "1f3a90c21f3a90c2-+001-01.eml",
+            "1f3a90c21f3a90c2-00001-01.eml",
+            "1F3A90C21F3A90C2-0001-01.eml",
+            "1f3a90c21f3a90c-0001-01.eml",
+            "1f3a90c21f3a90c2-0001-01-01.eml",
+            "a/1f3a90c21f3a90c2-0001-01.eml",
+        ];
+        assert_eq!(others.into_iter().find(|name| is_ours(name)), None);
+    }
 }

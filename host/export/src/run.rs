@@ -434,6 +434,7 @@ impl<'a> Windows<'a> {
         Self { exporter, filter, after: None, ended: false }
     }
 
+    /// Some more; never none of them.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Window>>, ExportError> {
         if self.ended {
             return Ok(None);

@@ -79,8 +79,8 @@ impl Exporter {
         let mut windows = Windows::new(self, WindowFilter::OfRun(run.id));
         while let Some(page) = windows.next().await? {
             for window in page {
-                let Some(path) = window.state.settled().and_then(|settled| settled.verdicts.as_ref()) else { continue };
-                let said = self.verdicts(path).await?.said;
+                let Some(verdicts) = window.state.settled().and_then(|settled| settled.verdicts.as_ref()) else { continue };
+                let said = self.verdicts(&window.key, verdicts).await?.said;
                 if !said.is_empty() {
                     found.push(WindowSaid { window: window.key.id(), chat: window.key.chat, said });
                 }

@@ -5,6 +5,7 @@
 //! went into one e-mail costs one line however large it is.
 
 use consign_model::manifest::RuleRef;
+use consign_model::window::SealedFile;
 use consign_model::{RunId, WindowKey};
 use consign_store::StoreError;
 use serde::{Deserialize, Serialize};
@@ -88,13 +89,16 @@ impl VerdictFile {
 }
 
 impl Exporter {
-    /// A verdict file, by its address.
-    pub(crate) async fn verdicts(&self, path: &str) -> Result<VerdictFile, ExportError> {
-        let bytes = self.archive.sealed(path).await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            let what = format!("the verdict file {path}: {error}");
-            StoreError::Damaged { what, hint: "restore the archive from a backup".to_owned() }.into()
-        })
+    /// A window's verdict file: the one that was sealed when the window was settled, and no other.
+    pub(crate) async fn verdicts(&self, window: &WindowKey, at: &SealedFile) -> Result<VerdictFile, ExportError> {
+        let SealedFile { path, digest } = at;
+        let bytes = self.archive.sealed(path, digest).await?;
+        let damaged = |what: &dyn std::fmt::Display| StoreError::Damaged {
+            what: format!("the verdict file {path}: {what}"),
+            hint: "restore the archive from a backup".to_owned(),
+        };
+        let file: VerdictFile = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+        if file.window == *window { Ok(file) } else { Err(damaged(&"it is of another window").into()) }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use consign_archive::Archive;
 use consign_model::policy::TargetVersion;
 use consign_model::run::EventCounts;
-use consign_model::window::{Facts, Settled};
+use consign_model::window::{Facts, SealedFile, Settled};
 use consign_model::{Delivery, HeldReason, TenantId, Timestamp, Window, WindowState};
 use consign_store::Store;
 use futures::StreamExt;
@@ -291,13 +291,13 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
     })
 }
 
-async fn seal(archive: &Archive, file: &VerdictFile) -> Result<String, ExportError> {
+async fn seal(archive: &Archive, file: &VerdictFile) -> Result<SealedFile, ExportError> {
     let bytes = serde_json::to_vec(file).map_err(|error| ExportError::Stopped(error.to_string()))?;
     let digest = consign_model::Digest::of(&bytes);
     let chat = consign_model::Digest::of(file.window.chat.id.as_bytes()).short();
     let path = format!("verdicts/{}/{}/{chat}/{}-{}.json.age", file.window.policy, file.window.chat.source, file.window.from, digest.short());
-    archive.writer().put_sealed(&path, &bytes).await?;
-    Ok(path)
+    let digest = archive.writer().put_sealed(&path, &bytes).await?;
+    Ok(SealedFile { path, digest })
 }
 
 /// Of two reasons the one that a person must see: what waiting does not mend comes first.

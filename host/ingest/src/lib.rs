@@ -6,7 +6,7 @@
 
 mod piece;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,11 +19,13 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 pub use piece::Counts;
+use piece::Fresh;
 
 /// Arrivals committed together at most: they share a flush, and a crash loses at most this much of an import's work.
 const ARRIVALS_AT_ONCE: usize = 256;
-/// Events waiting to be committed at most: what bounds an import's memory, beside the source's own pieces.
+/// Events waiting to be committed at most, and their bytes: what bounds an import's memory, beside the source's own pieces.
 const EVENTS_AT_ONCE: usize = 32_768;
+const BYTES_AT_ONCE: usize = 64 << 20;
 /// Users handed to the store at a time.
 const USERS_AT_ONCE: usize = 1_000;
 
@@ -57,6 +59,8 @@ pub struct Imported {
     pub already_there: BTreeMap<EventKind, u64>,
     /// Messages that came again with another text, and were stored as edits.
     pub edits_found: u64,
+    /// Files that arrived after their messages: an event for each message adds them, counted in `stored` as an edit.
+    pub late_files: u64,
     /// Users who are new, or of whom something changed.
     pub users_changed: u64,
     /// What the source says: refusals, missing files, users without address.
@@ -96,6 +100,7 @@ impl Importer {
                 stored: intake.counts.stored,
                 already_there: intake.counts.already_there,
                 edits_found: intake.counts.edits_found,
+                late_files: intake.counts.late_files,
                 users_changed: intake.users_changed,
                 report,
             })
@@ -111,11 +116,14 @@ struct Intake<'a> {
     record: Option<SourceRecord>,
     source: Name,
     users: Vec<User>,
+    /// Of whom only events tell.
+    mentioned: Vec<User>,
     users_changed: u64,
     /// What the export said of chats whose next arrival is to carry it.
     told: HashMap<String, ChatInfo>,
     waiting: Vec<Waiting>,
     waiting_events: usize,
+    waiting_bytes: usize,
     counts: Counts,
 }
 
@@ -134,10 +142,12 @@ impl<'a> Intake<'a> {
             source: record.name.clone(),
             record: Some(record),
             users: Vec::new(),
+            mentioned: Vec::new(),
             users_changed: 0,
             told: HashMap::new(),
             waiting: Vec::new(),
             waiting_events: 0,
+            waiting_bytes: 0,
             counts: Counts::default(),
         }
     }
@@ -160,9 +170,17 @@ impl<'a> Intake<'a> {
 
     fn put_users(&mut self) -> Result<(), IngestError> {
         self.register()?;
-        let users = std::mem::take(&mut self.users);
+        let Importer { tenant, store, .. } = self.importer;
+        let (mut users, mentioned) = (std::mem::take(&mut self.users), std::mem::take(&mut self.mentioned));
+        if !mentioned.is_empty() {
+            // A list says more than a message: what it said is not taken back by an export without one.
+            let ids: Vec<String> = mentioned.iter().map(|user| user.id.clone()).collect();
+            let known = self.runtime.block_on(store.users(tenant, &self.source, &ids))?;
+            let listed: HashSet<String> = users.iter().map(|user| user.id.clone()).collect();
+            let news = mentioned.into_iter().zip(known).filter(|(user, known)| known.is_none() && !listed.contains(&user.id));
+            users.extend(news.map(|(user, _)| user));
+        }
         if !users.is_empty() {
-            let Importer { tenant, store, .. } = self.importer;
             self.users_changed += self.runtime.block_on(store.put_users(tenant, &self.source, &users))?;
         }
         Ok(())
@@ -179,7 +197,7 @@ impl<'a> Intake<'a> {
     fn store_waiting(&mut self) -> Result<(), IngestError> {
         // Users first: a window must not be frozen without the name of somebody who wrote in it.
         self.put_users()?;
-        self.waiting_events = 0;
+        (self.waiting_events, self.waiting_bytes) = (0, 0);
         let waiting = std::mem::take(&mut self.waiting);
         let importer = self.importer;
         self.runtime.block_on(async {
@@ -216,10 +234,13 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arriv
     let known = store.chat(tenant, &waiting.chat).await?;
     let hashes: Vec<_> = waiting.events.iter().map(|event| event.identity().hash).collect();
     let contents = store.known_events(tenant, &waiting.chat, &hashes).await?;
+    let files: Vec<_> = waiting.events.iter().flat_map(Event::files).map(|(_, identity)| identity.hash).collect();
+    let known_files = if files.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &files).await? };
+    let files = files.into_iter().zip(known_files).filter(|(_, known)| known.is_some()).map(|(file, _)| file).collect();
     let changed = piece::found_edits(&waiting.events, &contents);
     let edit_hashes: Vec<_> = changed.iter().map(|event| event.identity().hash).collect();
     let edit_contents = if changed.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &edit_hashes).await? };
-    let (fresh, counts) = piece::fresh(&waiting.events, &contents, changed, &edit_contents);
+    let Fresh { events: fresh, identities, counts } = piece::fresh(&waiting.events, &contents, files, changed, &edit_contents);
 
     let before = known.clone();
     let mut chat = known.unwrap_or_else(|| Chat::new(waiting.chat.clone(), consign_model::ChatKind::Other));
@@ -243,7 +264,6 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arriv
     if segments.is_empty() && members.is_empty() && before.as_ref() == Some(&chat) {
         return Ok((None, counts));
     }
-    let identities = fresh.iter().map(Event::identity).collect();
     Ok((Some(Arrival { chat, expected_events, segments, members, identities }), counts))
 }
 
@@ -265,6 +285,11 @@ impl Sink for Intake<'_> {
         if self.users.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
     }
 
+    fn mentioned(&mut self, user: User) -> Result<(), SinkError> {
+        self.mentioned.push(user);
+        if self.mentioned.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
+    }
+
     fn chat(&mut self, chat: ChatInfo) -> Result<(), SinkError> {
         match self.told.get_mut(&chat.id) {
             None => {
@@ -283,10 +308,13 @@ impl Sink for Intake<'_> {
     fn events(&mut self, chat: &str, events: Vec<Event>) -> Result<(), SinkError> {
         let key = ChatKey { source: self.source.clone(), id: chat.to_owned() };
         // Two pieces of one chat in one commit would both begin at the same position.
-        if self.waiting.len() >= ARRIVALS_AT_ONCE || self.waiting_events >= EVENTS_AT_ONCE || self.waiting.iter().any(|one| one.chat == key) {
+        let bytes: usize = events.iter().map(Event::text_bytes).sum();
+        let full = self.waiting.len() >= ARRIVALS_AT_ONCE || self.waiting_events >= EVENTS_AT_ONCE || self.waiting_bytes + bytes > BYTES_AT_ONCE;
+        if full || self.waiting.iter().any(|one| one.chat == key) {
             self.store_waiting()?;
         }
         self.waiting_events += events.len();
+        self.waiting_bytes += bytes;
         self.waiting.push(Waiting { chat: key, info: self.told.remove(chat), events });
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use consign_model::{Chat, Digest, Event, EventKind, Member, Move, MoveKind};
+use consign_model::{Chat, Digest, Event, EventHash, EventIdentity, EventKind, Member, Move, MoveKind};
 use consign_source::ChatInfo;
 
 /// Events of an import by what became of them.
@@ -14,6 +14,8 @@ pub struct Counts {
     pub already_there: BTreeMap<EventKind, u64>,
     /// Messages that came again with another text, and were stored as edits.
     pub edits_found: u64,
+    /// Files of messages that were there already without them; each message's were stored as an event of their own.
+    pub late_files: u64,
 }
 
 impl Counts {
@@ -26,6 +28,7 @@ impl Counts {
             *self.already_there.entry(*kind).or_default() += count;
         }
         self.edits_found += other.edits_found;
+        self.late_files += other.late_files;
     }
 }
 
@@ -50,31 +53,65 @@ pub fn found_edits(events: &[Event], contents: &[Option<[u8; 8]>]) -> Vec<Event>
     edits
 }
 
-/// The events of a piece that are new, sorted by time and then by the platform's own order (which its ids keep where times are equal), and the counts.
-pub fn fresh(events: &[Event], contents: &[Option<[u8; 8]>], edits: Vec<Event>, edit_contents: &[Option<[u8; 8]>]) -> (Vec<Event>, Counts) {
-    let mut counts = Counts::default();
-    let mut seen = HashSet::new();
-    let mut fresh = Vec::new();
+/// What a piece adds.
+#[derive(Debug, Default)]
+pub struct Fresh {
+    /// The events, sorted by time and then by the platform's own order (which its ids keep where times are equal).
+    pub events: Vec<Event>,
+    /// Of these events, and of the files that hang on them: what must not be new again.
+    pub identities: Vec<EventIdentity>,
+    /// What became of all events of the piece.
+    pub counts: Counts,
+}
+
+/// What of a piece is new. `files` are those of its files that the archive has on their very event. Of an event that is there already, files that are
+/// not come as an event of their own; a file that was there and is missing now is no news, since what is stored stays.
+pub fn fresh(
+    events: &[Event],
+    contents: &[Option<[u8; 8]>],
+    files: HashSet<EventHash>,
+    edits: Vec<Event>,
+    edit_contents: &[Option<[u8; 8]>],
+) -> Fresh {
+    let mut fresh = Fresh::default();
+    let counts = &mut fresh.counts;
+    let (mut seen, mut seen_files) = (HashSet::new(), files);
+    let mut late = Vec::new();
     let edits_hashes: HashSet<_> = edits.iter().map(|edit| edit.target.clone()).collect();
     for (event, content) in events.iter().zip(contents) {
+        let (new, identities): (Vec<_>, Vec<_>) =
+            event.files().filter(|(_, file)| seen_files.insert(file.hash)).map(|(file, identity)| (file.clone(), identity)).unzip();
+        fresh.identities.extend(identities);
         if content.is_none() && seen.insert(event.identity().hash) {
             *counts.stored.entry(event.kind).or_default() += 1;
-            fresh.push(event.clone());
-        } else if !edits_hashes.contains(&Some(event.id.clone())) {
+            fresh.events.push(event.clone());
+            continue;
+        }
+        if !edits_hashes.contains(&Some(event.id.clone())) {
             *counts.already_there.entry(event.kind).or_default() += 1;
+        }
+        if !new.is_empty() {
+            counts.late_files += new.len() as u64;
+            late.push(event.late_files(new));
         }
     }
     for (edit, content) in edits.into_iter().zip(edit_contents) {
         if content.is_none() && seen.insert(edit.identity().hash) {
             *counts.stored.entry(EventKind::Edit).or_default() += 1;
             counts.edits_found += 1;
-            fresh.push(edit);
+            fresh.events.push(edit);
         } else {
             *counts.already_there.entry(EventKind::Edit).or_default() += 1;
         }
     }
-    fresh.sort_by_key(|event| event.at);
-    (fresh, counts)
+    // After the edits: where the text changed too, it is the new one that the files come with.
+    for event in late {
+        *counts.stored.entry(event.kind).or_default() += 1;
+        fresh.events.push(event);
+    }
+    fresh.identities.extend(fresh.events.iter().map(Event::identity));
+    fresh.events.sort_by_key(|event| event.at);
+    fresh
 }
 
 /// Takes in what an export says of a chat. What it does not say stays as it was.
@@ -114,61 +151,4 @@ pub fn members(info: Option<&ChatInfo>, events: &[Event]) -> Vec<Member> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use consign_model::Timestamp;
-
-    fn message(id: &str, text: &str) -> Event {
-        let mut event = Event::new(EventKind::Message, id, Timestamp(5));
-        event.user = Some("U1".into());
-        text.clone_into(&mut event.text);
-        event
-    }
-
-    fn content(event: &Event) -> [u8; 8] {
-        event.identity().content
-    }
-
-    #[test]
-    fn the_same_event_is_stored_once() {
-        let events = [message("m1", "a"), message("m1", "a"), message("m2", "b")];
-        let contents = [None, None, Some(content(&events[2]))];
-        let edits = found_edits(&events, &contents);
-        assert_eq!(edits, []);
-        let (fresh, counts) = fresh(&events, &contents, edits, &[]);
-        assert_eq!(fresh, [message("m1", "a")]);
-        assert_eq!(counts.stored, BTreeMap::from([(EventKind::Message, 1)]));
-        assert_eq!(counts.already_there, BTreeMap::from([(EventKind::Message, 2)]));
-    }
-
-    #[test]
-    fn another_text_is_an_edit_and_only_once() {
-        let events = [message("m1", "new")];
-        let contents = [Some(content(&message("m1", "old")))];
-        let edits = found_edits(&events, &contents);
-        assert_eq!(edits.len(), 1);
-        let (stored, counts) = fresh(&events, &contents, edits.clone(), &[None]);
-        assert_eq!((stored.len(), counts.edits_found), (1, 1));
-        assert_eq!(stored.first().map(|edit| (edit.kind, edit.target.as_deref())), Some((EventKind::Edit, Some("m1"))));
-        let (again, counts) = fresh(&events, &contents, edits.clone(), &[edits.first().map(content)]);
-        assert_eq!((again.len(), counts.edits_found), (0, 0));
-    }
-
-    #[test]
-    fn a_renamed_user_edits_nothing() {
-        let said = |name: &str| Event { original: Some("hi <@U2>".to_owned()), ..message("m1", name) };
-        let contents = [Some(content(&said("hi @Ann")))];
-        assert_eq!(found_edits(&[said("hi @Ann Lee")], &contents), []);
-    }
-
-    #[test]
-    fn two_joins_in_one_millisecond_are_two_members() {
-        let join = |user: &str| {
-            let mut event = Event::new(EventKind::Join, format!("join:{user}"), Timestamp(5));
-            event.user = Some(user.to_owned());
-            event
-        };
-        let members = members(None, &[join("A"), join("B")]);
-        assert_eq!(members.iter().map(|member| (member.user.as_str(), member.moves.len())).collect::<Vec<_>>(), [("A", 1), ("B", 1)]);
-    }
-}
+mod tests;

@@ -24,4 +24,4 @@ mod transaction;
 
 pub use address::AddressError;
 pub use sender::{Checked, Sender};
-pub use target::{Target, TargetError, Timeouts};
+pub use target::{Target, TargetError, TargetFault, Timeouts, check_connection};

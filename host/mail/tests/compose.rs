@@ -1,12 +1,14 @@
 //! Composed e-mails, read back by Python's `email`, and compared with golden files.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "compose/forged.rs"]
+mod forged;
 #[path = "compose/support.rs"]
 mod support;
 
 use std::path::PathBuf;
 
-use consign_mail::compose::{ComposeError, FIRST_HEADER, SealedFile, message_id, plan, render};
+use consign_mail::compose::{ComposeError, FIRST_HEADER, SealedFile, plan, render};
 use consign_model::event::EventKind;
 use consign_model::policy::{AttachmentFilter, AttachmentsSpec, ByteSize};
 use consign_model::{Attachment, ChatKind, Digest, Flags, Membership, RunId, Timestamp};
@@ -38,12 +40,14 @@ fn day() -> Sample {
     day.event(EventKind::Message, "U9", "I am in no list\u{0301}\0").thread = Some("elsewhere".to_owned());
     day.events[7].1 = Flags::LATE;
     day.events[7].0.sender_name = Some("Deploy\r\nBot".to_owned());
-    let missing =
-        Attachment { name: "gone.bin".into(), media_type: "x/y".into(), size: None, digest: None, url: Some("https://a.example/?b&c".into()) };
-    day.events[7].0.attachments.push(missing);
+    day.events[7].0.attachments.push(missing("gone.bin"));
     day.event(EventKind::Other, "U1", "set the topic: <rates>");
     day.event(EventKind::Join, "U3", "");
     day
+}
+
+fn missing(name: &str) -> Attachment {
+    Attachment { name: name.into(), media_type: "x/y".into(), size: None, digest: None, url: Some("https://a.example/?b&c".into()) }
 }
 
 fn golden(name: &str, bytes: &[u8]) {
@@ -94,7 +98,7 @@ fn a_day_is_as_its_golden_file_and_python_reads_it() {
     assert_eq!(parsed["attachments"][0]["name"], "Kurve März.csv");
     assert_eq!(parsed["attachments"][0]["sha256"], Digest::of(b"a,b\n1,2\n").hex());
     let plain = parsed["plain"].as_str().unwrap().replace("\r\n", "\n");
-    assert!(plain.contains("[2026-01-05T08:00:01.345Z] Ann Lee: Morning.\n    Where is the fixing?\n"), "{plain}");
+    assert!(plain.contains("[2026-01-05T08:00:01.345Z] Ann Lee: Morning.\n    | Where is the fixing?\n"), "{plain}");
     assert!(
         plain.contains("    [2026-01-05T08:00:02.345Z] Jürgen Groß ↳ reply to Ann Lee, 2026-01-05T08:00:01.345Z (edited later): <b>4.02"),
         "{plain}"
@@ -139,27 +143,27 @@ fn an_events_fields_are_all_in_the_json() {
 #[test]
 fn the_same_input_gives_the_same_bytes_and_the_run_is_not_in_the_id() {
     let mut day = day();
+    // In two parts.
+    day.target.max_size = ByteSize(16 << 10);
+    day.attach("a.bin", "application/octet-stream", vec![7; 6000]);
     let first = day.compose();
     assert_eq!(first, day.compose());
-    let id = |day: &Sample| day.with_input(|input| message_id(input, 1).unwrap());
-    assert_eq!(first[0].message_id, id(&day));
+    let of = |day: &Sample| day.compose().into_iter().map(|email| email.message_id).collect::<Vec<_>>();
+    let mut ids = of(&day);
     day.run = RunId::new(&name("fx-desk"), 13);
-    assert_eq!(first[0].message_id, day.compose()[0].message_id);
+    assert_eq!(of(&day), ids);
     assert_ne!(first[0].bytes, day.compose()[0].bytes);
-    let mut ids = vec![id(&day)];
     day.tenant = name("other");
-    ids.push(id(&day));
+    ids.extend(of(&day));
     day.window.from += 1;
-    ids.push(id(&day));
+    ids.extend(of(&day));
     day.key.push('x');
-    ids.push(id(&day));
+    ids.extend(of(&day));
     day.window.chat.id.push('x');
-    ids.push(id(&day));
-    ids.push(day.with_input(|input| message_id(input, 2).unwrap()));
-    let count = ids.len();
+    ids.extend(of(&day));
     ids.sort();
     ids.dedup();
-    assert_eq!(ids.len(), count);
+    assert_eq!(ids.len(), 5 * 2);
     assert!(ids.iter().all(|id| id.ends_with("@corp.example")));
 }
 
@@ -215,7 +219,7 @@ fn parts_hold_every_event_once_and_none_is_too_large() {
             };
             sample.event(kind, if random.below(2) == 0 { "U1" } else { "U2" }, &text);
             for _ in 0..random.below(8).saturating_sub(5) {
-                let len = random.below(40_000);
+                let len = random.below(usize::try_from(sample.target.max_size.0).unwrap().min(160_000) / 4);
                 let content = random.bytes(len);
                 let name = random.text(3);
                 sample.attach(&name, "application/pdf", content);
@@ -223,13 +227,13 @@ fn parts_hold_every_event_once_and_none_is_too_large() {
         }
         for index in 0..random.below(4) {
             let content = random.bytes(5000);
-            sample.files.push(SealedFile { name: format!("{index}.arrow.zst.age"), size: 5000, digest: Digest::of(&content) });
+            sample.files.push(sealed(&format!("{index}.arrow.zst.age"), &content, 100, 4));
             sample.contents.insert(Digest::of(&content), content);
         }
         let emails = sample.with_input(|input| match plan(input) {
             Ok(_) => Some(sample.compose()),
-            // A text too large for the limit that was drawn.
-            Err(ComposeError::EventTooLarge { .. }) => None,
+            // A text or a file too large for the limit that was drawn.
+            Err(ComposeError::EventTooLarge { .. } | ComposeError::AttachmentsTooLarge { .. }) => None,
             Err(other) => panic!("{other}"),
         });
         if let Some(emails) = emails {
@@ -256,16 +260,34 @@ fn attachments_that_do_not_fit_beside_each_other_follow_in_parts() {
         let content = random.bytes(30_000);
         sample.attach(&format!("{index}.bin"), "application/octet-stream", content);
     }
-    let content = random.bytes(60_000);
-    sample.attach("huge.bin", "application/octet-stream", content);
     sample.event(EventKind::Message, "U1", "after");
     let emails = sample.compose();
     let parsed = python(&emails);
     check_parts(&sample, &parsed);
     assert_eq!(parsed.iter().map(|one| one["attachments"].as_array().unwrap().len()).sum::<usize>(), 5);
-    let whole = parsed.iter().flat_map(|one| one["json"]["events"].as_array().unwrap()).find(|event| event["id"] == "m1").unwrap();
-    assert_eq!(whole["attachments"][5]["reason"], "too large for one e-mail");
     assert_eq!(header(&parsed[1], "Subject"), [format!("rates-desk, 1 users, 3 messages (part 2 of {})", emails.len())]);
+}
+
+#[test]
+fn an_attachment_that_no_e_mail_takes_is_not_dropped() {
+    let mut sample = day();
+    sample.target.max_size = ByteSize(64 << 10);
+    sample.attach("secret name.bin", "application/octet-stream", vec![1; 60_000]).attach("b.bin", "text/plain", vec![2; 70_000]);
+    sample.attach("small.bin", "application/octet-stream", vec![3; 30_000]);
+    let error = sample.with_input(|input| plan(input).unwrap_err());
+    assert!(matches!(error, ComposeError::AttachmentsTooLarge { count: 2, largest: 70_000, max: ByteSize(65_536) }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("raise the target's max-size") && text.contains("attachments = { max = ") && !text.contains("secret"), "{text}");
+    // What the policy leaves out stays a placeholder.
+    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { types: None, max: Some(ByteSize(50_000)) });
+    let parsed = python(&sample.compose());
+    let files: Vec<&Value> = parsed
+        .iter()
+        .flat_map(|one| one["json"]["events"].as_array().unwrap())
+        .flat_map(|one| one["attachments"].as_array().into_iter().flatten())
+        .collect();
+    assert_eq!(files.iter().filter(|one| one["reason"] == "left out by policy").count(), 2, "{files:?}");
+    check_parts(&sample, &parsed);
 }
 
 #[test]
@@ -279,7 +301,7 @@ fn what_cannot_be_composed_is_an_error_that_names_it() {
     assert!(!error.to_string().contains("secret"));
 
     let mut sample = day();
-    sample.files = vec![SealedFile { name: "a.age".to_owned(), size: 90_000, digest: Digest::of(b"x") }];
+    sample.files = vec![SealedFile { size: 90_000, ..sealed("a.age", b"x", 100, 4) }];
     sample.target.max_size = ByteSize(64 << 10);
     assert!(matches!(sample.with_input(|input| plan(input).unwrap_err()), ComposeError::FileTooLarge { size: 90_000, .. }));
     sample.target.max_size = ByteSize(1000);
@@ -304,6 +326,50 @@ fn the_policy_leaves_attachments_out_by_name() {
     assert_eq!((&attachment["attached"], &attachment["reason"]), (&json!(false), &json!("left out by policy")));
     assert_eq!(parsed[0]["attachments"], json!([]));
     assert!(parsed[0]["plain"].as_str().unwrap().contains("left out by policy"));
+}
+
+#[test]
+fn files_that_came_later_read_as_such_and_not_as_edits() {
+    let mut day = Sample::new();
+    day.person("U1", "Ann Lee", Some("ann@desk.example"));
+    day.event(EventKind::Message, "U1", "Here it is:\n<b>all</b> of it").attachments.push(missing("q.pdf"));
+    day.event(EventKind::Other, "U1", "set the picture").attachments.push(missing("p.png"));
+    let [message, picture] = [0, 1].map(|index: usize| day.events[index].0.clone());
+    day.target.subject = "{{ counts.message }} {{ counts.edit }} {{ counts.other }} {{ counts.late_files }}".to_owned();
+    let brought = |day: &mut Sample, event: consign_model::Event, file: &str| {
+        day.events.push((event.late_files(Vec::new()), Flags::LATE, None));
+        day.attach(file, "application/pdf", file.as_bytes().to_vec());
+    };
+    brought(&mut day, message.clone(), "q.pdf");
+    brought(&mut day, picture, "p.png");
+    let parsed = &python(&day.compose())[0];
+    assert_eq!(header(parsed, "Subject"), ["1 0 1 2"]);
+    let (plain, html) = (parsed["plain"].as_str().unwrap().replace("\r\n", "\n"), parsed["html"].as_str().unwrap());
+    assert!(plain.contains("Events:       1 message, 1 other event, 2 arrivals of late files\n"), "{plain}");
+    let file = format!("attached: q.pdf (application/pdf, 5 bytes, SHA-256 {})\n", Digest::of(b"q.pdf").hex());
+    let whom = "the message of Ann Lee, 2026-01-05T08:00:00.345Z";
+    assert!(plain.contains(&format!("[2026-01-05T08:00:00.345Z] Ann Lee ↳ late files of {whom} (arrived late)\n    {file}")), "{plain}");
+    assert!(plain.contains("Ann Lee ↳ late files of the event m1 (arrived late)\n    its text: set the picture\n    attached: p.png"), "{plain}");
+    assert!(html.contains(&format!("↳ late files of {whom}")) && html.matches("all&lt;/b&gt; of it").count() == 1, "{html}");
+    let events = parsed["json"]["events"].as_array().unwrap();
+    let keys = |index: usize| ["type", "target", "text", "adds_files", "edited"].map(|key| events[index][key].clone());
+    assert_eq!(keys(0), [json!("message"), Value::Null, json!("Here it is:\n<b>all</b> of it"), Value::Null, Value::Null]);
+    assert_eq!(keys(2), [json!("edit"), json!("m0"), json!("Here it is:\n<b>all</b> of it"), json!(true), Value::Null]);
+    assert_eq!(keys(3), [json!("other"), json!("m1"), json!("set the picture"), json!(true), Value::Null]);
+    assert_eq!(events[2]["attachments"][0]["attached"], true);
+    assert_eq!(parsed["attachments"][0]["sha256"], Digest::of(b"q.pdf").hex());
+
+    // In the next e-mail nobody knows the message any more, so its text is said; it has none, so there is none to say.
+    day.events.clear();
+    brought(&mut day, message.clone(), "q.pdf");
+    brought(&mut day, consign_model::Event { id: "m9".to_owned(), text: String::new(), ..message }, "r.pdf");
+    let parsed = &python(&day.compose())[0];
+    let (plain, html) = (parsed["plain"].as_str().unwrap().replace("\r\n", "\n"), parsed["html"].as_str().unwrap());
+    let expected =
+        format!("↳ late files of the message m0 (not in this e-mail) (arrived late)\n    its text: Here it is:\n    | <b>all</b> of it\n    {file}");
+    assert!(plain.contains(&expected), "{plain}");
+    assert!(plain.contains("the message m9 (not in this e-mail) (arrived late)\n    attached: r.pdf"), "{plain}");
+    assert!(html.contains("Here it is:<br>&lt;b&gt;all&lt;/b&gt; of it</div>"), "{html}");
 }
 
 #[test]
@@ -345,6 +411,7 @@ fn no_name_or_text_gets_out_of_its_place() {
         "Auto-Submitted",
         "X-Consign-Policy",
         "X-Consign-Run",
+        "X-Consign-Window",
         "X-Consign-Source",
         "X-Consign-Chat",
         "X-People",
@@ -354,7 +421,10 @@ fn no_name_or_text_gets_out_of_its_place() {
     ];
     for (parsed, sample) in python(&emails).iter().zip(&samples) {
         check_parts(sample, std::slice::from_ref(parsed));
-        let one = |text: &str| text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " ").trim().to_owned();
+        let one = |text: &str| {
+            let spaced = text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " ");
+            spaced.replace('\u{202e}', "[U+202E]").replace('\u{200f}', "[U+200F]").trim().to_owned()
+        };
         let names: Vec<&str> = parsed["headers"].as_array().unwrap().iter().map(|one| one[0].as_str().unwrap()).collect();
         assert!(names.iter().all(|name| allowed.contains(name)), "{names:?}");
         assert!(header(parsed, "From")[0].ends_with("<journal@corp.example>"));
@@ -389,6 +459,68 @@ fn a_large_room_is_listed_whole_once() {
     assert_eq!(parsed[1]["json"]["participants"].as_array().unwrap().len(), 100);
     assert_eq!(parsed[1]["json"]["participants"][0]["id"], "U00007");
     assert_eq!(parsed[1]["json"]["participants_not_listed"], 2900);
+    assert!(parsed[1]["plain"].as_str().unwrap().contains("  and 2,900 more, see part 1"));
+
+    // Where the first part can't list all either, no part says that it does.
+    sample.target.max_size = ByteSize(256 << 10);
+    sample.events.truncate(900);
+    let parsed = python(&sample.compose());
+    let listed = |part: usize| parsed[part]["json"]["participants"].as_array().unwrap().len();
+    assert!(parsed.len() > 1 && listed(0) < 3000 && listed(1) == 100, "{} {}", parsed.len(), listed(0));
+    for place in ["plain", "html"] {
+        let says = |part: usize, what: &str| assert!(parsed[part][place].as_str().unwrap().contains(what), "{what}");
+        says(0, &format!("and {},{:03} more, too many for one e-mail", (3000 - listed(0)) / 1000, (3000 - listed(0)) % 1000));
+        says(1, &format!("and 2,900 more, part 1 lists {} of them, the others are too many for one e-mail", listed(0) - 100));
+    }
+}
+
+#[test]
+fn stays_that_are_not_shown_are_counted() {
+    let mut sample = Sample::new();
+    sample.person("U1", "Ann", None).person("U2", "Bob", None);
+    let stays = |count: i64| {
+        let stay = |n: i64| Membership { joined: Some(Timestamp(START + 10 * n)), left: Some(Timestamp(START + 10 * n + 5)) };
+        (0..count).map(stay).collect::<Vec<_>>()
+    };
+    sample.facts.participants[0].memberships = stays(23);
+    sample.facts.participants[1].memberships = stays(21);
+    for _ in 0..2 {
+        sample.event(EventKind::Message, "U1", "ok").at = Timestamp(START);
+    }
+    sample.events[1].0.at = Timestamp(START + 1000);
+    let parsed = &python(&sample.compose())[0];
+    let people = &parsed["json"]["participants"];
+    assert_eq!((people[0]["memberships"].as_array().unwrap().len(), &people[0]["memberships_not_listed"]), (20, &json!(3)));
+    assert_eq!((people[1]["memberships"].as_array().unwrap().len(), &people[1]["memberships_not_listed"]), (20, &json!(1)));
+    for place in ["plain", "html"] {
+        let text = parsed[place].as_str().unwrap();
+        assert!(text.contains("and 3 more stays") && text.contains("and 1 more stay"), "{text}");
+    }
+}
+
+/// A rendering's budget is in steps: none of them may cost more in a large room.
+#[test]
+fn templates_over_a_very_large_room_are_cut_and_not_refused() {
+    let mut sample = Sample::new();
+    for number in 0..100_000 {
+        let mut user = consign_model::User::unknown(&format!("U{number:06}"));
+        user.name = format!("Persön {number}");
+        user.attributes.insert("user-custom-field-1".to_owned(), "desk".to_owned());
+        let stay = Membership { joined: None, left: None };
+        sample.facts.participants.push(consign_model::window::Participant { user, memberships: vec![stay] });
+    }
+    sample.event(EventKind::Message, "U000000", "ok");
+    let all = "{% for p in participants %}{{ p.name }} <{{ p.address }}>{% if not loop.last %}; {% endif %}{% endfor %}";
+    let often = "{% for a in range(4) %}{% for b in range(10000) %}{% if to_name and to_user_custom_field_1 and conference_participants %}{% endif %}{% endfor %}{% endfor %}x";
+    for (name, template) in [("X-All", all), ("X-Often", often), ("X-Names", "{{ to_name }}"), ("X-Count", "{{ participants | length }}")] {
+        sample.target.headers.insert(name.to_owned(), template.to_owned());
+    }
+    let parsed = &python(&sample.compose())[0];
+    let people = header(parsed, "X-All")[0];
+    assert!(people.starts_with("Persön 0 <U000000@slack.invalid>; Persön 1 <") && people.ends_with('…'));
+    assert!((15_900..=16_001).contains(&people.chars().count()), "{}", people.chars().count());
+    assert!(header(parsed, "X-Names")[0].starts_with("Persön 1, Persön 2, ") && header(parsed, "X-Names")[0].ends_with('…'));
+    assert_eq!((header(parsed, "X-Often"), header(parsed, "X-Count")), (vec!["x"], vec!["100000"]));
 }
 
 #[test]
@@ -404,17 +536,52 @@ fn a_group_in_two_parts_is_as_its_golden_files() {
     check_parts(&day, &python(&emails));
 }
 
+/// A file of this content, with events from this position on, one a second.
+fn sealed(name: &str, content: &[u8], first: u64, events: u32) -> SealedFile {
+    let at = |position: u64| Timestamp(START + 1000 * i64::try_from(position).unwrap());
+    let size = content.len() as u64;
+    let last_at = at(first + u64::from(events) - 1);
+    SealedFile { name: name.to_owned(), size, digest: Digest::of(content), first, events, first_at: at(first), last_at }
+}
+
 #[test]
 fn an_encrypted_chat_is_sent_as_its_files() {
     let mut sample = Sample::new();
-    let content = vec![7; 1000];
-    sample.files = vec![SealedFile { name: "0001.arrow.zst.age".to_owned(), size: 1000, digest: Digest::of(&content) }];
-    sample.contents.insert(Digest::of(&content), content.clone());
+    sample.person("U1", "Ann Lee", None).person("U2", "Left Before", None);
+    sample.facts.participants[1].memberships[0].left = Some(Timestamp(START));
+    sample.target.subject = default_subject();
+    sample.target.headers.insert("X-First".to_owned(), "{{ events[0].type }} {{ events | length }} {{ encrypted }} {{ started }}".to_owned());
+    let contents = [vec![7; 1000], vec![8; 500]];
+    sample.files = vec![sealed("0001.arrow.zst.age", &contents[0], 100, 4), sealed("0002.arrow.zst.age", &contents[1], 104, 1)];
+    sample.contents.extend(contents.iter().map(|content| (Digest::of(content), content.clone())));
     let emails = sample.compose();
     golden("sealed.eml", &emails[0].bytes);
-    let parsed = python(&emails);
-    assert_eq!(parsed[0]["json"]["events"], json!([]));
-    assert_eq!(parsed[0]["json"]["files"][0]["sha256"], Digest::of(&content).hex());
-    assert_eq!(parsed[0]["attachments"][0]["name"], "0001.arrow.zst.age");
-    assert_eq!(header(&parsed[0], "Date"), ["Tue, 06 Jan 2026 08:00:00 +0000"]);
+    let parsed = &python(&emails)[0];
+    assert_eq!(parsed["json"]["events"], json!([]));
+    assert_eq!((&parsed["json"]["encrypted_events"], &parsed["json"]["started"]), (&json!(5), &json!("2026-01-05T08:01:40.000Z")));
+    assert_eq!(
+        parsed["json"]["files"][0],
+        json!({
+            "name": "0001.arrow.zst.age", "media_type": "application/octet-stream", "size": 1000, "sha256": Digest::of(&contents[0]).hex(),
+            "events": 4, "from": 100, "to": 104, "started": "2026-01-05T08:01:40.000Z", "ended": "2026-01-05T08:01:43.000Z"
+        })
+    );
+    assert_eq!(parsed["attachments"][0]["name"], "0001.arrow.zst.age");
+    assert_eq!(header(parsed, "Subject"), ["rates-desk, 1 users, 5 encrypted events"]);
+    assert_eq!(header(parsed, "X-First"), ["encrypted 5 5 2026-01-05T08:01:40.000Z"]);
+    assert_eq!(header(parsed, "Date"), ["Mon, 05 Jan 2026 08:01:44 +0000"]);
+    for place in ["plain", "frame"] {
+        let text = parsed[place].as_str().unwrap();
+        assert!(text.contains("5 events, encrypted, in the attached files") && !text.contains("none") && !text.contains("order of time"), "{text}");
+        assert!(text.contains(": 1 event, encrypted, from 2026-01-05T08:01:44.000Z to 2026-01-05T08:01:44.000Z"), "{text}");
+    }
+}
+
+/// The subject of a target that names none.
+fn default_subject() -> String {
+    let target: consign_model::TargetSpec = serde_json::from_value(json!({
+        "name": "t", "host": "h", "port": 25, "tls": "starttls", "from": "a@b.example", "to": ["c@d.example"]
+    }))
+    .unwrap();
+    target.subject
 }

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use consign_mail::smtp::Sender;
-use consign_model::delivery::{Outcome, RecipientOutcome};
+use consign_model::delivery::{Obstacle, Outcome, RecipientOutcome};
 use serde_json::json;
 use support::{Act, Options, Point, Random, Server, email, target};
 
@@ -103,7 +103,7 @@ async fn every_step_fails_in_every_way() {
                     match &one.outcome {
                         Outcome::Deferred { reply } if name == "451" => assert_eq!(reply, &support::reply(451, "4.7.1 come\n4.7.1 later")),
                         Outcome::Rejected { reply } if name == "550" => assert_eq!(reply, &support::reply(550, "5.7.1 never\n5.7.1 ever")),
-                        Outcome::NotSent { reason } | Outcome::Unknown { reason } => {
+                        Outcome::NotSent { reason, .. } | Outcome::Unknown { reason } => {
                             assert!(reason.contains(&server.address.to_string()), "{what}: {reason}");
                             assert!(!reason.contains("sesame"), "{what}: {reason}");
                         }
@@ -155,11 +155,11 @@ async fn nobody_answers_there() {
     let address = listener.local_addr().unwrap();
     drop(listener);
     let outcomes = Sender::new(target(address, &json!({}))).send("j@corp.example", &people(&["a"]), &email("x", 10)).await;
-    let Outcome::NotSent { reason } = &outcomes[0].outcome else { panic!("{outcomes:?}") };
+    let Outcome::NotSent { reason, obstacle: Obstacle::Passing } = &outcomes[0].outcome else { panic!("{outcomes:?}") };
     assert!(reason.contains("refused") && reason.contains("Check host and port"), "{reason}");
     let outcomes =
         Sender::new(target(address, &json!({"host": "no-such-host.invalid"}))).send("j@corp.example", &people(&["a"]), &email("x", 10)).await;
-    let Outcome::NotSent { reason } = &outcomes[0].outcome else { panic!("{outcomes:?}") };
+    let Outcome::NotSent { reason, obstacle: Obstacle::Passing } = &outcomes[0].outcome else { panic!("{outcomes:?}") };
     assert!(reason.contains("no-such-host.invalid"), "{reason}");
 }
 
@@ -367,12 +367,12 @@ async fn what_the_server_does_not_take_is_not_begun() {
     let server = Server::start(Options { offers: vec!["SIZE 1000"], ..Options::default() }, |_| Act::Normal).await;
     let sender = Sender::new(target(server.address, &json!({})));
     let reason = |outcomes: &[RecipientOutcome]| match &outcomes[0].outcome {
-        Outcome::NotSent { reason } => reason.clone(),
+        Outcome::NotSent { reason, obstacle: Obstacle::Lasting } => reason.clone(),
         other => panic!("{other:?}"),
     };
     let to = people(&["a"]);
     let large = sender.send("j@corp.example", &to, &email("x", 1001)).await;
-    assert!(reason(&large).contains("1000 at most"), "{large:?}");
+    assert!(reason(&large).contains("1000 at most") && reason(&large).contains("held retry ID --current"), "{large:?}");
     let eight = sender.send("j@corp.example", &to, "Subject: x\r\n\r\nGrüße\r\n".as_bytes()).await;
     assert!(reason(&eight).contains("8BITMIME"), "{eight:?}");
     let sender_name = sender.send("jürgen@corp.example", &to, &email("x", 10)).await;
@@ -387,6 +387,7 @@ async fn what_the_server_does_not_take_is_not_begun() {
     let mixed = [to[0].clone(), "x@y>\r\nDATA".to_owned(), "佐藤@archive.example".to_owned(), "b@archive.example".to_owned()];
     let outcomes = sender.send("j@corp.example", &mixed, &email("x", 10)).await;
     assert_eq!(words(&outcomes), ["accepted", "not_sent", "not_sent", "accepted"]);
+    assert!(outcomes.iter().all(|one| one.outcome.is_accepted() || one.outcome.is_not_sendable()), "{outcomes:?}");
     assert_eq!(server.came()[0].recipients, ["a@archive.example", "b@archive.example"]);
     assert!(sender.send("j@corp.example", &[], &email("x", 10)).await.is_empty());
 }

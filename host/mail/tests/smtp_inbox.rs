@@ -185,6 +185,9 @@ async fn raw_sessions() {
     assert_eq!(codes(&answer), ["220", "500", "221"], "{answer}");
     let answer = inbox.talk(&b"what?\r\n".repeat(100)).await;
     assert!(codes(&answer).last() == Some(&"421") && codes(&answer).len() < 30, "{answer}");
+    // Only those in a row count.
+    let answer = inbox.talk(&[b"what?\r\nNOOP\r\n".repeat(100).as_slice(), b"QUIT\r\n"].concat()).await;
+    assert_eq!((codes(&answer).len(), codes(&answer).last()), (202, Some(&"221")), "{answer}");
     let answer = inbox.talk(&[b"EHLO x\r\n", begin.as_bytes(), &b"0123456789\r\n".repeat(400_000)].concat()).await;
     assert!(codes(&answer).is_empty() || codes(&answer).last() == Some(&"421") || codes(&answer).last() == Some(&"354"), "{answer}");
     // Cut off in the middle: not kept.
@@ -192,6 +195,34 @@ async fn raw_sessions() {
     let (kept, received) = inbox.stop().await;
     assert_eq!(kept, [b"one\r\n".to_vec(), b"two\r\n".to_vec()]);
     assert_eq!(received.emails, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_guesses_for_ever() {
+    let account = Some(Account { user: "u".into(), secret: "sesame".into() });
+    let inbox = Running::start(InboxOptions { account, ..InboxOptions::default() }).await;
+    let guess = b"AUTH PLAIN AHUAd3Jvbmc=\r\nNOOP\r\n".repeat(100);
+    let answer = inbox.talk(&[b"EHLO x\r\n", guess.as_slice(), b"QUIT\r\n"].concat()).await;
+    assert_eq!((codes(&answer).iter().filter(|code| **code == "535").count(), codes(&answer).last()), (19, Some(&"421")), "{answer}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_read_what_came() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let maildir = folder.path().join("new/one");
+    let inbox = Inbox::bind("127.0.0.1:0".parse().unwrap(), &maildir, InboxOptions::default()).await.unwrap();
+    let address = inbox.local_addr();
+    tokio::spawn(async move { inbox.serve(std::future::pending()).await });
+    let to = ["b@archive.example".to_owned()];
+    assert!(Sender::new(target(address, &json!({}))).send("j@corp.example", &to, b"x\r\n").await[0].outcome.is_accepted());
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let came = std::fs::read_dir(maildir.join("new")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(mode(&came), 0o600);
+    for made in [folder.path().join("new"), maildir.clone(), maildir.join("tmp"), maildir.join("new"), maildir.join("cur")] {
+        assert_eq!(mode(&made), 0o700, "{}", made.display());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

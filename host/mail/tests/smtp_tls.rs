@@ -5,7 +5,7 @@ mod support;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use consign_mail::smtp::{Sender, Target};
+use consign_mail::smtp::{Sender, Target, TargetFault, check_connection};
 use consign_model::delivery::Outcome;
 use serde_json::{Value, json};
 use support::{Act, Authority, Options, Point, Server, email, patient, spec, target};
@@ -22,7 +22,7 @@ fn secure(server: &Server, host: &str, tls: &str, ca: &std::path::Path) -> Targe
 
 fn reason(outcome: &Outcome) -> &str {
     match outcome {
-        Outcome::NotSent { reason } => reason,
+        Outcome::NotSent { reason, .. } => reason,
         other => other.word(),
     }
 }
@@ -190,7 +190,8 @@ fn targets_that_are_refused() {
         (json!({"host": "a\r\nb"}), "neither a DNS name"),
         (json!({"hello": "x\r\nMAIL FROM:<a@b>"}), "hello"),
         (json!({"from": "j@corp.example\r\nDATA"}), "from"),
-        (json!({"to": ["a@b", "nobody"]}), "no @"),
+        (json!({"to": ["a@b", "nobody"]}), "no '@'"),
+        (json!({"from": "Journal <journal@corp.example> x"}), "from"),
         (json!({"to": []}), "at least one recipient"),
         (json!({"connections": 0}), "at least 1"),
     ] {
@@ -200,5 +201,11 @@ fn targets_that_are_refused() {
     }
     let good = Target::from_spec(&spec(address, &json!({"host": "[::1]", "username": "u", "password": {"file": file("good", "sesame")}}))).unwrap();
     assert_eq!(good.place(), "[::1]:25");
+    let named = json!({"from": "Journal <journal@corp.example>", "to": ["\"In, gest\" <ingest@archive.example>", "b@archive.example"]});
+    Target::from_spec(&spec(address, &named)).unwrap();
+    // What can be found without the secret is found all at once, and the secret is not asked for.
+    let several = json!({"host": "a:25", "hello": "x y", "connections": 0, "username": "u", "password": {"env": "CONSIGN_TEST_SURELY_UNSET"}});
+    let found: Vec<&str> = check_connection(&spec(address, &several)).iter().map(TargetFault::field).collect();
+    assert_eq!(found, ["host", "hello", "connections"]);
     assert!(!format!("{good:?}").contains("sesame"));
 }

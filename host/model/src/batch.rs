@@ -154,6 +154,11 @@ impl EventBatch {
         self.kinds.get(index).copied().and_then(EventKind::from_number).unwrap_or(EventKind::Other)
     }
 
+    /// Whether event `index` brings files of an event that came without them: see [`Event::adds_files`].
+    pub fn adds_files(&self, index: usize) -> bool {
+        crate::event::adds_files(self.ids.get(index), self.targets.get_some(index))
+    }
+
     /// Event `index` as a row; unset past the end.
     pub fn event(&self, index: usize) -> Option<Event> {
         let owned = |text: Option<&str>| text.map(str::to_owned);

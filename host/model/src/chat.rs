@@ -115,6 +115,21 @@ impl Membership {
     }
 }
 
+impl Move {
+    /// Whether the platform gave this move no id, so that its id, derived from what it is, says nothing of its order.
+    fn has_no_order(&self) -> bool {
+        self.order.starts_with(match self.kind {
+            MoveKind::Join => "join:",
+            MoveKind::Leave => "leave:",
+        })
+    }
+
+    /// Whether these are a join and a leave of one millisecond of which nobody can say which came first.
+    fn is_either_way(&self, next: &Self) -> bool {
+        self.at == next.at && self.kind != next.kind && self.has_no_order() && next.has_no_order()
+    }
+}
+
 impl Member {
     /// A user of whom nothing is known here yet.
     pub fn new(user: &str) -> Self {
@@ -139,15 +154,26 @@ impl Member {
     /// A leave without a join before it proves a stay that began before the first known event. A listed user without any move was there all the
     /// time. One who is not listed and was only seen acting was too, where the platform lists nobody (`chat_lists_members` is false); where it lists
     /// the chat's members, it is believed. A join while inside and a leave while outside change nothing.
+    ///
+    /// Where a join and a leave share a millisecond and their order is not known, it is the one that makes sense: who was inside left and came back, who
+    /// was outside came and left. Where nothing came before, the user is taken to have been inside before and after.
     pub fn memberships(&self, chat_lists_members: bool) -> Vec<Membership> {
         let mut stays = Vec::new();
         // Outer `Some`: inside, since then.
         let mut inside: Option<Option<Timestamp>> = match self.moves.first() {
+            Some(first) if self.moves.get(1).is_some_and(|next| first.is_either_way(next)) => Some(None),
             None if self.listed || (self.active && !chat_lists_members) => Some(None),
             Some(Move { kind: MoveKind::Leave, .. }) => Some(None),
             None | Some(_) => None,
         };
-        for one in &self.moves {
+        let mut moves = self.moves.iter().peekable();
+        while let Some(one) = moves.next() {
+            if moves.next_if(|next| one.is_either_way(next)).is_some() {
+                let joined = inside.unwrap_or(Some(one.at));
+                stays.push(Membership { joined, left: Some(one.at) });
+                inside = inside.map(|_| Some(one.at));
+                continue;
+            }
             match (one.kind, inside) {
                 (MoveKind::Join, None) => inside = Some(Some(one.at)),
                 (MoveKind::Leave, Some(joined)) => {
@@ -188,6 +214,24 @@ mod tests {
         assert_eq!(stays(true, &[(5, Leave), (7, Join)]), [(None, Some(5)), (Some(7), None)]);
         assert_eq!(stays(false, &[(1, Join), (2, Join), (3, Leave), (4, Leave)]), [(Some(1), Some(3))]);
         assert_eq!(stays(false, &[(1, Join), (1, Leave), (1, Join)]), [(Some(1), Some(1)), (Some(1), None)]);
+    }
+
+    #[test]
+    fn a_join_and_a_leave_of_one_millisecond() {
+        use MoveKind::{Join, Leave};
+        let derived = |moves: &[(i64, MoveKind)]| {
+            let order = |at: i64, kind: MoveKind| format!("{}:u:{at}", if kind == Join { "join" } else { "leave" });
+            let mut moves: Vec<_> = moves.iter().map(|(at, kind)| Move { at: Timestamp(*at), order: order(*at, *kind), kind: *kind }).collect();
+            moves.sort();
+            let stays = Member { moves, ..member(false, &[]) }.memberships(false);
+            stays.iter().map(|stay| (stay.joined.map(|t| t.0), stay.left.map(|t| t.0))).collect::<Vec<_>>()
+        };
+        assert_eq!(derived(&[(1, Join), (5, Leave), (5, Join)]), [(Some(1), Some(5)), (Some(5), None)]);
+        assert_eq!(derived(&[(1, Join), (5, Leave), (5, Join), (9, Leave)]), [(Some(1), Some(5)), (Some(5), Some(9))]);
+        assert_eq!(derived(&[(1, Join), (3, Leave), (5, Join), (5, Leave)]), [(Some(1), Some(3)), (Some(5), Some(5))]);
+        assert_eq!(derived(&[(5, Leave), (5, Join)]), [(None, Some(5)), (Some(5), None)]);
+        // A platform's own ids tell the order.
+        assert_eq!(stays(false, &[(1, Join), (5, Join), (5, Leave)]), [(Some(1), Some(5))]);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub enum Outcome {
     NotSent {
         /// What happened, for a person.
         reason: String,
+        /// Whether trying again as it is can help.
+        #[serde(default)]
+        obstacle: Obstacle,
     },
     /// The final dot was sent and no answer came: it may have the e-mail or not.
     Unknown {
@@ -44,7 +47,33 @@ pub enum Outcome {
     },
 }
 
+/// What was in the way of an e-mail that was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Obstacle {
+    /// Something that may be gone the next time: a server that was not reached, say.
+    #[default]
+    Passing,
+    /// The e-mail itself, or what the server offers: the same e-mail will not be sent the next time either.
+    Lasting,
+}
+
 impl Outcome {
+    /// Not sent, for a reason that may pass.
+    pub fn not_sent(reason: impl Into<String>) -> Self {
+        Self::NotSent { reason: reason.into(), obstacle: Obstacle::Passing }
+    }
+
+    /// Not sent, for a reason that lasts until a person does something.
+    pub fn not_sendable(reason: impl Into<String>) -> Self {
+        Self::NotSent { reason: reason.into(), obstacle: Obstacle::Lasting }
+    }
+
+    /// Whether the same e-mail can't be sent the next time either.
+    pub fn is_not_sendable(&self) -> bool {
+        matches!(self, Self::NotSent { obstacle: Obstacle::Lasting, .. })
+    }
+
     /// The word for it, as in `run --json`.
     pub fn word(&self) -> &'static str {
         match self {
@@ -67,7 +96,7 @@ impl Outcome {
             Self::Accepted { reply } | Self::Rejected { reply } | Self::Deferred { reply } => {
                 format!("{}: {} {}", self.word(), reply.code, reply.text.replace('\n', " / "))
             }
-            Self::NotSent { reason } => format!("not sent: {reason}"),
+            Self::NotSent { reason, .. } => format!("not sent: {reason}"),
             Self::Unknown { reason } => format!("unknown: {reason}"),
         }
     }

@@ -12,7 +12,7 @@ use crate::{Digest, Timestamp};
 pub enum EventKind {
     /// Somebody wrote.
     Message = 0,
-    /// A message got another text.
+    /// A message got another text; or files of it arrived after it ([`Event::adds_files`]).
     Edit = 1,
     /// A message was taken away.
     Delete = 2,
@@ -166,6 +166,38 @@ impl Event {
         id
     }
 
+    /// The event by which `files` of this one, already in the archive without them, go out. It says again what this event says (sender, time, text, thread,
+    /// flags), so that modules judge it as they judged this one, and it goes to those to whom this one went. For a message or an edit it is an edit of that
+    /// message, for all else an `Other`.
+    #[must_use]
+    pub fn late_files(&self, files: Vec<Attachment>) -> Self {
+        let mut which = Hasher::default();
+        for file in &files {
+            which.field(file.digest.as_ref().map_or(&[], |digest| digest.0.as_slice())).field(file.name.as_bytes());
+        }
+        let of_message = matches!(self.kind, EventKind::Message | EventKind::Edit);
+        let edited = if self.kind == EventKind::Edit { self.target.clone() } else { None };
+        Self {
+            kind: if of_message { EventKind::Edit } else { EventKind::Other },
+            id: format!("{LATE_FILES}{}:{}", self.id, which.finish().short()),
+            target: Some(edited.unwrap_or_else(|| self.id.clone())),
+            flags: self.own_flags(),
+            attachments: files,
+            previous: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether this is an event made by [`Self::late_files`]: it changes no text, and its attachments are what it brings.
+    pub fn adds_files(&self) -> bool {
+        adds_files(&self.id, self.target.as_deref())
+    }
+
+    /// Bytes of its texts, which are most of what it takes in memory.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len() + self.original.as_deref().map_or(0, str::len) + self.previous.as_deref().map_or(0, str::len)
+    }
+
     /// All flags that follow from this event alone.
     pub fn own_flags(&self) -> Flags {
         let reply = self.kind == EventKind::Message && self.thread.as_ref().is_some_and(|root| *root != self.id);
@@ -183,23 +215,49 @@ impl Event {
         let mut content = Hasher::default();
         // The platform's own form where it is kept: the plain text holds resolved names, and a renamed user edits nothing.
         content.field(self.original.as_deref().unwrap_or(&self.text).as_bytes());
-        let mut hash = [0; 16];
-        hash.copy_from_slice(identity.finish().0.get(..16).unwrap_or(&[0; 16]));
         let mut text = [0; 8];
         text.copy_from_slice(content.finish().0.get(..8).unwrap_or(&[0; 8]));
-        EventIdentity { hash: EventHash(hash), content: text }
+        EventIdentity { hash: EventHash::of(identity), content: text }
+    }
+
+    /// What tells each file that hangs on this event, with its bytes, from all others of the chat: known once it has arrived. The name counts too, so that
+    /// of two files with the same bytes neither is taken for the other.
+    pub fn files(&self) -> impl Iterator<Item = (&Attachment, EventIdentity)> {
+        self.attachments.iter().filter_map(|file| {
+            let mut identity = Hasher::default();
+            // No kind of event has this word.
+            identity.field(b"file").field(&self.identity().hash.0).field(&file.digest?.0).field(file.name.as_bytes());
+            Some((file, EventIdentity { hash: EventHash::of(identity), content: [0; 8] }))
+        })
     }
 }
 
-/// The first half of the SHA-256 of kind, id, time, user and reaction: equal for the same event of one chat.
+/// How the ids of events that bring late files begin. No platform's id stands in an event with a target, but for Slack's, which are numbers.
+const LATE_FILES: &str = "files:";
+
+/// [`Event::adds_files`], of columns too.
+pub(crate) fn adds_files(id: &str, target: Option<&str>) -> bool {
+    target.is_some() && id.starts_with(LATE_FILES)
+}
+
+/// The first half of the SHA-256 of kind, id, time, user and reaction: equal for the same event of one chat. Or of an event and a file on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventHash(pub [u8; 16]);
 
-/// Which event it is, and which text it has: the same event with another text is an edit that the platform did not tell.
+impl EventHash {
+    fn of(fields: Hasher) -> Self {
+        let mut hash = [0; 16];
+        hash.copy_from_slice(fields.finish().0.get(..16).unwrap_or(&[0; 16]));
+        Self(hash)
+    }
+}
+
+/// Which event it is, and which text it has: the same event with another text is an edit that the platform did not tell. Or which file it is: see
+/// [`Event::files`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventIdentity {
     /// Which event.
     pub hash: EventHash,
-    /// The first 8 bytes of the SHA-256 of its text, in the platform's own form.
+    /// The first 8 bytes of the SHA-256 of its text, in the platform's own form; zeros for a file.
     pub content: [u8; 8],
 }

@@ -19,7 +19,7 @@ pub mod window;
 
 pub use batch::{EventBatch, TextColumn};
 pub use chat::{Chat, ChatKey, ChatKind, Member, Membership, Move, MoveKind};
-pub use delivery::{Delivery, DeliveryKey, Outcome, RecipientOutcome, Reply};
+pub use delivery::{Delivery, DeliveryKey, Obstacle, Outcome, RecipientOutcome, Reply};
 pub use event::{Attachment, Event, EventHash, EventIdentity, EventKind, Flags};
 pub use id::{Digest, InvalidName, Name, RunId, TenantId};
 pub use keys::TenantKeys;

@@ -214,7 +214,7 @@ fn four() -> u16 {
 }
 
 fn default_subject() -> String {
-    "{{ group.title or chat.title or chat.id }}, {{ participants | length }} users, {{ events | length }} messages".to_owned()
+    "{{ group.title or chat.title or chat.id }}, {{ participants | length }} users, {{ events | length }} {{ 'encrypted events' if encrypted else 'messages' }}".to_owned()
 }
 
 fn default_max_size() -> ByteSize {
@@ -255,18 +255,13 @@ impl TargetSpec {
 
 /// When a policy runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    untagged,
-    rename_all_fields = "kebab-case",
-    expecting = "write { cron = \"30 18 * * Mon-Fri\", time-zone = \"Europe/Berlin\" } or { once = \"2026-03-01T02:00\", time-zone = \"Europe/Berlin\" }"
-)]
+#[serde(untagged, rename_all_fields = "kebab-case", try_from = "WrittenSchedule")]
 pub enum ScheduleSpec {
     /// Again and again.
     Cron {
         /// Five fields (minute, hour, day of month, month, day of week), or six with seconds first.
         cron: String,
         /// IANA name; unset: UTC.
-        #[serde(default = "utc")]
         time_zone: String,
     },
     /// Once.
@@ -274,18 +269,36 @@ pub enum ScheduleSpec {
         /// Local time, `2026-03-01T02:00` or with seconds.
         once: String,
         /// IANA name; unset: UTC.
-        #[serde(default = "utc")]
         time_zone: String,
     },
 }
 
-fn utc() -> String {
-    "UTC".to_owned()
+/// A schedule as it is written. An enum without a tag would pass over keys that it does not know, and a mistyped `time-zone` would mean UTC.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a schedule as { cron = \"30 18 * * Mon-Fri\", time-zone = \"Europe/Berlin\" }")]
+struct WrittenSchedule {
+    cron: Option<String>,
+    once: Option<String>,
+    time_zone: Option<String>,
+}
+
+impl TryFrom<WrittenSchedule> for ScheduleSpec {
+    type Error = &'static str;
+    fn try_from(written: WrittenSchedule) -> Result<Self, Self::Error> {
+        let time_zone = written.time_zone.unwrap_or_else(|| "UTC".to_owned());
+        match (written.cron, written.once) {
+            (Some(cron), None) => Ok(Self::Cron { cron, time_zone }),
+            (None, Some(once)) => Ok(Self::Once { once, time_zone }),
+            (Some(_), Some(_)) => Err("cron and once exclude each other: keep one"),
+            (None, None) => Err("write { cron = \"30 18 * * Mon-Fri\", time-zone = \"Europe/Berlin\" } \
+                                 or { once = \"2026-03-01T02:00\", time-zone = \"Europe/Berlin\" }"),
+        }
+    }
 }
 
 /// Where a policy's first window begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "WrittenSince", into = "String")]
 pub enum Since {
     /// With the archive's first event.
     #[default]
@@ -296,9 +309,22 @@ pub enum Since {
     Date(Timestamp),
 }
 
-impl TryFrom<String> for Since {
+/// Where a first window begins, as it is written.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "write since = \"all\", \"now\", a date as \"2026-01-31\" (UTC) or a time as \"2026-01-31T08:00:00Z\"")]
+enum WrittenSince {
+    Text(String),
+    /// A bare date of TOML, which serde sees as a map of this one key.
+    Date {
+        #[serde(rename = "$__toml_private_datetime")]
+        date: String,
+    },
+}
+
+impl TryFrom<WrittenSince> for Since {
     type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
+    fn try_from(written: WrittenSince) -> Result<Self, String> {
+        let (WrittenSince::Text(text) | WrittenSince::Date { date: text }) = written;
         match text.as_str() {
             "all" => Ok(Self::All),
             "now" => Ok(Self::Now),
@@ -430,7 +456,7 @@ pub struct PolicySpec {
     /// When; unset: by hand only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleSpec>,
-    /// Where the first window begins.
+    /// Where the first window begins. Changing it moves the beginning only until the first run.
     #[serde(default)]
     pub since: Since,
     /// How the criteria combine.
@@ -485,7 +511,8 @@ pub struct PolicyVersion {
     pub grouping: Option<BoundModule>,
     /// When this version was applied.
     pub applied_at: Timestamp,
-    /// The arrival after which the first window begins (`since = "now"`); 0 for all. Kept from the first version on.
+    /// The arrival after which each chat's first window begins (`since = "now"`); 0 for all. Kept from version to version, unless `since` is another
+    /// one and no run has begun yet.
     pub starts_after: u64,
     /// When the first version was applied: due times before it are not missed ones.
     pub created_at: Timestamp,

@@ -118,11 +118,20 @@ pub struct Settled {
     pub counts: EventCounts,
     /// Events left out, by the rules that did it.
     pub omitted: Vec<OmittedCount>,
-    /// Address of its verdict file in the archive; unset where nothing came of evaluating, not even a word of a module's.
-    pub verdicts: Option<String>,
+    /// Its verdict file; unset where nothing came of evaluating, not even a word of a module's.
+    pub verdicts: Option<SealedFile>,
     /// E-mails that may pass by waiting, whatever else holds the window.
     #[serde(default)]
     pub waiting: u32,
+}
+
+/// A sealed file in the archive. By its digest a reader tells it from one that somebody else encrypted to the tenant's public key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedFile {
+    /// Where, in the tenant's folder.
+    pub path: String,
+    /// SHA-256 of what is in it, decrypted.
+    pub digest: Digest,
 }
 
 /// Why a window is held. `text` is for a person and holds no message text.
@@ -156,6 +165,11 @@ pub enum HeldReason {
         /// What it said.
         text: String,
     },
+    /// An e-mail can't be sent to the target as it is: it is larger than the server takes, say.
+    Unsendable {
+        /// What is in the way, and what to do.
+        text: String,
+    },
     /// Composing again gave other bytes than those that may have arrived.
     Changed {
         /// Which e-mail.
@@ -168,9 +182,12 @@ impl HeldReason {
     pub fn text(&self) -> String {
         match self {
             Self::Module { module, text } => format!("module {module}: {text}"),
-            Self::Archive { text } | Self::Compose { text } | Self::Delivery { text } | Self::Refused { text } | Self::Changed { text } => {
-                text.clone()
-            }
+            Self::Archive { text }
+            | Self::Compose { text }
+            | Self::Delivery { text }
+            | Self::Refused { text }
+            | Self::Unsendable { text }
+            | Self::Changed { text } => text.clone(),
         }
     }
 

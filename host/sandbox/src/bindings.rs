@@ -6,7 +6,7 @@
 /// Criteria modules, and the imports of both kinds.
 pub mod criteria {
     wasmtime::component::bindgen!({
-        path: "../../wit/filter.wit",
+        path: "../../wit/0.1.0/filter.wit",
         world: "criteria-module",
         imports: { default: trappable },
         with: {
@@ -19,7 +19,7 @@ pub mod criteria {
 /// Grouping modules.
 pub mod grouping {
     wasmtime::component::bindgen!({
-        path: "../../wit/filter.wit",
+        path: "../../wit/0.1.0/filter.wit",
         world: "grouping-module",
         with: {
             "consign:filter/types": super::criteria::consign::filter::types,

@@ -6,50 +6,81 @@ use serde_json::Value;
 
 use crate::ConfigError;
 use crate::logs::one_line;
+use crate::schema::escaped;
 
 /// Errors that are told; a person mends the first few and tries again.
 const MOST_ERRORS: usize = 50;
 const MESSAGE_BYTES: usize = 1 << 10;
 
 /// The schema's keyword that marks a time zone. Modules have no zone tables, so without it a mistyped zone would be found by the first chat, not here.
-const ZONE_MARK: &str = "x-consign-time-zone";
+pub const ZONE_MARK: &str = "x-consign-time-zone";
 
-/// Compiles a schema: 2020-12, patterns in linear time, and no reference leads out of it.
+/// Bytes of one pattern's program. The library's own limit is ten times as much, and a schema can have many.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// Compiles a schema that [`schema::check`](crate::schema::check) has passed: 2020-12, patterns in linear time, and no reference leads out of it.
 pub fn compile(schema: &Value) -> Result<Validator, String> {
-    jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(PatternOptions::regex()).build(schema).map_err(|error| {
-        format!("config-schema is no JSON Schema of 2020-12: at '{}': {}", error.instance_path(), one_line(&error.to_string(), MESSAGE_BYTES))
-    })
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES))
+        .build(schema)
+        .map_err(|error| {
+            format!("config-schema is no JSON Schema of 2020-12: at '{}': {}", error.instance_path(), one_line(&error.to_string(), MESSAGE_BYTES))
+        })
+}
+
+/// What a schema has against a configuration.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// What is wrong.
+    pub errors: Vec<ConfigError>,
+    /// What is wrong where the schema's language has no words for a person: "is not valid under any of the schemas listed in 'anyOf'".
+    pub unclear: Vec<ConfigError>,
 }
 
 /// Everything that the schema has against a configuration, and marked time zones that are none. `schema` is what `validator` was compiled from.
-pub fn check(validator: &Validator, schema: &Value, config: &Value) -> Vec<ConfigError> {
-    let mut errors = Vec::new();
-    check_zones(schema, config, "", &mut errors);
+pub fn check(validator: &Validator, schema: &Value, config: &Value) -> Found {
+    let mut found = Found::default();
+    check_zones(schema, config, "", &mut found.errors);
     for error in validator.iter_errors(config) {
         let pointer = error.instance_path().to_string();
         match error.kind() {
             // Each unknown key at its own place.
             ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-                errors.extend(unexpected.iter().map(|key| ConfigError {
-                    pointer: format!("{pointer}/{}", one_line(&key.replace('~', "~0").replace('/', "~1"), MESSAGE_BYTES)),
+                found.errors.extend(unexpected.iter().map(|key| ConfigError {
+                    pointer: format!("{pointer}/{}", one_line(&escaped(key), MESSAGE_BYTES)),
                     message: "is not known here".to_owned(),
                 }));
             }
-            _ => errors.push(ConfigError { pointer, message: one_line(&error.to_string(), MESSAGE_BYTES) }),
+            kind => {
+                let error = ConfigError { pointer, message: one_line(&error.to_string(), MESSAGE_BYTES) };
+                if is_unclear(kind) { found.unclear.push(error) } else { found.errors.push(error) }
+            }
         }
-        if errors.len() >= MOST_ERRORS {
+        if found.errors.len() + found.unclear.len() >= MOST_ERRORS {
             break;
         }
     }
-    errors.truncate(MOST_ERRORS);
-    errors
+    found.errors.truncate(MOST_ERRORS);
+    found
+}
+
+fn is_unclear(kind: &ValidationErrorKind) -> bool {
+    matches!(
+        kind,
+        ValidationErrorKind::AnyOf { .. }
+            | ValidationErrorKind::OneOfNotValid { .. }
+            | ValidationErrorKind::OneOfMultipleValid { .. }
+            | ValidationErrorKind::Not { .. }
+            | ValidationErrorKind::FalseSchema
+    )
 }
 
 fn check_zones(schema: &Value, config: &Value, pointer: &str, errors: &mut Vec<ConfigError>) {
     let (Some(properties), Some(values)) = (schema.get("properties").and_then(Value::as_object), config.as_object()) else { return };
     for (name, property) in properties {
         let Some(value) = values.get(name) else { continue };
-        let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("{pointer}/{}", escaped(name));
         let marked = property.get(ZONE_MARK) == Some(&Value::Bool(true));
         if marked && value.as_str().is_some_and(|zone| zone.parse::<chrono_tz::Tz>().is_err()) {
             let message = "is no time zone: use a name of the IANA tables, such as Europe/Berlin".to_owned();

@@ -173,7 +173,7 @@ mod tests {
     /// A component that imports and exports all of a world of the contract.
     fn whole(world: &str) -> Vec<u8> {
         let mut resolve = wit_parser::Resolve::default();
-        let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/filter.wit");
+        let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/0.1.0/filter.wit");
         let package = resolve.push_path(contract).unwrap().0;
         let world = resolve.select_world(&[package], Some(world)).unwrap();
         let mut module = wit_component::dummy_module(&resolve, world, wit_parser::ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync));

@@ -89,7 +89,7 @@ pub enum Failure {
         backtrace: Vec<String>,
     },
     /// It took too long.
-    #[error("the module ran out of time in {call} ({}); make it do less for each event, or raise the limit", out_of_time(*.clock, *.millis))]
+    #[error("the module ran out of time in {call} ({}); make it do less for each event", out_of_time(*.clock, *.millis))]
     OutOfTime {
         /// During which call.
         call: Call,
@@ -99,7 +99,7 @@ pub enum Failure {
         millis: u64,
     },
     /// It asked for more memory than it may have.
-    #[error("the module asked in {call} for more than {limit_bytes} bytes of memory; make it keep less, or raise the limit")]
+    #[error("the module asked in {call} for more than {limit_bytes} bytes of memory; make it keep less")]
     OutOfMemory {
         /// During which call.
         call: Call,
@@ -223,6 +223,17 @@ pub enum LoadError {
     /// A component that is broken or uses what is switched off (threads, 64-bit memories, …).
     #[error("the component is not valid: {0}")]
     Invalid(String),
+    /// Its instances would take much beside their memories and tables.
+    #[error(
+        "a core module of the component declares so many functions, imports, globals or segments that each of its instances takes at least {bytes} bytes \
+         beside its memory, and at most {limit} are allowed: build it for size, or declare fewer"
+    )]
+    LargeInstances {
+        /// What was counted before the limit was reached.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// It does not fit the contract: everything that is wrong.
     #[error("the component does not fit the contract consign:filter@0.1.0:\n{}", lines(.0))]
     Mismatch(Vec<String>),

@@ -23,7 +23,9 @@ mod logs;
 mod manifest;
 mod module;
 mod needles;
+mod parts;
 mod sandbox;
+mod schema;
 mod session;
 
 pub use answer::{Assignment, Decision, Group, LeftOut, Level, LogLine, Placement};

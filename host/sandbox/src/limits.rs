@@ -11,8 +11,12 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of a component that is taken in at all. Does not limit what compiling it costs.
     pub module_bytes: usize,
-    /// Linear memories and tables of a session together, in bytes. Does not count what wasmtime itself keeps for an instance (some 100 KiB).
+    /// Linear memories and tables of a session together, in bytes. Does not count what wasmtime itself keeps for an instance: see
+    /// [`Limits::instance_bytes`].
     pub memory_bytes: usize,
+    /// What wasmtime keeps for one core instance, in bytes and counted upwards: some 32 for each function, import and segment, 16 for each global. A
+    /// session can have [`Limits::instances`] times as much. A large language runtime has some 20,000 functions.
+    pub instance_bytes: usize,
     /// How long one call may take, waiting and host functions included. Counted in ticks of 10 ms, so up to one tick more.
     pub call_time: Duration,
     /// How long all calls of a session may take together. The time between the calls is not counted.
@@ -54,6 +58,7 @@ impl Default for Limits {
         Self {
             module_bytes: 32 << 20,
             memory_bytes: 64 << 20,
+            instance_bytes: 1 << 20,
             call_time: Duration::from_secs(10),
             chat_time: Duration::from_mins(2),
             hostcall_fuel: 8 << 20,

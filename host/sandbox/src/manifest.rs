@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::Limits;
 use crate::needles::{self, ListSpec};
+use crate::schema;
 
 const NAME_BYTES: usize = 128;
 const VERSION_BYTES: usize = 64;
@@ -60,6 +61,11 @@ pub fn read(text: &str, kind: ModuleKind, limits: &Limits) -> Result<Described, 
     });
     if !lists.is_empty() && !manifest.needs.contains(&Need::Matching) {
         problems.push(format!("needs: config-schema marks a list with {}, so 'matching' has to be among them", needles::MARK));
+    }
+    if let Err(more) = schema::check(&manifest.config_schema) {
+        // Not to be compiled: it may never end.
+        problems.extend(more);
+        return Err(problems);
     }
     match crate::config::compile(&manifest.config_schema) {
         Ok(schema) if problems.is_empty() => Ok(Described { manifest, schema, lists }),

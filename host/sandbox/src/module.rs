@@ -72,21 +72,34 @@ impl Module {
 
     /// Checks a configuration by the module's JSON Schema and then by the module itself: everything that is wrong.
     pub fn check_config(&self, config: &Value) -> Result<(), Vec<ConfigError>> {
-        let errors = config::check(&self.0.described.schema, &self.manifest().config_schema, config);
+        let config::Found { mut errors, unclear } = config::check(&self.0.described.schema, &self.manifest().config_schema, config);
+        if !unclear.is_empty() {
+            // The schema's refusal stands; the module's words for it are better, where it has some.
+            let mut more = match self.ask(config) {
+                Ok(Err(said)) if !said.is_empty() => said,
+                Ok(_) | Err(_) => unclear,
+            };
+            more.retain(|one| errors.iter().all(|known| known.pointer != one.pointer));
+            errors.append(&mut more);
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let text = config.to_string();
-        let answer = match self.0.kind {
-            ModuleKind::Criteria => self.try_config::<CriteriaModule>(&text),
-            ModuleKind::Grouping => self.try_config::<GroupingModule>(&text),
-        };
-        match answer {
+        match self.ask(config) {
             Ok(Ok(())) => Ok(()),
             // An empty list says no as well.
             Ok(Err(errors)) if errors.is_empty() => Err(vec![whole("the module refuses it, and does not say why".to_owned())]),
             Ok(Err(errors)) => Err(errors),
             Err(failure) => Err(vec![whole(failure.to_string())]),
+        }
+    }
+
+    /// What the module itself says of a configuration.
+    fn ask(&self, config: &Value) -> Result<Result<(), Vec<ConfigError>>, Failure> {
+        let text = config.to_string();
+        match self.0.kind {
+            ModuleKind::Criteria => self.try_config::<CriteriaModule>(&text),
+            ModuleKind::Grouping => self.try_config::<GroupingModule>(&text),
         }
     }
 

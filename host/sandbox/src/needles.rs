@@ -3,23 +3,37 @@
 //! Which lists there are is fixed by the module's schema, and what they hold by the policy's configuration, so a module can't spell a text out by
 //! asking. They are compiled once for each binding, and found in one pass (Aho-Corasick) whatever their number.
 //!
+//! Both come from tenants, so neither may cost the host more than it allows: memory is bounded by what keywords may hold, and time by a clock that is
+//! looked at within a text too. A keyword that is another one's end is found together with it, so a text can hold far more matches than bytes.
+//!
 //! Texts and keywords are compared as they are: no normalisation, so "é" as one character and as two are different keywords. Ignoring case means
 //! [`fold`](crate::fold), whole words that no letter, digit or underscore (by Unicode) stands before or after the keyword.
 
 use std::time::Instant;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Input, MatchKind};
 use consign_model::TextColumn;
 use serde_json::Value;
 
 use crate::ConfigError;
 use crate::fold::{fold_into, folds_into_ascii};
+use crate::schema::escaped;
 
 /// All keywords of a binding, in bytes. An automaton takes some 50 times as much.
 const MAX_NEEDLE_BYTES: usize = 1 << 20;
 
+/// One keyword, in bytes. So many keywords at most end at one place of a text.
+const MAX_BYTES_OF_NEEDLE: usize = 1 << 10;
+
+/// Up to so many bytes of keywords the library may choose the fastest automaton, which takes some 2 KB for each of them; beyond it takes the one that
+/// is some five times slower and takes a tenth.
+const FASTEST_UP_TO_BYTES: usize = 16 << 10;
+
 /// The clock is looked at after this many bytes of text.
 const BYTES_BETWEEN_LOOKS: usize = 64 << 10;
+
+/// A match counts for the clock like this many bytes of text.
+const BYTES_OF_MATCH: usize = 16;
 
 /// The schema's keyword that marks a list.
 pub const MARK: &str = "x-consign-needles";
@@ -39,13 +53,27 @@ pub struct ListSpec {
 pub fn lists_of(schema: &Value) -> Result<Vec<ListSpec>, String> {
     let mut lists = Vec::new();
     walk(schema, "", &mut lists)?;
+    for list in &lists {
+        for option in [&list.ignore_case, &list.whole_words].into_iter().flatten() {
+            let type_ = property_at(schema, option).map(|property| property.get("type"));
+            // Where the type is not stated there (but by a $ref, say), the configuration shows whether it is one.
+            if !type_.is_some_and(|type_| type_.is_none_or(|type_| type_ == "boolean")) {
+                return Err(format!("config-schema: {MARK} at {} names {option}, which is no boolean property of the schema", list.pointer));
+            }
+        }
+    }
     Ok(lists)
+}
+
+/// The property that a pointer into the configuration leads to.
+fn property_at<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
+    pointer.split('/').skip(1).try_fold(schema, |schema, part| schema.get("properties")?.get(part.replace("~1", "/").replace("~0", "~")))
 }
 
 fn walk(schema: &Value, pointer: &str, lists: &mut Vec<ListSpec>) -> Result<(), String> {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
     for (name, property) in properties {
-        let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = format!("{pointer}/{}", escaped(name));
         if let Some(mark) = property.get(MARK) {
             let options = mark.as_object().ok_or_else(|| format!("config-schema: {MARK} at {pointer} has to be an object"))?;
             if let Some(unknown) = options.keys().find(|key| !matches!(key.as_str(), "ignore-case" | "whole-words")) {
@@ -68,6 +96,7 @@ pub fn compile(lists: &[ListSpec], config: &Value) -> Result<Vec<Matcher>, Vec<C
     let mut errors = Vec::new();
     let mut matchers = Vec::new();
     let mut bytes = 0;
+    let mut read = Vec::with_capacity(lists.len());
     for list in lists {
         let needles = needles_at(&list.pointer, config, &mut errors);
         bytes += needles.iter().map(|needle| needle.len()).sum::<usize>();
@@ -75,10 +104,15 @@ pub fn compile(lists: &[ListSpec], config: &Value) -> Result<Vec<Matcher>, Vec<C
             errors.push(error(&list.pointer, format!("all keywords together have more than {MAX_NEEDLE_BYTES} bytes; use fewer")));
             break;
         }
+        read.push((list, needles));
+    }
+    // By all lists together: each of them has an automaton of its own.
+    let kind = (bytes > FASTEST_UP_TO_BYTES).then_some(AhoCorasickKind::ContiguousNFA);
+    for (list, needles) in read {
         let ignore_case = option_at(list.ignore_case.as_deref(), config, &mut errors);
         let whole_words = option_at(list.whole_words.as_deref(), config, &mut errors);
         if errors.is_empty() {
-            match Matcher::new(&needles, ignore_case, whole_words) {
+            match Matcher::new(&needles, ignore_case, whole_words, kind) {
                 Ok(matcher) => matchers.push(matcher),
                 Err(text) => errors.push(error(&list.pointer, text)),
             }
@@ -104,6 +138,10 @@ fn needles_at<'a>(pointer: &str, config: &'a Value, errors: &mut Vec<ConfigError
     for (index, needle) in needles.iter().enumerate() {
         match needle.as_str() {
             Some("") => errors.push(error(&format!("{pointer}/{index}"), "a keyword can't be empty: every text would hold it")),
+            Some(text) if text.len() > MAX_BYTES_OF_NEEDLE => {
+                let message = format!("a keyword can have at most {MAX_BYTES_OF_NEEDLE} bytes, and this one has {}: use a part of it", text.len());
+                errors.push(error(&format!("{pointer}/{index}"), message));
+            }
             Some(text) => texts.push(text),
             None => errors.push(error(&format!("{pointer}/{index}"), "a keyword has to be a text")),
         }
@@ -145,8 +183,8 @@ enum Case {
 }
 
 impl Matcher {
-    /// Compiles a list of keywords, none of which is empty.
-    pub fn new(needles: &[&str], ignore_case: bool, whole_words: bool) -> Result<Self, String> {
+    /// Compiles a list of keywords, none of which is empty. Without a `kind` the library chooses.
+    fn new(needles: &[&str], ignore_case: bool, whole_words: bool, kind: Option<AhoCorasickKind>) -> Result<Self, String> {
         let mut case = Case::Exact;
         let mut patterns = Vec::with_capacity(needles.len());
         for needle in needles {
@@ -165,7 +203,7 @@ impl Matcher {
             None
         } else {
             let mut builder = AhoCorasickBuilder::new();
-            builder.match_kind(MatchKind::Standard).ascii_case_insensitive(ignore_case);
+            builder.match_kind(MatchKind::Standard).ascii_case_insensitive(ignore_case).kind(kind);
             Some(builder.build(&patterns).map_err(|error| format!("these keywords can't be compiled: {error}"))?)
         };
         Ok(Self { automaton, needles: needles.len(), case, whole_words })
@@ -173,13 +211,23 @@ impl Matcher {
 
     /// For each text 1 where it holds any of the keywords, else 0. Unset when the time is over.
     pub fn matches(&self, texts: &TextColumn, deadline: Instant) -> Option<Vec<u8>> {
-        self.column(texts, deadline, |automaton, text| {
-            let found = if self.whole_words {
-                automaton.find_overlapping_iter(text).any(|found| is_whole(text, found.start(), found.end()))
-            } else {
-                automaton.is_match(text)
-            };
-            u8::from(found)
+        self.column(texts, deadline, |automaton, text, watch| {
+            for piece in pieces(automaton, text) {
+                watch.spend(piece.get_range().len())?;
+                if !self.whole_words {
+                    if automaton.is_match(piece.clone()) {
+                        return Some(1);
+                    }
+                    continue;
+                }
+                for found in automaton.find_overlapping_iter(piece.clone()) {
+                    if is_whole(text, found.start(), found.end()) {
+                        return Some(1);
+                    }
+                    watch.spend(BYTES_OF_MATCH)?;
+                }
+            }
+            Some(0)
         })
     }
 
@@ -189,36 +237,36 @@ impl Matcher {
         let mut seen = vec![0_u32; self.needles];
         let mut text_number = 0_u32;
         let most = self.needles.min(255);
-        self.column(texts, deadline, |automaton, text| {
+        self.column(texts, deadline, |automaton, text, watch| {
             text_number = text_number.wrapping_add(1);
             let mut count = 0;
-            for found in automaton.find_overlapping_iter(text) {
-                let Some(last) = seen.get_mut(found.pattern().as_usize()) else { continue };
-                if *last != text_number && (!self.whole_words || is_whole(text, found.start(), found.end())) {
-                    *last = text_number;
-                    count += 1;
-                    if count == most {
-                        break;
+            for piece in pieces(automaton, text) {
+                watch.spend(piece.get_range().len())?;
+                for found in automaton.find_overlapping_iter(piece.clone()) {
+                    watch.spend(BYTES_OF_MATCH)?;
+                    let Some(last) = seen.get_mut(found.pattern().as_usize()) else { continue };
+                    if *last != text_number && (!self.whole_words || is_whole(text, found.start(), found.end())) {
+                        *last = text_number;
+                        count += 1;
+                        if count == most {
+                            return Some(u8::try_from(count).unwrap_or(u8::MAX));
+                        }
                     }
                 }
             }
-            u8::try_from(count).unwrap_or(u8::MAX)
+            Some(u8::try_from(count).unwrap_or(u8::MAX))
         })
     }
 
-    fn column(&self, texts: &TextColumn, deadline: Instant, mut look: impl FnMut(&AhoCorasick, &str) -> u8) -> Option<Vec<u8>> {
+    /// `look` answers for one text; unset when the time is over.
+    fn column(&self, texts: &TextColumn, deadline: Instant, mut look: impl FnMut(&AhoCorasick, &str, &mut Watch) -> Option<u8>) -> Option<Vec<u8>> {
         let Some(automaton) = &self.automaton else { return Some(vec![0; texts.len()]) };
         let mut column = Vec::with_capacity(texts.len());
         let mut folded = String::new();
-        let mut since_look = 0;
+        let mut watch = Watch { deadline, left: BYTES_BETWEEN_LOOKS };
         for text in texts.iter() {
-            since_look += text.len() + 64;
-            if since_look >= BYTES_BETWEEN_LOOKS {
-                since_look = 0;
-                if Instant::now() >= deadline {
-                    return None;
-                }
-            }
+            // An empty one costs something too.
+            watch.spend(64)?;
             let fold = match self.case {
                 Case::Exact => false,
                 Case::IgnoredAscii => folds_into_ascii(text),
@@ -226,13 +274,41 @@ impl Matcher {
             };
             column.push(if fold {
                 fold_into(text, &mut folded);
-                look(automaton, &folded)
+                look(automaton, &folded, &mut watch)?
             } else {
-                look(automaton, text)
+                look(automaton, text, &mut watch)?
             });
         }
         Some(column)
     }
+}
+
+/// Looks at the clock now and then.
+struct Watch {
+    deadline: Instant,
+    left: usize,
+}
+
+impl Watch {
+    /// Unset when the time is over.
+    fn spend(&mut self, bytes: usize) -> Option<()> {
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None if Instant::now() >= self.deadline => return None,
+            None => self.left = BYTES_BETWEEN_LOOKS,
+        }
+        Some(())
+    }
+}
+
+/// A text in pieces between which the clock is looked at. Each goes on far enough that what begins in it is found in it; what lies in two of them
+/// whole is found twice, and both times at its place in the text.
+fn pieces<'a>(automaton: &AhoCorasick, text: &'a str) -> impl Iterator<Item = Input<'a>> + use<'a> {
+    let beyond = automaton.max_pattern_len().saturating_sub(1);
+    (0..text.len()).step_by(BYTES_BETWEEN_LOOKS).map(move |start| {
+        let end = start.saturating_add(BYTES_BETWEEN_LOOKS).saturating_add(beyond).min(text.len());
+        Input::new(text).range(start..end)
+    })
 }
 
 /// Whether no word goes on before or after this part of a text.

@@ -17,7 +17,7 @@ use wasmtime::{Config, Engine};
 use crate::bindings::criteria::CriteriaModule;
 use crate::cache::Cache;
 use crate::host::State;
-use crate::{Limits, LoadError, Module, SetupError, contract};
+use crate::{Limits, LoadError, Module, SetupError, contract, parts};
 
 /// How often running modules are asked to look at their deadline. Shorter costs a wake-up more often, longer lets a module run over by more.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -97,6 +97,7 @@ impl Sandbox {
         if !Parser::is_component(bytes) {
             return Err(LoadError::NotWasm);
         }
+        parts::check(bytes, &self.0.limits)?;
         let digest = Digest::of(bytes);
         let component = self.component(digest, bytes)?;
         let kind = contract::check(&self.0.engine, &component).map_err(LoadError::Mismatch)?;

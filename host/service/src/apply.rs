@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use consign_export::{Exporter, ShelfError};
+use consign_mail::smtp::check_connection;
 use consign_mail::template::check_templates;
 use consign_model::module::{BoundModule, ModuleKind, Need};
 use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, Since, TargetSpec, TargetVersion, Tls};
@@ -138,6 +139,10 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
         return Err(ApplyError::Problems(problems));
     }
 
+    // Before anything is in force: a folder that can't be written must not leave half of the files applied.
+    for module in checked.iter().flat_map(|(_, ready)| ready.criteria.iter().chain(&ready.grouping)) {
+        exporter.shelf.keep(&module.digest)?;
+    }
     let mut changes = Vec::new();
     for (_, target) in targets.into_values() {
         changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
@@ -190,34 +195,18 @@ fn dates_as_text(value: &mut serde_json::Value) {
 type Found = (String, String);
 
 fn check_target(target: &TargetSpec) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
-    let mut say = |field: &str, text: &str| found.push((format!(", {field}"), text.to_owned()));
-    if target.tls == Tls::None && !target.allow_plaintext {
-        say("tls", "it would send conversations in clear: use \"starttls\" or \"implicit\", or give leave with allow-plaintext = true");
-    }
-    if target.host.is_empty() || target.host.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        say("host", "this is no host name: write it as smtp.archive.example");
-    }
+    let mut found: Vec<Found> = check_connection(target).iter().map(|fault| (format!(", {}", fault.field()), fault.to_string())).collect();
     if target.port == 0 {
-        say("port", "0 is no port: 587 is usual with STARTTLS, 465 with implicit TLS");
-    }
-    if target.connections == 0 {
-        say("connections", "at least 1 is needed");
-    }
-    if target.to.is_empty() {
-        say("to", "at least one recipient is needed");
-    }
-    if target.username.is_some() != target.password.is_some() {
-        say("username", "username and password go together: give both or neither");
-    }
-    if target.auth.is_some() && target.username.is_none() {
-        say("auth", "signing in needs username and password");
+        found.push((", port".to_owned(), "0 is no port: 587 is usual with STARTTLS, 465 with implicit TLS".to_owned()));
     }
     if let Err(errors) = check_templates(target) {
         found.extend(errors.into_iter().map(|error| (format!(", {}", error.field), error.reason)));
     }
     found
 }
+
+/// Criteria of a policy. Each is an instance of its own with up to the sandbox's memory limit, for every chat that is evaluated at the moment.
+const MOST_CRITERIA: usize = 16;
 
 /// A policy with its modules bound.
 struct Ready {
@@ -235,6 +224,14 @@ fn check_policy(exporter: &Exporter, policy: &PolicySpec, known: Option<&PolicyV
             Err(ScheduleError::Over { .. }) if known.is_some_and(|known| known.spec.schedule.as_ref() == Some(spec)) => {}
             Err(error) => found.push((", schedule".to_owned(), error.to_string())),
         }
+    }
+    if policy.criteria.len() > MOST_CRITERIA {
+        let text = format!(
+            "{} criteria, and {MOST_CRITERIA} are the most, since each may use memory of its own for each chat at work: join some, or make it several policies",
+            policy.criteria.len()
+        );
+        found.push((", criteria".to_owned(), text));
+        return ready;
     }
     for (number, criterion) in (1..).zip(&policy.criteria) {
         let at = format!(", criteria {number} ({})", criterion.module);
@@ -342,8 +339,8 @@ async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: 
     Ok(Change { kind: "target", name, change, version, modules: Vec::new(), next_due: None, warnings })
 }
 
-async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp) -> Result<Change, ApplyError> {
-    let Exporter { tenant, store, shelf, .. } = exporter;
+async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp) -> Result<Change, StoreError> {
+    let Exporter { tenant, store, .. } = exporter;
     let old = store.policy(tenant, &spec.name, None).await?;
     let name = spec.name.clone();
     let modules = ready.criteria.iter().chain(&ready.grouping).map(|module| (module.name.clone(), module.needs.clone())).collect();
@@ -353,22 +350,45 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
         Some(old) if old.spec == spec => ChangeKind::Changed(vec!["modules".to_owned()]),
         Some(old) => ChangeKind::Changed(differing(&old.spec, &spec)),
     };
-    for module in ready.criteria.iter().chain(&ready.grouping) {
-        shelf.keep(&module.digest)?;
-    }
     let mut version = old.as_ref().map_or(0, |old| old.version);
+    let mut warnings = Vec::new();
     if change != ChangeKind::Same {
         version += 1;
-        let starts_after = match (&old, spec.since) {
-            (Some(old), _) => old.starts_after,
-            (None, Since::Now) => store.newest_arrival(tenant).await?,
-            (None, Since::All | Since::Date(_)) => 0,
+        let runs = store.progress(tenant, &spec.name).await?.runs;
+        let starts_after = match &old {
+            Some(old) if old.spec.since == spec.since => old.starts_after,
+            Some(old) if runs > 0 => {
+                warnings.push(too_late(spec.since, old.starts_after));
+                old.starts_after
+            }
+            Some(_) | None if spec.since == Since::Now => store.newest_arrival(tenant).await?,
+            Some(_) | None => 0,
         };
         let created_at = old.as_ref().map_or(now, |old| old.created_at);
         let policy = PolicyVersion { version, spec, criteria: ready.criteria, grouping: ready.grouping, applied_at: now, starts_after, created_at };
         store.save_policy(tenant, &policy).await?;
     }
-    Ok(Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings: Vec::new() })
+    Ok(Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings })
+}
+
+/// What another `since` means for a policy that has run: it moves no window any more, also none of a chat that has had none.
+///
+/// Runs have passed over the chats that had nothing after `starts_after`, and come back to one only when something arrives there. Were it moved back, a
+/// chat's past would be exported or not by that accident; were it moved on, no run would examine what has arrived since the last one.
+fn too_late(since: Since, starts_after: u64) -> String {
+    let meaning = match since {
+        Since::All if starts_after > 0 => {
+            "What had arrived before it was to begin stays out of it, in all chats. To export that too, apply a policy of another name with \
+             since = \"all\", which exports again what this one has exported"
+        }
+        Since::All => "What earlier runs left out stays out; later ones leave nothing out for its age",
+        Since::Now => {
+            "What has arrived since its last run is exported all the same. To leave that out, disable this policy and apply one of another name with \
+             since = \"now\""
+        }
+        Since::Date(_) => "What earlier runs exported or left out stays so; later ones leave out what is before this date",
+    };
+    format!("since: this policy has run, so where each chat begins is settled. {meaning}")
 }
 
 /// The names of fields that differ.

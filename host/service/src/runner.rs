@@ -10,15 +10,31 @@ use tracing::{info, warn};
 
 use crate::scheduler::{Ended, Planned, Runner, scheduled_since};
 
+/// A run that has ended, for whoever asked to hear of it.
+#[derive(Debug, Clone, Copy)]
+pub enum RunEnded<'a> {
+    /// As it began.
+    Whole(&'a RunSummary),
+    /// It had been interrupted, and was taken up.
+    TakenUp(&'a RunSummary),
+}
+
 /// Runs policies of one tenant.
 pub struct Policies {
     exporter: Arc<Exporter>,
+    tell: Box<dyn Fn(RunEnded<'_>) + Send + Sync>,
 }
 
 impl Policies {
-    /// Those that this exporter sees.
-    pub fn new(exporter: Exporter) -> Self {
-        Self { exporter: Arc::new(exporter) }
+    /// Those that this exporter sees. `tell` hears of each run when it has ended and is in the store.
+    pub fn new(exporter: Exporter, tell: impl Fn(RunEnded<'_>) + Send + Sync + 'static) -> Self {
+        Self { exporter: Arc::new(exporter), tell: Box::new(tell) }
+    }
+
+    fn ended(&self, run: RunEnded<'_>) {
+        let (RunEnded::Whole(summary) | RunEnded::TakenUp(summary)) = run;
+        log(summary);
+        (self.tell)(run);
     }
 
     /// A policy's versions, newest first, as far back as the scheduler needs them: its first one is never far.
@@ -69,7 +85,9 @@ impl Runner for Policies {
     async fn resume(&self, policy: &Name) -> Result<Ended, ExportError> {
         match self.exporter.resume(policy, &quietly).await {
             Ok(summary) => {
-                summary.iter().for_each(log);
+                if let Some(summary) = &summary {
+                    self.ended(RunEnded::TakenUp(summary));
+                }
                 Ok(Ended::Done)
             }
             Err(ExportError::Stopping(_)) => Ok(Ended::Stopped),
@@ -82,7 +100,7 @@ impl Runner for Policies {
             Err(ExportError::Stopping(_)) => return Ok(Ended::Stopped),
             report => report?,
         };
-        report.resumed.iter().chain(&report.run).for_each(log);
+        report.resumed.iter().map(RunEnded::TakenUp).chain(report.run.iter().map(RunEnded::Whole)).for_each(|run| self.ended(run));
         Ok(if report.run.is_some() { Ended::Done } else { Ended::AlreadyRun })
     }
 

@@ -44,9 +44,7 @@ pub enum Ended {
     Done,
     /// This due time, or a later one, had its run before: another node was faster.
     AlreadyRun,
-    /// Another run of the policy is under way. Asked again after [`Settings::look_again`].
-    Busy,
-    /// It stopped because of [`Runner::stopping`], and is resumed at the next start.
+    /// It stopped at a place from where it is taken up: because of [`Runner::stopping`] at the next start, else after [`Settings::look_again`].
     Stopped,
 }
 
@@ -255,9 +253,9 @@ impl<R: Runner, C: Clock> Scheduler<R, C> {
                 debug!(policy = policy.as_str(), "policy {policy}: the run has ended");
             }
             // Serving has not ended, so it was stopped for a reason of its own, as when a person asked for it.
-            Ok(Ended::Busy | Ended::Stopped) => {
+            Ok(Ended::Stopped) => {
                 self.plan.put_off(&policy, now, self.settings.look_again);
-                debug!(policy = policy.as_str(), "policy {policy}: another run of it is under way; waiting for its end");
+                debug!(policy = policy.as_str(), "policy {policy}: its run was stopped; going on with it soon");
             }
             Err(why) => {
                 let failed = self.plan.failed(&policy, now, &why, self.settings.retry, self.settings.retry_at_most);
@@ -291,7 +289,7 @@ impl<R: Runner, C: Clock> Scheduler<R, C> {
                         if let Some(policy) = self.policies.remove(&id) {
                             match outcome {
                                 Ok(Ended::Done | Ended::AlreadyRun) => {}
-                                Ok(Ended::Busy | Ended::Stopped) => { unfinished.insert(policy); }
+                                Ok(Ended::Stopped) => { unfinished.insert(policy); }
                                 Err(why) => {
                                     error!(policy = policy.as_str(), "policy {policy}: its run failed while stopping: {why}");
                                     unfinished.insert(policy);

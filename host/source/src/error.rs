@@ -61,6 +61,15 @@ impl SourceError {
         Self::Read { path: path.to_owned(), source }
     }
 
+    /// A pipe or a device.
+    pub(crate) fn no_file(path: &Path) -> Self {
+        Self::WrongKind {
+            path: path.to_owned(),
+            what: "this is a pipe or a device, not a file",
+            hint: "An export is read twice, so that one that is cut short imports nothing: write it to a file first",
+        }
+    }
+
     pub(crate) fn damaged(path: &Path, what: impl Into<String>) -> Self {
         Self::Damaged { path: path.to_owned(), what: what.into() }
     }

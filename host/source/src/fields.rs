@@ -5,6 +5,9 @@
 
 use serde_json::{Map, Value};
 
+/// Values in one JSON text. Each costs some hundred bytes, so a list of millions of `{}` would become gigabytes; a real event has some hundred values.
+const MOST_VALUES: usize = 1_000_000;
+
 /// A value of the wrong kind, by the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -42,6 +45,9 @@ impl Fields {
 
     /// Reads one JSON text.
     pub fn parse(text: &str) -> Result<Self, Shape> {
+        if text.len() > MOST_VALUES && values(text) > MOST_VALUES {
+            return Err(Shape(format!("it has more than {MOST_VALUES} values, and no real one has")));
+        }
         Self::of(serde_json::from_str(text).map_err(|error| Shape(syntax(&error)))?)
     }
 
@@ -56,6 +62,11 @@ impl Fields {
             Some(Value::String(text)) => Ok(Some(text)),
             Some(other) => Err(Shape::wrong(name, &other, "a text")),
         }
+    }
+
+    /// Puts a text there, for whoever reads on.
+    pub fn put(&mut self, name: &str, text: String) {
+        self.0.insert(name.to_owned(), Value::String(text));
     }
 
     /// A text; an empty one counts as absent.
@@ -110,8 +121,18 @@ impl Fields {
 
     /// A list of objects; `null` in it counts as absent.
     pub fn objects(&mut self, name: &str) -> Result<Vec<Self>, Shape> {
+        Self::of_list(name, self.take(name))
+    }
+
+    /// The same of a value that should be such a list.
+    pub fn of_list(name: &str, list: Option<Value>) -> Result<Vec<Self>, Shape> {
+        let list = match list {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(list)) => list,
+            Some(other) => return Err(Shape::wrong(name, &other, "a list")),
+        };
         let mut objects = Vec::new();
-        for (index, value) in self.list(name)?.into_iter().enumerate() {
+        for (index, value) in list.into_iter().enumerate() {
             match value {
                 Value::Null => {}
                 Value::Object(map) => objects.push(Self(map)),
@@ -158,6 +179,21 @@ impl Fields {
     }
 }
 
+/// How many values a JSON text has, at most: what separates or opens them, outside of texts.
+fn values(json: &str) -> usize {
+    let (mut count, mut in_text, mut escaped) = (1, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' => count += usize::from(!in_text),
+            _ => {}
+        }
+    }
+    count
+}
+
 /// What is wrong with a JSON text, without quoting it. The line is told elsewhere: for one line of many it would mislead.
 pub(crate) fn syntax(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
@@ -193,5 +229,14 @@ mod tests {
             assert!(!error.contains("secret"), "{error}");
         }
         assert!(Fields::parse(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_texts() {
+        assert_eq!(values(r#"{"a\"[,":[1,"2,3\\",{}]}"#), 6);
+        let flood = format!(r#"{{"reactions":[{}]}}"#, vec!["{}"; MOST_VALUES].join(","));
+        assert!(Fields::parse(&flood).unwrap_err().to_string().contains("more than 1000000 values"));
+        let commas = format!(r#"{{"text":"{}"}}"#, ",".repeat(MOST_VALUES + 1));
+        assert_eq!(Fields::parse(&commas).unwrap().text("text").unwrap().unwrap().len(), MOST_VALUES + 1);
     }
 }

@@ -26,18 +26,35 @@ pub struct Intake<'a> {
     pub total: u64,
     events: u64,
     chats: HashSet<String>,
+    users: HashSet<String>,
 }
 
 impl<'a> Intake<'a> {
     pub fn new(sink: &'a mut dyn Sink, limits: &'a Limits, progress: &'a dyn Fn(Progress)) -> Self {
-        Self { sink, progress, limits, report: Report::default(), done: 0, total: 0, events: 0, chats: HashSet::new() }
+        Self { sink, progress, limits, report: Report::default(), done: 0, total: 0, events: 0, chats: HashSet::new(), users: HashSet::new() }
     }
 
-    /// Hands over a user. Call once for each.
+    /// Whether this user was handed over.
+    pub fn knows_user(&self, id: &str) -> bool {
+        self.users.contains(id)
+    }
+
+    /// Hands over a user, or newer facts about one.
     pub fn user(&mut self, user: User) -> Result<(), SourceError> {
-        self.report.users += 1;
-        self.report.users_without_email += u64::from(user.email.is_none());
+        if self.users.insert(user.id.clone()) {
+            self.report.users += 1;
+            self.report.users_without_email += u64::from(user.email.is_none());
+        }
         self.sink.user(user).map_err(SourceError::Sink)
+    }
+
+    /// Hands over a user of whom only an event tells.
+    pub fn mentioned(&mut self, user: User) -> Result<(), SourceError> {
+        if self.users.insert(user.id.clone()) {
+            self.report.users += 1;
+            self.report.users_without_email += 1;
+        }
+        self.sink.mentioned(user).map_err(SourceError::Sink)
     }
 
     /// Hands over a chat, or more facts about it.
@@ -100,12 +117,26 @@ impl<'a> Intake<'a> {
         }
     }
 
+    /// Counts a file whose bytes are there and which no event has.
+    pub fn unclaimed(&mut self, path: &str) {
+        self.note("files that no message names, not imported (--json lists them as unclaimed_files)");
+        self.report.unclaimed += 1;
+        if self.report.unclaimed_files.len() < self.limits.listed {
+            self.report.unclaimed_files.push(shown(path));
+        }
+    }
+
     /// Keeps a refusal.
     pub fn refuse(&mut self, refusal: Refusal) {
         self.report.refused += 1;
         if self.report.refusals.len() < self.limits.listed {
             self.report.refusals.push(refusal);
         }
+    }
+
+    /// Counts as refused what is too much to be listed.
+    pub fn refuse_unlisted(&mut self, count: u64) {
+        self.report.refused = self.report.refused.saturating_add(count);
     }
 
     /// Counts something worth knowing.
@@ -118,6 +149,9 @@ impl<'a> Intake<'a> {
     pub fn name(&mut self, name: &str) -> String {
         if text::is_unclean(name) {
             self.note("names with line ends or control characters, each run of which became a space");
+        }
+        if text::is_long(name) {
+            self.note("names longer than any real one, cut");
         }
         text::name(name)
     }
@@ -136,9 +170,17 @@ impl<'a> Intake<'a> {
     pub fn labels(&mut self, pairs: Vec<(String, String)>) -> BTreeMap<String, String> {
         pairs
             .into_iter()
-            .map(|(key, value)| (self.name(&key), self.name(&value)))
+            .map(|(key, value)| (self.name(&key), self.label(&value)))
             .filter(|(key, value)| !key.is_empty() && !value.is_empty())
             .collect()
+    }
+
+    fn label(&mut self, value: &str) -> String {
+        let label = text::label(value);
+        if text::is_unclean(value) || label.ends_with('…') && !value.trim_end().ends_with('…') {
+            self.note("labels and attributes with line ends or control characters, or longer than any real one, mended");
+        }
+        label
     }
 
     /// A field that nobody knows.

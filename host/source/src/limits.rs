@@ -9,10 +9,13 @@ pub struct Limits {
     pub piece_bytes: usize,
     /// Bytes of text of all chats together that wait to be handed over, where chats come interleaved (`jsonl`). Above it the largest goes.
     pub waiting_bytes: usize,
-    /// Longest line of a `jsonl` file, in bytes. A longer one is refused and skipped without being held.
+    /// Longest line of a `jsonl` file and longest entry of a day file, in bytes. A longer one is refused, and the rest is read: one event of more than the
+    /// archive takes would else stop the import of its whole file for ever.
     pub line_bytes: usize,
-    /// Largest JSON file of an export, in bytes unpacked: it is held in memory while its chat is read.
+    /// Largest day file of an export, and largest element of a list, in bytes unpacked: that much is held in memory.
     pub json_bytes: u64,
+    /// Largest list of users or chats, in bytes unpacked. It is read element by element, and what it says is kept.
+    pub list_bytes: u64,
     /// Largest attachment, in bytes. A larger one is recorded as missing.
     pub attachment_bytes: u64,
     /// A packed file may not grow to more than this many times its size. Real chat exports pack 3 to 30 times; DEFLATE ends near 1,030.
@@ -33,6 +36,7 @@ impl Default for Limits {
             waiting_bytes: 64 << 20,
             line_bytes: 16 << 20,
             json_bytes: 256 << 20,
+            list_bytes: 8 << 30,
             attachment_bytes: 4 << 30,
             ratio: 200,
             ratio_from: 64 << 20,

@@ -43,7 +43,7 @@ pub struct Missing {
     pub event: String,
     /// The file's name.
     pub name: String,
-    /// Where the platform keeps it.
+    /// Where the platform keeps it, without a query: that can be a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
@@ -67,6 +67,10 @@ pub struct Report {
     pub attachments_missing: u64,
     /// These, one by one, up to [`crate::Limits::listed`].
     pub missing: Vec<Missing>,
+    /// Files whose bytes the export holds and no event has: they were not handed over.
+    pub unclaimed: u64,
+    /// These, by path, up to [`crate::Limits::listed`].
+    pub unclaimed_files: Vec<String>,
     /// How much was refused.
     pub refused: u64,
     /// The refusals, up to [`crate::Limits::listed`].

@@ -18,7 +18,7 @@ pub struct ChatInfo {
     pub kind: Option<ChatKind>,
     /// The title, where it has one.
     pub title: Option<String>,
-    /// What the platform says beside: `private`, `archived`, `topic`, `purpose`, …
+    /// What the platform says beside: `private`, `archived`, … Labels stand in the index in clear, so nothing that people write in the chat is one.
     pub labels: BTreeMap<String, String>,
     /// Users that the platform lists as members without saying since when.
     pub members: Vec<String>,
@@ -46,6 +46,9 @@ pub struct FileInfo<'a> {
 pub trait Sink {
     /// A user. May come again with other facts: the newer ones hold.
     fn user(&mut self, user: User) -> Result<(), SinkError>;
+
+    /// A user of whom only an event tells, with a name maybe: it holds where nothing else is known of that user.
+    fn mentioned(&mut self, user: User) -> Result<(), SinkError>;
 
     /// A chat. Comes before its first events; may come again with more facts.
     fn chat(&mut self, chat: ChatInfo) -> Result<(), SinkError>;

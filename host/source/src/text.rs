@@ -2,9 +2,22 @@
 //!
 //! *Texts* keep everything: `\r\n` and a lone `\r` become `\n`, and a control character that no e-mail can carry becomes its Unicode picture (`␀` for
 //! NUL), so that it is still seen; the original form is kept beside. *Names* (of users, chats, files) stand in headers and file names: there any run of
-//! control characters and line ends becomes one space.
+//! control characters and line ends becomes one space, and what is longer than any real name is cut, with a `…` where it was: names are put into
+//! texts, ids and headers many times over, so one of a megabyte would become gigabytes.
 
 use std::borrow::Cow;
+
+/// Characters of a name. Slack allows 80 for people and channels, file systems 255.
+const LONGEST_NAME: usize = 256;
+
+/// Characters of a label's or attribute's value. Slack allows 250 for topics.
+const LONGEST_LABEL: usize = 1024;
+
+/// Characters of a URL; browsers stop near there.
+const LONGEST_URL: usize = 2048;
+
+/// Bytes of one text after names were put in. Platforms allow some ten thousand; a segment of the archive takes 256 MiB, and an event has up to three texts.
+pub const LONGEST_TEXT: usize = 16 << 20;
 
 /// `\n` between lines, whatever stood there.
 pub fn lines(text: &str) -> Cow<'_, str> {
@@ -32,8 +45,35 @@ fn picture(c: char) -> char {
     }
 }
 
-/// A name: one line, no control characters, no space around it.
+/// A name: one line, no control characters, no space around it, not endless.
 pub fn name(text: &str) -> String {
+    cut(one_line(text), LONGEST_NAME)
+}
+
+/// What a label says: like a name, and longer.
+pub fn label(text: &str) -> String {
+    cut(one_line(text), LONGEST_LABEL)
+}
+
+/// Where a file is, without what may open it: the query of a Slack URL (`?t=xoxe-…`) is a token for downloading, and this ends up in reports and e-mails.
+pub fn url(text: &str) -> String {
+    let url = one_line(text);
+    cut(url.split(['?', '#']).next().unwrap_or_default().to_owned(), LONGEST_URL)
+}
+
+/// Whether this is longer than a name may be.
+pub fn is_long(name: &str) -> bool {
+    name.len() > LONGEST_NAME && name.chars().nth(LONGEST_NAME).is_some()
+}
+
+fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text,
+        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
+    }
+}
+
+fn one_line(text: &str) -> String {
     if !text.chars().any(breaks_line) {
         return text.trim().to_owned();
     }
@@ -88,6 +128,16 @@ mod tests {
         assert_eq!(name("  two  spaces stay "), "two  spaces stay");
         assert_eq!(name("\0\r\n"), "");
         assert_eq!(name("a\u{2028}b"), "a b");
+        assert_eq!(name(&"日".repeat(256)), "日".repeat(256));
+        assert_eq!(name(&"日".repeat(257)), format!("{}…", "日".repeat(255)));
+        assert_eq!(label(&"x".repeat(2000)).chars().count(), 1024);
+    }
+
+    #[test]
+    fn urls_without_tokens() {
+        assert_eq!(url("https://files.slack.com/files-pri/T1-F1/q.pdf?t=xoxe-1&x=2"), "https://files.slack.com/files-pri/T1-F1/q.pdf");
+        assert_eq!(url(" https://x/y#token=1\r\n"), "https://x/y");
+        assert_eq!(url(&"x".repeat(3000)).chars().count(), 2048);
     }
 
     #[test]

@@ -62,6 +62,14 @@ fn packed_is_the_same_as_plain_and_a_cut_one_gives_nothing() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(second.as_bytes()).unwrap();
     members.extend(gzip.finish().unwrap());
+    let padded = [members.as_slice(), &vec![0; 100_000]].concat();
+    let with_zeros = read(Format::Jsonl, &room.write("padded.gz", &padded)).unwrap().0;
+    assert_eq!(with_zeros.events, plain.events, "a tape's zeros");
+    let junk = room.write("junk.gz", [padded.as_slice(), b"junk"].concat());
+    assert!(matches!(refused_whole(Format::Jsonl, &junk, &Limits::default()), SourceError::Damaged { .. }));
+    let marked = format!("\u{feff}{}", EXAMPLE.trim_end().replace('\n', "\n\u{feff}"));
+    let (kept, report) = read(Format::Jsonl, &room.write("marked.jsonl", marked)).unwrap();
+    assert_eq!((kept.events, report.refused), (plain.events.clone(), 0), "a byte order mark at every line");
     let packed = [("a.gz", members), ("a.zst", zstd::encode_all(EXAMPLE.as_bytes(), 3).unwrap())];
     for (name, bytes) in packed {
         let (kept, report) = read(Format::Jsonl, &room.write(name, &bytes)).unwrap();
@@ -74,6 +82,21 @@ fn packed_is_the_same_as_plain_and_a_cut_one_gives_nothing() {
     let zip = room.write("x.jsonl", support::zip_of(&[("a", b"b")]));
     assert!(refused_whole(Format::Jsonl, &zip, &Limits::default()).to_string().contains("--format slack"));
     assert!(matches!(refused_whole(Format::Jsonl, room.0.path(), &Limits::default()), SourceError::WrongKind { .. }));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_refused_before_anything_is_taken_from_it() {
+    let room = Room::new();
+    let pipe = room.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // Nobody writes: opening it would wait for ever.
+    for path in [pipe.as_path(), std::path::Path::new("/dev/null")] {
+        for format in Format::ALL {
+            let error = refused_whole(format, path, &Limits::default()).to_string();
+            assert!(error.contains("a pipe or a device") && error.contains("write it to a file"), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn every_entry_is_one_event_with_its_ts() {
         ("channel_name", EventKind::Other),
         ("pinned_item", EventKind::Other),
         ("channel_archive", EventKind::Other),
-        ("tombstone", EventKind::Other),
+        ("huddle_thread", EventKind::Other),
         ("never_heard_of", EventKind::Other),
         // These promise what they don't have: an event all the same, and not an invented edit.
         ("message_changed", EventKind::Other),
@@ -82,6 +82,38 @@ fn edits_and_deletes_carry_both_texts() {
     assert!(kept.event("1767600001.000100").flags.has(Flags::EDITED));
     let order: Vec<_> = kept.chat("C1").iter().map(|event| event.id.as_str()).collect();
     assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn tombstones_are_deletions() {
+    let (kept, report) = read_day(
+        r#"[
+  {"type":"message","subtype":"tombstone","user":"USLACKBOT","ts":"1767600001.000100","thread_ts":"1767600001.000100","text":"This message was deleted.","reply_count":1},
+  {"type":"message","subtype":"message_changed","ts":"1767600009.000000","message":{"subtype":"tombstone","user":"USLACKBOT","text":"This message was deleted.","ts":"1767600001.000100","thread_ts":"1767600001.000100"},
+   "previous_message":{"user":"U1","text":"sold <@U2>","ts":"1767600001.000100"}}
+ ]"#,
+    );
+    let of_root = kept.event("1767600001.000100");
+    assert_eq!((of_root.kind, of_root.user.as_deref(), of_root.target.as_deref()), (EventKind::Delete, None, Some("1767600001.000100")));
+    assert_eq!((of_root.text.as_str(), of_root.original.as_deref()), ("", Some("This message was deleted.")));
+    let change = kept.event("1767600009.000000");
+    assert_eq!((change.kind, change.user.as_deref(), change.target.as_deref()), (EventKind::Delete, Some("U1"), Some("1767600001.000100")));
+    assert_eq!((change.text.as_str(), change.previous.as_deref()), ("", Some("sold @Bob")));
+    assert_eq!(change.thread.as_deref(), Some("1767600001.000100"));
+    assert_eq!((kept.all().count(), report.refused), (2, 0));
+}
+
+#[test]
+fn a_huddle_names_its_participants() {
+    let (kept, _) = read_day(
+        r#"[{"subtype":"huddle_thread","user":"U1","ts":"1.0","text":"","room":{"participants":["U2"],"participant_history":["U1","U2","U9"]}},
+            {"subtype":"huddle_thread","user":"U1","ts":"2.0","text":"A huddle","room":{"participants":[],"participant_history":["U1"]}},
+            {"subtype":"huddle_thread","user":"U1","ts":"3.0","text":"A huddle","room":null}]"#,
+    );
+    let shown = |id: &str| (kept.event(id).kind, kept.event(id).text.as_str(), kept.event(id).original.as_deref());
+    assert_eq!(shown("1.0"), (EventKind::Other, "Participants: @Bob, @Ann Lee, @U9", Some("Participants: <@U2>, <@U1>, <@U9>")));
+    assert_eq!(shown("2.0"), (EventKind::Other, "A huddle\nParticipants: @Ann Lee", Some("A huddle\nParticipants: <@U1>")));
+    assert_eq!(shown("3.0"), (EventKind::Other, "A huddle", None));
 }
 
 #[test]
@@ -180,7 +212,8 @@ fn users_and_chats() {
     let chat = |id: &str| kept.chats.get(id).unwrap();
     assert_eq!((chat("C1").kind, chat("C1").title.as_deref()), (Some(ChatKind::Channel), Some("desk")));
     assert_eq!(chat("C1").members, ["U1", "U2"]);
-    assert_eq!(chat("C1").labels.get("topic").map(String::as_str), Some("rates & @Ann Lee"));
+    // What people wrote there is text, and labels stand in clear in the index: the events that set it have it.
+    assert!(chat("C1").labels.is_empty());
     assert_eq!((chat("G1").kind, chat("G1").title.as_deref()), (Some(ChatKind::Channel), Some("deal-🌋-room")));
     assert_eq!(chat("G1").labels.get("private").map(String::as_str), Some("true"));
     assert_eq!((chat("D1").kind, chat("D1").title.as_deref()), (Some(ChatKind::Direct), None));
@@ -233,6 +266,119 @@ fn files_of_either_layout_from_zip_folder_and_folder_in_zip() {
         assert_eq!(report.missing.first().map(|missing| (missing.chat.as_str(), missing.event.as_str())), Some(("C1", "3.0")));
         assert_eq!(kept.files.len(), 2);
     }
+}
+
+#[test]
+fn files_of_what_is_gone_hang_on_the_deletion() {
+    let file = |id: &str| format!(r#"{{"id":"{id}","name":"{id}.pdf"}}"#);
+    let deleted = |ts: &str, of: &str, id: &str| {
+        let files = file(id);
+        format!(
+            r#"{{"ts":"{ts}","subtype":"message_deleted","deleted_ts":"{of}","previous_message":{{"ts":"{of}","user":"U1","text":"x","files":[{files}]}}}}"#
+        )
+    };
+    let (kept_file, edited_out) = (file("F2"), file("F3"));
+    let entries = [
+        // The message is in no export; it is, and has its file; an edit takes a file away from one that is in none; a root is deleted.
+        deleted("10.0", "1.0", "F1"),
+        format!(r#"{{"ts":"2.0","user":"U1","text":"y","files":[{kept_file}]}}"#),
+        deleted("11.0", "2.0", "F2"),
+        format!(
+            r#"{{"ts":"12.0","subtype":"message_changed","message":{{"ts":"3.0","text":"z"}},"previous_message":{{"ts":"3.0","text":"z","files":[{edited_out}]}}}}"#
+        ),
+        format!(
+            r#"{{"ts":"13.0","subtype":"message_changed","message":{{"ts":"4.0","subtype":"tombstone"}},"previous_message":{{"ts":"4.0","files":[{}]}}}}"#,
+            file("F4")
+        ),
+    ];
+    let day = format!("[{}]", entries.join(",\n"));
+    let room = Room::new();
+    let lists: [(&str, &[u8]); 3] =
+        [("users.json", USERS.as_bytes()), ("channels.json", CHANNELS.as_bytes()), ("desk/2026-01-05.json", day.as_bytes())];
+    let uploads: [(&str, &[u8]); 5] = [
+        ("__uploads/F1/F1.pdf", b"one"),
+        ("__uploads/F2/F2.pdf", b"two"),
+        ("__uploads/F3/F3.pdf", b"three"),
+        ("__uploads/F4/F4.pdf", b"four"),
+        ("__uploads/F9/nobody's.pdf", b"nine"),
+    ];
+    let (kept, report) = read(Format::Slack, &room.zip(&[lists.as_slice(), &uploads].concat())).unwrap();
+    let digests = |id: &str| kept.event(id).attachments.iter().map(|file| file.digest.unwrap()).collect::<Vec<_>>();
+    assert_eq!(digests("10.0"), [Digest::of(b"one")]);
+    assert_eq!((digests("2.0"), digests("11.0")), (vec![Digest::of(b"two")], vec![]));
+    assert_eq!((digests("12.0"), digests("13.0")), (vec![Digest::of(b"three")], vec![Digest::of(b"four")]));
+    assert_eq!((report.attachments, report.attachments_missing, report.refused), (4, 0, 0));
+    assert_eq!((report.unclaimed, report.unclaimed_files), (1, vec!["__uploads/F9/nobody's.pdf".to_owned()]));
+    assert!(report.notes.keys().any(|note| note.contains("no message names")), "{:?}", report.notes);
+    // Without the bytes they are missing, and said so.
+    let (_, report) = read(Format::Slack, &room.zip(&lists)).unwrap();
+    assert_eq!((report.attachments_missing, report.unclaimed), (4, 0));
+}
+
+#[test]
+fn an_enterprise_grid() {
+    let channels = r#"[{"id":"C1","name":"desk"},{"id":"C2","name":"general"},{"id":"C3","name":"general"},{"id":"C4","name":"ops"},{"id":"C5","name":"shared"}]"#;
+    let org = r#"[{"id":"U2","real_name":"Robert"},{"id":"U7","real_name":"Grid Seven","profile":{"email":"seven@desk.example"}}]"#;
+    let day = |ts: &str| format!(r#"[{{"ts":"{ts}","user":"U7","text":"<@U7>"}}]"#);
+    let days = [
+        ("teams/acme/desk/2026-01-05.json", "1.0"),
+        ("teams/acme/desk/2026-01-06.json", "2.0"),
+        // Two chats of one name; and one chat, of which two folders have the name.
+        ("teams/acme/general/2026-01-05.json", "3.0"),
+        ("ops/2026-01-05.json", "4.0"),
+        ("teams/acme/ops/2026-01-05.json", "5.0"),
+        // An id is certain wherever it stands.
+        ("teams/acme/C5/2026-01-06.json", "6.2"),
+        ("teams/blue/C5/2026-01-05.json", "6.1"),
+        ("teams/blue/unlisted/2026-01-05.json", "7.0"),
+        ("2026-01-05.json", "8.0"),
+    ]
+    .map(|(path, ts)| (path, day(ts)));
+    let room = Room::new();
+    let mut files: Vec<(&str, &[u8])> =
+        vec![("users.json", USERS.as_bytes()), ("org_users.json", org.as_bytes()), ("channels.json", channels.as_bytes())];
+    files.extend(days.iter().map(|(path, day)| (*path, day.as_bytes())));
+    let (kept, report) = read(Format::Slack, &room.zip(&files)).unwrap();
+    let ids = |chat: &str| kept.chat(chat).iter().map(|event| event.id.as_str()).collect::<Vec<_>>();
+    assert_eq!((ids("C1"), ids("C4"), ids("C5")), (vec!["1.0", "2.0"], vec!["4.0"], vec!["6.1", "6.2"]));
+    assert_eq!((kept.all().count(), kept.event("1.0").text.as_str()), (5, "@Grid Seven"));
+    let mut refused: Vec<_> = report.refusals.iter().map(|refusal| refusal.file.as_str()).collect();
+    refused.sort_unstable();
+    let wanted = ["2026-01-05.json", "teams/acme/general/2026-01-05.json", "teams/acme/ops/2026-01-05.json", "teams/blue/unlisted/2026-01-05.json"];
+    assert_eq!(refused, wanted);
+    assert_eq!((kept.user("U7").email.as_deref(), kept.user("U2").name.as_str(), kept.users.len()), (Some("seven@desk.example"), "Bob", 4));
+}
+
+#[test]
+fn a_missing_file_is_told_without_its_token() {
+    let (kept, report) = read_day(
+        r#"[{"ts":"1.0","user":"U1","text":"","files":[{"id":"F1","name":"a","url_private":"https://files.slack.com/a?t=xoxe-1"}]},
+            {"ts":"2.0","user":"U1","text":"","files":[{"id":"F2","name":"b","permalink":"https://corp.slack.com/b?token=xoxe-2#xoxe-3"}]}]"#,
+    );
+    let urls = kept.all().flat_map(|event| &event.attachments).map(|file| file.url.as_deref());
+    assert_eq!(urls.collect::<Vec<_>>(), [Some("https://files.slack.com/a"), Some("https://corp.slack.com/b")]);
+    assert!(report.missing.len() == 2 && !format!("{kept:?} {report:?}", kept = kept.events).contains("xoxe"));
+}
+
+#[test]
+fn people_of_other_companies_are_external() {
+    let room = Room::new();
+    let users = r#"[{"id":"U1","team_id":"T1","real_name":"Ann"},{"id":"U2","team_id":"T8","is_stranger":true},{"id":"U3","enterprise_user":{"enterprise_id":"E1","teams":["T2"]}}]"#;
+    let day = r#"[
+      {"ts":"1.0","user":"U5","text":"a","user_team":"T8","source_team":"T8"},
+      {"ts":"2.0","user":"U5","text":"b","user_team":"T8"},
+      {"ts":"3.0","user":"U5","text":"c","user_team":"T8","user_profile":{"real_name":"Eve Other"}},
+      {"ts":"4.0","user":"U6","text":"d","source_team":"T9","user_profile":{"real_name":"Ivo"}},
+      {"ts":"5.0","user":"U7","text":"e","user_team":"T2","source_team":"T1","user_profile":{"real_name":"Colleague"}},
+      {"ts":"6.0","user":"U8","text":"f","user_team":"E1"},
+      {"ts":"7.0","user":"U1","text":"g","user_team":"T1","source_team":"T8"}]"#;
+    let path = room.zip(&[("users.json", users.as_bytes()), ("channels.json", CHANNELS.as_bytes()), ("desk/2026-01-05.json", day.as_bytes())]);
+    let (kept, report) = read(Format::Slack, &path).unwrap();
+    let seen: Vec<_> = kept.users.iter().map(|user| (user.id.as_str(), user.name.as_str(), user.external)).collect();
+    let listed = [("U1", "Ann", false), ("U2", "U2", true), ("U3", "U3", false)];
+    let met = [("U5", "U5", true), ("U5", "Eve Other", true), ("U6", "Ivo", true), ("U7", "Colleague", false)];
+    assert_eq!(seen, [listed.as_slice(), &met].concat());
+    assert_eq!((report.users, report.refused), (6, 0));
 }
 
 #[test]

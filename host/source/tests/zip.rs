@@ -77,6 +77,21 @@ fn a_link_is_not_followed() {
 }
 
 #[test]
+fn a_refused_list_ends_the_import_in_a_packed_folder_too() {
+    for folder in ["", "Export/"] {
+        for only in [false, true] {
+            let names = [format!("{folder}users.json"), format!("{folder}desk/2026-01-05.json")];
+            let [users, day] = names.each_ref().map(String::as_str);
+            let files: &[(&str, &[u8])] = if only { &[(day, DAY)] } else { &[(users, USERS.as_bytes()), (day, DAY)] };
+            let mut writer = ZipWriter::new_append(Cursor::new(zip_of(files))).unwrap();
+            writer.add_symlink(format!("{folder}channels.json"), "/etc/passwd", SimpleFileOptions::default()).unwrap();
+            let error = whole(&writer.finish().unwrap().into_inner());
+            assert!(matches!(&error, SourceError::List { place, .. } if place == "channels.json"), "{folder} {only}: {error}");
+        }
+    }
+}
+
+#[test]
 fn bombs() {
     let zeros = vec![b' '; 3 << 20];
     let limits = Limits { ratio_from: 1 << 20, ..Limits::default() };

@@ -54,7 +54,7 @@ pub struct Arrival {
     pub segments: Vec<SegmentRecord>,
     /// What is newly known of members; merged into what is there.
     pub members: Vec<Member>,
-    /// Identities of the events of `segments`.
+    /// Identities of the events of `segments`, and of the files on them.
     pub identities: Vec<EventIdentity>,
 }
 
@@ -199,7 +199,7 @@ pub trait Store: Send + Sync {
     async fn chat(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Option<Chat>>;
     /// All that is known of who is in it, by user id.
     async fn members(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Vec<Member>>;
-    /// For each hash the content that this event has in the archive, in the order asked; unset where it is new.
+    /// For each hash the content that this event (or file) has in the archive, in the order asked; unset where it is new.
     async fn known_events(&self, tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Result<Vec<Option<[u8; 8]>>>;
     /// The segments that hold positions from `from` on, by position.
     async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>>;

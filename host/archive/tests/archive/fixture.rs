@@ -31,7 +31,7 @@ impl Fixture {
 
     /// The file behind a path of the tenant.
     pub fn file(&self, path: &str) -> PathBuf {
-        self.folder.path().join(self.writer().full_path(path).unwrap())
+        self.folder.path().join("acme").join(path)
     }
 
     /// All files, relative to the folder, sorted.

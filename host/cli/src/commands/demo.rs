@@ -38,13 +38,20 @@ pub async fn demo(cli: &Cli, json: bool) -> Result<Ending, Failure> {
         }
     };
     let place = Place { folder: folder.clone(), ..Place::of(cli)? };
+    // The demo's own folder is known by the workspace, which is there before anything else.
+    let workspace = folder.join("workspace");
+    if !workspace.exists() {
+        if folder.join("store").exists() {
+            return Err(Failure::new(format!(
+                "{} has data of your own, and the demo would mix its own into it and export both: name another folder with --data",
+                folder.display()
+            )));
+        }
+        unpack(&workspace)?;
+    }
     let data = Data::open(&place).await?;
 
     talk("1. A sample workspace of a made-up trading firm: channels, direct chats, threads, edits, deletions, files.");
-    let workspace = folder.join("workspace");
-    if !workspace.exists() {
-        unpack(&workspace)?;
-    }
     talk("2. Import it. Each event is stored once, encrypted with age.");
     let source: Name = "larkspur-slack".parse()?;
     let imported = data.importer.import(Format::Slack, &workspace, &source, |_| {}).await?;
@@ -97,7 +104,7 @@ pub async fn demo(cli: &Cli, json: bool) -> Result<Ending, Failure> {
         say(format_args!("The e-mails lie in  {}", mail.join("new").display()));
         say(format_args!("The manifest is     {}", summary.manifest));
         say(format_args!("The policy is       {}", policy_file.display()));
-        say("Run the demo again, and nothing is exported twice. Delete the folder to begin anew.");
+        say(format_args!("Run the demo again, and nothing is exported twice. Delete {} to begin anew.", folder.display()));
     }
     if findings.is_good() {
         Ok(Ending::complete_if(summary.events.held == 0))

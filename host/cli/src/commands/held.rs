@@ -89,7 +89,7 @@ fn way_out(window: &Window, reason: &HeldReason) -> String {
     match reason {
         _ if reason.passes_by_waiting() => "the next run tries again by itself".to_owned(),
         HeldReason::Changed { .. } => format!("compare the two, then send it as it is now: consign held retry {id} --send-changed"),
-        HeldReason::Refused { .. } if window.state.is_tried_again() => {
+        HeldReason::Refused { .. } | HeldReason::Unsendable { .. } if window.state.is_tried_again() => {
             format!("the rest is tried again by the next run; for this one mend the cause, then: consign held retry {id}")
         }
         HeldReason::Module { .. } => format!("see 'consign logs {}'; mend the cause, then: consign held retry {id} --current", window.run),

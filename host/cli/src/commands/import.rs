@@ -50,6 +50,9 @@ pub fn say_imported(imported: &Imported) {
     if imported.edits_found > 0 {
         say(format_args!("{} messages came with another text than before, and were stored as edits", number(imported.edits_found)));
     }
+    if imported.late_files > 0 {
+        say(format_args!("{} files came later than their messages, and were stored as edits that add them", number(imported.late_files)));
+    }
     for (note, count) in &report.notes {
         say(format_args!("note: {note} ({})", number(*count)));
     }

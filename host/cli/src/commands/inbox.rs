@@ -9,6 +9,8 @@ use crate::output::{Ending, Failure, bytes, number, say, say_json};
 
 /// Receives until it is interrupted.
 pub async fn inbox(listen: SocketAddr, maildir: &Path, json: bool) -> Result<Ending, Failure> {
+    // Before it says that it listens: whoever reads that may ask it to end.
+    let asked_to_end = super::serve::interrupted();
     let inbox = Inbox::bind(listen, maildir, InboxOptions::default()).await?;
     let address = inbox.local_addr();
     if json {
@@ -16,7 +18,7 @@ pub async fn inbox(listen: SocketAddr, maildir: &Path, json: bool) -> Result<End
     } else {
         say(format_args!("listening on {address}; e-mails go into {}; Ctrl-C ends it", maildir.display()));
     }
-    let received = inbox.serve(super::serve::interrupted()).await;
+    let received = inbox.serve(asked_to_end).await;
     if json {
         say_json(&serde_json::json!({ "emails": received.emails, "bytes": received.bytes }))?;
     } else {

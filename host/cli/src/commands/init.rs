@@ -12,6 +12,7 @@ pub async fn init(place: &Place, json: bool) -> Result<Ending, Failure> {
             "data": place.folder,
             "tenant": place.tenant,
             "made": made,
+            "master_key_file": data.new.as_ref().and_then(|new| new.master_key_file.as_ref()),
             "recipient": data.keys.recipient,
             "signing_key": data.keys.signing_public_key,
         }))?;

@@ -90,7 +90,12 @@ pub fn say_summary(summary: &RunSummary) {
         say(format_args!("e-mails not accepted: {}", troubles.join(", ")));
     }
     if supplements.windows > 0 {
-        say(format_args!("tried again from earlier runs: {} windows, {} of them done now", number(supplements.windows), number(supplements.done)));
+        let rest = if supplements.done < supplements.windows { "; for the others see 'consign held'" } else { "" };
+        say(format_args!(
+            "tried again from earlier runs: {} windows, {} of them done now{rest}",
+            number(supplements.windows),
+            number(supplements.done)
+        ));
     }
     say(format_args!("manifest: {}", summary.manifest));
 }
@@ -100,7 +105,10 @@ async fn preview(data: &Data, policy: &Name, folder: &std::path::Path, json: boo
     if json {
         say_json(&preview)?;
     } else {
-        let events = &preview.events;
+        let (events, supplements) = (&preview.events, &preview.supplements);
+        if let Some(run) = &preview.interrupted {
+            say(format_args!("The run {run} was interrupted. The next one takes it up and ends it first, and so does this preview."));
+        }
         say(format_args!(
             "A run of '{}' now would examine {} events in {} chats: {} exported, {} omitted, {} held.",
             preview.policy,
@@ -110,12 +118,24 @@ async fn preview(data: &Data, policy: &Name, folder: &std::path::Path, json: boo
             number(events.omitted),
             number(events.held)
         ));
+        if supplements.windows > 0 {
+            say(format_args!(
+                "tried again from earlier runs: {} windows, with {} events",
+                number(supplements.windows),
+                number(supplements.events.examined)
+            ));
+        }
+        let mut emails = preview.emails;
+        emails.add(&supplements.emails);
         say(format_args!(
             "Its {} e-mails ({}) are in {}. Nothing was sent.",
-            number(preview.emails.composed),
-            bytes(preview.emails.bytes),
+            number(emails.composed - emails.accepted),
+            bytes(emails.bytes),
             folder.display()
         ));
+        if emails.accepted > 0 {
+            say(format_args!("{} more e-mails were accepted already: they are not sent again, and not in that folder.", number(emails.accepted)));
+        }
         for (source, chat, reason) in &preview.held {
             say(format_args!("held: chat {chat} of {source}: {}", reason.text()));
         }

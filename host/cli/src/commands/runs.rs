@@ -24,6 +24,9 @@ pub async fn runs(data: &Data, id: Option<&str>, policy: Option<&Name>, json: bo
         }
         return Ok(Ending::Done);
     }
+    if let Some(policy) = policy {
+        store.policy(tenant, policy, None).await?.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?;
+    }
     let runs = store.runs(tenant, policy, LISTED).await?;
     if json {
         say_json(&runs.iter().map(run_json).collect::<Vec<_>>())?;

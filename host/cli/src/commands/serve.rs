@@ -1,16 +1,21 @@
 //! `serve`
+//!
+//! It goes on until it is interrupted, so it says things one by one: a line for each, which with `--json` is an object whose `what` says what it is
+//! about.
 
 use std::path::{Path, PathBuf};
 
-use consign_model::Name;
-use consign_service::runner::Policies;
+use consign_model::{Name, Timestamp};
+use consign_service::runner::{Policies, RunEnded};
 use consign_service::scheduler::{Settings, SystemClock, serve as schedule};
 use serde::Deserialize;
+use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::Notify;
 
+use super::run::summary_json;
 use crate::args::Cli;
 use crate::data::{Data, Place};
-use crate::output::{Ending, Failure, say};
+use crate::output::{Ending, Failure, number, say};
 
 /// What a settings file may say; the command line goes before it.
 #[derive(Debug, Default, Deserialize)]
@@ -24,23 +29,74 @@ struct Config {
 /// Runs policies when they are due, until it is interrupted.
 pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> {
     let config = config.map(read).transpose()?.unwrap_or_default();
-    let mut place = Place::of(cli)?;
-    if let (None, Some(folder)) = (&cli.data, config.data) {
-        place.folder = folder;
-    }
-    place.master_key_file = cli.master_key_file.clone().or(config.master_key_file);
-    if let (None, Some(tenant)) = (&cli.tenant, config.tenant) {
-        place.tenant = tenant;
-    }
+    let place = Place {
+        folder: match cli.data.clone().or(config.data) {
+            Some(folder) => folder,
+            None => Place::of(cli)?.folder,
+        },
+        master_key_file: cli.master_key_file.clone().or(config.master_key_file),
+        tenant: match cli.tenant.clone().or(config.tenant) {
+            Some(tenant) => tenant,
+            None => "default".parse()?,
+        },
+    };
+    // Before it says that it runs: whoever reads that may ask it to end.
+    let asked_to_end = interrupted();
     let data = Data::open(&place).await?;
     super::init::say_new(&data);
-    say(format_args!("running policies of tenant '{}' from {} when they are due; Ctrl-C ends it", place.tenant, place.folder.display()));
-    let changed = Notify::new();
-    let stopped = schedule(std::sync::Arc::new(Policies::new(data.exporter)), SystemClock, Settings::default(), &changed, interrupted()).await;
-    for policy in &stopped.unfinished {
-        say(format_args!("the run of policy '{policy}' was cut off: the next start goes on with it"));
+    let json = cli.json;
+    if json {
+        say(serde_json::json!({ "what": "started", "tenant": place.tenant, "data": place.folder }));
+    } else {
+        say(format_args!("running policies of tenant '{}' from {} when they are due; Ctrl-C ends it", place.tenant, place.folder.display()));
     }
+    let policies = Policies::new(data.exporter, move |ended| say_run(ended, json));
+    let changed = Notify::new();
+    let stopped = schedule(std::sync::Arc::new(policies), SystemClock, Settings::default(), &changed, asked_to_end).await;
+    for policy in &stopped.unfinished {
+        if json {
+            say(serde_json::json!({ "what": "unfinished", "policy": policy }));
+        } else {
+            say(format_args!("the run of policy '{policy}' was cut off: the next start goes on with it"));
+        }
+    }
+    say(if json { serde_json::json!({ "what": "stopped" }).to_string() } else { "stopped".to_owned() });
     Ok(Ending::Done)
+}
+
+/// A run that has ended.
+fn say_run(ended: RunEnded<'_>, json: bool) {
+    let (summary, resumed) = match ended {
+        RunEnded::Whole(summary) => (summary, false),
+        RunEnded::TakenUp(summary) => (summary, true),
+    };
+    if json {
+        let mut object = summary_json(summary);
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("what".to_owned(), "run".into());
+            if resumed {
+                fields.insert("resumed".to_owned(), true.into());
+            }
+        }
+        return say(object);
+    }
+    let (events, supplements) = (&summary.events, &summary.supplements);
+    let taken_up = if resumed { " (it had been interrupted)" } else { "" };
+    let again = if supplements.windows > 0 {
+        format!("; {} of {} windows of earlier runs done now", number(supplements.done), number(supplements.windows))
+    } else {
+        String::new()
+    };
+    say(format_args!(
+        "{} run {} ended{taken_up}: {} events examined, {} exported in {} e-mails, {} omitted, {} held{again}",
+        Timestamp::now(),
+        summary.run,
+        number(events.examined),
+        number(events.exported),
+        number(summary.emails.accepted),
+        number(events.omitted),
+        number(events.held)
+    ));
 }
 
 fn read(path: &Path) -> Result<Config, Failure> {
@@ -51,15 +107,19 @@ fn read(path: &Path) -> Result<Config, Failure> {
     })
 }
 
-/// Ready when the program is asked to end: Ctrl-C, or a service manager's SIGTERM.
-pub async fn interrupted() {
-    let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-        // Without a handler SIGTERM ends the program at once; Ctrl-C is still heard.
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ready when the program is asked to end: Ctrl-C, or a service manager's SIGTERM. It listens from this call on, not only once it is waited for.
+pub fn interrupted() -> impl Future<Output = ()> + Send {
+    let listen = |kind| tokio::signal::unix::signal(kind).ok();
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
+    async move {
+        // Without a handler a signal ends the program at once, which loses nothing either.
+        let heard = async |signal: &mut Option<Signal>| match signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        };
+        tokio::select! {
+            () = heard(&mut terminate) => {}
+            () = heard(&mut interrupt) => {}
+        }
     }
 }

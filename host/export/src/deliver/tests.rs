@@ -1,4 +1,4 @@
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
@@ -21,8 +21,12 @@ struct House {
 
 impl House {
     async fn new() -> Self {
+        Self::with(InboxOptions::default()).await
+    }
+
+    async fn with(options: InboxOptions) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let inbox = Inbox::bind("127.0.0.1:0".parse().unwrap(), &folder.path().join("mail"), InboxOptions::default()).await.unwrap();
+        let inbox = Inbox::bind("127.0.0.1:0".parse().unwrap(), &folder.path().join("mail"), options).await.unwrap();
         let spec: TargetSpec = serde_json::from_value(json!({
             "name": "archive", "host": "127.0.0.1", "port": inbox.local_addr().port(), "tls": "none", "allow-plaintext": true,
             "from": "j@corp.example", "to": ["a@archive.example", "b@archive.example"],
@@ -140,6 +144,25 @@ async fn a_refusal_for_good_waits_for_a_person_and_the_rest_does_not() {
     assert_eq!(ledger.outcomes.iter().map(|one| one.outcome.word()).collect::<Vec<_>>(), ["accepted", "rejected"]);
     assert!(matches!(house.deliver(Asked::Again, Some(&ledger), "x").await, Delivered::Accepted));
     assert_eq!(house.received(), 2);
+}
+
+#[tokio::test]
+async fn what_the_target_can_not_take_waits_for_a_person() {
+    let house = House::with(InboxOptions { max_size: 1000, ..InboxOptions::default() }).await;
+    let large = "x".repeat(900) + "\r\n" + &"x".repeat(900);
+    let Delivered::Held(reason) = house.deliver(Asked::Nothing, None, &large).await else { panic!("it was taken") };
+    assert!(matches!(&reason, HeldReason::Unsendable { text } if text.contains("1000") && text.contains("--current")), "{reason:?}");
+    assert!(!reason.passes_by_waiting());
+    // It is known as surely not sent: a smaller form of it may go out.
+    let ledger = house.ledger().await;
+    assert!(!ledger.may_have_arrived() && ledger.outcomes.iter().all(|one| one.outcome.word() == "not_sent"));
+    assert!(matches!(house.deliver(Asked::Nothing, Some(&ledger), "small").await, Delivered::Accepted));
+    assert_eq!((house.received(), house.ledger().await.earlier.len()), (1, 0));
+    // Of a server that does not answer and one that can't take it the person is told the second.
+    let mixed = known(&house, "x", [Outcome::not_sent("no answer"), Outcome::not_sendable("too large")]);
+    assert!(matches!(judge(&mixed), Delivered::Held(HeldReason::Unsendable { .. })));
+    let waiting = known(&house, "x", [Outcome::not_sent("no answer"), deferred()]);
+    assert!(matches!(judge(&waiting), Delivered::Held(HeldReason::Delivery { .. })));
 }
 
 #[tokio::test]

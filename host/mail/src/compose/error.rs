@@ -19,6 +19,18 @@ pub enum ComposeError {
         /// The target's limit.
         max: ByteSize,
     },
+    /// Attachments that the policy exports are too large for an e-mail. None is left out by itself.
+    #[error(
+        "{count} attachments are too large for one e-mail of at most {max}, the largest has {largest} bytes (in an e-mail a file takes a good third more): raise the target's max-size, if the archive takes it, or leave such files out by the policy's attachments = {{ max = \"…\" }}; then run `consign held retry --current`"
+    )]
+    AttachmentsTooLarge {
+        /// How many.
+        count: u64,
+        /// Bytes of the largest.
+        largest: u64,
+        /// The target's limit.
+        max: ByteSize,
+    },
     /// A file of an encrypted chat is too large for an e-mail.
     #[error(
         "the encrypted file {digest} has {size} bytes, too many for one e-mail of at most {max}: raise the target's max-size, if the archive takes it, and retry the held window"

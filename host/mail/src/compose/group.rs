@@ -2,6 +2,7 @@
 //! event refers to.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use consign_model::event::EventKind;
 use consign_model::id::Hasher;
@@ -10,13 +11,13 @@ use consign_model::{Attachment, Digest, Membership, Timestamp};
 
 use super::input::{GroupInput, MailEvent, SealedFile};
 use super::mime::{Bodies, Costs};
-use super::words::{push_time, shown_name};
+use super::words::{push_number, push_time, shown_name};
 
 /// Participants listed in each part after the first. The first has the whole list, as far as half of an e-mail takes it.
 const LISTED_LATER: usize = 100;
 
-/// Stays shown of one participant. Somebody who comes and goes more often within one group is counted.
-pub(super) const STAYS_SHOWN: usize = 20;
+/// Stays shown of one participant. Of somebody who comes and goes more often within one group the rest is counted.
+const STAYS_SHOWN: usize = 20;
 
 /// Somebody who does something in the group.
 pub(super) struct Actor {
@@ -24,6 +25,21 @@ pub(super) struct Actor {
     pub id: String,
     /// The name to show; with the id where two actors share a name.
     pub label: String,
+}
+
+/// Who did something, for people. A name that an event gives itself is told apart from who it is: anybody can call a program by a person's name.
+pub(super) struct Sender {
+    /// By the platform's word.
+    pub actor: String,
+    /// By its own word, in quotes; unset where that says nothing more.
+    pub posted_as: Option<String>,
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.actor)?;
+        self.posted_as.as_ref().map_or(Ok(()), |name| write!(f, " posted as {name}"))
+    }
 }
 
 /// A group, looked through.
@@ -35,8 +51,12 @@ pub(super) struct Group<'a> {
     pub title: String,
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
-    /// Events by kind.
+    /// Events that are in the group's files, encrypted: what they are nobody here knows.
+    pub encrypted: u64,
+    /// Events by kind, without those of `late_files`.
     pub counts: [u64; EventKind::ALL.len()],
+    /// Events that bring files of earlier ones.
+    pub late_files: u64,
     actors: Vec<Actor>,
     /// For each event its actor.
     senders: Vec<Option<u32>>,
@@ -61,8 +81,6 @@ pub(super) enum Fate {
     Missing,
     /// Nowhere: the policy leaves it out.
     LeftOut,
-    /// Nowhere: no e-mail of the allowed size takes it.
-    TooLarge,
 }
 
 /// A file in a part that does not hold its event.
@@ -106,18 +124,27 @@ pub(super) fn stays(person: &Participant, started: Option<Timestamp>, ended: Opt
     })
 }
 
+/// The stays of a participant that are shown, and how many more there are.
+pub(super) fn shown_stays<'p>(person: &'p Participant, group: &Group<'_>) -> (Vec<&'p Membership>, u64) {
+    let mut all = stays(person, group.started, group.ended);
+    let shown = all.by_ref().take(STAYS_SHOWN).collect();
+    (shown, u64::try_from(all.count()).unwrap_or(u64::MAX))
+}
+
 impl<'a> Group<'a> {
     pub fn new(input: &'a GroupInput<'a>) -> Self {
         let chat = &input.facts.chat;
         let title = chat.title.as_deref().map(shown_name).filter(|title| !title.is_empty()).unwrap_or_else(|| shown_name(&chat.key.id));
-        let mut counts = [0; EventKind::ALL.len()];
+        let (mut counts, mut late_files) = ([0; EventKind::ALL.len()], 0);
         let (mut started, mut ended): (Option<Timestamp>, Option<Timestamp>) = (None, None);
         let mut refers = false;
         let mut actors: Vec<(&'a str, String)> = Vec::new();
         let mut actor_of: HashMap<&'a str, u32> = HashMap::new();
         let mut senders = Vec::with_capacity(input.events.len());
         for MailEvent { event, .. } in &input.events {
-            if let Some(count) = counts.get_mut(event.kind as usize) {
+            if event.adds_files() {
+                late_files += 1;
+            } else if let Some(count) = counts.get_mut(event.kind as usize) {
                 *count += 1;
             }
             started = Some(started.map_or(event.at, |at| at.min(event.at)));
@@ -131,6 +158,10 @@ impl<'a> Group<'a> {
                     u32::try_from(actors.len() - 1).unwrap_or(u32::MAX)
                 })
             }));
+        }
+        for file in input.files {
+            started = Some(started.map_or(file.first_at, |at| at.min(file.first_at)));
+            ended = Some(ended.map_or(file.last_at, |at| at.max(file.last_at)));
         }
         let mut names: HashMap<&str, u32> = HashMap::new();
         for (_, name) in &actors {
@@ -160,7 +191,9 @@ impl<'a> Group<'a> {
             title,
             started,
             ended,
+            encrypted: input.files.iter().map(|file| u64::from(file.events)).sum(),
             counts,
+            late_files,
             actors: labelled,
             senders,
             messages,
@@ -200,6 +233,24 @@ impl<'a> Group<'a> {
         people().take_while(fits).count()
     }
 
+    /// What is said of the participants that a part does not list: how many there are, and where they stand; none where all are listed.
+    pub fn not_listed(&self, part: u32) -> Option<String> {
+        let listed = self.listed(part).count();
+        let missing = self.shown.len().checked_sub(listed).filter(|missing| *missing > 0)?;
+        let number = |count: usize| {
+            let mut out = String::new();
+            push_number(&mut out, u64::try_from(count).unwrap_or(u64::MAX));
+            out
+        };
+        let in_first = self.listed - listed;
+        let where_they_are = match in_first {
+            0 => "too many for one e-mail".to_owned(),
+            _ if in_first == missing => "see part 1".to_owned(),
+            _ => format!("part 1 lists {} of them, the others are too many for one e-mail", number(in_first)),
+        };
+        Some(format!("and {} more, {where_they_are}", number(missing)))
+    }
+
     /// The participants that a part lists.
     pub fn listed(&self, part: u32) -> impl Iterator<Item = &'a Participant> {
         let limit = if part == 1 { self.listed } else { self.listed.min(LISTED_LATER) };
@@ -220,25 +271,51 @@ impl<'a> Group<'a> {
         self.actors.iter()
     }
 
+    fn actor(&self, index: usize) -> Option<&Actor> {
+        self.actors.get(usize::try_from(self.sender(index)?).ok()?)
+    }
+
+    /// Whether the platform knows the actor of an event as a program.
+    pub fn is_bot(&self, index: usize) -> bool {
+        self.actor(index).and_then(|actor| participant(self.input, &actor.id)).is_some_and(|person| person.user.bot)
+    }
+
     /// Who did it, for people.
-    pub fn sender_label(&self, index: usize) -> String {
-        let actor = self.sender(index).and_then(|actor| self.actors.get(usize::try_from(actor).ok()?)).map(|actor| actor.label.as_str());
-        let own = self.event(index).and_then(|one| one.event.sender_name.as_deref()).map(shown_name).filter(|name| !name.is_empty());
-        match (own, actor) {
-            (Some(own), Some(actor)) if own != actor => format!("{own} ({actor})"),
-            (Some(own), _) => own,
-            (None, Some(actor)) => actor.to_owned(),
-            (None, None) => "(system)".to_owned(),
-        }
+    pub fn sender_label(&self, index: usize) -> Sender {
+        let event = self.event(index).map(|one| one.event);
+        let actor = self.actor(index).map(|actor| actor.label.clone());
+        // Quotes within it can't end it.
+        let own = event.and_then(|event| event.sender_name.as_deref()).map(|name| shown_name(name).replace('"', "'"));
+        let posted_as = own.filter(|name| !name.is_empty() && actor.as_ref() != Some(name)).map(|name| format!("\"{name}\""));
+        let nobody = || if event.is_some_and(|event| event.kind == EventKind::Other) { "(system)" } else { "(no user)" }.to_owned();
+        Sender { actor: actor.unwrap_or_else(nobody), posted_as }
     }
 
     /// Whom and when a message id means, where that message is in the group; never its text.
     pub fn reference(&self, id: &str) -> Option<String> {
         let index = *self.messages.get(id)?;
-        let mut out = self.sender_label(index);
+        let mut out = self.sender_label(index).to_string();
         out.push_str(", ");
         push_time(&mut out, self.event(index)?.event.at);
         Some(out)
+    }
+
+    /// Whether the chat goes out as it lies in the archive: nobody here knows what its events are.
+    pub fn is_sealed(&self) -> bool {
+        self.encrypted > 0 && self.input.events.is_empty()
+    }
+
+    /// What is known of a carried file that is encrypted.
+    pub fn sealed_file(&self, carried: Carried) -> Option<&'a SealedFile> {
+        match carried {
+            Carried::Attachment(..) => None,
+            Carried::File(index) => self.input.files.get(index),
+        }
+    }
+
+    /// Whether the group has that message, and with this text.
+    pub fn says(&self, id: &str, text: &str) -> bool {
+        self.messages.get(id).and_then(|index| self.event(*index)).is_some_and(|one| one.event.text == text)
     }
 
     /// A carried file and the event it belongs to.

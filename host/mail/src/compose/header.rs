@@ -5,7 +5,7 @@ use consign_model::id::Hasher;
 use mail_builder::headers::date::Date;
 
 use super::error::ComposeError;
-use super::group::{Group, base};
+use super::group::Group;
 use super::input::GroupInput;
 use super::mime::{address_header, id_header, plain_header, text_header};
 use super::words::one_line;
@@ -37,17 +37,13 @@ pub(super) fn part_hash(base: &Digest, part: u32) -> Digest {
     hasher.finish()
 }
 
+/// The Message-ID of a part, counted from 1, without angle brackets: what `References` of later e-mails name.
 fn id(base: &Digest, part: u32, from: &Mailbox<'_>) -> String {
     let mut id: String = part_hash(base, part).hex().chars().take(40).collect();
     id.push('@');
     let domain = from.domain();
     id.push_str(if domain.is_empty() || domain.starts_with('[') { NO_DOMAIN } else { domain });
     id
-}
-
-/// The Message-ID of a part, counted from 1, without angle brackets: what `References` of later e-mails name.
-pub fn message_id(input: &GroupInput<'_>, part: u32) -> Result<String, ComposeError> {
-    Ok(id(&base(input), part, &from(input)?))
 }
 
 fn from<'a>(input: &GroupInput<'a>) -> Result<Mailbox<'a>, ComposeError> {
@@ -104,6 +100,8 @@ impl<'g> Heads<'g> {
             started: group.started,
             ended: group.ended,
             counts: group.counts,
+            encrypted: group.encrypted,
+            late_files: group.late_files,
             conversation: group.base.hex().chars().take(32).collect(),
         });
         Ok(Self { group, templates: Templates::read(input.target)?, fields, from: from(input)?, to })

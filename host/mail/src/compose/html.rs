@@ -1,10 +1,10 @@
 //! The HTML body: self-contained, without scripts, pictures or links, so that opening it asks nothing of anybody. Simple tables, and colours that
-//! are the reader's own (`color-scheme`), so that it reads in light and in dark.
+//! are the reader's own (`color-scheme`), so that it reads in light and in dark. What was recorded stands in blocks of class `x`, and nothing else does.
 
 use consign_model::window::Participant;
 
 use super::PartView;
-use super::group::{Carried, Fate, Group, STAYS_SHOWN, stays};
+use super::group::{Carried, Fate, Group, shown_stays};
 use super::input::MailEvent;
 use super::line::{self, Line, Texts};
 use super::words::{push_number, push_text, push_time};
@@ -18,34 +18,20 @@ table{border-collapse:collapse}\r\n\
 th,td{text-align:left;vertical-align:top;padding:.15em .8em .15em 0}\r\n\
 .e{margin:.3em 0}.r{margin-left:2em}.s{opacity:.75}\r\n\
 .t{font-family:monospace;opacity:.75}\r\n\
-.x{white-space:pre-wrap;overflow-wrap:anywhere}\r\n\
+.x{white-space:pre-wrap;overflow-wrap:anywhere;margin-left:1em;padding-left:.6em;border-left:2px solid}\r\n\
 .a{margin-left:2em;overflow-wrap:anywhere}\r\n\
 </style>\r\n";
 
 /// Adds text with what HTML gives a meaning escaped.
 fn push_escaped(out: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|b| b < 0x20 || matches!(b, b'&' | b'<' | b'>' | b'"' | b'\'' | 0x7f)) {
-        let (head, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        out.push_str(head);
-        let mut taken = 1;
-        match tail.as_bytes() {
-            [b'&', ..] => out.push_str("&amp;"),
-            [b'<', ..] => out.push_str("&lt;"),
-            [b'>', ..] => out.push_str("&gt;"),
-            [b'"', ..] => out.push_str("&quot;"),
-            [b'\'', ..] => out.push_str("&#39;"),
-            [b'\r', b'\n', ..] => {
-                out.push_str("<br>");
-                taken = 2;
-            }
-            [b'\r' | b'\n', ..] => out.push_str("<br>"),
-            // Tabs stay, other controls become pictures.
-            _ => push_text(out, tail.get(..1).unwrap_or_default(), "<br>"),
-        }
-        rest = tail.get(taken..).unwrap_or_default();
-    }
-    out.push_str(rest);
+    push_text(out, text, "<br>", |byte| match byte {
+        b'&' => Some("&amp;"),
+        b'<' => Some("&lt;"),
+        b'>' => Some("&gt;"),
+        b'"' => Some("&quot;"),
+        b'\'' => Some("&#39;"),
+        _ => None,
+    });
 }
 
 fn push_name(out: &mut String, name: &str) {
@@ -72,16 +58,14 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
     out.push_str("</table>\r\n<h2>Participants (");
     push_number(out, u64::try_from(group.shown.len()).unwrap_or(u64::MAX));
     out.push_str(")</h2>\r\n<table>\r\n<tr><th>Who</th><th>Joined</th><th>Left</th></tr>\r\n");
-    let mut listed = 0;
     for person in group.listed(view.part) {
-        listed += 1;
         participant(out, group, person);
     }
     out.push_str("</table>\r\n");
-    if listed < group.shown.len() {
-        out.push_str("<p>and ");
-        push_number(out, u64::try_from(group.shown.len() - listed).unwrap_or(u64::MAX));
-        out.push_str(if view.part == 1 { " more, too many for one e-mail</p>\r\n" } else { " more, see part 1</p>\r\n" });
+    if let Some(rest) = group.not_listed(view.part) {
+        out.push_str("<p>");
+        out.push_str(&rest);
+        out.push_str("</p>\r\n");
     }
 }
 
@@ -97,7 +81,8 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
         out.push_str("</td></tr>\r\n");
     };
     let mut some = false;
-    for stay in stays(person, group.started, group.ended).take(STAYS_SHOWN) {
+    let (stays, more) = shown_stays(person, group);
+    for stay in stays {
         some = true;
         row(
             &|out| match stay.joined {
@@ -113,6 +98,9 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
     if !some {
         row(&|out| out.push_str("not listed as a member at the time"), &|_| {});
     }
+    if more > 0 {
+        row(&|out| out.push_str(&line::more_stays(more)), &|_| {});
+    }
 }
 
 /// Before the files that this part carries beside those of its own events.
@@ -127,18 +115,24 @@ pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
     push_name(out, &line::named(one));
     if let Some(index) = event {
         out.push_str(", of the message of ");
-        push_name(out, &group.sender_label(index));
+        push_name(out, &group.sender_label(index).to_string());
         if let Some(event) = group.event(index) {
             out.push_str(", ");
             push_time(out, event.event.at);
         }
     }
+    if let Some(file) = group.sealed_file(carried) {
+        out.push_str(": ");
+        out.push_str(&line::sealed(file));
+    }
     out.push_str("</div>\r\n");
 }
 
-/// Before the events.
-pub(super) fn events_open(out: &mut String) {
-    out.push_str("<h2>Events, in order of time (UTC)</h2>\r\n");
+/// Before the events, where a group has events that can be shown.
+pub(super) fn events_open(out: &mut String, group: &Group<'_>) {
+    if !group.is_sealed() {
+        out.push_str("<h2>Events, in order of time (UTC)</h2>\r\n");
+    }
 }
 
 /// After them.
@@ -149,18 +143,19 @@ pub(super) fn close(out: &mut String) {
 fn labelled(out: &mut String, label: &str, text: Option<&str>) {
     out.push_str("<div class=\"a\">");
     out.push_str(label);
-    out.push_str(": ");
+    out.push(':');
     match text {
         Some(text) => push_body(out, text),
-        None => out.push_str("(not in this e-mail)"),
+        None => out.push_str(" (not in this e-mail)"),
     }
     out.push_str("</div>");
 }
 
+/// A recorded text, in a block of its own with a bar beside it: however its lines break and whatever they say, they stay beside the bar.
 fn push_body(out: &mut String, text: &str) {
-    out.push_str("<span class=\"x\" dir=\"auto\">");
+    out.push_str("<div class=\"x\" dir=\"auto\">");
     push_escaped(out, text);
-    out.push_str("</span>");
+    out.push_str("</div>");
 }
 
 /// One event.
@@ -168,8 +163,12 @@ pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>,
     out.push_str(if described.reply { "<div class=\"e r\"><span class=\"t\">" } else { "<div class=\"e\"><span class=\"t\">" });
     push_time(out, described.at);
     out.push_str("</span> <b>");
-    push_name(out, &described.sender);
+    push_name(out, &described.sender.actor);
     out.push_str("</b>");
+    if let Some(name) = &described.sender.posted_as {
+        out.push_str(" posted as ");
+        push_name(out, name);
+    }
     if !described.action.is_empty() {
         out.push_str(" <span class=\"s\">");
         push_name(out, &described.action);
@@ -183,7 +182,7 @@ pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>,
     match described.texts {
         Texts::None => {}
         Texts::Own(text) => {
-            out.push_str(": ");
+            out.push(':');
             push_body(out, text);
         }
         Texts::Labelled(label, text) => labelled(out, label, Some(text)),
@@ -207,7 +206,7 @@ mod tests {
     #[test]
     fn nothing_of_a_text_becomes_markup() {
         let mut out = String::new();
-        push_escaped(&mut out, "<script>\"a\" & 'b'\r\nc\nd\0e\tf</script>");
-        assert_eq!(out, "&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39;<br>c<br>d\u{2400}e\tf&lt;/script&gt;");
+        push_escaped(&mut out, "<script>\"a\" & 'b'\r\nc\nd\0e\tf\u{85}\u{2028}\u{9b}\u{202e}</script>");
+        assert_eq!(out, "&lt;script&gt;&quot;a&quot; &amp; &#39;b&#39;<br>c<br>d\u{2400}e\tf<br><br>[U+009B][U+202E]&lt;/script&gt;");
     }
 }

@@ -55,7 +55,7 @@ pub struct GroupInfo<'a> {
 /// An event as it stands in an e-mail.
 #[derive(Debug, Clone, Copy)]
 pub struct MailEvent<'a> {
-    /// The event. Its own `previous` is not shown: see below.
+    /// The event. Its own `previous` is not shown by itself: see below.
     pub event: &'a Event,
     /// All its flags: those of the event and what the export found out (edited, deleted, late).
     pub flags: Flags,
@@ -74,4 +74,12 @@ pub struct SealedFile {
     pub size: u64,
     /// SHA-256 of them, as they are.
     pub digest: Digest,
+    /// Position of its first event.
+    pub first: u64,
+    /// How many events it holds.
+    pub events: u32,
+    /// Time of its earliest event.
+    pub first_at: Timestamp,
+    /// Time of its latest event.
+    pub last_at: Timestamp,
 }

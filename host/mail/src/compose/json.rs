@@ -5,7 +5,7 @@ use consign_model::event::{EventKind, Flags};
 use consign_model::window::Participant;
 
 use super::PartView;
-use super::group::{Carried, Fate, Group, STAYS_SHOWN, stays};
+use super::group::{Carried, Fate, Group, shown_stays};
 use super::input::MailEvent;
 use super::words::{chat_kind, push_time};
 
@@ -108,6 +108,9 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
     out.push('}');
     time(out, "started", group.started);
     time(out, "ended", group.ended);
+    if group.encrypted > 0 {
+        number(out, "encrypted_events", group.encrypted);
+    }
     out.push_str(",\r\n\"participants\":[\r\n");
     let mut listed = 0;
     for person in group.listed(view.part) {
@@ -139,7 +142,8 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
     }
     key(out, "memberships");
     out.push('[');
-    for (index, stay) in stays(person, group.started, group.ended).take(STAYS_SHOWN).enumerate() {
+    let (stays, more) = shown_stays(person, group);
+    for (index, stay) in stays.into_iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
@@ -150,7 +154,11 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
         time(out, "left", stay.left);
         out.push('}');
     }
-    out.push_str("]},\r\n");
+    out.push(']');
+    if more > 0 {
+        number(out, "memberships_not_listed", more);
+    }
+    out.push_str("},\r\n");
 }
 
 /// The last entry of a list has no comma.
@@ -210,6 +218,13 @@ pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
         text(out, "event", &event.event.id);
     }
     described(out, one);
+    if let Some(file) = group.sealed_file(carried) {
+        number(out, "events", u64::from(file.events));
+        number(out, "from", file.first);
+        number(out, "to", file.first.saturating_add(u64::from(file.events)));
+        time(out, "started", Some(file.first_at));
+        time(out, "ended", Some(file.last_at));
+    }
     out.replace_range(from..=from, "{");
     out.push_str("},\r\n");
 }
@@ -231,7 +246,6 @@ fn attachment(out: &mut String, one: &Attachment, fate: Fate) {
             }
         }
         Fate::LeftOut => text(out, "reason", "left out by policy"),
-        Fate::TooLarge => text(out, "reason", "too large for one e-mail"),
     }
     out.push('}');
 }
@@ -265,6 +279,9 @@ pub(super) fn event(out: &mut String, one: &MailEvent<'_>, fates: &dyn Fn(usize)
         if flags.has(flag) {
             yes(out, name);
         }
+    }
+    if event.adds_files() {
+        yes(out, "adds_files");
     }
     if !event.attachments.is_empty() {
         key(out, "attachments");

@@ -1,6 +1,6 @@
 //! Which event and which attachment goes into which part. The planner writes each piece of text as the renderer will, and adds up its encoded length; a part
 //! is closed when the next event does not fit. An event's text is never cut. Its attachments follow it in the same part where they fit, else they
-//! are carried by the parts right after it; one that no part could carry is named and left out.
+//! are carried by the parts right after it. One that no part could carry holds the window: nothing that the policy exports is left out by itself.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -43,7 +43,7 @@ impl PartPlan {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) parts: Vec<PartPlan>,
-    /// Attachments of which the fate does not follow from themselves and the policy.
+    /// Attachments that another part carries than their event's.
     pub(super) fates: BTreeMap<(usize, usize), Fate>,
     /// The bodies of a group that fits into one part, so that they are not written twice.
     pub(super) written: Option<Box<Bodies>>,
@@ -86,9 +86,9 @@ fn write_file(out: &mut Bodies, group: &Group<'_>, one: Carried) {
 }
 
 /// Between files and events.
-pub(super) fn events_open(out: &mut Bodies) {
-    plain::events_open(&mut out.plain);
-    html::events_open(&mut out.html);
+pub(super) fn events_open(out: &mut Bodies, group: &Group<'_>) {
+    plain::events_open(&mut out.plain, group);
+    html::events_open(&mut out.html, group);
     json::events_open(&mut out.json);
 }
 
@@ -155,6 +155,7 @@ impl Empty {
 struct Wanted {
     index: usize,
     digest: Digest,
+    size: u64,
     bytes: u64,
 }
 
@@ -195,7 +196,7 @@ fn in_one(group: &Group<'_>, heads: &Heads<'_>, boundaries: &Boundaries, frame: 
     open(&mut bodies, group, &view);
     let carried: Vec<Carried> = (0..group.files.len()).map(Carried::File).collect();
     write_files(&mut bodies, group, &carried);
-    events_open(&mut bodies);
+    events_open(&mut bodies, group);
     let head = heads.part(1, 1)?;
     let mut size = wide(head.bytes.len()).saturating_add(frame);
     let (mut attachments, mut places) = (Vec::new(), Vec::new());
@@ -232,7 +233,7 @@ fn wanted(group: &Group<'_>, boundaries: &Boundaries, event: usize) -> Vec<Wante
     let Some(one) = group.event(event) else { return Vec::new() };
     let all = one.event.attachments.iter().enumerate();
     let wanted = all.filter_map(|(index, one)| match (own_fate(group, event, index), one.digest, one.size) {
-        (Fate::Here, Some(digest), Some(size)) => Some(Wanted { index, digest, bytes: attachment_len(boundaries, one, size) }),
+        (Fate::Here, Some(digest), Some(size)) => Some(Wanted { index, digest, size, bytes: attachment_len(boundaries, one, size) }),
         _ => None,
     });
     wanted.collect()
@@ -261,7 +262,7 @@ impl<'g, 'a> Packer<'g, 'a> {
             html::files_open(&mut bodies.html);
             json::files_open(&mut bodies.json);
             json::files_close(&mut bodies.json);
-            events_open(&mut bodies);
+            events_open(&mut bodies, group);
             close(&mut bodies);
             Empty { texts: Costs::of(&bodies), bytes }
         };
@@ -342,7 +343,22 @@ impl<'g, 'a> Packer<'g, 'a> {
         self.attach(carried, digest);
     }
 
+    /// Every attachment fits into a part, if need be into one of its own.
+    fn check_attachments(&self) -> Result<(), ComposeError> {
+        let (mut count, mut largest) = (0, 0);
+        for event in 0..self.group.input.events.len() {
+            for one in wanted(self.group, self.boundaries, event) {
+                if !self.fits_alone(self.file(Carried::Attachment(event, one.index)), one.bytes) {
+                    count += 1;
+                    largest = one.size.max(largest);
+                }
+            }
+        }
+        if count == 0 { Ok(()) } else { Err(ComposeError::AttachmentsTooLarge { count, largest, max: self.group.input.target.max_size }) }
+    }
+
     fn pack(&mut self) -> Result<(), ComposeError> {
+        self.check_attachments()?;
         for event in 0..self.group.input.events.len() {
             self.event(event)?;
         }
@@ -358,15 +374,8 @@ impl<'g, 'a> Packer<'g, 'a> {
     }
 
     fn event(&mut self, event: usize) -> Result<(), ComposeError> {
-        let mut wanted = wanted(self.group, self.boundaries, event);
-        wanted.retain(|one| {
-            let fits = self.fits_alone(self.file(Carried::Attachment(event, one.index)), one.bytes);
-            if !fits {
-                self.fates.insert((event, one.index), Fate::TooLarge);
-            }
-            fits
-        });
-        let whole = self.piece(event, |index| self.fates.get(&(event, index)).copied());
+        let wanted = wanted(self.group, self.boundaries, event);
+        let whole = self.piece(event, |_| None);
         let bytes = wanted.iter().map(|one| one.bytes).fold(0, u64::saturating_add);
         if self.make_room(whole, bytes) {
             self.add(whole, bytes);
@@ -377,9 +386,7 @@ impl<'g, 'a> Packer<'g, 'a> {
             return Ok(());
         }
         // Not in any one part: the text with the attachments that fit beside it, the rest in the parts after it.
-        let spread = self.piece(event, |index| {
-            self.fates.get(&(event, index)).copied().or_else(|| wanted.iter().any(|one| one.index == index).then_some(Fate::Part(u32::MAX)))
-        });
+        let spread = self.piece(event, |index| wanted.iter().any(|one| one.index == index).then_some(Fate::Part(u32::MAX)));
         if !self.draft.is_empty() {
             self.next_part();
         }
@@ -403,7 +410,7 @@ impl<'g, 'a> Packer<'g, 'a> {
             }
             let carried = Carried::Attachment(event, one.index);
             let texts = self.file(carried);
-            // It fits into an empty part: that was asked first.
+            // It fits into an empty part: that was checked first.
             self.make_room(texts, one.bytes);
             self.fates.insert((event, one.index), Fate::Part(self.number()));
             self.carry(carried, one.digest, texts, one.bytes);

@@ -1,18 +1,18 @@
 //! What an event says to a person, found out once for the plain and the HTML body.
 
 use consign_model::event::{EventKind, Flags};
-use consign_model::{Attachment, Timestamp};
+use consign_model::{Attachment, Event, Timestamp};
 
-use super::group::{Fate, Group};
+use super::group::{Fate, Group, Sender};
 use super::words::{push_number, shown_name};
 
 /// An event for people.
 pub(super) struct Line<'a> {
     pub at: Timestamp,
-    pub sender: String,
+    pub sender: Sender,
     /// What was done; empty where the text says it all.
     pub action: String,
-    /// Edited, deleted, late.
+    /// Written by a program, edited, deleted, late.
     pub marks: String,
     /// Texts with their labels; a text that this recipient may not see, or that nobody knows, is unset.
     pub texts: Texts<'a>,
@@ -37,6 +37,19 @@ fn message(group: &Group<'_>, id: Option<&str>) -> String {
     }
 }
 
+/// Files that came into the archive after their message. Its text says which message it is, unless the e-mail has it anyway.
+fn late_files<'a>(group: &Group<'a>, event: &'a Event) -> (String, Texts<'a>) {
+    let target = event.target.as_deref();
+    let shown = event.text.is_empty() || target.is_some_and(|target| group.says(target, &event.text));
+    let texts = if shown { Texts::None } else { Texts::Labelled("its text", &event.text) };
+    let of = match target {
+        // What is neither message nor edit is not looked for in the e-mail.
+        Some(id) if event.kind == EventKind::Other => format!("the event {}", shown_name(id)),
+        _ => message(group, target),
+    };
+    (format!("↳ late files of {of}"), texts)
+}
+
 /// Describes one event.
 pub(super) fn describe<'a>(group: &Group<'a>, index: usize) -> Option<Line<'a>> {
     let one = group.event(index)?;
@@ -44,6 +57,7 @@ pub(super) fn describe<'a>(group: &Group<'a>, index: usize) -> Option<Line<'a>> 
     let target = || message(group, event.target.as_deref());
     let mut reply = false;
     let (action, texts) = match event.kind {
+        _ if event.adds_files() => late_files(group, event),
         EventKind::Message => {
             let root = event.thread.as_deref().filter(|root| *root != event.id);
             reply = root.is_some();
@@ -68,18 +82,19 @@ pub(super) fn describe<'a>(group: &Group<'a>, index: usize) -> Option<Line<'a>> 
         }
         EventKind::Other => (String::new(), Texts::Own(&event.text)),
     };
-    let mut marks = String::new();
-    let edited = one.flags.has(Flags::EDITED) && event.kind == EventKind::Message;
-    let deleted = one.flags.has(Flags::DELETED) && event.kind == EventKind::Message;
-    for (word, set) in [("edited later", edited), ("deleted later", deleted), ("arrived late", one.flags.has(Flags::LATE))] {
-        if set {
-            if !marks.is_empty() {
-                marks.push_str(", ");
-            }
-            marks.push_str(word);
-        }
-    }
+    let on_message = |flag| event.kind == EventKind::Message && one.flags.has(flag);
+    let marks = marks(&[
+        ("bot", one.flags.has(Flags::FROM_BOT) || group.is_bot(index)),
+        ("edited later", on_message(Flags::EDITED)),
+        ("deleted later", on_message(Flags::DELETED)),
+        ("arrived late", one.flags.has(Flags::LATE)),
+    ]);
     Some(Line { at: event.at, sender: group.sender_label(index), action, marks, texts, reply })
+}
+
+/// Those words that apply, with commas.
+fn marks(words: &[(&'static str, bool)]) -> String {
+    words.iter().filter(|(_, applies)| *applies).map(|(word, _)| *word).collect::<Vec<_>>().join(", ")
 }
 
 /// `attached: q.pdf (application/pdf, 12,345 bytes, SHA-256 …)`; for one that is not attached, why.
@@ -87,7 +102,7 @@ pub(super) fn attachment(one: &Attachment, fate: Fate) -> String {
     let mut out = match fate {
         Fate::Here => "attached: ".to_owned(),
         Fate::Part(part) => format!("attached to part {part}: "),
-        Fate::Missing | Fate::LeftOut | Fate::TooLarge => "not attached: ".to_owned(),
+        Fate::Missing | Fate::LeftOut => "not attached: ".to_owned(),
     };
     out.push_str(&named(one));
     match fate {
@@ -100,7 +115,6 @@ pub(super) fn attachment(one: &Attachment, fate: Fate) -> String {
             }
         }
         Fate::LeftOut => out.push_str(": left out by policy"),
-        Fate::TooLarge => out.push_str(": too large for one e-mail"),
     }
     out
 }
@@ -144,13 +158,41 @@ pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<(&'stati
         rows.push(("Ended", ended.to_string()));
         rows.push(("Duration", super::words::duration(ended.0.saturating_sub(started.0))));
     }
-    rows.push(("Events", super::words::counts(&group.counts)));
+    rows.push(("Events", events(group, view)));
     if view.parts > 1 && !view.events.is_empty() {
         rows.push(("In this part", format!("events {} to {} of {}", view.events.start + 1, view.events.end, input.events.len())));
     } else if view.parts > 1 {
-        rows.push(("In this part", "attachments only".to_owned()));
+        rows.push(("In this part", "files only".to_owned()));
     }
     rows
+}
+
+/// How many events of what kind; of an encrypted chat only how many.
+fn events(group: &Group<'_>, view: &super::PartView) -> String {
+    if !group.is_sealed() {
+        return super::words::counts(&group.counts, group.late_files);
+    }
+    let mut out = counted(group.encrypted, "event", "events");
+    out.push_str(if view.parts > 1 { ", encrypted, in the attached files of all parts" } else { ", encrypted, in the attached files" });
+    out
+}
+
+fn counted(count: u64, one: &str, many: &str) -> String {
+    let mut out = String::new();
+    push_number(&mut out, count);
+    out.push(' ');
+    out.push_str(if count == 1 { one } else { many });
+    out
+}
+
+/// `4 events, encrypted, from … to …`: what is known of an encrypted file.
+pub(super) fn sealed(file: &super::SealedFile) -> String {
+    format!("{}, encrypted, from {} to {}", counted(u64::from(file.events), "event", "events"), file.first_at, file.last_at)
+}
+
+/// `and 3 more stays`.
+pub(super) fn more_stays(count: u64) -> String {
+    format!("and {}", counted(count, "more stay", "more stays"))
 }
 
 /// Name, address and id of a user.

@@ -12,6 +12,7 @@ use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 use mail_builder::headers::text::Text;
 
+use super::words::turns_order;
 use crate::address::Mailbox;
 
 /// Longest file name in bytes of an attachment's header; `consign.json` has it whole. Most file systems take 255.
@@ -157,9 +158,9 @@ fn safe_type(media_type: &str) -> &str {
     }
 }
 
-/// A file name for a header: no path, no control characters, not without end, not empty, not ours.
+/// A file name for a header: no path, no control characters, nothing that shows its extension at another place, not without end, not empty, not ours.
 fn safe_name(name: &str) -> String {
-    let unsafe_in_names = |c: char| c.is_control() || matches!(c, '/' | '\\' | '\u{2028}' | '\u{2029}');
+    let unsafe_in_names = |c: char| c.is_control() || turns_order(c) || matches!(c, '/' | '\\' | '\u{2028}' | '\u{2029}');
     let safe: String = name.trim().chars().map(|c| if unsafe_in_names(c) { '_' } else { c }).collect();
     // What looks like an encoded word would be decoded by some readers, even within quotes.
     let mut safe = safe.replace("=?", "=_");
@@ -311,6 +312,7 @@ mod tests {
     #[test]
     fn file_names() {
         assert_eq!(safe_name("../../etc/pass\r\nwd"), ".._.._etc_pass__wd");
+        assert_eq!(safe_name("invoice\u{202e}fdp.exe"), "invoice_fdp.exe");
         assert_eq!(safe_name(" "), "attachment");
         assert_eq!(safe_name("Consign.JSON"), "_consign.json");
         let long = safe_name(&format!("{}.pdf", "é".repeat(500)));

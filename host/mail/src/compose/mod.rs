@@ -23,7 +23,6 @@ use std::ops::Range;
 use consign_model::{Attachment, Digest, Timestamp};
 
 pub use error::ComposeError;
-pub use header::message_id;
 pub use input::{GroupInfo, GroupInput, MailEvent, SealedFile};
 pub use layout::{PartPlan, Plan};
 
@@ -137,7 +136,7 @@ fn write_bodies(input: &GroupInput<'_>, plan: &Plan, layout: &PartPlan, part: u3
     let mut bodies = Bodies::default();
     layout::open(&mut bodies, &group, &PartView { part, parts, events: layout.events.clone() });
     layout::write_files(&mut bodies, &group, &layout.carried);
-    layout::events_open(&mut bodies);
+    layout::events_open(&mut bodies, &group);
     for event in layout.events.clone() {
         layout::write_event(&mut bodies, &group, event, &|index| {
             plan.fates.get(&(event, index)).copied().unwrap_or_else(|| layout::own_fate(&group, event, index))

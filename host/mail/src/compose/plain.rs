@@ -1,9 +1,10 @@
-//! The plain body. Each event begins a line with its time in brackets; what belongs to it is indented, so that no text looks like an event.
+//! The plain body. Each event begins a line with its time in brackets; what belongs to it is indented, and each further line of a recorded text
+//! begins with a bar, which no line of ours does: so no text looks like an event, an attachment or an earlier text.
 
 use consign_model::window::Participant;
 
 use super::PartView;
-use super::group::{Carried, Fate, Group, STAYS_SHOWN, stays};
+use super::group::{Carried, Fate, Group, shown_stays};
 use super::input::MailEvent;
 use super::line::{self, Line, Texts};
 use super::words::{push_number, push_text, push_time};
@@ -22,15 +23,13 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
     out.push_str("\r\nParticipants (");
     push_number(out, u64::try_from(group.shown.len()).unwrap_or(u64::MAX));
     out.push_str("), with the times when they were in the chat\r\n");
-    let mut listed = 0;
     for person in group.listed(view.part) {
-        listed += 1;
         participant(out, group, person);
     }
-    if listed < group.shown.len() {
-        out.push_str("  and ");
-        push_number(out, u64::try_from(group.shown.len() - listed).unwrap_or(u64::MAX));
-        out.push_str(if view.part == 1 { " more, too many for one e-mail\r\n" } else { " more, see part 1\r\n" });
+    if let Some(rest) = group.not_listed(view.part) {
+        out.push_str("  ");
+        out.push_str(&rest);
+        out.push_str("\r\n");
     }
 }
 
@@ -40,7 +39,8 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
     out.push_str(&line::who(&person.user));
     out.push_str(": ");
     let mut some = false;
-    for stay in stays(person, group.started, group.ended).take(STAYS_SHOWN) {
+    let (stays, more) = shown_stays(person, group);
+    for stay in stays {
         if some {
             out.push_str("; ");
         }
@@ -63,6 +63,10 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
     if !some {
         out.push_str("not listed as a member at the time");
     }
+    if more > 0 {
+        out.push_str("; ");
+        out.push_str(&line::more_stays(more));
+    }
     out.push_str("\r\n");
 }
 
@@ -78,28 +82,38 @@ pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
     out.push_str(&line::named(one));
     if let Some(index) = event {
         out.push_str(", of the message of ");
-        out.push_str(&group.sender_label(index));
+        out.push_str(&group.sender_label(index).to_string());
         if let Some(event) = group.event(index) {
             out.push_str(", ");
             push_time(out, event.event.at);
         }
     }
+    if let Some(file) = group.sealed_file(carried) {
+        out.push_str(": ");
+        out.push_str(&line::sealed(file));
+    }
     out.push_str("\r\n");
 }
 
-/// Before the events.
-pub(super) fn events_open(out: &mut String) {
-    out.push_str("\r\nEvents, in order of time (UTC)\r\n");
+/// Before the events, where a group has events that can be shown.
+pub(super) fn events_open(out: &mut String, group: &Group<'_>) {
+    if !group.is_sealed() {
+        out.push_str("\r\nEvents, in order of time (UTC)\r\n");
+    }
 }
+
+/// What each line of a recorded text begins with, but its first.
+const BAR: &str = "| ";
 
 /// One event.
 pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
     let (indent, line_break) = if described.reply { ("    ", "\r\n        ") } else { ("", "\r\n    ") };
+    let text_break = format!("{line_break}{BAR}");
     out.push_str(indent);
     out.push('[');
     push_time(out, described.at);
     out.push_str("] ");
-    out.push_str(&described.sender);
+    out.push_str(&described.sender.to_string());
     if !described.action.is_empty() {
         out.push(' ');
         out.push_str(&described.action);
@@ -109,22 +123,25 @@ pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>,
         out.push_str(&described.marks);
         out.push(')');
     }
-    let mut labelled = |label: &str, text: &str| {
+    let mut labelled = |label: &str, text: Option<&str>| {
         out.push_str(line_break);
         out.push_str(label);
         out.push_str(": ");
-        push_text(out, text, line_break);
+        match text {
+            Some(text) => push_text(out, text, &text_break, |_| None),
+            None => out.push_str("(not in this e-mail)"),
+        }
     };
     match described.texts {
         Texts::None => {}
         Texts::Own(text) => {
             out.push_str(": ");
-            push_text(out, text, line_break);
+            push_text(out, text, &text_break, |_| None);
         }
-        Texts::Labelled(label, text) => labelled(label, text),
+        Texts::Labelled(label, text) => labelled(label, Some(text)),
         Texts::Change { before, after } => {
-            labelled("before", before.unwrap_or("(not in this e-mail)"));
-            labelled("after", after);
+            labelled("before", before);
+            labelled("after", Some(after));
         }
     }
     for (index, attachment) in one.event.attachments.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! A Maildir: an e-mail is a file that appears in `new` whole or not at all (<https://cr.yp.to/proto/maildir.html>).
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +13,20 @@ pub(super) struct Maildir {
     counter: AtomicU64,
 }
 
+/// Makes folders that nobody else can look into: these are conversations, in clear.
+fn for_us_alone() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
 impl Maildir {
     /// Makes what is missing of it.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         for part in ["tmp", "new", "cur"] {
-            fs::create_dir_all(folder.join(part))?;
+            for_us_alone().create(folder.join(part))?;
         }
         Ok(Self { folder: folder.to_owned(), counter: AtomicU64::new(0) })
     }
@@ -47,7 +56,10 @@ impl Maildir {
             let name = format!("{}.M{:06}P{}Q{number}.consign", now.as_secs(), now.subsec_micros(), std::process::id());
             let path = self.folder.join("tmp").join(&name);
             // Another process may have our number after a clock was set back: never write into somebody else's.
-            match File::options().write(true).create_new(true).open(&path) {
+            let mut options = File::options();
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            match options.write(true).create_new(true).open(&path) {
                 Ok(_) if self.folder.join("new").join(&name).exists() => fs::remove_file(&path)?,
                 Ok(_) => return Ok((path, name)),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -99,6 +99,7 @@ pub(super) async fn serve(stream: TcpStream, house: &Arc<House>, ending: watch::
 impl Session {
     async fn run(&mut self) -> Result<Infallible, End> {
         loop {
+            let before = self.mistakes;
             let line = self.line().await?;
             let Some(line) = line else { continue };
             let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
@@ -128,6 +129,10 @@ impl Session {
                     return Err(End::Quit);
                 }
                 _ => self.mistake("500 5.5.1 unknown command")?,
+            }
+            // Who has not signed in where that is asked for may guess no more often by saying something sensible in between.
+            if self.mistakes == before && (self.signed_in || self.house.options.account.is_none()) {
+                self.mistakes = 0;
             }
         }
     }

@@ -94,7 +94,7 @@ impl Fault {
             Self::Reply { step: Step::Mail | Step::Rcpt | Step::Data | Step::Body, reply } if reply.code >= 500 => {
                 Outcome::Rejected { reply: reply.clone() }
             }
-            fault => Outcome::NotSent { reason: fault.text(place) },
+            fault => Outcome::not_sent(fault.text(place)),
         }
     }
 

@@ -80,14 +80,13 @@ impl Sender {
     }
 
     async fn outcomes(&self, from: &str, recipients: &[String], message: &[u8]) -> Vec<Outcome> {
-        let not_sent = |reason: String| Outcome::NotSent { reason };
         let message = match Message::new(message) {
             Ok(message) => message,
-            Err(reason) => return vec![not_sent(reason); recipients.len()],
+            Err(reason) => return vec![Outcome::not_sendable(reason); recipients.len()],
         };
         // The empty sender is for bounces (RFC 5321, section 4.5.5); it can't do harm.
         if let Err(error) = if from.is_empty() { Ok(()) } else { address::check(from) } {
-            return vec![not_sent(format!("the sender {error}")); recipients.len()];
+            return vec![Outcome::not_sendable(format!("the sender {error}")); recipients.len()];
         }
         let checks: Vec<_> = recipients.iter().map(|recipient| address::check(recipient)).collect();
         let sendable: Vec<&str> =
@@ -95,7 +94,7 @@ impl Sender {
         let sent = if sendable.is_empty() { Vec::new() } else { self.shared.send(from, &sendable, message).await };
         let mut sent = sent.into_iter();
         let outcome = |check| match check {
-            Err(error) => not_sent(format!("the recipient {error}")),
+            Err(error) => Outcome::not_sendable(format!("the recipient {error}")),
             // One came for each that was sent.
             Ok(()) => sent.next().unwrap_or(Outcome::Unknown { reason: "the outcome was not recorded".to_owned() }),
         };

@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::address;
+use crate::address::Mailbox;
 
 /// How long each step of a session may take. What is longer than allowed ends the session.
 ///
@@ -122,171 +123,198 @@ pub struct Target {
     pub timeouts: Timeouts,
 }
 
-/// Why a target can't be used. None of the texts holds a secret.
+/// Why a target can't be used, with its name. The text holds no secret.
 #[derive(Debug, thiserror::Error)]
-pub enum TargetError {
+#[error("target {target}: {fault}")]
+pub struct TargetError {
+    /// The target's name.
+    pub target: String,
+    /// What is wrong with it.
+    pub fault: TargetFault,
+}
+
+/// What is wrong with a target. None of the texts holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetFault {
     /// `tls = "none"` without the leave.
     #[error(
-        "target {target}: tls = \"none\" would send conversations and passwords in clear. Use tls = \"starttls\" or \"implicit\", or add allow-plaintext = true if that is meant"
+        "tls = \"none\" would send conversations and passwords in clear. Use tls = \"starttls\" or \"implicit\", or add allow-plaintext = true if that is meant"
     )]
-    Plaintext {
-        /// The target's name.
-        target: String,
-    },
+    Plaintext,
     /// The environment variable is unset, empty, or no text.
-    #[error("target {target}: the password is read from the environment variable {variable}, which is {what}. Set it where consign runs")]
+    #[error("the password is read from the environment variable {variable}, which is {what}. Set it where consign runs")]
     Variable {
-        /// The target's name.
-        target: String,
         /// The variable's name.
         variable: String,
         /// Unset, empty, …
         what: &'static str,
     },
     /// The file can't be read.
-    #[error("target {target}: the password is read from the file {}, which can't be read ({error}). Check that it exists and that consign may read it", file.display())]
+    #[error("the password is read from the file {}, which can't be read ({error}). Check that it exists and that consign may read it", file.display())]
     SecretFile {
-        /// The target's name.
-        target: String,
         /// The file.
         file: PathBuf,
         /// Why.
         error: io::Error,
     },
     /// Empty, or with a control character in it.
-    #[error("target {target}: the password in {place} {what}")]
+    #[error("the password in {place} {what}")]
     Secret {
-        /// The target's name.
-        target: String,
         /// The variable or file.
         place: String,
         /// What is wrong with it.
         what: &'static str,
     },
     /// One of `username` and `password` without the other, or `auth` without them.
-    #[error(
-        "target {target}: {what}. Signing in needs both username and password; leave out username, password and auth for a server that asks for none"
-    )]
+    #[error("{what}. Signing in needs both username and password; leave out username, password and auth for a server that asks for none")]
     Credentials {
-        /// The target's name.
-        target: String,
         /// What is missing.
         what: &'static str,
     },
     /// The file of certificate authorities can't be used.
-    #[error("target {target}: ca-file {} {what}. It should hold one or more certificates in PEM form", file.display())]
+    #[error("ca-file {} {what}. It should hold one or more certificates in PEM form", file.display())]
     CaFile {
-        /// The target's name.
-        target: String,
         /// The file.
         file: PathBuf,
         /// Why.
         what: String,
     },
     /// The system has no certificate authorities.
-    #[error(
-        "target {target}: this system has no certificate authorities ({what}). Install them (Debian: the package ca-certificates), or name a ca-file"
-    )]
+    #[error("this system has no certificate authorities ({what}). Install them (Debian: the package ca-certificates), or name a ca-file")]
     NoAuthorities {
-        /// The target's name.
-        target: String,
         /// What was tried.
         what: String,
     },
     /// TLS could not be set up.
-    #[error("target {target}: TLS can't be set up: {error}")]
+    #[error("TLS can't be set up: {error}")]
     TlsSetup {
-        /// The target's name.
-        target: String,
         /// Why.
         error: rustls::Error,
     },
     /// The host is neither a DNS name nor an address.
-    #[error("target {target}: host {host:?} is neither a DNS name nor an address")]
+    #[error("host {host:?} is neither a DNS name nor an address. Write it as smtp.archive.example, without a port")]
     Host {
-        /// The target's name.
-        target: String,
         /// As written.
         host: String,
     },
     /// `hello` can't stand in an EHLO.
-    #[error("target {target}: hello {hello:?} is neither a DNS name nor an address in brackets")]
+    #[error("hello {hello:?} is neither a DNS name nor an address in brackets")]
     Hello {
-        /// The target's name.
-        target: String,
         /// As written.
         hello: String,
     },
-    /// A sender or recipient can't stand in an SMTP command.
-    #[error("target {target}: {field} {what}")]
+    /// A sender or recipient is none, or can't stand in an SMTP command.
+    #[error("{field} {what}")]
     Address {
-        /// The target's name.
-        target: String,
         /// `from` or `to`.
         field: &'static str,
         /// What is wrong.
-        what: address::AddressError,
+        what: String,
     },
     /// `to` is empty.
-    #[error("target {target}: to is empty; name at least one recipient")]
-    NoRecipient {
-        /// The target's name.
-        target: String,
-    },
+    #[error("to is empty; name at least one recipient")]
+    NoRecipient,
     /// `connections = 0`.
-    #[error("target {target}: connections must be at least 1")]
-    NoConnections {
-        /// The target's name.
-        target: String,
-    },
+    #[error("connections must be at least 1")]
+    NoConnections,
+}
+
+impl TargetFault {
+    /// The key in the policy file.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Plaintext | Self::TlsSetup { .. } | Self::NoAuthorities { .. } => "tls",
+            Self::Variable { .. } | Self::SecretFile { .. } | Self::Secret { .. } => "password",
+            Self::Credentials { .. } => "username",
+            Self::CaFile { .. } => "ca-file",
+            Self::Host { .. } => "host",
+            Self::Hello { .. } => "hello",
+            Self::Address { field, .. } => field,
+            Self::NoRecipient => "to",
+            Self::NoConnections => "connections",
+        }
+    }
+}
+
+/// Every fault of a target that can be found without its secret and without its server; of `from` and `to` only that they are addresses is asked, by
+/// [`check_templates`](crate::template::check_templates).
+pub fn check_connection(spec: &TargetSpec) -> Vec<TargetFault> {
+    let found = [server_name(spec).err(), security(spec).err(), signing_in(spec).err(), hello(spec).err(), connections(spec).err()];
+    found.into_iter().flatten().collect()
+}
+
+fn bare_host(spec: &TargetSpec) -> &str {
+    spec.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&spec.host)
+}
+
+fn server_name(spec: &TargetSpec) -> Result<ServerName<'static>, TargetFault> {
+    ServerName::try_from(bare_host(spec).to_owned()).map_err(|_| TargetFault::Host { host: spec.host.clone() })
+}
+
+/// What protects the connection, but for the server's name. Reads the certificate authorities.
+fn security(spec: &TargetSpec) -> Result<Option<Arc<ClientConfig>>, TargetFault> {
+    match spec.tls {
+        Tls::None if spec.allow_plaintext => Ok(None),
+        Tls::None => Err(TargetFault::Plaintext),
+        Tls::Starttls | Tls::Implicit => client_config(spec.ca_file.as_deref()).map(Some),
+    }
+}
+
+/// Who signs in, and where the secret is; it is not read.
+fn signing_in(spec: &TargetSpec) -> Result<Option<(&str, &SecretSource)>, TargetFault> {
+    let wrong = |what| Err(TargetFault::Credentials { what });
+    match (&spec.username, &spec.password) {
+        (None, None) if spec.auth.is_none() => Ok(None),
+        (None, None) => wrong("auth is given without username and password"),
+        (Some(_), None) => wrong("username is given without password"),
+        (None, Some(_)) => wrong("password is given without username"),
+        (Some(user), Some(_)) if user.is_empty() || user.chars().any(char::is_control) => wrong("username is empty or holds a control character"),
+        (Some(user), Some(source)) => Ok(Some((user, source))),
+    }
+}
+
+fn hello(spec: &TargetSpec) -> Result<Option<&str>, TargetFault> {
+    match spec.hello.as_deref() {
+        Some(hello) if !is_hello(hello) => Err(TargetFault::Hello { hello: hello.to_owned() }),
+        hello => Ok(hello),
+    }
+}
+
+fn connections(spec: &TargetSpec) -> Result<u16, TargetFault> {
+    if spec.connections == 0 { Err(TargetFault::NoConnections) } else { Ok(spec.connections) }
+}
+
+/// An address as a policy file has it, perhaps with a name before it: the bare one goes into the envelope.
+fn envelope_address(field: &'static str, text: &str) -> Result<(), TargetFault> {
+    let mailbox = Mailbox::parse(text).map_err(|what| TargetFault::Address { field, what: format!("is not an e-mail address: {what}") })?;
+    address::check(mailbox.address).map_err(|what| TargetFault::Address { field, what: what.to_string() })
 }
 
 impl Target {
     /// Checks a target and reads its secret and its certificate authorities, now.
     pub fn from_spec(spec: &TargetSpec) -> Result<Self, TargetError> {
-        let target = || spec.name.to_string();
-        let host = spec.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&spec.host).to_owned();
-        let server_name = ServerName::try_from(host.clone()).map_err(|_| TargetError::Host { target: target(), host: spec.host.clone() })?;
-        let security = match spec.tls {
-            Tls::None if spec.allow_plaintext => Security::Plain,
-            Tls::None => return Err(TargetError::Plaintext { target: target() }),
-            Tls::Starttls => Security::StartTls(TlsSetup { config: client_config(&target(), spec.ca_file.as_deref())?, server_name }),
-            Tls::Implicit => Security::Implicit(TlsSetup { config: client_config(&target(), spec.ca_file.as_deref())?, server_name }),
+        Self::read(spec).map_err(|fault| TargetError { target: spec.name.to_string(), fault })
+    }
+
+    fn read(spec: &TargetSpec) -> Result<Self, TargetFault> {
+        let server_name = server_name(spec)?;
+        let security = match (security(spec)?, spec.tls) {
+            (None, _) => Security::Plain,
+            (Some(config), Tls::Implicit) => Security::Implicit(TlsSetup { config, server_name }),
+            (Some(config), _) => Security::StartTls(TlsSetup { config, server_name }),
         };
-        let credentials = match (&spec.username, &spec.password) {
-            (None, None) if spec.auth.is_none() => None,
-            (None, None) => return Err(TargetError::Credentials { target: target(), what: "auth is given without username and password" }),
-            (Some(_), None) => return Err(TargetError::Credentials { target: target(), what: "username is given without password" }),
-            (None, Some(_)) => return Err(TargetError::Credentials { target: target(), what: "password is given without username" }),
-            (Some(user), Some(_)) if user.is_empty() || user.chars().any(char::is_control) => {
-                return Err(TargetError::Credentials { target: target(), what: "username is empty or holds a control character" });
-            }
-            (Some(user), Some(source)) => Some(Credentials { user: user.clone(), secret: read_secret(&target(), source)?, mechanism: spec.auth }),
+        let credentials = match signing_in(spec)? {
+            None => None,
+            Some((user, source)) => Some(Credentials { user: user.to_owned(), secret: read_secret(source)?, mechanism: spec.auth }),
         };
-        if let Some(hello) = &spec.hello
-            && !is_hello(hello)
-        {
-            return Err(TargetError::Hello { target: target(), hello: hello.clone() });
-        }
-        if spec.connections == 0 {
-            return Err(TargetError::NoConnections { target: target() });
-        }
+        let (hello, connections) = (hello(spec)?.map(str::to_owned), connections(spec)?);
         if spec.to.is_empty() {
-            return Err(TargetError::NoRecipient { target: target() });
+            return Err(TargetFault::NoRecipient);
         }
-        address::check(&spec.from).map_err(|what| TargetError::Address { target: target(), field: "from", what })?;
-        for to in &spec.to {
-            address::check(to).map_err(|what| TargetError::Address { target: target(), field: "to", what })?;
-        }
-        Ok(Self {
-            host,
-            port: spec.port,
-            security,
-            credentials,
-            hello: spec.hello.clone(),
-            connections: spec.connections,
-            timeouts: Timeouts::default(),
-        })
+        envelope_address("from", &spec.from)?;
+        spec.to.iter().try_for_each(|to| envelope_address("to", to))?;
+        let host = bare_host(spec).to_owned();
+        Ok(Self { host, port: spec.port, security, credentials, hello, connections, timeouts: Timeouts::default() })
     }
 
     /// `host:port`, for texts.
@@ -307,21 +335,20 @@ pub(super) fn is_hello(text: &str) -> bool {
     !inner.unwrap_or(text).is_empty() && text.len() <= 255 && inner.unwrap_or(text).chars().all(allowed)
 }
 
-fn read_secret(target: &str, source: &SecretSource) -> Result<Secret, TargetError> {
+fn read_secret(source: &SecretSource) -> Result<Secret, TargetFault> {
     let (place, text) = match source {
         SecretSource::Env(variable) => {
-            let wrong = |what| TargetError::Variable { target: target.to_owned(), variable: variable.clone(), what };
+            let wrong = |what| TargetFault::Variable { variable: variable.clone(), what };
             let value = std::env::var_os(variable).ok_or_else(|| wrong("unset"))?;
             (format!("the environment variable {variable}"), value.into_string().map_err(|_| wrong("not UTF-8"))?)
         }
         SecretSource::File(file) => {
-            let text =
-                std::fs::read_to_string(file).map_err(|error| TargetError::SecretFile { target: target.to_owned(), file: file.clone(), error })?;
+            let text = std::fs::read_to_string(file).map_err(|error| TargetFault::SecretFile { file: file.clone(), error })?;
             (format!("the file {}", file.display()), text)
         }
     };
     let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-    let wrong = |what| TargetError::Secret { target: target.to_owned(), place: place.clone(), what };
+    let wrong = |what| TargetFault::Secret { place: place.clone(), what };
     if text.is_empty() {
         return Err(wrong("is empty"));
     }
@@ -332,10 +359,10 @@ fn read_secret(target: &str, source: &SecretSource) -> Result<Secret, TargetErro
 }
 
 /// A client's TLS that trusts the authorities in `ca_file`, or, without one, the system's.
-fn client_config(target: &str, ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TargetError> {
+fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TargetFault> {
     let mut roots = RootCertStore::empty();
     if let Some(file) = ca_file {
-        let wrong = |what: String| TargetError::CaFile { target: target.to_owned(), file: file.to_owned(), what };
+        let wrong = |what: String| TargetFault::CaFile { file: file.to_owned(), what };
         let pem = std::fs::read(file).map_err(|error| wrong(format!("can't be read ({error})")))?;
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate = certificate.map_err(|error| wrong(format!("is damaged ({error})")))?;
@@ -350,12 +377,12 @@ fn client_config(target: &str, ca_file: Option<&Path>) -> Result<Arc<ClientConfi
         let (added, _) = roots.add_parsable_certificates(found.certs);
         if added == 0 {
             let what = found.errors.first().map_or_else(|| "none was found".to_owned(), ToString::to_string);
-            return Err(TargetError::NoAuthorities { target: target.to_owned(), what });
+            return Err(TargetFault::NoAuthorities { what });
         }
     }
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| TargetError::TlsSetup { target: target.to_owned(), error })?
+        .map_err(|error| TargetFault::TlsSetup { error })?
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Arc::new(config))

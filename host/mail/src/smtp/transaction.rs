@@ -40,7 +40,7 @@ pub(super) async fn send(connection: &mut Connection, place: &str, from: &str, r
     let mut slots: Vec<Option<Outcome>> = recipients.iter().map(|_| None).collect();
     let after = match offered(connection, from, recipients, message, &mut slots) {
         Err(reason) => {
-            settle(&mut slots, &Outcome::NotSent { reason: format!("{place}: {reason}") });
+            settle(&mut slots, &Outcome::not_sendable(format!("{place}: {reason}")));
             After::Clean
         }
         Ok(()) if slots.iter().all(Option::is_some) => After::Clean,
@@ -69,7 +69,8 @@ fn offered(connection: &Connection, from: &str, recipients: &[&str], message: Me
         && message.size() > limit
     {
         return Err(format!(
-            "the e-mail has {} bytes, and the server takes {limit} at most. Set the target's max-size to less than that",
+            "the e-mail has {} bytes, and the server takes {limit} at most. Set the target's max-size to \"{limit} B\" or less, apply it, and run \
+             'consign held retry ID --current'",
             message.size()
         ));
     }
@@ -77,12 +78,12 @@ fn offered(connection: &Connection, from: &str, recipients: &[&str], message: Me
         return Err("the e-mail holds 8-bit text, and the server does not offer 8BITMIME".to_owned());
     }
     if !offers.utf8 {
-        let what = "is not ASCII, and the server does not offer SMTPUTF8";
+        let what = "is not ASCII, and the server does not offer SMTPUTF8. Give the target another address, or a server that offers it";
         if !from.is_ascii() {
             return Err(format!("the sender {from} {what}"));
         }
         for (recipient, slot) in recipients.iter().zip(slots).filter(|(recipient, _)| !recipient.is_ascii()) {
-            *slot = Some(Outcome::NotSent { reason: format!("the recipient {recipient} {what}") });
+            *slot = Some(Outcome::not_sendable(format!("the recipient {recipient} {what}")));
         }
     }
     Ok(())

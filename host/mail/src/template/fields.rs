@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use consign_model::event::EventKind;
 use consign_model::window::{Facts, Participant};
 use consign_model::{Chat, ChatKey, Membership, Name, Timestamp, User};
 use minijinja::Value;
-use minijinja::value::{Enumerator, Object, ObjectRepr};
+use minijinja::value::{Enumerator, Object, ObjectExt, ObjectRepr};
 
 use crate::compose::{chat_kind, duration_minutes};
 
@@ -16,7 +16,7 @@ use crate::compose::{chat_kind, duration_minutes};
 pub type Field = (&'static str, &'static str);
 
 /// Every field, in the order of the README's table. `N` stands for 0 to 9.
-pub const FIELDS: [Field; 39] = [
+pub const FIELDS: [Field; 41] = [
     ("chat.id", "the platform's own id of the chat"),
     ("chat.title", "its title; undefined where it has none"),
     ("chat.kind", "`direct`, `group`, `channel`, `meeting` or `other`"),
@@ -30,7 +30,11 @@ pub const FIELDS: [Field; 39] = [
         "participants",
         "who acts in the group or was in the chat at the time: a list, each with `id`, `name`, `email`, `address`, `recorded`, `external`, `bot`, `attributes`",
     ),
-    ("events", "the group's events: a list, each with `type`, `at`, `sender` (a name) and `user` (an id); never a text"),
+    (
+        "events",
+        "the group's events: a list, each with `type`, `at`, `sender` (a name) and `user` (an id); never a text. Of an encrypted chat each has the type `encrypted` and nothing else",
+    ),
+    ("encrypted", "how many of the events are encrypted, in the attached files; 0 where the policy decrypts"),
     ("counts.message", "messages; likewise `counts.edit`, `.delete`, `.join`, `.leave`, `.reaction`, `.other`"),
     ("counts.edit", "edits"),
     ("counts.delete", "deletions"),
@@ -38,6 +42,7 @@ pub const FIELDS: [Field; 39] = [
     ("counts.leave", "leaves"),
     ("counts.reaction", "reactions, given and taken back"),
     ("counts.other", "system events"),
+    ("counts.late_files", "events that bring files of earlier messages; counted here only, whatever their `type`"),
     ("policy", "the policy's name"),
     ("run", "the run's id"),
     ("part", "which part this e-mail is, counted from 1"),
@@ -99,7 +104,27 @@ pub(crate) struct Row {
 }
 
 /// Everything that templates may ask for, shared by all renderings of a group.
-pub(crate) struct Fields(Arc<Inner>);
+pub(crate) struct Fields(Arc<Shared>);
+
+/// What a group has, and what was made of it for a template.
+///
+/// The engine's budget counts a lookup as one step: so none of them may cost more in a large group than in a small one. What goes over all people is made
+/// once for the group; people and events are looked up field by field.
+#[derive(Debug)]
+struct Shared {
+    inner: Inner,
+    made: Made,
+}
+
+/// Values that are made when they are first asked for.
+#[derive(Debug, Default)]
+struct Made {
+    chat: OnceLock<Value>,
+    group: OnceLock<Value>,
+    counts: OnceLock<Value>,
+    conference_participants: OnceLock<Value>,
+    sides: [OnceLock<Value>; 2 * OF_A_USER],
+}
 
 pub(crate) struct Inner {
     pub facts: Arc<Facts>,
@@ -117,6 +142,10 @@ pub(crate) struct Inner {
     pub started: Option<Timestamp>,
     pub ended: Option<Timestamp>,
     pub counts: [u64; EventKind::ALL.len()],
+    /// How many events there are beside the rows, encrypted.
+    pub encrypted: u64,
+    /// Events that bring late files.
+    pub late_files: u64,
     pub conversation: String,
 }
 
@@ -128,16 +157,33 @@ impl fmt::Debug for Inner {
 
 #[derive(Debug)]
 struct Context {
-    inner: Arc<Inner>,
+    shared: Arc<Shared>,
     part: u32,
     parts: u32,
 }
 
 #[derive(Debug)]
-struct People(Arc<Inner>);
+struct People(Arc<Shared>);
 
 #[derive(Debug)]
-struct Events(Arc<Inner>);
+struct Events(Arc<Shared>);
+
+/// One thing with fields.
+#[derive(Debug)]
+struct Item {
+    shared: Arc<Shared>,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// By place among the facts' participants.
+    Person(usize),
+    /// A person's.
+    Attributes(usize),
+    /// By place among the rows.
+    Event(usize),
+}
 
 fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
     Value::from(entries.into_iter().collect::<BTreeMap<_, _>>())
@@ -151,22 +197,66 @@ fn optional(text: Option<&str>) -> Value {
     text.map_or(Value::UNDEFINED, Value::from)
 }
 
-fn person(user: &User, source: &Name) -> Value {
-    map([
-        ("id", Value::from(user.id.as_str())),
-        ("name", Value::from(user.name.as_str())),
-        ("email", optional(user.email.as_deref())),
-        ("address", Value::from(user.address(source))),
-        ("recorded", Value::from(user.recorded)),
-        ("external", Value::from(user.external)),
-        ("bot", Value::from(user.bot)),
-        ("attributes", strings(&user.attributes)),
-    ])
-}
-
 /// Index of a list, by the engine's key.
 fn index(key: &Value) -> Option<usize> {
     key.as_usize()
+}
+
+impl Item {
+    fn value(shared: &Arc<Shared>, what: What) -> Value {
+        Value::from_object(Self { shared: Arc::clone(shared), what })
+    }
+
+    fn person(&self, place: usize, field: &str) -> Option<Value> {
+        let user = self.shared.inner.person(place)?;
+        Some(match field {
+            "id" => Value::from(user.id.as_str()),
+            "name" => Value::from(user.name.as_str()),
+            "email" => optional(user.email.as_deref()),
+            "address" => Value::from(user.address(&self.shared.inner.facts.chat.key.source)),
+            "recorded" => Value::from(user.recorded),
+            "external" => Value::from(user.external),
+            "bot" => Value::from(user.bot),
+            "attributes" => Self::value(&self.shared, What::Attributes(place)),
+            _ => return None,
+        })
+    }
+
+    fn event(&self, place: usize, field: &str) -> Option<Value> {
+        let inner = &self.shared.inner;
+        let Some(row) = inner.rows.get(place) else { return (field == "type").then(|| Value::from("encrypted")) };
+        let actor = || inner.actors.get(usize::try_from(row.actor?).ok()?);
+        Some(match field {
+            "type" => Value::from(row.kind.word()),
+            "at" => Value::from(row.at.to_string()),
+            "user" => optional(actor().map(|(id, _)| id.as_str())),
+            "sender" => optional(actor().map(|(_, name)| name.as_str())),
+            _ => return None,
+        })
+    }
+}
+
+impl Object for Item {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        match self.what {
+            What::Person(place) => self.person(place, key),
+            What::Attributes(place) => self.shared.inner.person(place)?.attributes.get(key).map(|value| Value::from(value.as_str())),
+            What::Event(place) => self.event(place, key),
+        }
+    }
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        match self.what {
+            What::Person(_) => Enumerator::Str(&["address", "attributes", "bot", "email", "external", "id", "name", "recorded"]),
+            What::Attributes(place) => self.mapped_enumerator(move |this| match this.shared.inner.person(place) {
+                Some(user) => Box::new(user.attributes.keys().map(|name| Value::from(name.as_str()))),
+                None => Box::new(std::iter::empty()),
+            }),
+            What::Event(_) => Enumerator::Str(&["at", "sender", "type", "user"]),
+        }
+    }
 }
 
 impl Object for People {
@@ -174,11 +264,11 @@ impl Object for People {
         ObjectRepr::Seq
     }
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let place = *self.0.shown.get(index(key)?)?;
-        Some(person(&self.0.facts.participants.get(place)?.user, &self.0.facts.chat.key.source))
+        let place = *self.0.inner.shown.get(index(key)?)?;
+        Some(Item::value(&self.0, What::Person(place)))
     }
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.0.shown.len())
+        Enumerator::Seq(self.0.inner.shown.len())
     }
 }
 
@@ -187,23 +277,70 @@ impl Object for Events {
         ObjectRepr::Seq
     }
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
-        let row = self.0.rows.get(index(key)?)?;
-        let actor = row.actor.and_then(|actor| self.0.actors.get(usize::try_from(actor).ok()?));
-        Some(map([
-            ("type", Value::from(row.kind.word())),
-            ("at", Value::from(row.at.to_string())),
-            ("user", optional(actor.map(|(id, _)| id.as_str()))),
-            ("sender", optional(actor.map(|(_, name)| name.as_str()))),
-        ]))
+        let place = index(key).filter(|place| *place < self.0.inner.events())?;
+        Some(Item::value(&self.0, What::Event(place)))
     }
     fn enumerate(self: &Arc<Self>) -> Enumerator {
-        Enumerator::Seq(self.0.rows.len())
+        Enumerator::Seq(self.0.inner.events())
+    }
+}
+
+/// One of the peer's placeholders says this of a user.
+#[derive(Debug, Clone, Copy)]
+enum OfUser {
+    Contact,
+    Name,
+    Address,
+    Login,
+    Custom(u8),
+}
+
+/// How many there are.
+const OF_A_USER: usize = 4 + 10;
+
+impl OfUser {
+    fn parse(field: &str) -> Option<Self> {
+        Some(match field {
+            "" => Self::Contact,
+            "name" => Self::Name,
+            "email_address" => Self::Address,
+            "login_name" => Self::Login,
+            custom => match custom.strip_prefix("user_custom_field_")?.as_bytes() {
+                [digit @ b'0'..=b'9'] => Self::Custom(digit - b'0'),
+                _ => return None,
+            },
+        })
+    }
+
+    fn number(self) -> usize {
+        match self {
+            Self::Contact => 0,
+            Self::Name => 1,
+            Self::Address => 2,
+            Self::Login => 3,
+            Self::Custom(digit) => 4 + usize::from(digit),
+        }
+    }
+
+    fn say(self, user: &User, source: &Name) -> Option<String> {
+        match self {
+            Self::Contact => Some(user.email.clone().unwrap_or_else(|| user.id.clone())),
+            Self::Name => Some(user.name.clone()),
+            Self::Address => Some(user.address(source)),
+            Self::Login => Some(user.attributes.get("login-name").unwrap_or(&user.id).clone()),
+            Self::Custom(digit) => user.attributes.get(&format!("user-custom-field-{digit}")).cloned(),
+        }
     }
 }
 
 impl Inner {
     fn person(&self, place: usize) -> Option<&User> {
         self.facts.participants.get(place).map(|one| &one.user)
+    }
+
+    /// How many events there are.
+    fn events(&self) -> usize {
+        self.rows.len().saturating_add(usize::try_from(self.encrypted).unwrap_or(usize::MAX))
     }
 
     /// Who sends first.
@@ -219,25 +356,66 @@ impl Inner {
         let others = self.shown.iter().filter_map(|place| self.person(*place)).filter(|user| first.as_ref() != Some(&user.id));
         others.filter_map(what).collect::<Vec<_>>().join(", ")
     }
+}
 
+impl Shared {
     /// The peer's placeholders: `from_…` of the initiator, `to_…` of all others.
     fn side(&self, name: &str) -> Option<Value> {
-        let (is_from, field) = match name.split_once('_') {
-            Some(("from", field)) => (true, field),
-            Some(("to", field)) => (false, field),
-            Some(_) => return None,
-            None => (name == "from", ""),
+        let (side, field) = name.split_once('_').unwrap_or((name, ""));
+        let (is_from, of_user) = (side == "from", OfUser::parse(field)?);
+        if !is_from && side != "to" {
+            return None;
+        }
+        let source = &self.inner.facts.chat.key.source;
+        let of_initiator = || self.inner.initiator().and_then(|user| of_user.say(&user, source)).unwrap_or_default();
+        let of_others = || self.inner.others(|user| of_user.say(user, source));
+        let made = self.made.sides.get(of_user.number() + if is_from { 0 } else { OF_A_USER })?;
+        Some(made.get_or_init(|| Value::from(if is_from { of_initiator() } else { of_others() })).clone())
+    }
+
+    fn chat(&self) -> Value {
+        let chat = &self.inner.facts.chat;
+        map([
+            ("id", Value::from(chat.key.id.as_str())),
+            ("title", optional(chat.title.as_deref())),
+            ("kind", Value::from(chat_kind(chat.kind))),
+            ("source", Value::from(chat.key.source.as_str())),
+            ("labels", strings(&chat.labels)),
+        ])
+    }
+
+    fn group(&self) -> Value {
+        let inner = &self.inner;
+        // By value: an `Item` would hold what holds it.
+        let subject = |one: &Participant| {
+            let user = &one.user;
+            map([
+                ("id", Value::from(user.id.as_str())),
+                ("name", Value::from(user.name.as_str())),
+                ("email", optional(user.email.as_deref())),
+                ("address", Value::from(user.address(&inner.facts.chat.key.source))),
+                ("recorded", Value::from(user.recorded)),
+                ("external", Value::from(user.external)),
+                ("bot", Value::from(user.bot)),
+                ("attributes", strings(&user.attributes)),
+            ])
         };
-        let source = &self.facts.chat.key.source;
-        let what = |user: &User| match field {
-            "" => Some(user.email.clone().unwrap_or_else(|| user.id.clone())),
-            "name" => Some(user.name.clone()),
-            "email_address" => Some(user.address(source)),
-            "login_name" => Some(user.attributes.get("login-name").unwrap_or(&user.id).clone()),
-            custom => user.attributes.get(&custom.replace('_', "-")).cloned(),
-        };
-        let text = if is_from { self.initiator().and_then(|user| what(&user)).unwrap_or_default() } else { self.others(what) };
-        Some(Value::from(text))
+        map([
+            ("key", Value::from(inner.key.as_str())),
+            ("title", optional(inner.title.as_deref())),
+            ("subject", inner.subject.as_ref().map_or(Value::UNDEFINED, subject)),
+            ("labels", strings(&inner.labels)),
+        ])
+    }
+
+    fn counts(&self) -> Value {
+        let kinds = EventKind::ALL.into_iter().zip(self.inner.counts).map(|(kind, count)| (kind.word(), count));
+        Value::from(kinds.chain([("late_files", self.inner.late_files)]).collect::<BTreeMap<_, _>>())
+    }
+
+    fn conference_participants(&self) -> Value {
+        let names = self.inner.shown.iter().filter_map(|place| self.inner.person(*place)).map(|user| user.name.as_str());
+        Value::from(names.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -247,27 +425,15 @@ impl Object for Context {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        let inner = &self.inner;
+        let (shared, inner, made) = (&self.shared, &self.shared.inner, &self.shared.made);
         let chat = &inner.facts.chat;
         Some(match key {
-            "chat" => map([
-                ("id", Value::from(chat.key.id.as_str())),
-                ("title", optional(chat.title.as_deref())),
-                ("kind", Value::from(chat_kind(chat.kind))),
-                ("source", Value::from(chat.key.source.as_str())),
-                ("labels", strings(&chat.labels)),
-            ]),
-            "group" => map([
-                ("key", Value::from(inner.key.as_str())),
-                ("title", optional(inner.title.as_deref())),
-                ("subject", inner.subject.as_ref().map_or(Value::UNDEFINED, |one| person(&one.user, &chat.key.source))),
-                ("labels", strings(&inner.labels)),
-            ]),
-            "participants" => Value::from_object(People(Arc::clone(inner))),
-            "events" => Value::from_object(Events(Arc::clone(inner))),
-            "counts" => {
-                Value::from(EventKind::ALL.into_iter().zip(inner.counts).map(|(kind, count)| (kind.word(), count)).collect::<BTreeMap<_, _>>())
-            }
+            "chat" => made.chat.get_or_init(|| shared.chat()).clone(),
+            "group" => made.group.get_or_init(|| shared.group()).clone(),
+            "participants" => Value::from_object(People(Arc::clone(shared))),
+            "events" => Value::from_object(Events(Arc::clone(shared))),
+            "counts" => made.counts.get_or_init(|| shared.counts()).clone(),
+            "encrypted" => Value::from(inner.encrypted),
             "policy" => Value::from(inner.policy.as_str()),
             "run" => Value::from(inner.run.as_str()),
             "part" => Value::from(self.part),
@@ -281,11 +447,8 @@ impl Object for Context {
                 consign_model::ChatKind::Direct => Value::from(""),
                 _ => Value::from(chat.title.as_deref().unwrap_or(&chat.key.id)),
             },
-            "conference_participants" => {
-                let names = inner.shown.iter().filter_map(|place| inner.person(*place)).map(|user| user.name.as_str());
-                Value::from(names.collect::<Vec<_>>().join(", "))
-            }
-            other if other.starts_with("from") || other.starts_with("to") => return inner.side(other),
+            "conference_participants" => made.conference_participants.get_or_init(|| shared.conference_participants()).clone(),
+            other if other.starts_with("from") || other.starts_with("to") => return shared.side(other),
             _ => return None,
         })
     }
@@ -293,11 +456,11 @@ impl Object for Context {
 
 impl Fields {
     pub fn new(inner: Inner) -> Self {
-        Self(Arc::new(inner))
+        Self(Arc::new(Shared { inner, made: Made::default() }))
     }
 
     pub(super) fn context(&self, part: u32, parts: u32) -> Value {
-        Value::from_object(Context { inner: Arc::clone(&self.0), part, parts })
+        Value::from_object(Context { shared: Arc::clone(&self.0), part, parts })
     }
 
     /// A made-up group with something in every field, to try templates on.
@@ -306,6 +469,9 @@ impl Fields {
         let mut ann = User::unknown("U1");
         "Ann Lee".clone_into(&mut ann.name);
         ann.email = Some("ann@desk.example".to_owned());
+        for (name, value) in [("login-name", "ann"), ("user-custom-field-3", "desk")] {
+            ann.attributes.insert(name.to_owned(), value.to_owned());
+        }
         let bob = User::unknown("U2");
         let stay = Membership { joined: None, left: None };
         let people = [ann, bob].map(|user| Participant { user, memberships: vec![stay] });
@@ -346,6 +512,8 @@ fn bare(source: &Name) -> Inner {
         started: None,
         ended: None,
         counts: [0; EventKind::ALL.len()],
+        encrypted: 0,
+        late_files: 0,
         conversation: "0".to_owned(),
     }
 }

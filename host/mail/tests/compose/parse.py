@@ -5,9 +5,43 @@ Each argument is a file. Output: one JSON object a line, in the same order."""
 import email
 import email.policy
 import hashlib
+import html.parser
 import json
 import re
 import sys
+
+
+class Frame(html.parser.HTMLParser):
+    """Takes an HTML body apart: the texts of the blocks of class `x`, and the lines of everything else, a line for each `div`, row and heading."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.outside, self.blocks = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "meta":
+            return
+        if tag == "br":
+            self.more("\n") if "x" in self.open else self.outside.append("<br>")
+            return
+        kind = dict(attributes).get("class", tag)
+        if kind == "x":
+            self.blocks.append("")
+        self.open.append(kind)
+        if "x" not in self.open and tag in ("div", "tr", "h1", "h2", "p"):
+            self.outside.append("\n")
+
+    def handle_endtag(self, tag):
+        self.open.pop()
+
+    def handle_data(self, data):
+        if "x" in self.open:
+            self.more(data)
+        else:
+            self.outside.append(data.replace("\n", " "))
+
+    def more(self, text):
+        self.blocks[-1] += text
 
 
 def read(path):
@@ -35,6 +69,9 @@ def read(path):
         faults.append(f"shape {shape}")
     if message.get_content_type() != "multipart/mixed" or top[1].get_filename() != "consign.json":
         faults.append("no consign.json where it belongs")
+    page = alternative[1].get_content()
+    frame = Frame()
+    frame.feed(page)
     attachments = [
         {
             "name": part.get_filename(),
@@ -48,7 +85,9 @@ def read(path):
         "faults": faults,
         "headers": [[name, str(value)] for name, value in message.items()],
         "plain": alternative[0].get_content(),
-        "html": alternative[1].get_content(),
+        "html": page,
+        "frame": "".join(frame.outside),
+        "blocks": frame.blocks,
         "json": json.loads(top[1].get_payload(decode=True).decode("utf-8")),
         "attachments": attachments,
     }

@@ -9,12 +9,12 @@ fn later() -> Instant {
 
 fn matches(needles: &[&str], ignore_case: bool, whole_words: bool, text: &str) -> bool {
     let column = std::iter::once(text).collect();
-    Matcher::new(needles, ignore_case, whole_words).unwrap().matches(&column, later()).unwrap() == [1]
+    Matcher::new(needles, ignore_case, whole_words, None).unwrap().matches(&column, later()).unwrap() == [1]
 }
 
 fn count(needles: &[&str], ignore_case: bool, whole_words: bool, text: &str) -> u8 {
     let column = std::iter::once(text).collect();
-    *Matcher::new(needles, ignore_case, whole_words).unwrap().counts(&column, later()).unwrap().first().unwrap()
+    *Matcher::new(needles, ignore_case, whole_words, None).unwrap().counts(&column, later()).unwrap().first().unwrap()
 }
 
 #[test]
@@ -67,9 +67,59 @@ fn counts_different_keywords() {
 fn time_runs_out() {
     let long = "a".repeat(BYTES_BETWEEN_LOOKS);
     let column = [long.as_str(), &long].into_iter().collect();
-    let matcher = Matcher::new(&["b"], false, false).unwrap();
+    let matcher = Matcher::new(&["b"], false, false, None).unwrap();
     assert_eq!(matcher.matches(&column, Instant::now()), None);
     assert_eq!(matcher.counts(&column, Instant::now()), None);
+}
+
+/// Keywords that are each other's ends: nearly a thousand million matches, none of them a whole word.
+#[test]
+fn time_runs_out_within_one_text() {
+    let needles: Vec<String> = (1..=MAX_BYTES_OF_NEEDLE).map(|length| "a".repeat(length)).collect();
+    let needles: Vec<&str> = needles.iter().map(String::as_str).collect();
+    let long = "a".repeat(1_000_000);
+    let column = std::iter::once(format!("{long}b").as_str()).collect();
+    let matcher = Matcher::new(&needles, false, true, None).unwrap();
+    let begun = Instant::now();
+    let soon = Duration::from_millis(100);
+    assert_eq!(matcher.matches(&column, begun + soon), None);
+    assert_eq!(matcher.counts(&column, begun + soon), None);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn across_pieces_of_a_long_text() {
+    for before in [0, 1, BYTES_BETWEEN_LOOKS - 3, BYTES_BETWEEN_LOOKS - 2, BYTES_BETWEEN_LOOKS - 1, BYTES_BETWEEN_LOOKS, 3 * BYTES_BETWEEN_LOOKS - 1]
+    {
+        for padding in ["x", " "] {
+            let text = format!("{}fix it{}", padding.repeat(before), padding.repeat(10));
+            for whole in [false, true] {
+                let found = !whole || padding == " " || before == 0;
+                assert_eq!(matches(&["fix"], false, whole, &text), found, "after {before} of {padding:?}, whole words {whole}");
+                // Each once, also where two pieces hold it.
+                let it = !whole || padding == " ";
+                let counted = u8::from(found) + u8::from(it) + u8::from(found && it);
+                assert_eq!(count(&["fix", "it", "fix it"], true, whole, &text), counted, "after {before} of {padding:?}, whole words {whole}");
+            }
+        }
+    }
+}
+
+/// What a list may cost. A hundred keywords of this length would take a gigabyte as the fastest automaton.
+#[test]
+fn long_lists_take_the_small_automaton() {
+    let lists = lists_of(&serde_json::json!({"properties": {"a": {"x-consign-needles": {}}, "b": {"x-consign-needles": {}}}})).unwrap();
+    let kinds = |count: usize, length: usize| -> Vec<AhoCorasickKind> {
+        let needles: Vec<String> = (0..count).map(|number| format!("{number:0length$}")).collect();
+        let matchers = compile(&lists, &serde_json::json!({"a": needles, "b": ["x"]})).unwrap();
+        matchers.iter().map(|matcher| matcher.automaton.as_ref().unwrap().kind()).collect()
+    };
+    assert_eq!(kinds(100, 100), [AhoCorasickKind::DFA, AhoCorasickKind::DFA]);
+    assert_eq!(kinds(100, 1_000), [AhoCorasickKind::ContiguousNFA, AhoCorasickKind::ContiguousNFA]);
+    let needles = serde_json::json!({"a": ["x".repeat(MAX_BYTES_OF_NEEDLE), "é".repeat(MAX_BYTES_OF_NEEDLE / 2 + 1)]});
+    let errors = compile(&lists, &needles).unwrap_err();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].pointer == "/a/1" && errors[0].message.contains("1024 bytes"), "{errors:?}");
 }
 
 #[test]
@@ -78,6 +128,7 @@ fn lists_from_a_schema() {
         "z": {"type": "array", "x-consign-needles": {"ignore-case": "/o/case"}},
         "o": {"properties": {"case": {"type": "boolean"}, "in/ner": {"x-consign-needles": {}}}},
         "a": {"x-consign-needles": {"whole-words": "/w"}},
+        "w": {},
     }});
     let lists = lists_of(&schema).unwrap();
     let pointers: Vec<&str> = lists.iter().map(|list| list.pointer.as_str()).collect();
@@ -89,6 +140,12 @@ fn lists_from_a_schema() {
     assert_eq!(found, [vec![1, 0], vec![0, 1], vec![0, 0]]);
     assert!(lists_of(&serde_json::json!({"properties": {"a": {"x-consign-needles": true}}})).is_err());
     assert!(lists_of(&serde_json::json!({"properties": {"a": {"x-consign-needles": {"case": "/c"}}}})).is_err());
+    for option in ["/ignorecase", "/a", "/o/ignore-case", "/"] {
+        let schema = serde_json::json!({"properties": {
+            "a": {"type": "array", "x-consign-needles": {"ignore-case": option}}, "ignore-case": {"type": "boolean"}, "o": {"type": "object"},
+        }});
+        assert!(lists_of(&schema).unwrap_err().contains("no boolean property"), "{option}");
+    }
     let wrong = compile(&lists, &serde_json::json!({"z": ["a", "", 3], "a": "x", "w": 1})).unwrap_err();
     let pointers: Vec<&str> = wrong.iter().map(|error| error.pointer.as_str()).collect();
     assert_eq!(pointers, ["/z/1", "/z/2", "/a", "/w"]);
@@ -107,7 +164,8 @@ fn as_regular_expressions_find() {
         let texts: Vec<String> = (0..10).map(|_| random.text(&letters, 12)).collect();
         let (ignore_case, whole_words) = (random.below(2) == 1, random.below(2) == 1);
         let column = texts.iter().map(String::as_str).collect();
-        let matcher = Matcher::new(&needles, ignore_case, whole_words).unwrap();
+        let kind = (random.below(2) == 1).then_some(AhoCorasickKind::ContiguousNFA);
+        let matcher = Matcher::new(&needles, ignore_case, whole_words, kind).unwrap();
         let counts = matcher.counts(&column, later()).unwrap();
         let found = matcher.matches(&column, later()).unwrap();
         let expressions: Vec<Expression> = needles.iter().map(|needle| Expression::new(needle, ignore_case, whole_words)).collect();

@@ -126,6 +126,36 @@ fn too_many_parts() {
     }
 }
 
+/// Each declaration takes a few bytes of the file and many of each instance, which no limit of memory counts.
+#[test]
+fn declares_more_than_an_instance_may_keep() {
+    let load = |fields: String| sandbox(Limits::default()).load(&Made { fields: fields.leak(), ..Made::default() }.criteria());
+    let elements = |count: usize| format!("(func $f) (elem funcref {})", "(ref.func $f) ".repeat(count));
+    for (what, some, many) in [
+        ("globals", "(global i32 (i32.const 0))".repeat(50_000), "(global i32 (i32.const 0))".repeat(70_000)),
+        ("functions", "(func)".repeat(30_000), "(func)".repeat(40_000)),
+        ("segments", elements(60_000), elements(70_000)),
+    ] {
+        load(some).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let error = load(many).unwrap_err();
+        assert!(matches!(error, LoadError::LargeInstances { limit: 0x10_0000, .. }), "{what}: {error}");
+    }
+}
+
+/// The whole of a binding's time goes into one text, in the host's own code.
+#[test]
+fn keywords_that_are_each_others_ends() {
+    let needles: Vec<String> = (1..=1_024).map(|length| "a".repeat(length)).collect();
+    let module = sandbox(brief(300, 10_000)).load(&standard_bytes("keywords")).unwrap();
+    let bound = bind(&module, &json!({"any": needles, "whole-words": true}));
+    let chat = chat();
+    let events = texts(&chat, &[&format!("{}b", "a".repeat(10_000_000))]);
+    let begun = Instant::now();
+    let failure = verdicts(&bound, &chat, &events).unwrap_err();
+    assert_eq!(failure, Failure::OutOfTime { call: Call::Evaluate, clock: Clock::Call, millis: 300 });
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn calls_itself_without_end() {
     let made = Made {

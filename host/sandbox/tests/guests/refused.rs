@@ -2,7 +2,9 @@
 
 use consign_sandbox::{Limits, LoadError};
 
-use crate::made::{Made, component, contract};
+use serde_json::json;
+
+use crate::made::{self, Made, component, contract};
 use crate::support::*;
 
 #[test]
@@ -66,12 +68,31 @@ fn wasi_is_not_given() {
     assert!(problems.iter().any(|problem| problem.contains("it imports test:wasi/nothing, and modules are given nothing")), "{problems:?}");
 }
 
+fn doubled(level: usize) -> serde_json::Value {
+    let next = json!({"$ref": format!("#/$defs/l{level}")});
+    json!({"allOf": [next, next]})
+}
+
 #[test]
 fn a_manifest_that_is_none() {
     for manifest in ["", "{}", "[]", r#"{"name":"a/b"}"#] {
         let made = Made { manifest: manifest.to_owned(), ..Made::default() };
         let error = sandbox(Limits::default()).load(&made.criteria()).unwrap_err();
         assert!(matches!(error, LoadError::Manifest(_)), "{manifest}: {error}");
+    }
+    // Two references to the next definition, thirty times: a thousand million schemas to look at, in two kilobytes.
+    let defs: serde_json::Map<_, _> = (0..30).map(|level| (format!("l{level}"), doubled(level + 1))).chain([("l30".into(), json!(true))]).collect();
+    for (schema, part) in [
+        (json!({"$ref": "#/$defs/l0", "$defs": defs}), "10000 values"),
+        (json!({"properties": {"a": {"$ref": "#"}}}), "leads back"),
+        (json!({"properties": {"a": {"items": {"x-consign-time-zone": true}}}}), "x-consign-time-zone at /properties/a/items"),
+        (json!({"properties": {"a": {"x-consign-needles": {"ignore-case": "/ignorecase"}}}}), "names /ignorecase"),
+    ] {
+        let mut manifest: serde_json::Value = serde_json::from_str(&made::manifest(&["matching"])).unwrap();
+        manifest["config-schema"] = schema;
+        let made = Made { manifest: manifest.to_string(), ..Made::default() };
+        let error = sandbox(Limits::default()).load(&made.criteria()).unwrap_err();
+        assert!(matches!(error, LoadError::Manifest(_)) && error.to_string().contains(part), "{part}: {error}");
     }
     let made = Made { describe: "unreachable", ..Made::default() };
     assert!(matches!(sandbox(Limits::default()).load(&made.criteria()).unwrap_err(), LoadError::Describe(_)));

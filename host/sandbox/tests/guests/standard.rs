@@ -54,6 +54,17 @@ fn wrong_configurations_have_their_place() {
     }
 }
 
+/// Of a choice that was not made a schema can only say that none of its parts fits.
+#[test]
+fn what_a_schema_can_not_say_the_module_says() {
+    let said = |name, config| standard(name).check_config(&config).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(said("keywords", json!({})), [r#"the configuration: give at least one keyword in "any", "all" or "none""#]);
+    for (name, config) in [("period", json!({})), ("participants", json!({})), ("chats", json!({})), ("keywords", json!({"any": []}))] {
+        let said = said(name, config);
+        assert!(!said.is_empty() && said.iter().all(|text| !text.contains("schema")), "{name}: {said:?}");
+    }
+}
+
 #[test]
 fn keywords() {
     let module = standard("keywords");

@@ -160,11 +160,11 @@ fn a_panic_is_a_failure_and_its_text_is_not_repeated() {
 }
 
 #[test]
-fn a_busy_policy_is_asked_again() {
+fn a_run_that_was_stopped_is_asked_for_again() {
     let said = Said::default();
     let world = World::new("2026-01-05T08:00:00Z");
     world.add("policy", "0 9 * * *", MINUTE);
-    world.fail("policy", &[Failure::Busy; 5]);
+    world.fail("policy", &[Failure::Stopped; 5]);
     tracing::subscriber::with_default(said.clone(), || world.serve(2 * HOUR));
     assert_eq!(world.story("policy"), ["09:02 09:00 09:03"]);
     assert!(said.with("").is_empty());
@@ -291,7 +291,7 @@ fn whatever_happens() {
             let (first, second) = (random(2 * HOUR), random(6 * HOUR));
             let (jump, failing) = (random(4 * HOUR) - HOUR, random(5));
             let failures: Vec<Failure> =
-                (0..random(4)).map(|_| [Failure::Early, Failure::Midway, Failure::Busy][usize::try_from(random(3)).unwrap()]).collect();
+                (0..random(4)).map(|_| [Failure::Early, Failure::Midway, Failure::Stopped][usize::try_from(random(3)).unwrap()]).collect();
             world.serve_with(Settings::default(), first + second, async |world| {
                 world.pass(first).await;
                 world.clock.set_by(jump);

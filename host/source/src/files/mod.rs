@@ -53,8 +53,8 @@ enum Holder {
 pub struct Files {
     holder: Holder,
     entries: BTreeMap<String, Found>,
-    /// Entries that will not be read, with the reason.
-    pub refused: Vec<Refusal>,
+    /// Entries that will not be read, by path, with the reason.
+    refused: Vec<(String, Refusal)>,
     /// The folder inside the export that everything lies in, with its `/`: people pack the folder rather than what is in it.
     prefix: String,
 }
@@ -63,17 +63,22 @@ impl Files {
     /// Looks at every entry of a ZIP or folder, and reads none.
     pub fn open(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
         let about = std::fs::metadata(path).map_err(|error| SourceError::read(path, error))?;
-        if about.is_dir() { folder::open(path, limits) } else { zip::open(path, limits) }
+        match about.is_dir() {
+            true => folder::open(path, limits),
+            false if about.is_file() => zip::open(path, limits),
+            false => Err(SourceError::no_file(path)),
+        }
     }
 
-    /// Goes into `folder` if none of `marks` lies at the top and all of the export lies in that one folder.
+    /// Goes into `folder` if none of `marks` lies at the top and all of the export lies in that one folder. A mark that was refused is one all the same.
     pub fn enter_only_folder(&mut self, marks: &[&str]) {
-        if marks.iter().any(|mark| self.entries.contains_key(*mark)) {
+        let is_there = |path: &str| self.entries.contains_key(path) || self.refused.iter().any(|(refused, _)| refused == path);
+        if marks.iter().any(|mark| is_there(mark)) {
             return;
         }
         let mut tops = self.entries.keys().map(|path| path.split_once('/').map(|(top, _)| top));
         let Some(Some(first)) = tops.next() else { return };
-        if tops.all(|top| top == Some(first)) && marks.iter().any(|mark| self.entries.contains_key(&format!("{first}/{mark}"))) {
+        if tops.all(|top| top == Some(first)) && marks.iter().any(|mark| is_there(&format!("{first}/{mark}"))) {
             self.prefix = format!("{first}/");
             let prefix = self.prefix.clone();
             self.entries = std::mem::take(&mut self.entries)
@@ -81,6 +86,17 @@ impl Files {
                 .filter_map(|(path, found)| path.strip_prefix(&prefix).map(|rest| (rest.to_owned(), found)))
                 .collect();
         }
+    }
+
+    /// Why the file with this path is not read, where it was refused.
+    pub fn refusal_of(&self, path: &str) -> Option<&Refusal> {
+        let path = format!("{}{path}", self.prefix);
+        self.refused.iter().find(|(refused, _)| *refused == path).map(|(_, refusal)| refusal)
+    }
+
+    /// Takes out all refusals.
+    pub fn take_refused(&mut self) -> impl Iterator<Item = Refusal> + use<> {
+        std::mem::take(&mut self.refused).into_iter().map(|(_, refusal)| refusal)
     }
 
     /// All files, sorted by path.
@@ -91,20 +107,6 @@ impl Files {
     /// The file with this path.
     pub fn find(&self, path: &str) -> Option<Found> {
         self.entries.get(path).copied()
-    }
-
-    /// Reads a whole file into memory, if it has no more than `most` bytes.
-    pub fn bytes(&mut self, path: &str, found: Found, most: u64) -> Result<Vec<u8>, FileFault> {
-        let mut bytes = Vec::new();
-        let mut fault = None;
-        self.with(path, found, most, &mut |reader| {
-            let outcome = reader.read_to_end(&mut bytes);
-            fault = reader.fault.take();
-            if let (Err(error), None) = (outcome, &fault) {
-                fault = Some(of_io(&error));
-            }
-        })?;
-        fault.map_or(Ok(bytes), Err)
     }
 
     /// Opens a file and lends it. The reader stops at `most` bytes whatever the ZIP says.
@@ -190,8 +192,8 @@ fn bad_path(path: &str) -> Option<&'static str> {
     None
 }
 
-fn refusal(path: &str, reason: impl Into<String>) -> Refusal {
-    Refusal { file: shown(path), line: None, index: None, reason: reason.into() }
+fn refusal(path: &str, reason: impl Into<String>) -> (String, Refusal) {
+    (path.to_owned(), Refusal { file: shown(path), line: None, index: None, reason: reason.into() })
 }
 
 /// What operating systems leave in every folder.

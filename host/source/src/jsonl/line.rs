@@ -102,7 +102,11 @@ fn event(kind: EventKind, fields: &mut Fields, intake: &mut Intake<'_>) -> Resul
         EventKind::Join | EventKind::Leave => event.id = Event::derived_id(kind, &[&needed_user()?], at),
         EventKind::Reaction => {
             let target = fields.needed_id("id")?;
-            let name = fields.filled("name")?.map(|name| intake.name(&name)).filter(|name| !name.is_empty());
+            let name = fields.filled("name")?;
+            if name.as_deref().is_some_and(text::is_long) {
+                return Err(Shape("`name` is longer than any real one".into()));
+            }
+            let name = name.map(|name| intake.name(&name)).filter(|name| !name.is_empty());
             let name = name.ok_or_else(|| Shape("`name` is missing".into()))?;
             let removed = fields.flag("removed")?.unwrap_or(false);
             let mut parts = vec![target.as_str(), user.as_deref().unwrap_or_default(), name.as_str()];
@@ -125,6 +129,9 @@ fn body(event: &mut Event, fields: &mut Fields) -> Result<(), Shape> {
     let raw = fields.text("text")?.unwrap_or_default();
     let raw = text::lines(&raw);
     let plain = text::plain(&raw).into_owned();
+    if plain.len() > text::LONGEST_TEXT {
+        return Err(Shape(format!("`text` has more than {} bytes", text::LONGEST_TEXT)));
+    }
     event.original = (plain != raw).then(|| raw.into_owned());
     event.text = plain;
     Ok(())
@@ -142,7 +149,7 @@ fn attachments(fields: &mut Fields, intake: &mut Intake<'_>) -> Result<Vec<Named
             media_type: media_type.unwrap_or_else(|| "application/octet-stream".into()),
             size: file.count("size"),
             path,
-            url: file.filled("url")?.map(|url| text::name(&url)),
+            url: file.filled("url")?.map(|url| text::url(&url)),
         });
         for field in file.rest() {
             intake.unknown_field("attachment", field);

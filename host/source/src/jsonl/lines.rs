@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use flate2::bufread::GzDecoder;
+
 use crate::{Limits, SourceError};
 
 /// How a file is packed, by its first bytes.
@@ -16,16 +18,24 @@ pub enum Packing {
 
 /// Looks at a file's first bytes; other formats that people mix up are told here.
 pub fn packing(path: &Path) -> Result<Packing, SourceError> {
-    let file = File::open(path).map_err(|error| SourceError::read(path, error))?;
-    if file.metadata().map_err(|error| SourceError::read(path, error))?.is_dir() {
+    // Before it is opened: that takes bytes from a pipe, or waits for somebody to write.
+    let about = std::fs::metadata(path).map_err(|error| SourceError::read(path, error))?;
+    if about.is_dir() {
         return Err(SourceError::WrongKind {
             path: path.to_owned(),
             what: "this is a folder",
             hint: "Give one file of JSON lines; a folder can be a Slack export (--format slack)",
         });
     }
+    if !about.is_file() {
+        return Err(SourceError::no_file(path));
+    }
     let mut magic = Vec::new();
-    file.take(4).read_to_end(&mut magic).map_err(|error| SourceError::read(path, error))?;
+    File::open(path)
+        .map_err(|error| SourceError::read(path, error))?
+        .take(4)
+        .read_to_end(&mut magic)
+        .map_err(|error| SourceError::read(path, error))?;
     Ok(match magic.as_slice() {
         [0x1f, 0x8b, ..] => Packing::Gzip,
         [0x28, 0xb5, 0x2f, 0xfd] => Packing::Zstd,
@@ -42,12 +52,40 @@ pub fn open(path: &Path, packing: Packing) -> Result<Box<dyn BufRead>, SourceErr
     let file = File::open(path).map_err(|error| SourceError::read(path, error))?;
     Ok(match packing {
         Packing::Plain => Box::new(BufReader::with_capacity(1 << 16, file)),
-        Packing::Gzip => Box::new(BufReader::with_capacity(1 << 16, flate2::read::MultiGzDecoder::new(file))),
+        Packing::Gzip => Box::new(BufReader::with_capacity(1 << 16, Gzip(Some(GzDecoder::new(BufReader::with_capacity(1 << 16, file)))))),
         Packing::Zstd => {
             let decoder = zstd::stream::read::Decoder::new(file).map_err(|error| SourceError::read(path, error))?;
             Box::new(BufReader::with_capacity(1 << 16, decoder))
         }
     })
+}
+
+/// Gzip members one after another, and zeros behind them, which tapes and `dd` leave: `gzip -d` takes them too.
+struct Gzip(Option<GzDecoder<BufReader<File>>>);
+
+impl Read for Gzip {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let mut rest = self.0.take().map(GzDecoder::into_inner);
+            while let Some(input) = &mut rest {
+                let ready = input.fill_buf()?;
+                let zeros = ready.iter().take_while(|byte| **byte == 0).count();
+                let (is_end, has_more) = (ready.is_empty(), zeros < ready.len());
+                input.consume(zeros);
+                if is_end {
+                    rest = None;
+                } else if has_more {
+                    break;
+                }
+            }
+            self.0 = rest.map(GzDecoder::new);
+        }
+        Ok(0)
+    }
 }
 
 /// Reads a packed file to its end before anything of it is used: one that is cut short says so only there. Answers with its size unpacked.

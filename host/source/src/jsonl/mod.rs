@@ -47,7 +47,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         let outcome = match line {
             Line::End => break,
             Line::TooLong => Err(format!("longer than {most} bytes, the most that a line may have")),
-            Line::Whole => reader.line(&buffer, number)?,
+            Line::Whole => reader.line(&buffer)?,
         };
         if let Err(reason) = outcome {
             reader.intake.refuse(Refusal { file: file.clone(), line: Some(number), index: None, reason });
@@ -65,8 +65,9 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
 
 impl Reader<'_> {
     /// Takes a line. The inner error is why it was refused.
-    fn line(&mut self, bytes: &[u8], number: u64) -> Result<Result<(), String>, SourceError> {
-        let bytes = if number == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes) } else { bytes };
+    fn line(&mut self, bytes: &[u8]) -> Result<Result<(), String>, SourceError> {
+        // At any line, because files are put together with `cat`.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text.trim(),
             Err(error) => return Ok(Err(format!("not UTF-8 at byte {}", error.valid_up_to()))),

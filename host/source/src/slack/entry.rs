@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use consign_model::{Event, EventKind, Flags, Timestamp};
 use serde_json::Value;
 
-use super::content;
+use super::content::{self, Author};
 use super::markup::Names;
 use crate::fields::{Fields, Shape};
 use crate::text;
@@ -21,12 +21,38 @@ pub struct Parsed {
     pub event: Event,
     /// Files that hang on it.
     pub files: Vec<SlackFile>,
+    /// Files of the message as it was before this edit or deletion. They hang on that message; only where nothing else of the chat names them, because the
+    /// message is in no export, do they hang on this.
+    pub files_before: Vec<SlackFile>,
     /// Reactions to it.
-    pub reactions: Vec<Event>,
+    pub reactions: Vec<Reaction>,
     /// Reactions whose users Slack does not list.
     pub unnamed_reactions: u64,
     /// A user whom the entry describes.
     pub profile: Option<Profile>,
+}
+
+/// Who reacted with what. Thousands may have, and each becomes an event of its own: made when it is handed over, not before.
+#[derive(Debug)]
+pub struct Reaction {
+    name: String,
+    users: Vec<String>,
+}
+
+impl Reaction {
+    /// One event for each user, at the message's time, since Slack gives none.
+    pub fn events(self, message: &Event) -> impl Iterator<Item = Event> + use<> {
+        let (target, at, thread) = (message.id.clone(), message.at, message.thread.clone());
+        self.users.into_iter().map(move |user| {
+            let id = Event::derived_id(EventKind::Reaction, &[&target, &user, &self.name], at);
+            let mut event = Event::new(EventKind::Reaction, id, at);
+            event.user = Some(user);
+            event.text.clone_from(&self.name);
+            event.target = Some(target.clone());
+            event.thread.clone_from(&thread);
+            event
+        })
+    }
 }
 
 /// A file as a message names it.
@@ -39,12 +65,21 @@ pub struct SlackFile {
     pub url: Option<String>,
 }
 
+impl SlackFile {
+    /// What tells it from others of its chat: its id; where it has none, its name.
+    pub fn key(&self) -> &str {
+        self.id.as_ref().unwrap_or(&self.name)
+    }
+}
+
 /// What an entry says of its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     pub id: String,
-    pub name: String,
+    /// Unset where only this is known of a user: from outside.
+    pub name: Option<String>,
     pub bot: bool,
+    pub external: bool,
 }
 
 /// A `ts`: seconds and a fraction that counts up within them, unique in a chat. Sorts as time.
@@ -98,17 +133,19 @@ pub fn parse(json: &str, names: &Names) -> Result<Parsed, Shape> {
     event.thread = entry.id("thread_ts")?;
 
     let mut parsed = match subtype.as_str() {
-        _ if !is_message => said(event, &mut entry, names)?,
+        _ if !is_message => said(event, &mut entry, sender.author(), names)?,
         "" | "file_share" | "bot_message" | "me_message" | "thread_broadcast" | "file_comment" => {
             event.kind = EventKind::Message;
-            said(event, &mut entry, names)?
+            said(event, &mut entry, sender.author(), names)?
         }
         "message_changed" => changed(event, &mut entry, &sender, names)?,
         "message_deleted" => deleted(event, &mut entry, &sender, names)?,
+        "tombstone" => tombstone(event, &mut entry)?,
         "message_replied" => replied(event, &mut entry)?,
+        "huddle_thread" | "sh_room_created" | "sh_room_shared" => huddle(event, &mut entry, sender.author(), names)?,
         "channel_join" | "group_join" if sender.user.is_some() => moved(event, EventKind::Join, &mut entry)?,
         "channel_leave" | "group_leave" if sender.user.is_some() => moved(event, EventKind::Leave, &mut entry)?,
-        _ => said(event, &mut entry, names)?,
+        _ => said(event, &mut entry, sender.author(), names)?,
     };
 
     let event = &mut parsed.event;
@@ -141,6 +178,8 @@ struct Sender {
     profile_name: Option<String>,
     /// Who wrote a comment on a file.
     commenter: Option<String>,
+    /// The team that the sender belongs to; in a shared channel it may be another company's.
+    team: Option<String>,
 }
 
 impl Sender {
@@ -156,6 +195,8 @@ impl Sender {
             username: username.filter(|_| is_bot),
             profile_name: None,
             commenter: None,
+            // A hint only: a message is not refused for it.
+            team: entry.id("user_team").unwrap_or_default().or(entry.id("source_team").unwrap_or_default()),
         };
         if let Some(mut profile) = entry.object("user_profile")? {
             sender.profile_name = first_name(&mut profile, &["real_name", "display_name", "name", "first_name"])?;
@@ -169,6 +210,10 @@ impl Sender {
         Ok(sender)
     }
 
+    fn author(&self) -> Author {
+        if self.is_bot { Author::Program } else { Author::Person }
+    }
+
     /// The name that the entry itself gives, where the user list has none or an integration chose another.
     fn own_name(&self, names: &Names) -> Option<String> {
         let known = self.user.as_ref().and_then(|user| names.users.get(user));
@@ -176,14 +221,16 @@ impl Sender {
         own.filter(|own| known != Some(own)).cloned()
     }
 
-    /// A user to be made known: one who is in no list and of whom the entry says a name.
+    /// A user to be made known: one who is in no list, and of whom the entry says a name or a foreign team.
     fn profile(&self, names: &Names) -> Option<Profile> {
         let (id, name, bot) = match (&self.user, &self.bot) {
-            (Some(user), _) => (user, self.profile_name.as_ref().or(self.username.as_ref())?, self.is_bot),
-            (None, Some(bot)) => (bot, self.username.as_ref()?, true),
+            (Some(user), _) => (user, self.profile_name.as_ref().or(self.username.as_ref()), self.is_bot),
+            (None, Some(bot)) => (bot, self.username.as_ref(), true),
             (None, None) => return None,
         };
-        (!names.users.contains_key(id)).then(|| Profile { id: id.clone(), name: name.clone(), bot })
+        let external = !names.home.is_empty() && self.team.as_ref().is_some_and(|team| !names.home.contains(team));
+        let is_news = !names.users.contains_key(id) && (name.is_some() || external);
+        is_news.then(|| Profile { id: id.clone(), name: name.cloned(), bot, external })
     }
 }
 
@@ -198,24 +245,46 @@ pub fn first_name(fields: &mut Fields, of: &[&str]) -> Result<Option<String>, Sh
 }
 
 fn parsed(event: Event) -> Parsed {
-    Parsed { event, files: Vec::new(), reactions: Vec::new(), unnamed_reactions: 0, profile: None }
+    Parsed { event, files: Vec::new(), files_before: Vec::new(), reactions: Vec::new(), unnamed_reactions: 0, profile: None }
 }
 
 /// A message, or a system event with its text.
-fn said(mut event: Event, entry: &mut Fields, names: &Names) -> Result<Parsed, Shape> {
-    let body = content::read(entry, names)?;
+fn said(mut event: Event, entry: &mut Fields, author: Author, names: &Names) -> Result<Parsed, Shape> {
+    let body = content::read(entry, author, names)?;
     event.text = body.text;
     event.original = body.original;
     let mut parsed = parsed(event);
-    parsed.files = files(entry)?;
+    parsed.files = files(entry, body.forwarded)?;
     Ok(parsed)
+}
+
+/// A huddle, with who was in it: the members of the chat are not all of them, and some of them may be no members.
+fn huddle(event: Event, entry: &mut Fields, author: Author, names: &Names) -> Result<Parsed, Shape> {
+    let mut room = entry.object("room")?.unwrap_or_default();
+    let (now, before) = (room.ids("participants")?, room.ids("participant_history")?);
+    let mut seen = HashSet::new();
+    let people: Vec<String> = now.iter().chain(&before).filter(|id| seen.insert(id.as_str())).map(|id| format!("<@{id}>")).collect();
+    if !people.is_empty() {
+        // As markup, so that the original has them too, and stays what it was when somebody is renamed.
+        let text = entry.text("text")?.unwrap_or_default();
+        let line_end = if text.is_empty() { "" } else { "\n" };
+        entry.put("text", format!("{text}{line_end}Participants: {}", people.join(", ")));
+    }
+    said(event, entry, author, names)
 }
 
 /// `message_changed`: the new text, the one before, and the message.
 fn changed(mut event: Event, entry: &mut Fields, sender: &Sender, names: &Names) -> Result<Parsed, Shape> {
-    let (Some(mut after), before) = (entry.object("message")?, entry.object("previous_message")?) else { return said(event, entry, names) };
-    let Some(target) = after.id("ts")? else { return said(event, entry, names) };
+    let (Some(mut after), before) = (entry.object("message")?, entry.object("previous_message")?) else {
+        return said(event, entry, sender.author(), names);
+    };
+    let Some(target) = after.id("ts")? else { return said(event, entry, sender.author(), names) };
     let subtype = after.filled("subtype")?.unwrap_or_default();
+    if subtype == "tombstone" {
+        // So is a message deleted that others answered.
+        event.thread = after.id("thread_ts")?.or(event.thread);
+        return gone(event, target, before, sender, names);
+    }
     let wrote = Sender::read(&mut after, &subtype)?;
     let editor = match after.object("edited")? {
         Some(mut edited) => edited.id("user")?,
@@ -226,38 +295,65 @@ fn changed(mut event: Event, entry: &mut Fields, sender: &Sender, names: &Names)
     event.thread = after.id("thread_ts")?.or(event.thread);
     event.sender_name = wrote.own_name(names).filter(|_| editor.is_none() || editor == wrote.user);
     event.flags = event.flags.with_if(Flags::FROM_BOT, wrote.is_bot);
+    let author = wrote.author();
     event.user = editor.or(wrote.user).or(wrote.bot).or_else(|| sender.user.clone());
-    let body = content::read(&mut after, names)?;
+    let body = content::read(&mut after, author, names)?;
     event.text = body.text;
     event.original = body.original;
-    let mut files_now = files(&mut after)?;
+    let mut files_now = files(&mut after, body.forwarded)?;
+    let mut files_before = Vec::new();
     if let Some(mut before) = before {
-        event.previous = Some(content::read(&mut before, names)?.text);
-        let files_before: HashSet<SlackFile> = files(&mut before)?.into_iter().collect();
-        files_now.retain(|file| !files_before.contains(file));
+        let body = content::read(&mut before, author, names)?;
+        event.previous = Some(body.text);
+        files_before = files(&mut before, body.forwarded)?;
+        let known: HashSet<&SlackFile> = files_before.iter().collect();
+        files_now.retain(|file| !known.contains(file));
     }
     let mut parsed = parsed(event);
     // A file that an edit brings; those that were there hang on the message.
     parsed.files = files_now;
+    parsed.files_before = files_before;
     Ok(parsed)
 }
 
 /// `message_deleted`: which one, and what it said.
-fn deleted(mut event: Event, entry: &mut Fields, sender: &Sender, names: &Names) -> Result<Parsed, Shape> {
-    let before = entry.object("previous_message")?;
-    let target = entry.id("deleted_ts")?;
-    let (mut wrote, mut target_before, mut previous) = (Sender::default(), None, None);
-    if let Some(mut before) = before {
-        wrote = Sender::read(&mut before, "")?;
-        target_before = before.id("ts")?;
-        event.thread = before.id("thread_ts")?.or(event.thread);
-        previous = Some(content::read(&mut before, names)?.text);
+fn deleted(event: Event, entry: &mut Fields, sender: &Sender, names: &Names) -> Result<Parsed, Shape> {
+    let mut before = entry.object("previous_message")?;
+    let in_before = match &mut before {
+        Some(before) => before.id("ts")?,
+        None => None,
+    };
+    match entry.id("deleted_ts")?.or(in_before) {
+        Some(target) => gone(event, target, before, sender, names),
+        None => said(event, entry, sender.author(), names),
     }
-    let Some(target) = target.or(target_before) else { return said(event, entry, names) };
+}
+
+/// The deletion of a message that said what stands in `before`.
+fn gone(mut event: Event, target: String, before: Option<Fields>, sender: &Sender, names: &Names) -> Result<Parsed, Shape> {
     event.kind = EventKind::Delete;
     event.target = Some(target);
-    event.previous = previous;
-    event.user = sender.user.clone().or(wrote.user).or(wrote.bot);
+    // Slack signs what it leaves of a message with its own name, which says nothing of who deleted it.
+    event.user = sender.user.clone().filter(|user| user != "USLACKBOT");
+    let mut files_before = Vec::new();
+    if let Some(mut before) = before {
+        let wrote = Sender::read(&mut before, "")?;
+        event.thread = before.id("thread_ts")?.or(event.thread);
+        let body = content::read(&mut before, wrote.author(), names)?;
+        event.previous = Some(body.text);
+        files_before = files(&mut before, body.forwarded)?;
+        event.user = event.user.or(wrote.user).or(wrote.bot);
+    }
+    let mut parsed = parsed(event);
+    parsed.files_before = files_before;
+    Ok(parsed)
+}
+
+/// `tombstone`: what Slack leaves of a deleted message that others answered. It has the message's own `ts`; its sentence and sender are Slack's.
+fn tombstone(mut event: Event, entry: &mut Fields) -> Result<Parsed, Shape> {
+    event.kind = EventKind::Delete;
+    event.target = Some(event.id.clone());
+    event.original = entry.filled("text")?;
     Ok(parsed(event))
 }
 
@@ -279,10 +375,11 @@ fn moved(mut event: Event, kind: EventKind, entry: &mut Fields) -> Result<Parsed
     Ok(parsed(event))
 }
 
-/// `files[]`, and `file` of older exports.
-fn files(entry: &mut Fields) -> Result<Vec<SlackFile>, Shape> {
+/// `files[]`, `file` of older exports, and those of forwarded messages.
+fn files(entry: &mut Fields, forwarded: Vec<Fields>) -> Result<Vec<SlackFile>, Shape> {
     let mut all = entry.objects("files")?;
     all.extend(entry.object("file")?);
+    all.extend(forwarded);
     let mut files: Vec<SlackFile> = Vec::new();
     let mut seen = HashSet::new();
     for mut file in all {
@@ -297,7 +394,7 @@ fn files(entry: &mut Fields) -> Result<Vec<SlackFile>, Shape> {
             name: name.or_else(|| id.clone()).unwrap_or_else(|| "file".into()),
             media_type: media_type.unwrap_or_else(|| "application/octet-stream".into()),
             size: file.count("size"),
-            url: url.map(|url| text::name(&url)),
+            url: url.map(|url| text::url(&url)),
             id,
         };
         // `file` and `files` often say the same one.
@@ -308,28 +405,24 @@ fn files(entry: &mut Fields) -> Result<Vec<SlackFile>, Shape> {
     Ok(files)
 }
 
-/// `reactions[]`: one event for each user and name, at the message's time, since Slack gives none.
+/// `reactions[]`: by name.
 fn reactions(entry: &mut Fields, parsed: &mut Parsed) -> Result<(), Shape> {
-    let message = &parsed.event;
     for mut reaction in entry.objects("reactions")? {
-        let Some(name) = reaction.filled("name")?.map(|name| text::name(&name)).filter(|name| !name.is_empty()) else {
-            parsed.unnamed_reactions += reaction.count("count").unwrap_or(1);
+        let name = reaction.filled("name")?;
+        if name.as_deref().is_some_and(text::is_long) {
+            return Err(Shape("a reaction's `name` is longer than any real one".into()));
+        }
+        let Some(name) = name.map(|name| text::name(&name)).filter(|name| !name.is_empty()) else {
+            parsed.unnamed_reactions = parsed.unnamed_reactions.saturating_add(reaction.count("count").unwrap_or(1));
             continue;
         };
         let mut users = reaction.ids("users")?;
         let listed = users.len() as u64;
-        parsed.unnamed_reactions += reaction.count("count").unwrap_or(listed).saturating_sub(listed);
+        let unlisted = reaction.count("count").unwrap_or(listed).saturating_sub(listed);
+        parsed.unnamed_reactions = parsed.unnamed_reactions.saturating_add(unlisted);
         users.sort();
         users.dedup();
-        for user in users {
-            let id = Event::derived_id(EventKind::Reaction, &[&message.id, &user, &name], message.at);
-            let mut event = Event::new(EventKind::Reaction, id, message.at);
-            event.user = Some(user);
-            event.text.clone_from(&name);
-            event.target = Some(message.id.clone());
-            event.thread.clone_from(&message.thread);
-            parsed.reactions.push(event);
-        }
+        parsed.reactions.push(Reaction { name, users });
     }
     Ok(())
 }

@@ -1,28 +1,27 @@
-//! The lists that say who and what there is: `users.json`, and `channels.json groups.json dms.json mpims.json`.
+//! The lists that say who and what there is: `users.json`, an Enterprise Grid's `org_users.json`, and `channels.json groups.json dms.json mpims.json`.
 //!
 //! These are read before anything is handed over, and one that is broken as a whole ends the import: without it, names would be ids and chats folders,
 //! and events once stored don't change. A single bad element is refused alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use consign_model::{ChatKind, User};
 
 use super::entry::first_name;
-use super::list::{self, Element};
+use super::list::{self, Most};
 use super::markup::Names;
 use crate::fields::{Fields, Shape};
 use crate::files::Files;
 use crate::intake::Intake;
-use crate::text;
 use crate::{ChatInfo, Refusal, SourceError};
 
 /// What each list of chats holds.
 pub const CHATS: [(&str, ChatKind); 4] =
     [("channels.json", ChatKind::Channel), ("groups.json", ChatKind::Channel), ("mpims.json", ChatKind::Group), ("dms.json", ChatKind::Direct)];
 
-/// The list of users.
-pub const USERS: &str = "users.json";
+/// The lists of users. Somebody may be in both: an organisation's list has everybody.
+const USERS: [&str; 2] = ["users.json", "org_users.json"];
 
 /// A chat and where its day files may lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +29,8 @@ pub struct Listed {
     pub info: ChatInfo,
     /// The platform's name of it, as its folder is called.
     pub folder: String,
+    /// Its members, by their place in [`Index::people`].
+    members: Vec<u32>,
 }
 
 /// Who and what there is.
@@ -38,39 +39,60 @@ pub struct Index {
     pub users: Vec<User>,
     pub chats: Vec<Listed>,
     pub names: Names,
+    pub people: People,
+}
+
+/// Ids of members, each kept once: in a large workspace everybody is a member of hundreds of channels.
+#[derive(Debug, Default)]
+pub struct People {
+    ids: Vec<String>,
+    places: HashMap<String, u32>,
+}
+
+impl People {
+    fn place(&mut self, id: String) -> u32 {
+        *self.places.entry(id).or_insert_with_key(|id| {
+            self.ids.push(id.clone());
+            u32::try_from(self.ids.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+
+    /// The members of a chat.
+    pub fn of(&self, chat: &Listed) -> Vec<String> {
+        chat.members.iter().filter_map(|place| self.ids.get(usize::try_from(*place).ok()?)).cloned().collect()
+    }
 }
 
 /// Reads all lists.
 pub fn read(path: &Path, files: &mut Files, intake: &mut Intake<'_>) -> Result<Index, SourceError> {
     let mut index = Index::default();
-    each(path, files, intake, USERS, &mut |intake, fields| {
-        let user = user(intake, fields)?;
-        if index.names.users.insert(user.id.clone(), user.name.clone()).is_some() {
-            return Err(Shape("this user is in the list twice; the first one holds".into()));
-        }
-        index.users.push(user);
-        Ok(())
-    })?;
+    for name in USERS {
+        let mut listed = HashSet::new();
+        each(path, files, intake, name, &mut |intake, fields| {
+            let user = user(intake, &mut index.names.home, fields)?;
+            if !listed.insert(user.id.clone()) {
+                return Err(Shape("this user is in the list twice; the first one holds".into()));
+            }
+            if !index.names.users.contains_key(&user.id) {
+                index.names.users.insert(user.id.clone(), user.name.clone());
+                index.users.push(user);
+            }
+            Ok(())
+        })?;
+    }
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-    let mut purposes = Vec::new();
     for (name, kind) in CHATS {
         each(path, files, intake, name, &mut |intake, fields| {
-            let (listed, about) = chat(intake, fields, kind, name == "groups.json")?;
+            let listed = chat(intake, &mut index.people, fields, kind, name == "groups.json")?;
             if let Some(before) = seen.insert(listed.info.id.clone(), name) {
                 return Err(Shape(format!("this chat is listed before, in {before}; the first one holds")));
             }
             if let Some(title) = &listed.info.title {
                 index.names.channels.insert(listed.info.id.clone(), title.clone());
             }
-            purposes.push(about);
             index.chats.push(listed);
             Ok(())
         })?;
-    }
-    // Topics and purposes have markup, and for that all names must be known.
-    for (chat, about) in index.chats.iter_mut().zip(purposes) {
-        let plain = about.into_iter().map(|(label, text)| (label.to_owned(), index.names.plain(&text))).collect();
-        chat.info.labels.extend(intake.labels(plain));
     }
     Ok(index)
 }
@@ -85,23 +107,21 @@ fn each(
 ) -> Result<(), SourceError> {
     let broken = |place: String, what: String| SourceError::List { path: path.to_owned(), place, what };
     let Some(found) = files.find(name) else {
-        return match files.refused.iter().find(|refusal| refusal.file == name) {
+        return match files.refusal_of(name) {
             Some(refusal) => Err(broken(name.to_owned(), refusal.reason.clone())),
             None => Ok(()),
         };
     };
-    let bytes = files.bytes(name, found, intake.limits.json_bytes).map_err(|fault| broken(name.to_owned(), fault.to_string()))?;
-    let elements =
-        list::split(&bytes).map_err(|error| broken(error.line.map_or(name.to_owned(), |line| format!("{name}, line {line}")), error.what))?;
-    for Element { json, line, index } in elements {
-        if let Err(shape) = Fields::parse(json).and_then(|fields| take(intake, fields)) {
-            intake.refuse(Refusal { file: name.to_owned(), line: Some(line), index: Some(index), reason: shape.to_string() });
+    let most = Most { file: intake.limits.list_bytes, element: intake.limits.json_bytes };
+    list::of_file(files, name, found, most, &mut |element| {
+        if let Err(shape) = Fields::parse(element.json.get()).and_then(|fields| take(intake, fields)) {
+            intake.refuse(Refusal { file: name.to_owned(), line: Some(element.line), index: Some(element.index), reason: shape.to_string() });
         }
-    }
-    Ok(())
+    })
+    .map_err(|error| broken(error.line.map_or(name.to_owned(), |line| format!("{name}, line {line}")), error.what))
 }
 
-fn user(intake: &mut Intake<'_>, mut fields: Fields) -> Result<User, Shape> {
+fn user(intake: &mut Intake<'_>, home: &mut HashSet<String>, mut fields: Fields) -> Result<User, Shape> {
     let id = fields.needed_id("id")?;
     let mut profile = fields.object("profile")?.unwrap_or_default();
     let login = fields.filled("name")?;
@@ -115,13 +135,20 @@ fn user(intake: &mut Intake<'_>, mut fields: Fields) -> Result<User, Shape> {
     user.email = intake.address(profile.filled("email")?);
     user.bot = fields.flag("is_bot")?.unwrap_or(false);
     user.external = fields.flag("is_stranger")?.unwrap_or(false);
+    let team = fields.filled("team_id")?;
+    let mut organisation = fields.object("enterprise_user").unwrap_or_default().unwrap_or_default();
+    if !user.external {
+        home.extend(team.clone());
+        home.extend(organisation.filled("enterprise_id").unwrap_or_default());
+        home.extend(organisation.ids("teams").unwrap_or_default());
+    }
     let yes = |flag: Option<bool>| flag.unwrap_or(false).then(|| "true".to_owned());
     let guest = yes(fields.flag("is_restricted")?).or(yes(fields.flag("is_ultra_restricted")?));
     let attributes = [
         ("login-name", login),
         ("display-name", profile.filled("display_name")?),
         ("title", profile.filled("title")?),
-        ("team", fields.filled("team_id")?),
+        ("team", team),
         ("time-zone", fields.filled("tz")?),
         ("guest", guest),
         ("deactivated", yes(fields.flag("deleted")?)),
@@ -130,9 +157,7 @@ fn user(intake: &mut Intake<'_>, mut fields: Fields) -> Result<User, Shape> {
     Ok(user)
 }
 
-type About = Vec<(&'static str, String)>;
-
-fn chat(intake: &mut Intake<'_>, mut fields: Fields, kind: ChatKind, private: bool) -> Result<(Listed, About), Shape> {
+fn chat(intake: &mut Intake<'_>, people: &mut People, mut fields: Fields, kind: ChatKind, private: bool) -> Result<Listed, Shape> {
     let id = fields.needed_id("id")?;
     let name = fields.filled("name")?;
     let kind = match (fields.flag("is_im")?.unwrap_or(false), fields.flag("is_mpim")?.unwrap_or(false)) {
@@ -143,7 +168,7 @@ fn chat(intake: &mut Intake<'_>, mut fields: Fields, kind: ChatKind, private: bo
     let private = fields.flag("is_private")?.unwrap_or(private) && kind == ChatKind::Channel;
     let mut info = ChatInfo::unknown(&id);
     info.kind = Some(kind);
-    info.members = fields.ids("members")?;
+    let members = fields.ids("members")?.into_iter().map(|member| people.place(member)).collect();
     // What Slack calls a group chat (`mpdm-ann--bob-1`) is no title that anybody gave.
     let title = name.as_deref().filter(|_| kind == ChatKind::Channel).map(|name| intake.name(name));
     info.title = title.filter(|title| !title.is_empty());
@@ -158,11 +183,5 @@ fn chat(intake: &mut Intake<'_>, mut fields: Fields, kind: ChatKind, private: bo
         labels.push(("name".to_owned(), name.clone()));
     }
     info.labels = intake.labels(labels);
-    let mut about = Vec::new();
-    for label in ["topic", "purpose"] {
-        if let Some(text) = fields.object(label)?.unwrap_or_default().filled("value")? {
-            about.push((label, text::lines(&text).into_owned()));
-        }
-    }
-    Ok((Listed { folder: name.unwrap_or(id), info }, about))
+    Ok(Listed { folder: name.unwrap_or(id), info, members })
 }

@@ -1,52 +1,136 @@
-//! A JSON file that is one list: every file of a Slack export. Split into its elements without reading them, so that one bad element costs only itself and
-//! each has its line.
+//! A JSON file that is one list: every file of a Slack export. Read element by element, each as it stands, so that one bad element costs only itself, each
+//! has its line, and no more of the list than that is in memory: a bank's `channels.json` names every member of every channel.
 
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::fields::syntax;
+use crate::files::{Files, Found};
 
 /// One element of a list.
-#[derive(Debug, Clone, Copy)]
-pub struct Element<'a> {
+#[derive(Debug)]
+pub struct Element {
     /// Its JSON.
-    pub json: &'a str,
+    pub json: Box<RawValue>,
     /// Line of the file where it begins, counted from 1.
     pub line: u64,
     /// Which one it is, counted from 0.
     pub index: u64,
 }
 
-/// Why a file is no list.
+/// Why a file can't be read as a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// Where.
+    /// Where the JSON is broken; unset where the file as such can't be read.
     pub line: Option<u64>,
     /// What is wrong. Never quotes the file.
     pub what: String,
 }
 
-/// The elements of a list.
-pub fn split(bytes: &[u8]) -> Result<Vec<Element<'_>>, Broken> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| Broken {
-        line: Some(lines_of(bytes.get(..error.valid_up_to()).unwrap_or_default()) + 1),
-        what: format!("not UTF-8 at byte {}", error.valid_up_to()),
-    })?;
-    let raw: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| Broken {
-        line: Some(error.line() as u64).filter(|line| *line > 0),
-        what: if text.trim_start().starts_with('[') { syntax(&error) } else { "this is no JSON list".into() },
-    })?;
-    let mut elements = Vec::with_capacity(raw.len());
-    let (mut line, mut seen) = (1, 0);
-    for (index, value) in raw.into_iter().enumerate() {
-        let json = value.get();
-        // The element is a part of `text`, so its address says where it begins.
-        let start = (json.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-        line += lines_of(bytes.get(seen..start).unwrap_or_default());
-        seen = start.max(seen);
-        elements.push(Element { json, line, index: index as u64 });
+/// How much of a file is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    /// Bytes of all of it.
+    pub file: u64,
+    /// Bytes of one element.
+    pub element: u64,
+}
+
+/// Reads a file of an export and hands over its elements, in order. Those before the broken place were handed over when it answers that it is broken.
+pub fn of_file(files: &mut Files, path: &str, found: Found, most: Most, take: &mut dyn FnMut(Element)) -> Result<(), Broken> {
+    let mut outcome = Ok(());
+    let opened = files.with(path, found, most.file, &mut |reader| {
+        outcome = each(reader, most.element, take);
+        // Why the bytes ended says more than that the JSON did.
+        if let Some(fault) = reader.fault.take() {
+            outcome = Err(Broken { line: None, what: fault.to_string() });
+        }
+    });
+    opened.map_err(|fault| Broken { line: None, what: fault.to_string() }).and(outcome)
+}
+
+fn each(mut reader: &mut dyn Read, longest: u64, take: &mut dyn FnMut(Element)) -> Result<(), Broken> {
+    let (lines, left) = (Cell::new(0), Cell::new(longest));
+    let mut head = Vec::new();
+    let outcome = (&mut reader).take(3).read_to_end(&mut head).map_err(serde_json::Error::io).and_then(|_| {
+        let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+        let inner = BufReader::with_capacity(1 << 16, Cursor::new(head).chain(reader));
+        let mut json = serde_json::Deserializer::from_reader(Counted { inner, lines: &lines, left: &left });
+        Elements { lines: &lines, left: &left, longest, take }.deserialize(&mut json)?;
+        json.end()
+    });
+    outcome.map_err(|error| Broken {
+        // An error of reading, unlike one of the JSON, has no line.
+        line: Some(error.line() as u64).filter(|line| *line > 0).or(Some(lines.get() + 1)),
+        what: match error.classify() {
+            serde_json::error::Category::Data => "this is no JSON list".into(),
+            _ if left.get() == 0 => format!("an element has more than {longest} bytes"),
+            _ => syntax(&error),
+        },
+    })
+}
+
+/// Bytes that are counted: lines, and what is left of what an element may have.
+struct Counted<'a, R> {
+    inner: BufReader<R>,
+    lines: &'a Cell<u64>,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left.get()).unwrap_or(usize::MAX).min(buffer.len());
+        if most == 0 {
+            return Err(io::Error::from(io::ErrorKind::InvalidData));
+        }
+        let ready = self.inner.fill_buf()?;
+        let count = ready.len().min(most);
+        if let (Some(from), Some(to)) = (ready.get(..count), buffer.get_mut(..count)) {
+            to.copy_from_slice(from);
+            self.lines.set(self.lines.get() + lines_of(from));
+        }
+        self.inner.consume(count);
+        self.left.set(self.left.get() - count as u64);
+        Ok(count)
     }
-    Ok(elements)
+}
+
+struct Elements<'a> {
+    lines: &'a Cell<u64>,
+    left: &'a Cell<u64>,
+    longest: u64,
+    take: &'a mut dyn FnMut(Element),
+}
+
+impl<'de> DeserializeSeed<'de> for Elements<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let mut index = 0;
+        while let Some(json) = elements.next_element::<Box<RawValue>>()? {
+            // serde reads one byte after another, so these are the lines up to the element's last byte.
+            let line = self.lines.get() + 1 - lines_of(json.get().as_bytes());
+            (self.take)(Element { json, line, index });
+            index += 1;
+            self.left.set(self.longest);
+        }
+        Ok(())
+    }
 }
 
 fn lines_of(bytes: &[u8]) -> u64 {
@@ -58,21 +142,34 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
+    fn all(mut bytes: &[u8], longest: u64) -> Result<Vec<(String, u64, u64)>, Broken> {
+        let mut seen = Vec::new();
+        each(&mut bytes, longest, &mut |element| seen.push((element.json.get().to_owned(), element.line, element.index)))?;
+        Ok(seen)
+    }
+
     #[test]
     fn elements_know_their_line() {
-        let elements = split(b"\xef\xbb\xbf[\n  {\"a\":\n 1}, 7,\n\n \"x\"]").unwrap();
-        let seen: Vec<_> = elements.iter().map(|element| (element.json, element.line, element.index)).collect();
-        assert_eq!(seen, [("{\"a\":\n 1}", 2, 0), ("7", 3, 1), ("\"x\"", 5, 2)]);
-        assert_eq!(split(b"[]").unwrap().len(), 0);
+        let seen = all(b"\xef\xbb\xbf[\n  {\"a\":\n 1}, 7,\n\n \"x\"]\n", 100).unwrap();
+        assert_eq!(seen, [("{\"a\":\n 1}".into(), 2, 0), ("7".into(), 3, 1), ("\"x\"".into(), 5, 2)]);
+        assert_eq!(all(b"[]", 100).unwrap(), []);
     }
 
     #[test]
     fn broken_lists_name_their_line() {
-        assert_eq!(split(b"[\n{},\n{\"a\":}\n]").unwrap_err().line, Some(3));
-        assert_eq!(split(b"[\n{},\n{\"a\":\"\xff\"}\n]").unwrap_err(), Broken { line: Some(3), what: "not UTF-8 at byte 12".into() });
-        assert_eq!(split(b"{\"ok\":false}").unwrap_err().what, "this is no JSON list");
-        assert!(split(b"").is_err());
-        assert!(split(b"[1] trailing").is_err());
-        assert!(split(&vec![b'['; 1_000_000]).is_err());
+        let broken = |bytes: &[u8]| all(bytes, 1 << 30).unwrap_err();
+        assert_eq!(broken(b"[\n{},\n{\"a\":}\n]").line, Some(3));
+        assert_eq!(broken(b"[\n{},\n{\"a\":\"\xff\"}\n]").line, Some(3));
+        assert_eq!(broken(b"{\"ok\":false}").what, "this is no JSON list");
+        assert_eq!(broken(b"").line, Some(1));
+        assert_eq!(broken(b"[1] trailing").line, Some(1));
+        broken(&vec![b'['; 1_000_000]);
+    }
+
+    #[test]
+    fn an_endless_element_is_not_held() {
+        assert_eq!(all(b"[{\"a\":1},\n {\"a\":1}]", 12).unwrap().len(), 2);
+        let long = format!("[{{}},\n[{}1]]", "1,".repeat(1000));
+        assert_eq!(all(long.as_bytes(), 1000).unwrap_err(), Broken { line: Some(2), what: "an element has more than 1000 bytes".into() });
     }
 }

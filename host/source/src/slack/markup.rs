@@ -3,7 +3,9 @@
 //! Slack escapes exactly `&`, `<` and `>` in what people write, so a `<` in a text always begins markup of its own making. Integrations get it wrong; what
 //! is no markup by its form stays as it stands. `*bold*`, `:emoji:` and code fences stay too: they read well as they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use crate::text::LONGEST_TEXT;
 
 /// Names by id.
 #[derive(Debug, Default)]
@@ -12,14 +14,17 @@ pub struct Names {
     pub users: HashMap<String, String>,
     /// Of channels.
     pub channels: HashMap<String, String>,
+    /// Not names: ids of the teams that the listed users belong to. Whoever is of another one is from outside.
+    pub home: HashSet<String>,
 }
 
 impl Names {
-    /// A text without markup.
+    /// A text without markup. A name is longer than its mention, so a text of mentions alone grows: beyond [`LONGEST_TEXT`] it ends unfinished, and whoever
+    /// asked has to refuse it.
     pub fn plain(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(start) = rest.find('<') {
+        while let Some(start) = rest.find('<').filter(|_| out.len() <= LONGEST_TEXT) {
             let (before, from) = rest.split_at(start);
             unescape(before, &mut out);
             let inner = from.strip_prefix('<').unwrap_or(from);

@@ -5,27 +5,31 @@
 
 mod content;
 mod entry;
+mod folders;
 mod index;
 mod list;
 mod markup;
 mod uploads;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use consign_model::{Attachment, Digest, User};
+use consign_model::{Attachment, Digest, Event, User};
 
-use self::entry::{Parsed, SlackFile};
+use self::entry::{Parsed, SlackFile, Ts};
+use self::folders::Days;
 use self::index::Listed;
+use self::list::{Element, Most};
 use self::markup::Names;
 use self::uploads::Uploads;
+use crate::fields::Shape;
 use crate::files::{Files, Found};
 use crate::intake::{Intake, Piece};
 use crate::report::shown;
 use crate::{ChatInfo, FileInfo, Refusal, Report, SourceError};
 
 /// The files by which an export is known; a Slack export has at least one of them.
-const MARKS: [&str; 5] = ["channels.json", "users.json", "groups.json", "dms.json", "mpims.json"];
+const MARKS: [&str; 6] = ["channels.json", "users.json", "org_users.json", "groups.json", "dms.json", "mpims.json"];
 
 /// What an export has of a file's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +45,8 @@ struct Reader<'a> {
     uploads: Uploads,
     /// Answers for files that came before: one file is often shared in several chats.
     seen: HashMap<String, Bytes>,
+    /// Files that an event of the chat that is being read has.
+    named: HashSet<String>,
     names: Names,
     intake: Intake<'a>,
 }
@@ -49,22 +55,25 @@ struct Reader<'a> {
 pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> {
     let mut files = Files::open(path, intake.limits)?;
     files.enter_only_folder(&MARKS);
-    if !MARKS.iter().any(|mark| files.find(mark).is_some() || files.refused.iter().any(|refusal| refusal.file == *mark)) {
-        let what = "this is no Slack export: it has no channels.json, groups.json, dms.json, mpims.json or users.json";
+    if !MARKS.iter().any(|mark| files.find(mark).is_some() || files.refusal_of(mark).is_some()) {
+        let what = "this is no Slack export: it has no channels.json, groups.json, dms.json, mpims.json, users.json or org_users.json";
         return Err(SourceError::WrongKind { path: path.to_owned(), what, hint: "Give the export's ZIP as Slack made it, or its unpacked folder" });
     }
     let index = index::read(path, &mut files, &mut intake)?;
-    for refusal in std::mem::take(&mut files.refused) {
+    for refusal in files.take_refused() {
         intake.refuse(refusal);
     }
-    let days = days(&files, &mut intake);
+    let days = folders::days(&files, &index.chats, &mut intake);
     intake.total = days.values().flatten().map(|(_, found)| found.size).sum();
     for user in index.users {
         intake.user(user)?;
     }
-    let mut reader = Reader { uploads: Uploads::of(&files), files, seen: HashMap::new(), names: index.names, intake };
+    let mut reader = Reader { uploads: Uploads::of(&files), files, seen: HashMap::new(), named: HashSet::new(), names: index.names, intake };
     let mut read = HashSet::new();
-    for Listed { info, folder } in index.chats {
+    for chat in index.chats {
+        let members = index.people.of(&chat);
+        let Listed { info, folder, .. } = chat;
+        let info = ChatInfo { members, ..info };
         let id = info.id.clone();
         reader.intake.chat(info)?;
         for folder in HashSet::from([folder, id.clone()]) {
@@ -82,29 +91,10 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
             reader.undeclared(folder, days)?;
         }
     }
-    Ok(reader.intake.report)
-}
-
-type Days = Vec<(String, Found)>;
-
-/// The day files by chat folder; what is neither a day file nor known otherwise is noted.
-fn days(files: &Files, intake: &mut Intake<'_>) -> BTreeMap<String, Days> {
-    let mut days: BTreeMap<String, Days> = BTreeMap::new();
-    for (path, found) in files.all() {
-        match path.split_once('/') {
-            None if MARKS.contains(&path) => {}
-            Some((folder, name)) if is_day(name) => days.entry(folder.to_owned()).or_default().push((path.to_owned(), found)),
-            Some(_) if uploads::file_id(path).is_some() => {}
-            _ => intake.note(&format!("file that holds no messages, not imported: {}", shown(path))),
-        }
+    for path in reader.uploads.unclaimed() {
+        reader.intake.unclaimed(path);
     }
-    days
-}
-
-/// `2026-01-05.json`.
-fn is_day(name: &str) -> bool {
-    let Some(date) = name.strip_suffix(".json") else { return false };
-    date.len() == 10 && date.bytes().enumerate().all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() })
+    Ok(reader.intake.report)
 }
 
 impl Reader<'_> {
@@ -124,51 +114,68 @@ impl Reader<'_> {
     }
 
     fn chat(&mut self, chat: &str, days: &Days) -> Result<(), SourceError> {
+        self.named.clear();
         let mut piece = Piece::default();
         for (path, found) in days {
-            match self.files.bytes(path, *found, self.intake.limits.json_bytes) {
-                Ok(bytes) => self.day(chat, path, &bytes, &mut piece)?,
-                Err(fault) => self.refuse_file(path, None, fault.to_string()),
-            }
+            self.day(chat, path, *found, &mut piece)?;
             self.intake.advance(found.size);
         }
         self.intake.events(chat, piece.take())
     }
 
-    fn day(&mut self, chat: &str, path: &str, bytes: &[u8], piece: &mut Piece) -> Result<(), SourceError> {
-        let mut elements = match list::split(bytes) {
-            Ok(elements) => elements,
-            Err(broken) => {
-                self.refuse_file(path, broken.line, format!("{}. None of this file was imported; mend it and import again", broken.what));
-                return Ok(());
-            }
-        };
-        elements.sort_by_cached_key(|element| entry::ts_of(element.json));
-        for element in elements {
-            match entry::parse(element.json, &self.names) {
+    fn day(&mut self, chat: &str, path: &str, found: Found, piece: &mut Piece) -> Result<(), SourceError> {
+        let limits = self.intake.limits;
+        // What has no `ts` is no event, and says nothing of its place among the others: only as much of it is kept as a report lists.
+        let (mut entries, mut without_ts, mut unlisted): (Vec<(Ts, Element)>, Vec<Element>, u64) = (Vec::new(), Vec::new(), 0);
+        let most = Most { file: limits.json_bytes, element: limits.json_bytes };
+        let outcome = list::of_file(&mut self.files, path, found, most, &mut |element| match entry::ts_of(element.json.get()) {
+            Some(ts) => entries.push((ts, element)),
+            None if without_ts.len() < limits.listed => without_ts.push(element),
+            None => unlisted += 1,
+        });
+        if let Err(broken) = outcome {
+            let way_out = if broken.line.is_some() { ". None of this file was imported; mend it and import again" } else { "" };
+            self.refuse_file(path, broken.line, format!("{}{way_out}", broken.what));
+            return Ok(());
+        }
+        entries.sort_by_key(|(ts, _)| *ts);
+        for element in without_ts.into_iter().chain(entries.into_iter().map(|(_, element)| element)) {
+            let parsed = match element.json.get() {
+                json if json.len() > limits.line_bytes => {
+                    Err(Shape(format!("longer than {} bytes, the most that an entry may have; the others of this file were read", limits.line_bytes)))
+                }
+                json => entry::parse(json, &self.names),
+            };
+            match parsed {
                 Ok(parsed) => self.take(chat, parsed, piece)?,
                 Err(shape) => {
                     let (line, index) = (Some(element.line), Some(element.index));
                     self.intake.refuse(Refusal { file: shown(path), line, index, reason: shape.to_string() });
                 }
             }
-            if piece.is_full(self.intake.limits) {
-                self.intake.events(chat, piece.take())?;
-            }
         }
+        self.intake.refuse_unlisted(unlisted);
         Ok(())
     }
 
     fn take(&mut self, chat: &str, parsed: Parsed, piece: &mut Piece) -> Result<(), SourceError> {
         if let Some(profile) = parsed.profile {
             let mut user = User::unknown(&profile.id);
-            user.name = profile.name;
-            user.bot = profile.bot;
-            self.names.users.insert(profile.id, user.name.clone());
-            self.intake.user(user)?;
+            (user.bot, user.external) = (profile.bot, profile.external);
+            let is_told = profile.name.is_none() && self.intake.knows_user(&user.id);
+            if let Some(name) = profile.name {
+                self.names.users.insert(profile.id, name.clone());
+                user.name = name;
+            }
+            if !is_told {
+                self.intake.mentioned(user)?;
+            }
         }
         let mut event = parsed.event;
-        for file in parsed.files {
+        let mut files = parsed.files;
+        files.extend(parsed.files_before.into_iter().filter(|file| !self.named.contains(file.key())));
+        for file in files {
+            self.named.insert(file.key().to_owned());
             let attachment = self.attach(&file)?;
             if attachment.digest.is_none() {
                 self.intake.missing(chat, &event.id, &attachment);
@@ -178,9 +185,18 @@ impl Reader<'_> {
         if parsed.unnamed_reactions > 0 {
             self.intake.note("messages with reactions whose users Slack does not list; those reactions are not events");
         }
+        let of_message: Vec<_> = parsed.reactions.into_iter().map(|reaction| reaction.events(&event)).collect();
+        self.push(chat, event, piece)?;
+        for reaction in of_message.into_iter().flatten() {
+            self.push(chat, reaction, piece)?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, chat: &str, event: Event, piece: &mut Piece) -> Result<(), SourceError> {
         piece.push(event);
-        for reaction in parsed.reactions {
-            piece.push(reaction);
+        if piece.is_full(self.intake.limits) {
+            self.intake.events(chat, piece.take())?;
         }
         Ok(())
     }
@@ -210,11 +226,11 @@ impl Reader<'_> {
     }
 
     fn bytes_of(&mut self, id: &str, file: &SlackFile) -> Result<Option<Bytes>, SourceError> {
-        let Some((path, found)) = self.uploads.find(id, &file.name) else { return Ok(None) };
+        let Some((path, found)) = self.uploads.claim(id, &file.name) else { return Ok(None) };
         let info = FileInfo { name: &file.name, media_type: &file.media_type, size: Some(found.size) };
         let mut answer = None;
         let intake = &mut self.intake;
-        let opened = self.files.with(path, found, intake.limits.attachment_bytes, &mut |reader| answer = Some(intake.attachment(info, reader)));
+        let opened = self.files.with(&path, found, intake.limits.attachment_bytes, &mut |reader| answer = Some(intake.attachment(info, reader)));
         let fault = match (opened, answer) {
             (Ok(()), Some(Ok(Ok((digest, size))))) => return Ok(Some(Bytes::Stored(digest, size))),
             (_, Some(Err(error))) => return Err(error),
@@ -222,25 +238,11 @@ impl Reader<'_> {
             (Ok(()), None) => return Ok(None),
         };
         let reason = format!("{fault}. Its messages were imported with the file recorded as missing");
-        let path = path.to_owned();
         self.refuse_file(&path, None, reason);
         Ok(Some(Bytes::Bad))
     }
 
     fn refuse_file(&mut self, path: &str, line: Option<u64>, reason: String) {
         self.intake.refuse(Refusal { file: shown(path), line, index: None, reason });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn day_files_by_name() {
-        assert!(is_day("2026-01-05.json"));
-        for other in ["canvas_in_the_conversation.json", "2026-01-05.json.bak", "2026_01_05.json", "20260-1-05.json", "x/2026-01-05.json"] {
-            assert!(!is_day(other), "{other}");
-        }
     }
 }

@@ -58,6 +58,10 @@ impl Sink for Kept {
         Ok(())
     }
 
+    fn mentioned(&mut self, user: User) -> Result<(), SinkError> {
+        self.user(user)
+    }
+
     fn chat(&mut self, chat: ChatInfo) -> Result<(), SinkError> {
         self.call()?;
         self.chats.insert(chat.id.clone(), chat);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use consign_model::module::{ModuleKind, ModuleManifest};
 use consign_model::policy::{PolicyVersion, TargetVersion};
 use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
-use consign_model::window::{Facts, Participant, Settled};
+use consign_model::window::{Facts, Participant, SealedFile, Settled};
 use consign_model::{
     Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, Move, MoveKind, Name, Outcome,
     RecipientOutcome, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
@@ -159,7 +159,8 @@ pub(crate) fn window(policy: &str, chat: &ChatKey, from: u64, to: u64, run: &str
 }
 
 pub(crate) fn done() -> WindowState {
-    WindowState::Done { settled: Settled { verdicts: Some("verdicts/x".into()), ..Settled::default() }, at: Timestamp(8) }
+    let verdicts = SealedFile { path: "verdicts/x".into(), digest: Digest::of(b"verdicts") };
+    WindowState::Done { settled: Settled { verdicts: Some(verdicts), ..Settled::default() }, at: Timestamp(8) }
 }
 
 pub(crate) fn held(text: &str) -> WindowState {
@@ -171,6 +172,13 @@ pub(crate) fn facts(title: &str) -> Facts {
     chat.title = Some(title.into());
     let stay = Membership { joined: None, left: Some(Timestamp(5)) };
     Facts { chat, participants: vec![Participant { user: user("U1", "Ann"), memberships: vec![stay] }] }
+}
+
+/// Facts with so many people, by id.
+pub(crate) fn people(many: usize) -> Facts {
+    let stay = |number| Membership { joined: Some(Timestamp(i64::try_from(number).unwrap())), left: None };
+    let one = |number| Participant { user: user(&format!("U{number:05}"), &format!("Name of {number}")), memberships: vec![stay(number)] };
+    Facts { participants: (0..many).map(one).collect(), ..facts("rates") }
 }
 
 pub(crate) fn accepted() -> Outcome {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use consign_model::{ChatKey, Timestamp, Window, WindowKey, WindowState};
 
-use super::samples::{IDS, accepted, chat_key, delivery, done, facts, held, name, refused, unknown, window};
+use super::samples::{IDS, accepted, chat_key, delivery, done, facts, held, name, people, refused, unknown, window};
 use crate::{NextWindow, Store, StoreError, WindowFilter};
 
 pub(super) async fn a_window_begins_where_the_last_ended(store: Arc<dyn Store>) {
@@ -115,6 +115,15 @@ pub(super) async fn facts_by_digest(store: Arc<dyn Store>) {
     assert_ne!(digest, other);
     assert_eq!(store.facts(&tenant, &digest).await.unwrap(), Some(facts("rates")));
     assert_eq!(store.facts(&name("t2"), &digest).await.unwrap(), None);
+    for many in [0, 1, 2, 3, 40, 700] {
+        let mut facts = people(many);
+        // One of them may have a lot to say of himself.
+        if let Some(one) = facts.participants.get_mut(1) {
+            one.user.name = "long\n".repeat(many * 1_000);
+        }
+        let digest = store.save_facts(&tenant, &facts).await.unwrap();
+        assert_eq!(store.facts(&tenant, &digest).await.unwrap(), Some(facts), "{many} people");
+    }
 }
 
 pub(super) async fn the_ledger(store: Arc<dyn Store>) {

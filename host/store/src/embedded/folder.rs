@@ -4,21 +4,27 @@
 //! consign.pid      locked while a process has the store open; holds its number
 //! consign.mark     one line: format, batches known durable, open or closed, checksum of the closed database
 //! index/           sled's files
-//! index.before-recovery/   only after a crash: index/ as the crash left it, until the recovered one has proved whole
+//! index.recovering/    only after a crash: the copy in which it is mended
+//! index.recovered/     that copy, whole and durable, about to take the place of index/
+//! index.superseded/    index/ as the crash left it, once its place is taken
 //! ```
 //!
 //! sled mends what a crash left by itself, and does it well. But it takes a flipped byte in its log for the log's torn end, and cuts off, without a word,
 //! what was written after it (seen by trying; the pages' own checksums don't help, because the log is read up to the first bad one). For a system of record that is
 //! the worst that can happen, so sled is not asked alone:
 //! - after an orderly end, `consign.mark` holds a checksum of the database's files, and they are compared before sled may touch them;
-//! - after a crash they can't be known, so they are copied aside first, and then all records are counted and summed against what was last written, and
-//!   the number of batches against those that were acknowledged.
+//! - after a crash they can't be known, so sled mends a copy; there all records are counted and summed against what was last written, and the number of
+//!   batches against those that were acknowledged. Only a copy that has proved whole, and is durable, takes the place of what the crash left.
 //!
-//! Nothing here deletes anything but copies that it made itself.
+//! So no database that is found damaged was touched, a recovery that is itself cut off begins again from the crash, and a copy from an earlier crash is
+//! never used: whatever lies in `index/` is what is opened. (An earlier design mended in place and kept the copy for another try: a copy that was
+//! left over then took the place of the database that somebody had put back meanwhile.) Nothing here deletes anything but its own copies, and what such
+//! a copy has replaced.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Bound;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -28,6 +34,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::core::{Core, damaged, guarded};
+use super::disk::Disk;
 use super::key::{Class, Key};
 use super::writer::Totals;
 use super::{CACHE, FORMAT};
@@ -130,9 +137,10 @@ pub(super) struct Folder {
 pub(super) struct Opened {
     pub(super) folder: Folder,
     pub(super) core: Core,
-    /// The database's file.
-    pub(super) disk: File,
+    pub(super) disk: Disk,
     pub(super) totals: Totals,
+    /// Whether it was not closed in order.
+    pub(super) recovered: bool,
 }
 
 fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StoreError {
@@ -148,7 +156,8 @@ impl Folder {
 
     /// Opens the folder, or makes it.
     pub(super) fn open(path: &Path) -> Result<Opened> {
-        fs::create_dir_all(path).map_err(failed(format!("making the folder {}", path.display())))?;
+        // Names, addresses, titles and the ledger: for nobody else on this machine.
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(format!("making the folder {}", path.display())))?;
         let pid = lock(path)?;
         let mark_path = path.join("consign.mark");
         let mut mark_file = File::options()
@@ -169,7 +178,13 @@ impl Folder {
             }
             Found::Nothing => None,
         };
-        if !index.try_exists().map_err(failed(format!("looking into {}", path.display())))? {
+        let spares = Spares::of(path);
+        let looking = || failed(format!("looking into {}", path.display()));
+        if !index.try_exists().map_err(looking())? && spares.recovered.try_exists().map_err(looking())? {
+            // Killed between the two renames of a recovery.
+            spares.replace(path, &index)?;
+        }
+        if !index.try_exists().map_err(looking())? {
             if line.is_some_and(|line| line.committed > 0) {
                 return Err(damaged(path, format!("the database {} is missing", index.display())));
             }
@@ -189,11 +204,15 @@ impl Folder {
         let mark_failed = || failed(format!("writing {}", mark_path.display()));
         // Before sled touches anything: it writes already in opening, and a process killed in there must not leave a checksum of what was before.
         mark.committed(committed).and_then(|()| mark.sync()).map_err(mark_failed())?;
-        let (core, totals) = if whole { open_index(path, &index)? } else { recover(path, &index, committed)? };
-        let disk = File::open(index.join("db")).map_err(failed(format!("opening {}", index.display())))?;
+        if !whole {
+            recover(path, &index, &spares, committed)?;
+        }
+        let (core, totals) = open_index(path, &index)?;
+        spares.remove()?;
+        let disk = Disk::open(&index).map_err(failed(format!("opening {}", index.display())))?;
         // Only now: a database that lost something must be found out again at the next try.
         mark.committed(totals.batches).map_err(mark_failed())?;
-        Ok(Opened { folder: Self { path: path.to_owned(), mark: std::sync::Arc::new(mark), _pid: pid }, core, disk, totals })
+        Ok(Opened { folder: Self { path: path.to_owned(), mark: std::sync::Arc::new(mark), _pid: pid }, core, disk, totals, recovered: !whole })
     }
 }
 
@@ -297,41 +316,74 @@ fn open_index(path: &Path, index: &Path) -> Result<(Core, Totals)> {
     Ok((core, totals))
 }
 
-/// Opens a database after a crash: keeps a copy until it has proved whole.
-fn recover(path: &Path, index: &Path, committed: u64) -> Result<(Core, Totals)> {
+/// The other folders of a recovery.
+struct Spares {
+    recovering: PathBuf,
+    recovered: PathBuf,
+    superseded: PathBuf,
+}
+
+impl Spares {
+    fn of(path: &Path) -> Self {
+        Self { recovering: path.join("index.recovering"), recovered: path.join("index.recovered"), superseded: path.join("index.superseded") }
+    }
+
+    /// Puts the recovered database into its place.
+    fn replace(&self, path: &Path, index: &Path) -> Result<()> {
+        let sync = || File::open(path)?.sync_all();
+        let aside = || if index.try_exists()? { fs::rename(index, &self.superseded).and_then(|()| sync()) } else { Ok(()) };
+        aside()
+            .and_then(|()| fs::rename(&self.recovered, index))
+            .and_then(|()| sync())
+            .map_err(failed(format!("putting the recovered database into its place {}", index.display())))
+    }
+
+    /// Removes what a recovery has left, ended or cut off: there is a whole database.
+    fn remove(&self) -> Result<()> {
+        [&self.recovering, &self.recovered, &self.superseded].into_iter().try_for_each(|folder| remove(folder))
+    }
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(failed(format!("removing the copy {}", folder.display()))(cause)),
+        _ => Ok(()),
+    }
+}
+
+/// Mends a database after a crash: in a copy, which takes its place when it has proved whole and is durable.
+fn recover(path: &Path, index: &Path, spares: &Spares, committed: u64) -> Result<()> {
     let began = Instant::now();
-    let aside = path.join("index.before-recovery");
-    let doing = || failed(format!("copying {} aside before it is recovered", index.display()));
-    let partial = path.join("index.before-recovery.partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial).map_err(doing())?;
-    }
-    if aside.try_exists().map_err(doing())? {
-        // Of an earlier attempt that did not end: sled was killed while it mended, and may not mend what it left. Begin again from the crash.
-        // In place, so that the folder is always there; a kill in the middle of this only begins it once more.
-        for (file, is_folder) in files_of(index).map_err(doing())? {
-            if is_folder { fs::remove_dir_all(&file) } else { fs::remove_file(&file) }.map_err(doing())?;
-        }
-        copy_into(&aside, index).map_err(doing())?;
-    } else {
-        copy_folder(index, &partial).and_then(|()| fs::rename(&partial, &aside)).map_err(doing())?;
-    }
-    let kept = |error| match error {
-        StoreError::Damaged { what, hint } => {
-            StoreError::Damaged { what: format!("{what}; its files as they were found are in {}", aside.display()), hint }
-        }
-        other => other,
-    };
-    let (core, totals) = open_index(path, index).map_err(kept)?;
-    if totals.batches < committed {
-        let what = format!("the newest {} of {committed} writes are missing", committed - totals.batches);
-        return Err(kept(damaged(path, what)));
-    }
-    check(&core, &totals).map_err(kept)?;
-    // Renamed first: a copy that is half removed must never be taken for what the crash left.
-    fs::rename(&aside, &partial).and_then(|()| fs::remove_dir_all(&partial)).map_err(failed(format!("removing the copy {}", aside.display())))?;
+    let copy = &spares.recovering;
+    remove(copy)?;
+    let mended =
+        copy_folder(index, copy).map_err(failed(format!("copying {} to recover it", index.display()))).and_then(|()| mend(path, copy, committed));
+    let totals = mended.inspect_err(|_| {
+        // Of no use, and as large as the database. The error that counts is the one being returned.
+        let _ = remove(copy);
+    })?;
+    let written = sync_folder(copy).map_err(failed(format!("writing {}", copy.display())));
+    // What an earlier recovery left stays until here: should this one find damage, it may be the better one.
+    written.and_then(|()| remove(&spares.recovered)).and_then(|()| remove(&spares.superseded))?;
+    fs::rename(copy, &spares.recovered).and_then(|()| File::open(path)?.sync_all()).map_err(failed(format!("writing {}", copy.display())))?;
+    spares.replace(path, index)?;
     tracing::info!(path = %path.display(), records = totals.records, took_ms = began.elapsed().as_millis(), "the store was checked after an unexpected end");
-    Ok((core, totals))
+    Ok(())
+}
+
+/// Has sled mend a copy, checks everything in it, and closes it.
+fn mend(path: &Path, copy: &Path, committed: u64) -> Result<Totals> {
+    let (core, totals) = open_index(path, copy)?;
+    if totals.batches < committed {
+        return Err(damaged(path, format!("the newest {} of {committed} writes are missing", committed - totals.batches)));
+    }
+    check(&core, &totals)?;
+    drop(core);
+    if released(copy) {
+        Ok(totals)
+    } else {
+        Err(StoreError::Failed { doing: "recovering the database".into(), cause: "it was not closed in time; try again".into() })
+    }
 }
 
 /// Reads every record, and compares their number and sum with what the last write left.
@@ -385,10 +437,6 @@ fn files_of(folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
-    copy_into(from, to)
-}
-
-fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
     for (path, is_folder) in files_of(from)? {
         let target = to.join(path.file_name().unwrap_or_default());
         if is_folder {

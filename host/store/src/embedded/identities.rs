@@ -19,10 +19,11 @@ use crate::Result;
 
 /// An identity's bytes: hash and content.
 const WIDTH: usize = 24;
-/// Identities of a full run. Larger ones make sled copy more at each change beside them; smaller ones make more records.
-const FULL: usize = 1024;
+/// Identities of a full run: 6 KiB. sled keeps up to sixteen records in one page, and copies all of it at each change; over 128 KiB a page becomes a file
+/// of its own (`disk`). Smaller runs make more records.
+const FULL: usize = 256;
 /// Runs from which on a chat is read beside the other tasks: about a millisecond's work.
-const LONG: usize = 24;
+const LONG: usize = 96;
 /// Memory for the tables of chats, all together. A chat whose own table is larger still gets its table, for as long as no other is asked for.
 const CACHE_BYTES: usize = 48 << 20;
 

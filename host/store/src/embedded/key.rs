@@ -47,6 +47,8 @@ pub(super) enum Class {
     Progress = b'Q',
     /// Facts, by digest.
     Facts = b'K',
+    /// A piece of the list of participants of some facts, by digest.
+    FactsPiece = b'k',
     /// A window.
     Window = b'W',
     /// Windows by the run that froze them.
@@ -58,7 +60,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 24] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -78,6 +80,7 @@ impl Class {
         Self::RunOrder,
         Self::Progress,
         Self::Facts,
+        Self::FactsPiece,
         Self::Window,
         Self::WindowOfRun,
         Self::Unsettled,
@@ -98,7 +101,7 @@ impl Class {
             Some(Self::Policy | Self::Progress) => "a policy's record",
             Some(Self::Module | Self::ModuleName) => "a module's record",
             Some(Self::Run | Self::RunOrder) => "a run's record",
-            Some(Self::Facts | Self::Window | Self::WindowOfRun | Self::Unsettled) => "a window's record",
+            Some(Self::Facts | Self::FactsPiece | Self::Window | Self::WindowOfRun | Self::Unsettled) => "a window's record",
             Some(Self::Delivery) => "an e-mail's record in the ledger",
         }
     }

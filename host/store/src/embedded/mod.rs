@@ -1,11 +1,13 @@
 //! The embedded store: one process, one folder, sled underneath.
 //!
 //! One tree holds everything, so that one batch can be atomic over chats, segments and lists (`key`). One thread writes, and flushes are shared
-//! (`writer`). Records carry checksums (`record`), reads are guarded (`core`), and whether the folder as a whole is what it was is asked before and
+//! (`writer`), down to the device (`disk`). Records carry checksums (`record`), reads are guarded (`core`), and whether the folder as a whole is what it was is asked before and
 //! after sled opens it (`folder`). Values are small: events, attachments and verdicts lie in the archive, and of an event only 24 bytes are kept
 //! (`identities`).
 
 mod core;
+mod disk;
+mod facts;
 mod folder;
 mod identities;
 mod index;
@@ -51,6 +53,7 @@ pub struct Embedded {
     core: Arc<Core>,
     writer: Writer,
     identities: Arc<Cache>,
+    recovered: bool,
     _folder: Folder,
 }
 
@@ -60,10 +63,15 @@ impl Embedded {
     /// [`StoreError::Held`] where another process has it open, [`StoreError::Newer`] where a newer release wrote it, [`StoreError::Damaged`] where it is
     /// not what was last written. After a crash this reads every record once (about a second for a million).
     pub fn open(path: &Path) -> Result<Self> {
-        let folder::Opened { folder, core, disk, totals } = Folder::open(path)?;
+        let folder::Opened { folder, core, disk, totals, recovered } = Folder::open(path)?;
         let core = Arc::new(core);
         let writer = Writer::start(Arc::clone(&core), disk, folder.mark(), totals)?;
-        Ok(Self { core, writer, identities: Arc::default(), _folder: folder })
+        Ok(Self { core, writer, identities: Arc::default(), recovered, _folder: folder })
+    }
+
+    /// Whether the last process did not close it in order: it was killed, or the power went. So it is of a new one.
+    pub fn is_recovered(&self) -> bool {
+        self.recovered
     }
 
     /// Flushes to the disk since it was opened: the price of writing.

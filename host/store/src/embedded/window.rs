@@ -1,4 +1,4 @@
-//! Windows and the facts they are composed from.
+//! Windows.
 //!
 //! A chat's last window says where the next one begins, so there is no second record of it that could disagree. Two lists beside the windows, by run and
 //! by being unsettled, are written in the same batch as the window itself.
@@ -6,8 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Bound;
 
-use consign_model::window::Facts;
-use consign_model::{ChatKey, Digest, Name, TenantId, Window, WindowKey, WindowState};
+use consign_model::{ChatKey, Name, TenantId, Window, WindowKey, WindowState};
 
 use super::Embedded;
 use super::key::{Class, Key, Parts};
@@ -34,21 +33,6 @@ fn windows_of_chat(tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Key {
 }
 
 impl Embedded {
-    pub(super) async fn keep_facts(&self, tenant: &TenantId, facts: &Facts) -> Result<Digest> {
-        let digest = facts.digest();
-        let key = Key::of(Class::Facts, tenant).fixed(&digest.0);
-        // Seen is enough: the window that will name them becomes durable after them, or not at all.
-        if self.core.raw(key.bytes())?.is_none() {
-            let facts = facts.clone();
-            self.writer.write(move |changes| if changes.has(&key)? { Ok(()) } else { changes.put(&key, &facts) }).await?;
-        }
-        Ok(digest)
-    }
-
-    pub(super) fn get_facts(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<Facts>> {
-        self.core.get(&Key::of(Class::Facts, tenant).fixed(&digest.0))
-    }
-
     pub(super) fn get_next_window(&self, tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Result<Option<NextWindow>> {
         let last: Option<Window> = self.core.last(&windows_of_chat(tenant, policy, chat))?;
         Ok(last.map(|window| NextWindow { from: window.to, starts_at: window.ends_at }))

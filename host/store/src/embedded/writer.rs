@@ -7,7 +7,6 @@
 //! durable only together with what it had read.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::core::Core;
+use super::disk::Disk;
 use super::folder::Mark;
 use super::key::{Class, Key};
 use super::record;
@@ -114,8 +114,7 @@ type Job = Box<dyn FnOnce(&mut Bench) -> Answer + Send>;
 /// What the writing thread works with.
 struct Bench {
     core: Arc<Core>,
-    /// The database's file, for making sure of it.
-    disk: File,
+    disk: Arc<Disk>,
     totals: Totals,
     /// Whether anything was applied since the last flush.
     dirty: bool,
@@ -176,20 +175,29 @@ pub(super) struct Writer {
     queue: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     flushes: Arc<AtomicU64>,
+    #[cfg(test)]
+    pub(super) disk: Arc<Disk>,
 }
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(core: Arc<Core>, disk: File, mark: Arc<Mark>, totals: Totals) -> Result<Self> {
+    pub(super) fn start(core: Arc<Core>, disk: Disk, mark: Arc<Mark>, totals: Totals) -> Result<Self> {
         let (queue, jobs) = channel();
         let flushes = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&flushes);
-        let bench = Bench { core, disk, totals, dirty: false };
+        let disk = Arc::new(disk);
+        let bench = Bench { core, disk: Arc::clone(&disk), totals, dirty: false };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || work(bench, &mark, &jobs, &counter))
             .map_err(|cause| StoreError::Failed { doing: "starting the store's thread".into(), cause: cause.to_string() })?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), flushes })
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+            flushes,
+            #[cfg(test)]
+            disk,
+        })
     }
 
     /// Flushes so far.
@@ -269,12 +277,10 @@ fn work(mut bench: Bench, mark: &Mark, jobs: &Receiver<Job>, flushes: &AtomicU64
 fn flush(bench: &mut Bench, mark: &Mark, flushes: &AtomicU64) -> Result<()> {
     bench.core.writable()?;
     flushes.fetch_add(1, Ordering::Relaxed);
-    // On Linux sled's flush is `sync_file_range`: it hands the pages to the device, but neither the file's new length nor the device's own cache. That
-    // outlives the process, not the power. The rest is `fdatasync`.
     let outcome = bench
         .core
         .guarded("writing to the disk", sled::Tree::flush)
-        .and_then(|_| bench.disk.sync_data().map_err(|cause| StoreError::Failed { doing: "writing to the disk".into(), cause: cause.to_string() }));
+        .and_then(|_| bench.disk.sync().map_err(|cause| StoreError::Failed { doing: "writing to the disk".into(), cause: cause.to_string() }));
     if let Err(error) = outcome {
         bench.core.give_up(&error);
         return Err(error);

@@ -136,7 +136,8 @@ pub enum Failure {
     /// When it is half done.
     Midway,
     Panic,
-    Busy,
+    /// Asked to stop, and not by the end of serving.
+    Stopped,
 }
 
 /// An attempt at a run, as it went.
@@ -237,8 +238,8 @@ impl World {
             let behaviour = records.policies.get_mut(policy).ok_or("no such policy")?;
             let failure = if behaviour.failures.is_empty() { None } else { Some(behaviour.failures.remove(0)) };
             let behaviour = behaviour.clone();
-            if failure == Some(Failure::Busy) {
-                return Ok(Ended::Busy);
+            if failure == Some(Failure::Stopped) {
+                return Ok(Ended::Stopped);
             }
             records.attempts.push(Attempt { policy: policy.clone(), due, from, to: None });
             (records.attempts.len() - 1, behaviour, failure)

@@ -53,22 +53,27 @@ async fn folders(seed: u64) -> (tempfile::TempDir, Rehearsal) {
     (base, rehearsal)
 }
 
+/// Folders beside the database.
+fn spares(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.file_type().unwrap().is_dir());
+    entries.map(|entry| entry.file_name().into_string().unwrap()).filter(|name| name != "index").collect()
+}
+
 /// Opens a damaged copy. Says whether it was found out.
 async fn found_out(folder: &Path, rehearsal: &Rehearsal, how: &str) -> bool {
-    let before = files(&folder.join("index"));
+    let index = folder.join("index");
+    let before = if index.exists() { files(&index) } else { Vec::new() };
     match Embedded::open(folder) {
         Ok(store) => {
             store.check().await.unwrap_or_else(|error| panic!("{how}: opened, and then {error}"));
             rehearsal.compare(&store).await;
-            assert!(!folder.join("index.before-recovery").exists(), "{how}: the copy is left");
+            assert_eq!(spares(folder), [] as [String; 0], "{how}: a copy is left");
             false
         }
         Err(StoreError::Damaged { hint, .. }) => {
             assert!(hint.contains("cp -a"), "{hint}");
-            // What was there is there still, untouched or aside.
-            let aside = folder.join("index.before-recovery");
-            let kept = files(&if aside.exists() { aside } else { folder.join("index") });
-            assert!(kept == before, "{how}: the files as they were found are gone");
+            assert!(files(&index) == before, "{how}: the files are not as they were found");
+            assert_eq!(spares(folder), [] as [String; 0], "{how}: a copy is left");
             let again = Embedded::open(folder).err();
             assert!(matches!(again, Some(StoreError::Damaged { .. })), "{how}: trying again does not mend it: {again:?}");
             true
@@ -145,6 +150,70 @@ async fn a_file_cut_short_or_gone_is_found_or_harmless() {
         copy(&base.path().join(state), &folder);
         fs::remove_dir_all(folder.join("index")).unwrap();
         assert!(matches!(Embedded::open(&folder), Err(StoreError::Damaged { .. })), "a database that is gone is not made anew");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+/// A damaged database, then a backup in its place, then work, then a crash: what was worked on is what comes back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_back_is_what_is_recovered() {
+    let (seed, _) = seed_and_operations();
+    println!("seed {seed}");
+    let _told = Told(seed, 0);
+    let (base, mut rehearsal) = folders(seed).await;
+    let folder = base.path().join("killed");
+    // Cut off in the middle, as in a restoring that failed.
+    let db = folder.join("index/db");
+    let whole = fs::read(&db).unwrap();
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    fs::write(&db, whole.get(..used / 2).unwrap()).unwrap();
+    assert!(found_out(&folder, &rehearsal, "cut").await);
+    for part in ["index", "consign.mark"] {
+        let (from, to) = (base.path().join("closed").join(part), folder.join(part));
+        if from.is_dir() {
+            fs::remove_dir_all(&to).unwrap();
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+    let store = Embedded::open(&folder).unwrap();
+    for _ in 0..50 {
+        rehearsal.step(&store).await;
+    }
+    let killed = base.path().join("killed-again");
+    copy(&folder, &killed);
+    drop(store);
+    assert!(!found_out(&killed, &rehearsal, "after a backup was put back").await);
+}
+
+/// Each state that a kill in a recovery can leave, and a copy that a power cut emptied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recovery_that_was_cut_off_begins_again() {
+    let (seed, _) = seed_and_operations();
+    println!("seed {seed}");
+    let _told = Told(seed, 0);
+    let (base, rehearsal) = folders(seed).await;
+    let folder = base.path().join("try");
+    let at = |name: &str| folder.join(name);
+    for state in ["copying", "copied", "moved", "replaced", "emptied"] {
+        copy(&base.path().join("killed"), &folder);
+        match state {
+            "copying" => fs::create_dir(at("index.recovering")).unwrap(),
+            "copied" => copy(&at("index"), &at("index.recovered")),
+            "moved" => {
+                copy(&at("index"), &at("index.recovered"));
+                fs::rename(at("index"), at("index.superseded")).unwrap();
+            }
+            "replaced" => copy(&at("index"), &at("index.superseded")),
+            _ => {
+                for name in ["index.recovering", "index.recovered", "index.superseded"] {
+                    copy(&at("index"), &at(name));
+                    fs::write(at(name).join("db"), "").unwrap();
+                }
+            }
+        }
+        assert!(!found_out(&folder, &rehearsal, state).await, "{state}");
         fs::remove_dir_all(&folder).unwrap();
     }
 }
