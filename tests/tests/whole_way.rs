@@ -156,6 +156,11 @@ fn slack_by_users() {
 }
 
 #[test]
+fn jsonl_by_users() {
+    by_users(&real_jsonl());
+}
+
+#[test]
 fn made_up_workspaces_by_users() {
     let first = seed("workspaces");
     let count = if std::env::var_os("CONSIGN_FULL").is_some() { 20 } else { 3 };

@@ -263,7 +263,22 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Removes snapshots that were never finished. sled writes one as `snap.….generating` and renames it when it is durable; but of what it finds in opening
+/// it passes over `….in___motion` only, so one that a kill cut short is read as the newest, and the database never opens again. All that such a
+/// file could say is in the log.
+fn drop_unfinished_snapshots(index: &Path) -> io::Result<()> {
+    let Ok(entries) = fs::read_dir(index) else { return Ok(()) };
+    for entry in entries {
+        let name = entry?.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating")) {
+            fs::remove_file(index.join(name))?;
+        }
+    }
+    Ok(())
+}
+
 fn open_sled(path: &Path, index: &Path) -> Result<sled::Db> {
+    drop_unfinished_snapshots(index).map_err(failed(format!("clearing {}", index.display())))?;
     let opened = guarded(path, "opening the database", || {
         // No flushing by itself: every write is flushed before it is answered, and nothing else is worth it.
         sled::Config::new().path(index).cache_capacity(CACHE).flush_every_ms(None).open()

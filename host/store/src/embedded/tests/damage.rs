@@ -218,6 +218,23 @@ async fn a_recovery_that_was_cut_off_begins_again() {
     }
 }
 
+/// A kill while sled writes its snapshot, which it does in opening: what there is of it is no snapshot.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_was_cut_off_is_passed_over() {
+    let (seed, _) = seed_and_operations();
+    println!("seed {seed}");
+    let _told = Told(seed, 0);
+    let (base, rehearsal) = folders(seed).await;
+    let whole = files(&base.path().join("closed/index")).into_iter().find(|(path, _)| path.to_string_lossy().contains("snap.")).unwrap().1;
+    for cut in [0, 1, whole.len() / 2, whole.len() - 1] {
+        let folder = base.path().join("try");
+        copy(&base.path().join("killed"), &folder);
+        fs::write(folder.join("index/snap.00000000FFFFFFFF.generating"), whole.get(..cut).unwrap()).unwrap();
+        assert!(!found_out(&folder, &rehearsal, &format!("a snapshot of {cut} bytes")).await);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_newer_folder_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
