@@ -6,6 +6,7 @@
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod corpora;
+mod files;
 mod inbox;
 mod postfix;
 mod program;
@@ -15,6 +16,7 @@ mod scripted;
 mod wait;
 
 pub use corpora::{Corpus, even_chats, made_up, real_jsonl, real_slack, seed};
+pub use files::files_below;
 pub use inbox::Inbox;
 pub use postfix::Postfix;
 pub use program::{Consign, Ran, Running, Target};

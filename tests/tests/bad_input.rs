@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use consign_tests::{Behaviour, Consign, Corpus, Inbox, Postfix, Scripted, Target, check, made_up, make, python, say, seed};
+use consign_tests::{Behaviour, Consign, Corpus, Inbox, Postfix, Scripted, Target, check, files_below, made_up, make, python, say, seed};
 use serde_json::{Value, json};
 
 /// A data folder with a few events and a policy, and what must stay as it was.
@@ -320,24 +320,6 @@ fn a_wrong_master_key_opens_nothing_and_harms_nothing() {
     assert!(!key.exists(), "a new master key was made where there is a tenant already");
     std::fs::rename(&away, &key).unwrap();
     house.is_as_before();
-}
-
-/// Files of one kind below a folder.
-fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.display().to_string().ends_with(ending) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
 }
 
 /// What a later run did for windows that an earlier one had held, as if it were a run.

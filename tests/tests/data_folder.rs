@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use consign_tests::{Consign, Inbox, made_up, make, seed};
+use consign_tests::{Consign, Inbox, files_below, made_up, make, seed};
 use serde_json::{Value, json};
 
 /// A data folder with a few events in it, and the file that they came from.
@@ -20,24 +20,6 @@ fn imported() -> (Consign, String) {
 fn is_whole(consign: &Consign, good: &str) {
     let again = consign.import("jsonl", Path::new(good), "good");
     assert_eq!(again["stored"], json!({}), "{again}");
-}
-
-/// Files with names that end so, sorted.
-fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.display().to_string().ends_with(ending) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
 }
 
 /// With keys made anew the archive would open no more, and the next import would store everything once more.
