@@ -98,10 +98,10 @@ fn hint(import: &str, facts: &ModuleFacts) -> &'static str {
     }
     match (facts.tier, interface.starts_with("wasi:http/")) {
         (Tier::JavaScript, true) => {
-            ": give componentize-js `disableFeatures: ['http', 'fetch-event']` (on its command line: `--disable http --disable fetch-event`)"
+            ": give componentize-js `disableFeatures: ['http', 'fetch-event']` (on its command line: `--disable http fetch-event`)"
         }
         (Tier::JavaScript, false) => {
-            ": give componentize-js `disableFeatures: ['random', 'stdio', 'clocks', 'http', 'fetch-event']` (on its command line: `--disable all`)"
+            ": give componentize-js `disableFeatures: ['random', 'stdio', 'clocks', 'http', 'fetch-event']` (on its command line: `--disable random stdio clocks http fetch-event`)"
         }
         (Tier::Python, _) => ": give `componentize-py componentize` the flag `--stub-wasi`",
         (Tier::Native, _) if facts.producers.iter().any(|producer| producer.name == "rustc") => {
