@@ -9,8 +9,8 @@ use wasmtime::ResourceLimiter;
 use crate::Limits;
 use crate::host::Stop;
 
-/// wasmtime keeps a pointer for each element of a table.
-const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
+/// wasmtime keeps a pointer for each element of a table, and has the old ones and the new while it grows one.
+const TABLE_ELEMENT_BYTES: usize = 2 * size_of::<usize>();
 
 /// Counts memories and tables of one store together.
 #[derive(Debug)]

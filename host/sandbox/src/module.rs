@@ -93,6 +93,7 @@ impl Module {
 
     /// Checks a configuration by the module's JSON Schema and then by the module itself: everything that is wrong.
     pub fn check_config(&self, config: &Value) -> Result<(), Vec<ConfigError>> {
+        config::check_size(&self.manifest().config_schema, config).map_err(|error| vec![error])?;
         let config::Found { mut errors, unclear } = config::check(&self.0.described.schema, &self.manifest().config_schema, config);
         if !unclear.is_empty() {
             // The schema's refusal stands; the module's words for it are better, where it has some.

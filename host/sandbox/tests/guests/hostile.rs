@@ -98,10 +98,10 @@ fn many_memories_and_tables_count_together() {
     let memories = Made { fields: "(memory $b 500) (memory $c 500) (memory $d 500)", ..Made::default() };
     let error = sandbox(Limits::default()).load(&memories.criteria()).unwrap_err();
     assert_eq!(error, LoadError::Describe(Failure::OutOfMemory { call: Call::Instantiate, limit_bytes: 64 << 20 }));
-    // 8 bytes an element: 5 million fit, with 32 MiB of memory beside them not.
-    let tables = Made { fields: "(table $a 5000000 funcref)", ..Made::default() };
+    // 16 bytes an element: 3 million fit, with 32 MiB of memory beside them not.
+    let tables = Made { fields: "(table $a 3000000 funcref)", ..Made::default() };
     assert!(sandbox(Limits::default()).load(&tables.criteria()).is_ok());
-    let both = Made { fields: "(table $a 5000000 funcref)", pages: 512, ..Made::default() };
+    let both = Made { fields: "(table $a 3000000 funcref)", pages: 512, ..Made::default() };
     let error = sandbox(Limits::default()).load(&both.criteria()).unwrap_err();
     assert_eq!(error, LoadError::Describe(Failure::OutOfMemory { call: Call::Instantiate, limit_bytes: 64 << 20 }));
     let grown = Made {

@@ -98,3 +98,22 @@ fn a_manifest_that_is_none() {
     let made = Made { describe: "unreachable", ..Made::default() };
     assert!(matches!(sandbox(Limits::default()).load(&made.criteria()).unwrap_err(), LoadError::Describe(_)));
 }
+
+/// A schema is followed by the host itself, without a clock. Found by an attack: a pattern of 1 MiB held a thread for minutes.
+#[test]
+fn a_schema_that_would_take_long_to_check() {
+    let load = |schema: serde_json::Value| {
+        let mut manifest: serde_json::Value = serde_json::from_str(&made::manifest(&[])).unwrap();
+        manifest["config-schema"] = schema;
+        sandbox(Limits::default()).load(&Made { manifest: manifest.to_string(), ..Made::default() }.criteria())
+    };
+    let pattern = |pattern: &str| json!({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}});
+    assert!(matches!(load(pattern("[02468][0-9ab]{6000}[A-Zc-z]")), Err(LoadError::Manifest(_))));
+    let many = (0..10).map(|number| (format!("p{number}"), json!({"type": "string", "pattern": "^a$"}))).collect::<serde_json::Map<_, _>>();
+    assert!(matches!(load(json!({"type": "object", "properties": many})), Err(LoadError::Manifest(_))));
+    let module = load(pattern("^[0-9ab]+$")).unwrap();
+    let long = "0ab1ab".repeat(100_000);
+    let errors = module.check_config(&json!({"a": long})).unwrap_err();
+    assert!(errors[0].message.contains("the most where the schema has patterns"), "{errors:?}");
+    assert_eq!(module.check_config(&json!({"a": "0ab1ab".repeat(1_000)})), Ok(()));
+}
