@@ -103,7 +103,7 @@ impl Data {
         let archive = Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?;
         let writer = ArchiveWriter::new(objects, tenant.clone(), &keys.recipient)?;
         let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")) };
-        let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), limits: Limits::default() })?;
+        let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), limits: Limits::default(), ..SandboxConfig::default() })?;
         let shelf = Arc::new(Shelf::new(&folder.join("modules"), Arc::new(sandbox)));
         let exporter = Exporter {
             tenant: tenant.clone(),

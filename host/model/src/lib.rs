@@ -7,6 +7,7 @@ pub mod batch;
 pub mod chat;
 pub mod delivery;
 pub mod event;
+pub mod fault;
 pub mod id;
 pub mod keys;
 pub mod manifest;

@@ -1,4 +1,4 @@
-//! What a filter module says of itself, what a policy binds of it, and in which ways one can fail.
+//! What a filter module says of itself, what a policy binds of it, and what came of trying it.
 
 use serde::{Deserialize, Serialize};
 
@@ -161,30 +161,30 @@ impl BoundModule {
     }
 }
 
-/// In which way a module failed.
+/// What kind of fault ended a module's work. The words are for ledgers and programs; they stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultClass {
-    /// Its code failed: a panic, a division by zero, an access out of bounds.
+    /// Its code failed.
     Trap,
-    /// A call, or the chat, took too long.
+    /// It took too long, in a call or for a chat.
     Deadline,
-    /// It asked for more memory than it may have.
+    /// It wanted more memory, tables or instances than it may have.
     Memory,
-    /// It handed over more than it may, or made more of something.
+    /// It handed over more than a call may.
     Output,
     /// It answered against the contract, or called for what was not approved.
     Contract,
-    /// It refused a configuration that it had accepted.
+    /// It refused, for a chat, a configuration that it had taken when it was bound.
     Configuration,
-    /// It gave up on the chat, with a reason of its own.
+    /// It gave up on the chat in its own words.
     GaveUp,
-    /// The host is to blame, not the module.
+    /// The host failed, not the module.
     Host,
 }
 
 impl FaultClass {
-    /// The word for it.
+    /// The word for it, as it is serialised.
     pub fn word(self) -> &'static str {
         match self {
             Self::Trap => "trap",
@@ -197,116 +197,93 @@ impl FaultClass {
             Self::Host => "host",
         }
     }
-
-    /// Whether it speaks against the module as a whole. To give up on a chat is a module's right: it says no more than that this chat has to wait for a
-    /// person.
-    pub fn is_a_fault(self) -> bool {
-        !matches!(self, Self::GaveUp | Self::Host)
-    }
 }
 
-/// How a module failed in a window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// In which way.
-    pub class: FaultClass,
-    /// In which call of the contract, where it was in one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<String>,
-    /// The module.
-    pub digest: Digest,
-    /// At which event, where that could be found: the same calls fail with it and not before it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event: Option<FaultEvent>,
-}
-
-/// Where in a window a module failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultEvent {
-    /// Its position in the chat.
-    pub position: u64,
-    /// The platform's id of it.
-    pub id: String,
-    /// The position of the last event of a batch in which no single one could be found; `position` is then the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<u64>,
-}
-
-/// By what a module was made, which decides how large it may be: a language's runtime is part of the component.
+/// What made a component, which decides how large it may be: language runtimes come with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// Compiled: Rust, C and their like.
+    /// Compiled to WebAssembly: Rust, C and their like.
     Native,
     /// With a JavaScript engine in it.
-    #[serde(rename = "javascript")]
     JavaScript,
     /// With a Python interpreter in it.
     Python,
 }
 
-/// A line of a component's producers section: by what it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One entry of a component's producers section: what made it, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Producer {
-    /// `language`, `processed-by`, `sdk`.
+    /// `language`, `processed-by` or `sdk`.
     pub field: String,
-    /// Which.
+    /// `rustc`, `componentize-py`, …
     pub name: String,
     /// Its version.
     pub version: String,
 }
 
-/// What came of one step of a probe.
+/// What can be seen of a component without running it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "kebab-case")]
-pub enum ProbeOutcome {
-    /// As it must be.
-    Passed,
-    /// There was nothing to try it with.
-    NotRun {
-        /// Why.
-        why: String,
-    },
-    /// Not as it must be.
-    Failed {
-        /// What was wrong.
-        why: String,
-    },
+pub struct ModuleFacts {
+    /// By its producers.
+    pub tier: Tier,
+    /// Sorted, each once.
+    pub producers: Vec<Producer>,
+    /// The interfaces that it imports, by name and version.
+    pub imports: Vec<String>,
+    /// The component's size.
+    pub bytes: u64,
+}
+
+/// What came of trying a module on a made-up chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// The engine that it ran under: another one probes again.
+    pub engine: String,
+    /// In order; after one that failed there is no other.
+    pub steps: Vec<ProbeStep>,
+    /// SHA-256 of the verdicts or groups on the made-up chat: the same module, configuration and chat give the same. Unset where it was not run.
+    pub verdicts: Option<Digest>,
 }
 
 /// One step of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeStep {
-    /// What was tried.
+    /// What was tried, for a person.
     pub name: String,
     /// What came of it.
-    #[serde(flatten)]
     pub outcome: ProbeOutcome,
 }
 
-/// What came of trying a module on a chat that is always the same.
+/// What came of one step of a probe. The texts hold nothing that a module said itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Probe {
-    /// The steps, in order.
-    pub steps: Vec<ProbeStep>,
-    /// SHA-256 of all that it answered; unset where it did not get as far.
-    pub verdicts: Option<Digest>,
-    /// The engine that ran it.
-    pub engine: String,
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum ProbeOutcome {
+    /// As it should be.
+    Passed,
+    /// It could not be tried.
+    NotRun {
+        /// Why.
+        why: String,
+    },
+    /// The module is not to be used.
+    Failed {
+        /// Why.
+        why: String,
+    },
 }
 
-impl Probe {
-    /// Whether no step failed.
+impl ProbeReport {
+    /// Whether nothing failed.
     pub fn passed(&self) -> bool {
-        !self.steps.iter().any(|step| matches!(step.outcome, ProbeOutcome::Failed { .. }))
+        self.failure().is_none()
     }
 
-    /// The steps that failed, a line each.
-    pub fn failures(&self) -> Vec<String> {
-        let line = |step: &ProbeStep| match &step.outcome {
-            ProbeOutcome::Failed { why } => Some(format!("{}: {why}", step.name)),
+    /// The step that failed, and why.
+    pub fn failure(&self) -> Option<(&str, &str)> {
+        self.steps.iter().find_map(|step| match &step.outcome {
+            ProbeOutcome::Failed { why } => Some((step.name.as_str(), why.as_str())),
             ProbeOutcome::Passed | ProbeOutcome::NotRun { .. } => None,
-        };
-        self.steps.iter().filter_map(line).collect()
+        })
     }
 }

@@ -35,7 +35,7 @@ impl Quarantine {
             QuarantineReason::Faults { run, chats, class } => {
                 format!("it failed in {chats} different chats, the last time in run {run} ({})", class.word())
             }
-            QuarantineReason::Engine { engine, text } => format!("it is not what it was under {engine}: {text}"),
+            QuarantineReason::Engine { engine, text } => format!("under the engine {engine} it is not what it was: {text}"),
         }
     }
 }

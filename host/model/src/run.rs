@@ -178,6 +178,9 @@ pub struct RunSummary {
     /// What shadows would have done otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadows: Vec<ShadowDifference>,
+    /// Modules that were quarantined in it: `name@version` and digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<(String, Digest)>,
     /// Where it ran under an earlier version of its policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_in: Option<StandIn>,

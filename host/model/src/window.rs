@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
 use crate::manifest::OmittedCount;
-use crate::module::{Fault, FaultEvent};
 use crate::run::EventCounts;
 use crate::shadow::ShadowDifference;
 use crate::{Chat, ChatKey, Digest, Membership, Name, RunId, Timestamp, User};
@@ -200,7 +200,7 @@ impl HeldReason {
         match self {
             Self::Module { module, text, fault: None } => format!("module {module}: {text}"),
             Self::Module { module, text, fault: Some(fault) } => {
-                let place = fault.event.as_ref().map(|event| format!(", {}", place(event))).unwrap_or_default();
+                let place = fault.event.as_ref().map(|event| format!(", {}", event.text())).unwrap_or_default();
                 format!("module {module}: {text} ({}{place})", fault.class.word())
             }
             Self::Quarantine { module, text, .. } => format!("module {module}: {text}"),
@@ -216,14 +216,6 @@ impl HeldReason {
     /// Whether it may pass by waiting. The rest waits for a person (`held retry`).
     pub fn passes_by_waiting(&self) -> bool {
         matches!(self, Self::Delivery { .. } | Self::Archive { .. })
-    }
-}
-
-/// Where a module failed, for a person.
-fn place(event: &FaultEvent) -> String {
-    match event.to {
-        None => format!("at event {}, position {}", event.id.escape_debug(), event.position),
-        Some(to) => format!("among the events at positions {} to {to}", event.position),
     }
 }
 

@@ -4,7 +4,7 @@
 //! so that sled in one process and `PostgreSQL` under several nodes can both keep it. One conformance suite holds them to it.
 
 use async_trait::async_trait;
-use consign_model::module::{ModuleManifest, Probe, Producer, Tier};
+use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::{PolicyVersion, TargetVersion};
 use consign_model::quarantine::Release;
 use consign_model::run::{StandIn, Trigger};
@@ -68,14 +68,10 @@ pub struct ModuleRecord {
     pub kind: consign_model::module::ModuleKind,
     /// What it says of itself.
     pub manifest: ModuleManifest,
-    /// By what it was made, which decided how large it might be.
-    pub tier: Tier,
-    /// The component's producers section.
-    pub producers: Vec<Producer>,
-    /// How large the component is.
-    pub bytes: u64,
+    /// What can be seen of it without running it.
+    pub facts: ModuleFacts,
     /// What came of trying it before it was kept.
-    pub probe: Probe,
+    pub probe: ProbeReport,
     /// The key by which it was signed; unset where it was pushed without a signature. As it was then: it may have been removed since.
     pub signed_by: Option<ModuleKey>,
     /// When it was added.
@@ -256,9 +252,9 @@ pub trait Store: Send + Sync {
     /// Takes such a key away. Answers whether it was there.
     async fn remove_module_key(&self, tenant: &TenantId, name: &Name) -> Result<bool>;
     /// Keeps what came of a probe, in place of the one before, by what was tried: a module, or a module as a policy binds it.
-    async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &Probe) -> Result<()>;
+    async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()>;
     /// The newest probe of it.
-    async fn probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<Probe>>;
+    async fn probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<ProbeReport>>;
     /// Quarantines a module for a policy. Answers `false`, and changes nothing, where it is quarantined for it already.
     async fn quarantine(&self, tenant: &TenantId, quarantine: &Quarantine) -> Result<bool>;
     /// Ends the quarantine of a module for a policy, and keeps who did it. Answers what was ended; unset where there was none in force.

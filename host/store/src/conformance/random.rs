@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use consign_model::module::Probe;
+use consign_model::module::ProbeReport;
 use consign_model::run::Trigger;
 use consign_model::{
     Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState, TenantId,
@@ -62,7 +62,7 @@ struct Expected {
     policies: BTreeMap<Name, u32>,
     modules: BTreeMap<(String, String), ModuleRecord>,
     keys: BTreeMap<Name, ModuleKey>,
-    probes: BTreeMap<Digest, Probe>,
+    probes: BTreeMap<Digest, ProbeReport>,
     quarantines: BTreeMap<(Name, Digest), Vec<Quarantine>>,
     runs: Vec<Run>,
     due: BTreeMap<Name, Timestamp>,

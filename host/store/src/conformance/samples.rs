@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use consign_model::module::{FaultClass, ModuleKind, ModuleManifest, Probe, ProbeOutcome, ProbeStep, Producer, Tier};
+use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest, ProbeOutcome, ProbeReport, ProbeStep, Producer, Tier};
 use consign_model::policy::{PolicyVersion, TargetVersion};
 use consign_model::quarantine::{QuarantineReason, Release};
 use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
@@ -127,23 +127,26 @@ pub(crate) fn module(text: &str, version: &str, bytes: &str) -> ModuleRecord {
         digest: Digest::of(bytes.as_bytes()),
         kind: ModuleKind::Criteria,
         manifest,
-        tier: Tier::Native,
-        producers: vec![Producer { field: "language".into(), name: "Rust".into(), version: "1.95".into() }],
-        bytes: bytes.len() as u64,
+        facts: ModuleFacts {
+            tier: Tier::Native,
+            producers: vec![Producer { field: "language".into(), name: "Rust".into(), version: "1.95".into() }],
+            imports: vec!["consign:filter/data@0.1.0".into()],
+            bytes: bytes.len() as u64,
+        },
         probe: probe("wasmtime 48", true),
         signed_by: Some(signing_key("ann", "RWQ")),
         added_at: Timestamp(3),
     }
 }
 
-pub(crate) fn probe(engine: &str, passed: bool) -> Probe {
+pub(crate) fn probe(engine: &str, passed: bool) -> ProbeReport {
     let outcome = if passed { ProbeOutcome::Passed } else { ProbeOutcome::Failed { why: "it trapped".into() } };
     let steps = vec![
         ProbeStep { name: "describe".into(), outcome: ProbeOutcome::Passed },
         ProbeStep { name: "a chat".into(), outcome },
         ProbeStep { name: "by threes".into(), outcome: ProbeOutcome::NotRun { why: "no configuration".into() } },
     ];
-    Probe { steps, verdicts: passed.then(|| Digest::of(engine.as_bytes())), engine: engine.into() }
+    ProbeReport { steps, verdicts: passed.then(|| Digest::of(engine.as_bytes())), engine: engine.into() }
 }
 
 pub(crate) fn signing_key(text: &str, key: &str) -> ModuleKey {
@@ -177,6 +180,7 @@ pub(crate) fn summary(run: &RunId, policy: &Name) -> RunSummary {
         chats: ChatCounts { examined: 1, held: 1 },
         supplements: SupplementCounts::default(),
         shadows: Vec::new(),
+        quarantined: Vec::new(),
         stands_in: None,
         manifest: "manifests/x.json".into(),
         millis: 12,

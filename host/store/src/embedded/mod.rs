@@ -26,7 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use consign_model::module::Probe;
+use consign_model::module::ProbeReport;
 use consign_model::policy::{PolicyVersion, TargetVersion};
 use consign_model::quarantine::Release;
 use consign_model::window::Facts;
@@ -208,11 +208,11 @@ impl Store for Embedded {
         self.delete_module_key(tenant, name).await
     }
 
-    async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &Probe) -> Result<()> {
+    async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()> {
         self.put_probe(tenant, of, probe).await
     }
 
-    async fn probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<Probe>> {
+    async fn probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<ProbeReport>> {
         consume_budget().await;
         self.get_probe(tenant, of)
     }

@@ -3,7 +3,7 @@
 //! A quarantine that is over stays, under the next number of its policy and module, since it says who released it. So the last one of a module is the
 //! one that may be in force.
 
-use consign_model::module::{ModuleManifest, Probe};
+use consign_model::module::{ModuleManifest, ProbeReport};
 use consign_model::quarantine::Release;
 use consign_model::{Digest, ModuleKey, Name, Quarantine, TenantId};
 
@@ -90,12 +90,12 @@ impl Embedded {
             .await
     }
 
-    pub(super) async fn put_probe(&self, tenant: &TenantId, of: &Digest, probe: &Probe) -> Result<()> {
+    pub(super) async fn put_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()> {
         let (key, probe) = (probe_key(tenant, of), probe.clone());
         self.writer.write(move |changes| changes.put(&key, &probe)).await
     }
 
-    pub(super) fn get_probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<Probe>> {
+    pub(super) fn get_probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<ProbeReport>> {
         self.core.get(&probe_key(tenant, of))
     }
 
