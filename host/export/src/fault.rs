@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use consign_model::HeldReason;
 use consign_model::fault::{Fault, FaultEvent};
+use consign_model::module::FaultClass;
 use consign_sandbox::{BatchView, Call, Failure, Located, locate};
 
 use crate::evaluate::grouping::kept_of;
 use crate::evaluate::{Ready, Work};
 
 /// How long an event is looked for. A call may take 10 s, so with a module that loops this is a few looks.
-const LOOKING: Duration = Duration::from_mins(1);
+const LOOKING: Duration = Duration::from_secs(30);
 /// Bytes of text in batches before the failing one with which it is looked for; they are all in memory meanwhile. Beyond them the batch is all that is known.
 const BYTES_BEFORE: usize = 32 << 20;
 
@@ -44,14 +45,14 @@ impl Failing<'_> {
         let text = work.said.failure(module, failure);
         let is_in_use = work.ward.failed(&work.window.key.chat, module, &fault);
         if is_in_use && let (Some(Call::Evaluate | Call::Place) | None, Some(witness)) = (call, witness) {
-            fault.event = event(ready, witness, work);
+            fault.event = event(ready, fault.class, witness, work);
         }
         HeldReason::Module { module: module.name.clone(), text, fault: Some(fault) }
     }
 }
 
 /// The event at which it fails, or the batch.
-fn event((_, bound): &Ready, witness: Witness<'_>, work: &mut Work<'_>) -> Option<FaultEvent> {
+fn event((_, bound): &Ready, class: FaultClass, witness: Witness<'_>, work: &mut Work<'_>) -> Option<FaultEvent> {
     let mut before = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for index in 0..witness.batch {
@@ -78,7 +79,7 @@ fn event((_, bound): &Ready, witness: Witness<'_>, work: &mut Work<'_>) -> Optio
     if bytes > BYTES_BEFORE {
         return of(0, Some(last));
     }
-    match locate(bound, &work.chat, &before, &failing, LOOKING) {
+    match locate(bound, &work.chat, &before, &failing, class, LOOKING) {
         Located::Event(row) => of(row, None),
         Located::Rows { first, last } => of(first, Some(last)),
         Located::NotAgain => None,

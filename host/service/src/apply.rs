@@ -178,7 +178,7 @@ fn read(path: &Path) -> Result<PolicyFile, Problem> {
             dates_as_text(&mut criterion.config);
             criterion.shadow.iter_mut().filter_map(|shadow| shadow.config.as_mut()).for_each(dates_as_text);
         }
-        for grouping in &mut policy.grouping {
+        if let Some(grouping) = &mut policy.grouping {
             dates_as_text(&mut grouping.config);
             grouping.shadow.iter_mut().filter_map(|shadow| shadow.config.as_mut()).for_each(dates_as_text);
         }

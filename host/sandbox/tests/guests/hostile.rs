@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use consign_model::module::Need;
-use consign_sandbox::{BindError, Bound, Call, Clock, Decision, Failure, Level, Limits, LoadError};
+use consign_sandbox::{BindError, Bound, ByTier, Call, Clock, Decision, Failure, Level, Limits, LoadError};
 use serde_json::json;
 
 use crate::made::{Made, manifest};
@@ -119,7 +119,7 @@ fn too_many_parts() {
     for (made, limits) in [
         (&memories, Limits { memories: 2, ..Limits::default() }),
         (&tables, Limits { tables: 2, ..Limits::default() }),
-        (&Made::default(), Limits { instances: 0, ..Limits::default() }),
+        (&Made::default(), Limits { instances: ByTier { native: 0, javascript: 0, python: 0 }, ..Limits::default() }),
     ] {
         let error = sandbox(limits).load(&made.criteria()).unwrap_err();
         assert!(matches!(error, LoadError::Describe(Failure::OverLimit { call: Call::Instantiate, .. })), "{error}");
@@ -165,7 +165,7 @@ fn calls_itself_without_end() {
     };
     let Failure::Trapped { call: Call::Evaluate, text, backtrace } = failure(&made, Limits::default()) else { panic!("not a trap") };
     assert!(text.contains("stack"), "{text}");
-    assert!(backtrace.iter().any(|function| function.contains("deep")), "{backtrace:?}");
+    assert!(backtrace.iter().any(|frame| frame.function.contains("deep")), "{backtrace:?}");
     assert!(backtrace.len() <= 20);
 }
 

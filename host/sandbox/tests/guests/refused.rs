@@ -1,6 +1,7 @@
 //! Files that are no modules, and components that don't fit.
 
-use consign_sandbox::{Limits, LoadError};
+use consign_model::module::Tier;
+use consign_sandbox::{ByTier, Limits, LoadError};
 
 use serde_json::json;
 
@@ -9,11 +10,11 @@ use crate::support::*;
 
 #[test]
 fn not_a_component() {
-    let sandbox = sandbox(Limits { module_bytes: 10_000, ..Limits::default() });
+    let sandbox = sandbox(Limits { module_bytes: ByTier { native: 10_000, javascript: 10_000, python: 10_000 }, ..Limits::default() });
     assert_eq!(sandbox.load(b"").unwrap_err(), LoadError::NotWasm);
     assert_eq!(sandbox.load(b"\x7fELF").unwrap_err(), LoadError::NotWasm);
     assert_eq!(sandbox.load(b"\0asm\x01\0\0\0").unwrap_err(), LoadError::CoreModule);
-    assert_eq!(sandbox.load(&[0; 10_001]).unwrap_err(), LoadError::TooLarge { bytes: 10_001, limit: 10_000 });
+    assert_eq!(sandbox.load(&[0; 10_001]).unwrap_err(), LoadError::TooLarge { bytes: 10_001, tier: Tier::Python, limit: 10_000 });
     assert!(matches!(sandbox.load(b"\0asm\x0d\0\x01\0\xff").unwrap_err(), LoadError::Invalid(_)));
     let whole = Made::default().criteria();
     for cut in [9, whole.len() / 2, whole.len() - 1] {
