@@ -10,7 +10,7 @@ use std::process::Command;
 use consign_model::Digest;
 use consign_tests::{Consign, Inbox, files_below, made_up, seed};
 use guests::made::Made;
-use guests::{EDITED, FROM_BOT, REPLY, file, forever, leaves_out, named, push};
+use guests::{EDITED, REPLY, WITH_FILES, file, forever, leaves_out, named, push};
 use serde_json::{Value, json};
 
 fn modules(consign: &Consign) -> Vec<String> {
@@ -26,7 +26,7 @@ fn push_file(consign: &Consign, file: &Path, more: &[&str]) -> consign_tests::Ra
 #[test]
 fn what_is_pushed_stays_what_it_is() {
     let consign = Consign::new();
-    let module = leaves_out("acme/no-bots", "1.0.0", FROM_BOT);
+    let module = leaves_out("acme/no-files", "1.0.0", WITH_FILES);
     let digest = Digest::of(&module).hex();
     let first = push_file(&consign, &file(&consign, &module), &[]).succeeded().json();
     assert_eq!((&first["digest"], &first["again"], &first["signed_by"]), (&json!(digest), &json!(false), &Value::Null), "{first}");
@@ -34,26 +34,26 @@ fn what_is_pushed_stays_what_it_is() {
     assert_eq!(std::fs::read(consign.data().join(format!("modules/{digest}.wasm"))).unwrap(), module);
 
     // By each of its names, and with what came of trying it.
-    for reference in ["acme/no-bots", "acme/no-bots@1.0.0", &format!("sha256:{digest}")] {
+    for reference in ["acme/no-files", "acme/no-files@1.0.0", &format!("sha256:{digest}")] {
         let shown = consign.json(&["module", "show", reference]);
         assert_eq!((&shown["digest"], &shown["origin"], &shown["policies"]), (&json!(digest), &json!("pushed"), &json!([])), "{reference}");
         let steps = shown["probe"]["steps"].as_array().unwrap();
         assert!(steps.len() >= 2 && steps.iter().all(|step| step["outcome"]["is"] == "passed"), "{shown}");
     }
-    let text = consign.run(&["module", "show", "acme/no-bots"]).succeeded().stdout;
+    let text = consign.run(&["module", "show", "acme/no-files"]).succeeded().stdout;
     assert!(text.contains("passed") && text.contains("rule first") && text.contains("not signed") && text.contains("no policy uses it"), "{text}");
     assert!(consign.run(&["module", "show", "std/keywords"]).succeeded().stdout.contains("comes with Consign"));
 
     // The same again is the same; something else under its name is not taken, nor is what takes a standard name.
     let again = push_file(&consign, &file(&consign, &module), &[]).succeeded().json();
     assert_eq!((&again["again"], &again["added_at"]), (&json!(true), &first["added_at"]));
-    let other = leaves_out("acme/no-bots", "1.0.0", REPLY);
-    push_file(&consign, &file(&consign, &other), &[]).refused(1, &["another module acme/no-bots@1.0.0", &digest, "another version"]);
-    push_file(&consign, &file(&consign, &leaves_out("std/no-bots", "1.0.0", REPLY)), &[]).refused(1, &["std/no-bots@1.0.0", "name of your own"]);
+    let other = leaves_out("acme/no-files", "1.0.0", REPLY);
+    push_file(&consign, &file(&consign, &other), &[]).refused(1, &["another module acme/no-files@1.0.0", &digest, "another version"]);
+    push_file(&consign, &file(&consign, &leaves_out("std/no-files", "1.0.0", REPLY)), &[]).refused(1, &["std/no-files@1.0.0", "name of your own"]);
     push_file(&consign, &consign.write("text.wasm", "not a module"), &[]).refused(1, &["not WebAssembly"]);
     push_file(&consign, &consign.write("cut.wasm", &module[..module.len() / 2]), &[]).refused(1, &["refused"]);
     push_file(&consign, &consign.beside("nowhere.wasm"), &[]).refused(1, &["nowhere.wasm"]);
-    assert_eq!(modules(&consign), ["acme/no-bots@1.0.0"]);
+    assert_eq!(modules(&consign), ["acme/no-files@1.0.0"]);
     assert_eq!(files_below(&consign.data().join("modules"), "").len(), 1, "nothing of what was refused is kept");
 
     // A file that was lost comes back.
@@ -84,18 +84,18 @@ fn what_does_not_pass_its_probe_is_not_kept() {
 #[test]
 fn one_tenants_modules_are_nothing_to_another() {
     let (consign, inbox) = (Consign::new(), Inbox::start());
-    let module = leaves_out("acme/no-bots", "1.0.0", FROM_BOT);
+    let module = leaves_out("acme/no-files", "1.0.0", WITH_FILES);
     let digest = push(&consign, &module);
-    for reference in ["acme/no-bots", "acme/no-bots@1.0.0", &digest, &format!("sha256:{}", Digest::of(b"nobody's").hex())] {
+    for reference in ["acme/no-files", "acme/no-files@1.0.0", &digest, &format!("sha256:{}", Digest::of(b"nobody's").hex())] {
         let refused = consign.run(&["--tenant", "other", "module", "show", reference]).refused(1, &["there is no module"]);
-        assert!(!refused.stderr.contains("no-bots,") && !refused.stderr.contains("Known: acme"), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("no-files,") && !refused.stderr.contains("Known: acme"), "{}", refused.stderr);
         let policy =
             format!("{}\n[[policy]]\nname = \"all\"\ntarget = \"archive\"\n[[policy.criteria]]\nmodule = {reference:?}\n", inbox.target().toml());
         let policy = consign.write("other.toml", policy).display().to_string();
         consign.run(&["--tenant", "other", "apply", &policy]).refused(1, &["there is no module"]);
     }
     // A file that somebody has put there by hand is nobody's.
-    let by_hand = leaves_out("acme/by-hand", "1.0.0", FROM_BOT);
+    let by_hand = leaves_out("acme/by-hand", "1.0.0", WITH_FILES);
     std::fs::write(consign.data().join(format!("modules/{}.wasm", Digest::of(&by_hand).hex())), &by_hand).unwrap();
     consign.run(&["module", "show", &format!("sha256:{}", Digest::of(&by_hand).hex())]).refused(1, &["there is no module"]);
     // The other tenant may push the same for itself; it is the same module.
@@ -108,20 +108,20 @@ fn one_tenants_modules_are_nothing_to_another() {
 fn policies_pin_what_a_name_meant() {
     let (corpus, consign, inbox) = (made_up("jsonl", seed("workspace")), Consign::new(), Inbox::start());
     consign.import(corpus.form, &corpus.file, "s");
-    let first = push(&consign, &leaves_out("acme/no-bots", "1.0.0", FROM_BOT));
-    let lines = "[[policy.criteria]]\nmodule = \"acme/no-bots\"";
+    let first = push(&consign, &leaves_out("acme/no-files", "1.0.0", WITH_FILES));
+    let lines = "[[policy.criteria]]\nmodule = \"acme/no-files\"";
     consign.policy(&inbox.target(), lines);
-    let second = push(&consign, &leaves_out("acme/no-bots", "1.1.0", FROM_BOT | REPLY));
+    let second = push(&consign, &leaves_out("acme/no-files", "1.1.0", WITH_FILES | REPLY));
     let run = consign.json(&["run", "all"]);
     let manifest = |run: &Value| -> Value { serde_json::from_slice(&std::fs::read(run["manifest"].as_str().unwrap()).unwrap()).unwrap() };
     let module = |run: &Value| manifest(run)["manifest"]["modules"][0].clone();
     assert_eq!(module(&run)["digest"], first.trim_start_matches("sha256:"));
-    assert_eq!(module(&run)["name"], "acme/no-bots@1.0.0");
+    assert_eq!(module(&run)["name"], "acme/no-files@1.0.0");
     // The same file applied again takes the name for what it means now, and says so.
     let applied = consign.policy(&inbox.target(), lines);
     let change = applied.as_array().unwrap().iter().find(|change| change["kind"] == "policy").unwrap();
     assert_eq!(change["change"], json!({"is": "changed", "fields": ["modules"]}));
-    let shown = consign.json(&["module", "show", "acme/no-bots"]);
+    let shown = consign.json(&["module", "show", "acme/no-files"]);
     assert_eq!((&shown["manifest"]["version"], &shown["policies"][0]["policy"]), (&json!("1.1.0"), &json!("all")));
     let again = consign.json(&["run", "all"]);
     assert_eq!(module(&again)["digest"], second.trim_start_matches("sha256:"));
@@ -179,7 +179,7 @@ fn signatures_of_minisign_and_openssl() {
     // A new module each time, with signatures of it.
     let mut signed = |who: &str| {
         number += 1;
-        let module = leaves_out("acme/signed", &format!("1.0.{number}"), FROM_BOT);
+        let module = leaves_out("acme/signed", &format!("1.0.{number}"), WITH_FILES);
         std::fs::write(folder.join("module.wasm"), &module).unwrap();
         for (kind, more) in [("new", None), ("old", Some("-l"))] {
             let (key, to) = (format!("{who}.key"), format!("{kind}.minisig"));
@@ -293,17 +293,17 @@ fn modules_of_an_old_contract_are_taken() {
 #[test]
 fn modules_are_looked_at_again_when_a_person_asks() {
     let (consign, inbox) = (Consign::new(), Inbox::start());
-    push(&consign, &leaves_out("acme/no-bots", "1.0.0", FROM_BOT));
+    push(&consign, &leaves_out("acme/no-files", "1.0.0", WITH_FILES));
     push(&consign, &leaves_out("acme/unused", "1.0.0", EDITED));
-    consign.policy(&inbox.target(), "[[policy.criteria]]\nmodule = \"acme/no-bots\"");
+    consign.policy(&inbox.target(), "[[policy.criteria]]\nmodule = \"acme/no-files\"");
     let all = consign.json(&["module", "recheck"]);
     let found = |all: &Value| {
         all["modules"].as_array().unwrap().iter().map(|one| format!("{} {}", one["module"].as_str().unwrap(), one["found"])).collect::<Vec<_>>()
     };
     assert_eq!(found(&all).len(), 2, "{all}");
-    assert_eq!(found(&all)[0], "acme/no-bots@1.0.0 \"same\"");
+    assert_eq!(found(&all)[0], "acme/no-files@1.0.0 \"same\"");
     assert!(all["engine"].as_str().unwrap().starts_with("wasmtime"));
-    assert_eq!(found(&consign.json(&["module", "recheck", "acme/no-bots"])).len(), 1);
+    assert_eq!(found(&consign.json(&["module", "recheck", "acme/no-files"])).len(), 1);
     assert_eq!(found(&consign.json(&["module", "recheck", "acme/unused"])).len(), 0);
     consign.run(&["module", "recheck", "acme/none"]).refused(1, &[forever("there is no module 'acme/none'".to_owned())]);
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use consign_tests::{Consign, Corpus, Inbox, check, until};
 use guests::made::Made;
-use guests::{EDITED, FROM_BOT, LOOPS, SECRET, TRAPS, fails_at, fails_later, leaves_out, named, push, workspace};
+use guests::{EDITED, LOOPS, SECRET, TRAPS, WITH_FILES, fails_at, fails_later, leaves_out, named, push, workspace};
 use serde_json::{Value, json};
 
 fn criterion(module: &str) -> String {
@@ -203,8 +203,8 @@ fn an_earlier_version_runs_instead_where_the_policy_asks_for_it() {
     let (consign, inbox) = (Consign::new(), Inbox::start());
     let (file, counts) = workspace(&consign, 8, 20, &[]);
     consign.import("jsonl", &file, "s");
-    let good = push(&consign, &leaves_out("acme/no-bots", "1.0.0", FROM_BOT));
-    let bad = push(&consign, &fails_later("acme/no-bots", "2.0.0", TRAPS));
+    let good = push(&consign, &leaves_out("acme/no-files", "1.0.0", WITH_FILES));
+    let bad = push(&consign, &fails_later("acme/no-files", "2.0.0", TRAPS));
     let last_good = |module: &str| format!("on-quarantine = \"last-good\"\n{}", criterion(module));
     // Nothing to go back to: it is paused.
     consign.policy(&inbox.target(), &last_good(&bad));
@@ -212,7 +212,7 @@ fn an_earlier_version_runs_instead_where_the_policy_asks_for_it() {
     consign.run(&["run", "all"]).refused(3, &["is paused", "No earlier version"]);
     consign.policy(&inbox.target(), &last_good(&good));
     let mended = consign.run(&["held", "retry", "--current", "--json"]).succeeded().json();
-    let left_out = counts.bots + counts.both;
+    let left_out = counts.files + counts.both;
     assert_eq!(mended[0]["supplements"]["events"]["omitted"], left_out, "{mended}");
 
     // Version 3 has the bad module again; version 2 has made a run.
@@ -227,7 +227,7 @@ fn an_earlier_version_runs_instead_where_the_policy_asks_for_it() {
     more();
     let ran = consign.run(&["run", "all"]).succeeded().stdout;
     assert!(
-        ran.contains("NOTE: this is NOT the policy's newest version: version 2 ran in place of version 3") && ran.contains("acme/no-bots@2.0.0"),
+        ran.contains("NOTE: this is NOT the policy's newest version: version 2 ran in place of version 3") && ran.contains("acme/no-files@2.0.0"),
         "{ran}"
     );
     let run = consign.json(&["runs"])[0].clone();
@@ -235,7 +235,7 @@ fn an_earlier_version_runs_instead_where_the_policy_asks_for_it() {
     assert_eq!((&run["stands_in"]["for_version"], &run["stands_in"]["version"]), (&json!(3), &json!(2)), "{run}");
     let manifest = manifest(&run);
     assert_eq!((&manifest["stands_in"], &manifest["policy_version"]), (&run["stands_in"], &json!(2)));
-    assert_eq!(manifest["modules"][0]["name"], "acme/no-bots@1.0.0");
+    assert_eq!(manifest["modules"][0]["name"], "acme/no-files@1.0.0");
 
     // Released, the newest version runs again.
     consign.run(&["quarantine", "release", "all"]).succeeded();

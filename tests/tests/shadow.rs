@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use consign_tests::{Consign, Corpus, Inbox, check};
-use guests::{EATS, FROM_BOT, LOOPS, REPLY, TRAPS, fails_later, leaves_out, one_group, push, workspace};
+use guests::{EATS, LOOPS, REPLY, TRAPS, WITH_FILES, fails_later, leaves_out, one_group, push, workspace};
 use serde_json::{Value, json};
 
 fn criterion(module: &str, shadow: &str) -> String {
@@ -42,7 +42,7 @@ fn the_difference_is_told_by_rule_and_promoted() {
     let (consign, inbox) = (Consign::new(), Inbox::start());
     let (file, counts) = workspace(&consign, 4, 60, &[]);
     consign.import("jsonl", &file, "s");
-    let current = push(&consign, &leaves_out("acme/filter", "1.0.0", FROM_BOT));
+    let current = push(&consign, &leaves_out("acme/filter", "1.0.0", WITH_FILES));
     let shadow = push(&consign, &leaves_out("acme/filter", "1.1.0", REPLY));
     let with_shadow = criterion(&current, &format!("shadow = {{ module = {shadow:?} }}"));
     consign.policy(&inbox.target(), &with_shadow);
@@ -52,18 +52,18 @@ fn the_difference_is_told_by_rule_and_promoted() {
     let text = consign.run(&["run", "all"]).succeeded().stdout;
     let line = format!(
         "shadow acme/filter@1.1.0 of acme/filter@1.0.0: +{} \u{2212}{} of {} events in 4 windows",
-        counts.bots, counts.replies, counts.events
+        counts.files, counts.replies, counts.events
     );
     assert!(text.contains(&line), "{text}\n{line}");
     let run = consign.json(&["runs"])[0].clone();
     let found = &run["shadows"][0];
     assert_eq!((&found["windows"], &found["events"], &found["failed"], &found["unseen"]), (&json!(4), &json!(counts.events), &json!({}), &json!(0)));
     let rule = |module: &str| json!([{"module": module, "rule": "first"}]);
-    assert_eq!((&found["gained"][0]["by"], &found["gained"][0]["events"]), (&rule("acme/filter@1.0.0"), &json!(counts.bots)), "{found}");
+    assert_eq!((&found["gained"][0]["by"], &found["gained"][0]["events"]), (&rule("acme/filter@1.0.0"), &json!(counts.files)), "{found}");
     assert_eq!((&found["lost"][0]["by"], &found["lost"][0]["events"]), (&rule("acme/filter@1.1.0"), &json!(counts.replies)), "{found}");
     assert_eq!((&found["gained"][0]["examples"][0]["event"], &found["lost"][0]["examples"][0]["event"]), (&json!("m6"), &json!("m3")), "{found}");
     // What was exported is the current one's doing.
-    assert_eq!(run["events"]["omitted"], counts.bots + counts.both);
+    assert_eq!(run["events"]["omitted"], counts.files + counts.both);
     let explained = consign.json(&["explain", "all", "m6", "--chat", "C0"]);
     assert_eq!(explained["events"][0]["fate"]["by"], rule("acme/filter@1.0.0"), "{explained}");
 
@@ -83,7 +83,7 @@ fn the_difference_is_told_by_rule_and_promoted() {
     // In place of the other: what follows is decided by it, and the file has to follow.
     let promoted = consign.run(&["shadow", "promote", "all"]).succeeded().stdout;
     assert!(promoted.contains("version 2") && promoted.contains(&format!("module = {shadow:?}")), "{promoted}");
-    let late = json!({"type": "message", "chat": "C0", "id": "late", "at": "2026-02-01T08:00:00Z", "user": "B1", "text": "late"});
+    let late = json!({"type": "message", "chat": "C0", "id": "late", "at": "2026-02-01T08:00:00Z", "user": "U1", "text": "late", "attachments": [{"name": "quote.pdf", "size": 1000}]});
     consign.import("jsonl", &consign.write("late.jsonl", late.to_string()), "s");
     let run = consign.json(&["run", "all"]);
     assert_eq!((&run["events"]["exported"], &run["shadows"]), (&json!(1), &json!([])), "{run}");
@@ -99,11 +99,11 @@ fn a_shadow_of_one_criterion_counts_what_the_policy_would_do() {
     let (consign, inbox) = (Consign::new(), Inbox::start());
     let (file, counts) = workspace(&consign, 3, 60, &[]);
     consign.import("jsonl", &file, "s");
-    let bots = push(&consign, &leaves_out("acme/bots", "1.0.0", FROM_BOT));
+    let files = push(&consign, &leaves_out("acme/files", "1.0.0", WITH_FILES));
     let replies = push(&consign, &leaves_out("acme/replies", "1.0.0", REPLY));
-    let both = push(&consign, &leaves_out("acme/bots", "2.0.0", FROM_BOT | REPLY));
+    let both = push(&consign, &leaves_out("acme/files", "2.0.0", WITH_FILES | REPLY));
     // The first would leave out replies too; the second does so already, so nothing would change.
-    let criteria = format!("{}{}", criterion(&bots, &format!("shadow = {{ module = {both:?} }}\n")), criterion(&replies, ""));
+    let criteria = format!("{}{}", criterion(&files, &format!("shadow = {{ module = {both:?} }}\n")), criterion(&replies, ""));
     consign.policy(&inbox.target(), &criteria);
     let run = consign.json(&["run", "all"]);
     let found = &run["shadows"][0];
@@ -113,18 +113,18 @@ fn a_shadow_of_one_criterion_counts_what_the_policy_would_do() {
     let policy = format!(
         "{}\n[[policy]]\nname = \"negated\"\ntarget = \"archive\"\n{}\n",
         inbox.target().toml(),
-        criterion(&bots, &format!("negate = true\nshadow = {{ module = {replies:?} }}\n"))
+        criterion(&files, &format!("negate = true\nshadow = {{ module = {replies:?} }}\n"))
     );
     consign.apply(&policy);
     let found = consign.json(&["run", "negated"])["shadows"][0].clone();
     let sums = |list: &Value| list.as_array().unwrap().iter().map(|rule| rule["events"].as_u64().unwrap()).sum::<u64>();
-    assert_eq!((sums(&found["gained"]), sums(&found["lost"])), (counts.replies, counts.bots), "{found}");
+    assert_eq!((sums(&found["gained"]), sums(&found["lost"])), (counts.replies, counts.files), "{found}");
     assert_eq!(found["lost"][0]["by"], json!([{"module": "acme/replies@1.0.0", "rule": "negated"}]));
     // The same module with the same configuration says nothing new.
     let policy = format!(
         "{}\n[[policy]]\nname = \"same\"\ntarget = \"archive\"\n{}\n",
         inbox.target().toml(),
-        criterion(&bots, &format!("shadow = {{ module = {bots:?} }}\n"))
+        criterion(&files, &format!("shadow = {{ module = {files:?} }}\n"))
     );
     consign.run(&["apply", &consign.write("same.toml", policy).display().to_string()]).refused(1, &["nothing to compare"]);
 }
@@ -155,7 +155,7 @@ fn a_shadow_that_fails_changes_nothing() {
         let (consign, inbox) = (Consign::new(), Inbox::start());
         let (file, _) = workspace(&consign, 5, 40, &[1]);
         consign.import("jsonl", &file, "s");
-        let current = push(&consign, &leaves_out("acme/filter", "1.0.0", FROM_BOT));
+        let current = push(&consign, &leaves_out("acme/filter", "1.0.0", WITH_FILES));
         let shadow = shadow.map(|shadow| format!("shadow = {{ module = {:?} }}", push(&consign, &shadow))).unwrap_or_default();
         consign.policy(&inbox.target(), &criterion(&current, &shadow));
         let run = consign.json(&["run", "all"]);

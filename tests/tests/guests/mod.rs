@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// Event flags of the contract, by bit.
 pub const EDITED: u8 = 1;
 pub const REPLY: u8 = 4;
-pub const FROM_BOT: u8 = 8;
+pub const WITH_FILES: u8 = 16;
 
 /// A manifest with this name and version.
 pub fn named(name: &str, version: &str, needs: &[&str]) -> String {
@@ -108,30 +108,32 @@ pub fn push(consign: &Consign, module: &[u8]) -> String {
     format!("sha256:{digest}")
 }
 
-/// A workspace of so many chats with `each` messages: of each ten the fourth is a reply and the seventh a bot's; the fourteenth and each tenth after it is
+/// A workspace of so many chats with `each` messages: of each ten the fourth is a reply and the seventh has a file; of each twenty the fifteenth is and has
 /// both. With `edits` the first message of each chat in it is edited by the last event.
 pub fn workspace(consign: &Consign, chats: usize, each: usize, edits: &[usize]) -> (PathBuf, Counts) {
     let mut counts = Counts::default();
     let mut text = String::new();
     let mut line = |value: Value| writeln!(text, "{value}").unwrap_or_default();
     line(json!({"type": "user", "id": "U1", "name": "Ann Lee", "email": "ann@desk.example"}));
-    line(json!({"type": "user", "id": "B1", "name": "quotes", "bot": true}));
     for chat in 0..chats {
         let id = format!("C{chat}");
         line(json!({"type": "chat", "chat": id, "id": id, "kind": "channel", "title": format!("desk {chat}")}));
         for number in 0..each {
             let at = format!("2026-01-05T{:02}:{:02}:{:02}.000Z", 8 + number / 3600, number / 60 % 60, number % 60);
-            let (reply, bot) = (number % 10 == 3 || number % 20 == 14, number % 10 == 6 || number % 20 == 14);
-            let user = if bot { "B1" } else { "U1" };
-            let mut message = json!({"type": "message", "chat": id, "id": format!("m{number}"), "at": at, "user": user, "text": format!("{SECRET} {chat} {number}")});
+            let (reply, file) = (number % 10 == 3 || number % 20 == 14, number % 10 == 6 || number % 20 == 14);
+            let mut message = json!({"type": "message", "chat": id, "id": format!("m{number}"), "at": at, "user": "U1", "text": format!("{SECRET} {chat} {number}")});
             if reply {
                 message["thread"] = json!("m0");
             }
+            if file {
+                // Without its bytes, as an export has it that leaves files behind.
+                message["attachments"] = json!([{"name": "quote.pdf", "media_type": "application/pdf", "size": 1000}]);
+            }
             line(message);
             counts.events += 1;
-            counts.replies += u64::from(reply && !bot);
-            counts.bots += u64::from(bot && !reply);
-            counts.both += u64::from(bot && reply);
+            counts.replies += u64::from(reply && !file);
+            counts.files += u64::from(file && !reply);
+            counts.both += u64::from(file && reply);
         }
         if edits.contains(&chat) {
             line(
@@ -152,7 +154,7 @@ pub struct Counts {
     pub events: u64,
     /// Messages that are replies only.
     pub replies: u64,
-    /// Messages of the bot's only.
-    pub bots: u64,
+    /// Messages with a file only.
+    pub files: u64,
     pub both: u64,
 }
