@@ -23,6 +23,12 @@ pub struct Corpus {
 }
 
 impl Corpus {
+    /// A file that a test has written itself.
+    pub fn of(file: PathBuf, form: &'static str) -> Self {
+        let name = file.display().to_string();
+        Self { file, form, name, real: false, _made: None }
+    }
+
     /// As the Python scripts take it.
     pub fn spec(&self) -> String {
         format!("{}:{}", self.form, self.file.display())

@@ -2,32 +2,31 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[expect(dead_code, clippy::panic, reason = "the tests of the sandbox use the rest; a test fails by panicking")]
-#[path = "../../host/sandbox/tests/guests/made.rs"]
-mod made;
+mod guests;
 
 use std::path::Path;
 
-use consign_model::Digest;
 use consign_tests::{Consign, Inbox, check, made_up, say, seed};
-use made::{Made, manifest};
+use guests::fails_later;
+use guests::made::{Made, manifest};
 use serde_json::{Value, json};
 
 /// What the bad module says when it gives up: as if it were a message's text.
 const SAID: &str = "sell it before noon";
 
-fn bad(batch: &'static str, version: &str) -> Vec<u8> {
-    let fields = r#"(data (i32.const 512) "sell it before noon")"#;
-    Made { manifest: manifest(&[]).replace("1.0.0", version), fields, batch, ..Made::default() }.criteria()
-}
-
-/// Puts a module where policies find it, and says by what name.
-fn install(consign: &Consign, module: &[u8]) -> String {
-    let digest = Digest::of(module).hex();
-    let folder = consign.data().join("modules");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join(format!("{digest}.wasm")), module).unwrap();
-    format!("sha256:{digest}")
+/// Gives up on every chat but the one by which modules are tried, which has 17 events.
+fn gives_up() -> Vec<u8> {
+    Made {
+        manifest: manifest(&[]),
+        imports: r#"(import "consign:filter/data@0.1.0" "[method]chat.event-count" (func $events (param i32) (result i64)))"#,
+        fields: r#"(data (i32.const 512) "sell it before noon") (global $real (mut i32) (i32.const 0))"#,
+        begin: "(global.set $real (i64.ne (call $events (local.get $chat)) (i64.const 17))) (call $inspect)",
+        batch: "(if (result i32) (global.get $real)
+            (then (call $emit (i32.const 1) (i32.const 512) (i32.const 4)) (call $err (i32.const 512) (i32.const 19)))
+            (else (call $keep (call $len (local.get $view)))))",
+        ..Made::default()
+    }
+    .criteria()
 }
 
 /// Whether this stands in clear in any file below a folder, beside the modules themselves.
@@ -47,9 +46,8 @@ fn holds(folder: &Path, text: &str) -> bool {
 fn a_module_that_fails_holds_its_windows_until_a_person_decides() {
     let (corpus, consign, inbox) = (made_up("slack", seed("workspace")), Consign::new(), Inbox::start());
     consign.import(corpus.form, &corpus.file, "s");
-    let gives_up =
-        install(&consign, &bad("(call $emit (i32.const 1) (i32.const 512) (i32.const 4)) (call $err (i32.const 512) (i32.const 19))", "1.0.0"));
-    let traps = install(&consign, &bad("(unreachable)", "1.0.1"));
+    let gives_up = guests::push(&consign, &gives_up());
+    let traps = guests::push(&consign, &fails_later("test/made", "1.0.1", guests::TRAPS));
     let policy = |module: &str| consign.policy(&inbox.target(), &format!("[[policy.criteria]]\nmodule = {module:?}"));
     policy(&gives_up);
     let first = consign.run(&["run", "all", "--json"]).ended(3).json();

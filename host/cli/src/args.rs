@@ -114,6 +114,27 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         maildir: PathBuf,
     },
+    /// Take in filter modules, and look at them
+    Module {
+        /// What to do
+        #[command(subcommand)]
+        command: ModuleCommand,
+    },
+    /// Show what a policy's shadows would have done otherwise; or put one in place
+    #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+    Shadow {
+        /// The policy
+        policy: Option<Name>,
+        /// What to do
+        #[command(subcommand)]
+        command: Option<ShadowCommand>,
+    },
+    /// List the modules that policies do not run any more, since they failed too often; or release one
+    Quarantine {
+        /// What to do
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
     /// Build filter modules
     Filter {
         /// What to do
@@ -158,6 +179,89 @@ pub enum HeldCommand {
         /// Also where an e-mail would have other bytes than the target may have already: send it as it is composed now
         #[arg(long, conflicts_with = "current", requires = "ids")]
         send_changed: bool,
+    },
+}
+
+/// `module`
+#[derive(Debug, Subcommand)]
+pub enum ModuleCommand {
+    /// Check, compile and try a module, and take it in
+    Push {
+        /// The component, as 'consign filter build' makes it
+        file: PathBuf,
+        /// A detached signature of it: minisign's, or a bare Ed25519 one
+        #[arg(long, value_name = "FILE")]
+        signature: Option<PathBuf>,
+        /// Take it without a signature, although the tenant has keys
+        #[arg(long, conflicts_with = "signature")]
+        unsigned: bool,
+    },
+    /// List the modules that policies can name
+    List,
+    /// Show a module: what it is and reads, what came of trying it, who signed it, which policies use it
+    Show {
+        /// name, name@version or sha256:<digest>
+        module: String,
+    },
+    /// Compile and try modules again as policies bind them, and say which are not what they were
+    Recheck {
+        /// Only this one: name, name@version or sha256:<digest>
+        module: Option<String>,
+    },
+    /// The keys by which the tenant's modules are signed
+    Keys {
+        /// What to do
+        #[command(subcommand)]
+        command: ModuleKeysCommand,
+    },
+}
+
+/// `module keys`
+#[derive(Debug, Subcommand)]
+pub enum ModuleKeysCommand {
+    /// Add a public key: from now on modules without a signature are refused
+    Add {
+        /// A name of your choice
+        name: Name,
+        /// A file with the key, or the key itself: minisign's, or Ed25519 as PEM, base64 or hexadecimal
+        #[arg(value_name = "KEYFILE|KEY")]
+        key: String,
+    },
+    /// List the keys
+    List,
+    /// Take a key away; modules that were signed with it stay
+    Remove {
+        /// Its name
+        name: Name,
+    },
+}
+
+/// `shadow`
+#[derive(Debug, Subcommand)]
+pub enum ShadowCommand {
+    /// Make a version of the policy with its shadow in place, and say what to change in its file
+    Promote {
+        /// The policy
+        policy: Name,
+        /// Which shadow, where it has several: name@version
+        module: Option<String>,
+    },
+}
+
+/// `quarantine`
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List quarantines, with those that are over
+    List {
+        /// Only this policy's
+        policy: Option<Name>,
+    },
+    /// Let a policy run its module again
+    Release {
+        /// The policy
+        policy: Name,
+        /// Which module, where it has several: its SHA-256; the first digits are enough
+        digest: Option<String>,
     },
 }
 

@@ -26,18 +26,27 @@ impl Ending {
 #[derive(Debug)]
 pub struct Failure {
     text: String,
+    /// More for programs: fields beside `error`.
+    details: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Failure {
     /// What, where, and the way out.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into() }
+        Self { text: text.into(), details: serde_json::Map::new() }
+    }
+
+    /// The same, with an object whose fields programs get.
+    pub fn with_details(text: impl Into<String>, details: &serde_json::Value) -> Self {
+        Self { text: text.into(), details: details.as_object().cloned().unwrap_or_default() }
     }
 
     /// To standard error; as an object where programs read it.
     pub fn print(&self, json: bool) {
         if json {
-            eprintln!("{}", serde_json::json!({ "error": self.text }));
+            let mut object = self.details.clone();
+            object.insert("error".to_owned(), self.text.clone().into());
+            eprintln!("{}", serde_json::Value::Object(object));
         } else {
             eprintln!("error: {}", self.text);
         }

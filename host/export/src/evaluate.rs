@@ -3,6 +3,9 @@
 //! Modules run one after another over all of the window's events in order, each in one fresh instance. Whatever goes wrong in one of them holds the
 //! window: there is no verdict by default.
 
+pub(crate) mod columns;
+pub(crate) mod grouping;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,24 +14,39 @@ use consign_model::module::BoundModule;
 use consign_model::policy::{Match, PolicyVersion, Since};
 use consign_model::window::Facts;
 use consign_model::{EventBatch, HeldReason, Window};
-use consign_sandbox::{BatchView, Bound, ChatContext, CriteriaSession, Decision, Group};
+use consign_sandbox::{BatchView, Bound, ChatContext, Failure, Group};
 
+use self::columns::{Column, KEEP, Session, rule_code};
+use self::grouping::Grouped;
 use crate::ExportError;
+use crate::fault::{Failing, Witness};
 use crate::modules::Shelf;
+use crate::quarantine::Ward;
 use crate::reader::Reader;
 use crate::said::Words;
 use crate::verdicts::{Range, ranges};
+
+/// A module with its configuration, ready to run.
+pub(crate) type Ready = (BoundModule, Bound);
 
 /// A policy's version with its modules ready to run.
 pub(crate) struct Evaluator {
     /// The policy.
     pub policy: PolicyVersion,
-    criteria: Vec<(BoundModule, Bound)>,
-    grouping: Option<(BoundModule, Bound)>,
+    pub criteria: Vec<Ready>,
+    pub grouping: Option<Ready>,
+    /// The shadows of the criteria, by the place of the criterion, and of the grouping. One that can't be had is left out: it decides nothing.
+    pub shadows: Vec<(Beside, Ready)>,
 }
 
-/// The rule of an event that a negated criterion leaves out.
-const NEGATED: &str = "negated";
+/// Beside which module a shadow runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// The criterion at this place.
+    Criterion(usize),
+    Grouping,
+}
+
 /// The rule of an event before the policy's `since`.
 const BEFORE_SINCE: &str = "before-since";
 
@@ -40,9 +58,11 @@ pub(crate) struct Evaluation {
     reasons: Vec<Vec<RuleRef>>,
     numbers: HashMap<Vec<RuleRef>, u16>,
     /// Rows (from the window's begin) of the events that the criteria kept.
-    kept: Vec<u32>,
+    pub kept: Vec<u32>,
     /// The groups, in the grouping's order.
     pub groups: Vec<GroupPlan>,
+    /// What each criterion said of the events, for the shadows; unset where it was not asked. Empty where there are none.
+    pub columns: Vec<Option<Column>>,
 }
 
 /// A group and its events.
@@ -50,7 +70,7 @@ pub(crate) struct GroupPlan {
     /// What the grouping says of it.
     pub group: Group,
     /// Ranges, inclusive, of indices into [`Evaluation::kept`].
-    spans: Vec<(u32, u32)>,
+    pub spans: Vec<(u32, u32)>,
 }
 
 impl Evaluation {
@@ -66,6 +86,12 @@ impl Evaluation {
     /// Rows that are in a group.
     pub fn grouped(&self) -> impl Iterator<Item = u32> + '_ {
         (0_u32..).zip(&self.verdicts).filter(|(_, verdict)| **verdict == 0).map(|(row, _)| row)
+    }
+
+    /// The rules by which an event is left out; unset where it is not.
+    pub fn left_out_by(&self, row: u32) -> Option<&[RuleRef]> {
+        let number = self.verdicts.get(row as usize)?.checked_sub(1)?;
+        self.reasons.get(usize::from(number)).map(Vec::as_slice)
     }
 
     /// Left-out events by reason: how many, and their positions.
@@ -88,6 +114,7 @@ impl Evaluation {
             module: "policy".to_owned(),
             text: "its criteria leave events out for more than 65,535 different combinations of rules: use fewer criteria with match = \"any\""
                 .to_owned(),
+            fault: None,
         })?;
         self.reasons.push(reason.clone());
         self.numbers.insert(reason, number);
@@ -95,10 +122,33 @@ impl Evaluation {
     }
 }
 
+/// What evaluating a window needs beside the modules.
+pub(crate) struct Work<'a> {
+    pub window: &'a Window,
+    pub chat: Arc<ChatContext>,
+    pub reader: &'a mut Reader,
+    pub said: &'a mut Words,
+    pub ward: &'a Ward,
+}
+
+impl<'a> Work<'a> {
+    pub fn new(window: &'a Window, facts: &Arc<Facts>, reader: &'a mut Reader, said: &'a mut Words, ward: &'a Ward) -> Self {
+        let chat = Arc::new(ChatContext::new(Arc::clone(facts), window.events(), window.starts_at, window.ends_at));
+        Self { window, chat, reader, said, ward }
+    }
+
+    /// Batch `index` with its view.
+    pub fn batch(&mut self, index: usize) -> Result<(Arc<EventBatch>, Arc<BatchView>), HeldReason> {
+        let batch = self.reader.batch(index).map_err(|error| HeldReason::Archive { text: error.to_string() })?;
+        let view = view(&self.chat, &batch)?;
+        Ok((batch, view))
+    }
+}
+
 impl Evaluator {
     /// Makes a policy's modules ready.
     pub fn new(policy: PolicyVersion, shelf: &Shelf) -> Result<Self, ExportError> {
-        let bind = |module: &BoundModule| -> Result<(BoundModule, Bound), ExportError> {
+        let bind = |module: &BoundModule| -> Result<Ready, ExportError> {
             let loaded = shelf.get(&module.digest)?;
             let bound = loaded.bind(&module.config, &module.needs).map_err(|cause| ExportError::Configuration {
                 module: module.name.clone(),
@@ -109,31 +159,55 @@ impl Evaluator {
         };
         let criteria = policy.criteria.iter().map(bind).collect::<Result<_, _>>()?;
         let grouping = policy.grouping.as_ref().map(bind).transpose()?;
-        Ok(Self { policy, criteria, grouping })
+        let beside = policy.criteria.iter().enumerate().map(|(place, module)| (Beside::Criterion(place), module));
+        let beside = beside.chain(policy.grouping.iter().map(|module| (Beside::Grouping, module)));
+        let mut shadows = Vec::new();
+        for (place, shadow) in beside.filter_map(|(place, module)| Some((place, module.shadow.as_deref()?))) {
+            match bind(shadow) {
+                Ok(ready) => shadows.push((place, ready)),
+                Err(error) => tracing::warn!(policy = %policy.spec.name, "the shadow {} does not run: {error}", shadow.name),
+            }
+        }
+        Ok(Self { policy, criteria, grouping, shadows })
     }
 
     /// Runs the modules over a window, and keeps what they say meanwhile. Blocks.
-    pub fn evaluate(&self, window: &Window, facts: &Arc<Facts>, reader: &mut Reader, said: &mut Words) -> Result<Evaluation, HeldReason> {
-        let chat = Arc::new(ChatContext::new(Arc::clone(facts), window.events(), window.starts_at, window.ends_at));
+    pub fn evaluate(&self, work: &mut Work<'_>) -> Result<Evaluation, HeldReason> {
         let mut evaluation = Evaluation::default();
         let mut sessions = Vec::with_capacity(self.criteria.len());
-        for (module, bound) in &self.criteria {
-            sessions.push(Session::begin(module, bound, &chat, said)?);
+        for ready in &self.criteria {
+            let session = Session::begin(ready, &work.chat, work.said);
+            sessions.push(session.map_err(|failure| failed(ready, failure, None, work))?);
         }
+        let compared = !self.shadows.is_empty();
         if let Some(reason) = self.whole_chat_out(&sessions) {
             let number = evaluation.number(reason)?;
-            evaluation.verdicts = vec![number; usize::try_from(window.events()).unwrap_or(usize::MAX)];
+            evaluation.verdicts = vec![number; usize::try_from(work.window.events()).unwrap_or(usize::MAX)];
+            if compared {
+                evaluation.columns = sessions.iter().map(Session::decided).collect();
+            }
             return Ok(evaluation);
         }
         if self.grouping.is_none() {
-            return Self::whole_chat_in(evaluation, &sessions, window);
+            if compared {
+                evaluation.columns = sessions.iter().map(Session::decided).collect();
+            }
+            return Self::whole_chat_in(evaluation, &sessions, work.window);
         }
-        for index in 0..reader.batches() {
-            let batch = reader.batch(index).map_err(|error| HeldReason::Archive { text: error.to_string() })?;
-            self.judge(&mut evaluation, &mut sessions, &batch, &view(&chat, &batch)?, said)?;
+        for index in 0..work.reader.batches() {
+            let (batch, view) = work.batch(index)?;
+            let mut columns = Vec::with_capacity(sessions.len());
+            for (session, ready) in sessions.iter_mut().zip(&self.criteria) {
+                let column = session.evaluate(&view, work.said);
+                columns.push(column.map_err(|failure| failed(ready, failure, Some(Witness { batch: index, kept: None }), work))?);
+            }
+            self.judge(&mut evaluation, &columns, &batch)?;
+            if compared {
+                columns::append(&mut evaluation.columns, columns);
+            }
         }
         drop(sessions);
-        self.group(&mut evaluation, &chat, reader, said)?;
+        self.group(&mut evaluation, work)?;
         Ok(evaluation)
     }
 
@@ -150,8 +224,7 @@ impl Evaluator {
     /// A chat that is exported as it is, encrypted: all of it in one group, and no event is looked at.
     fn whole_chat_in(mut evaluation: Evaluation, sessions: &[Session<'_>], window: &Window) -> Result<Evaluation, HeldReason> {
         if let Some(session) = sessions.iter().find(|session| session.constant().is_none()) {
-            let text = "it wants to see events, and this policy does not decrypt any: use a criterion that decides by chat, or decrypt = true";
-            return Err(HeldReason::Module { module: session.module.name.clone(), text: text.to_owned() });
+            return Err(HeldReason::Module { module: session.module.name.clone(), text: WANTS_EVENTS.to_owned(), fault: None });
         }
         let events =
             u32::try_from(window.events()).map_err(|_| HeldReason::Compose { text: "the window has more than 4,294,967,295 events".to_owned() })?;
@@ -162,34 +235,12 @@ impl Evaluator {
         Ok(evaluation)
     }
 
-    fn judge(
-        &self,
-        evaluation: &mut Evaluation,
-        sessions: &mut [Session<'_>],
-        batch: &EventBatch,
-        view: &Arc<BatchView>,
-        said: &mut Words,
-    ) -> Result<(), HeldReason> {
-        let mut columns = Vec::with_capacity(sessions.len());
-        for session in sessions.iter_mut() {
-            columns.push(session.evaluate(view, said)?);
-        }
-        let since = match self.policy.spec.since {
-            Since::Date(date) => Some(date.0),
-            Since::All | Since::Now => None,
-        };
+    fn judge(&self, evaluation: &mut Evaluation, columns: &[Column], batch: &EventBatch) -> Result<(), HeldReason> {
         for row in 0..batch.len() {
-            let early = since.is_some_and(|since| batch.times.get(row).is_some_and(|at| *at < since));
-            let outs = sessions.iter().zip(&columns).map(|(session, column)| column.at(row).map(|rule| (session, rule)));
-            let reason: Option<Vec<RuleRef>> = if early {
+            let reason = if self.is_early(batch, row) {
                 Some(vec![RuleRef { module: "policy".to_owned(), rule: BEFORE_SINCE.to_owned() }])
-            } else if sessions.is_empty() {
-                None
             } else {
-                match self.policy.spec.match_ {
-                    Match::All => outs.flatten().next().map(|(session, rule)| vec![session.rule(rule)]),
-                    Match::Any => outs.map(|out| out.map(|(session, rule)| session.rule(rule))).collect(),
-                }
+                self.out_by(columns.iter(), row)
             };
             let number = match reason {
                 None => {
@@ -203,147 +254,61 @@ impl Evaluator {
         Ok(())
     }
 
-    fn group(&self, evaluation: &mut Evaluation, chat: &Arc<ChatContext>, reader: &mut Reader, said: &mut Words) -> Result<(), HeldReason> {
-        let Some((module, bound)) = self.grouping.as_ref().filter(|_| !evaluation.kept.is_empty()) else { return Ok(()) };
-        let mut session = bound.grouping(Arc::clone(chat)).map_err(|failure| said.failure(module, failure))?;
-        let begun = session.begin();
-        said.hear(module, session.take_logs());
-        begun.map_err(|failure| said.failure(module, failure))?;
-        let mut spans: Vec<Vec<(u32, u32)>> = Vec::new();
-        let (mut batch_start, mut kept_start) = (0_usize, 0_usize);
-        for index in 0..reader.batches() {
-            let batch = reader.batch(index).map_err(|error| HeldReason::Archive { text: error.to_string() })?;
-            let batch_end = batch_start + batch.len();
-            let kept_end = kept_start + evaluation.kept.get(kept_start..).unwrap_or_default().partition_point(|row| (*row as usize) < batch_end);
-            let rows: Vec<u32> = evaluation.kept.get(kept_start..kept_end).unwrap_or_default().to_vec();
-            if !rows.is_empty() {
-                let mut shown = view(chat, &batch)?;
-                if rows.len() < batch.len() {
-                    let start = u32::try_from(batch_start).unwrap_or(u32::MAX);
-                    shown = Arc::new(shown.select(&rows.iter().map(|row| row.saturating_sub(start)).collect::<Vec<_>>()));
-                }
-                let placement = session.place(&shown);
-                said.hear(module, session.take_logs());
-                let placement = placement.map_err(|failure| said.failure(module, failure))?;
-                let offset = u32::try_from(kept_start).unwrap_or(u32::MAX);
-                for one in placement.assigned {
-                    let group = one.group as usize;
-                    if spans.len() <= group {
-                        spans.resize_with(group + 1, Vec::new);
-                    }
-                    if let Some(list) = spans.get_mut(group) {
-                        list.push((offset + one.first, offset + one.last));
-                    }
-                }
-                for out in placement.left_out {
-                    let number = evaluation.number(vec![RuleRef { module: module.name.clone(), rule: rule_code(module, usize::from(out.rule)) }])?;
-                    for row in rows.get(out.first as usize..=out.last as usize).unwrap_or_default() {
-                        if let Some(verdict) = evaluation.verdicts.get_mut(*row as usize) {
-                            *verdict = number;
-                        }
-                    }
-                }
-            }
-            (batch_start, kept_start) = (batch_end, kept_end);
+    /// Whether an event lies before the policy's `since`.
+    pub fn is_early(&self, batch: &EventBatch, row: usize) -> bool {
+        match self.policy.spec.since {
+            Since::Date(date) => batch.times.get(row).is_some_and(|at| *at < date.0),
+            Since::All | Since::Now => false,
         }
-        let groups = session.finish();
-        said.hear(module, session.take_logs());
-        let groups = groups.map_err(|failure| said.failure(module, failure))?;
-        spans.resize_with(groups.len(), Vec::new);
-        evaluation.groups = groups.into_iter().zip(spans).map(|(group, spans)| GroupPlan { group, spans }).collect();
+    }
+
+    /// The rules by which the criteria together leave an event out; unset where they keep it. A column for each criterion, in order.
+    pub fn out_by<'c>(&self, columns: impl Iterator<Item = &'c Column>, row: usize) -> Option<Vec<RuleRef>> {
+        let outs = columns.zip(&self.criteria).map(|(column, (module, _))| {
+            let module = column.speaker(module);
+            column.at(row).map(|rule| columns::rule(module, rule))
+        });
+        match self.policy.spec.match_ {
+            _ if self.criteria.is_empty() => None,
+            Match::All => outs.flatten().next().map(|rule| vec![rule]),
+            Match::Any => outs.collect(),
+        }
+    }
+
+    fn group(&self, evaluation: &mut Evaluation, work: &mut Work<'_>) -> Result<(), HeldReason> {
+        let Some(ready) = self.grouping.as_ref().filter(|_| !evaluation.kept.is_empty()) else { return Ok(()) };
+        let grouped = grouping::run(ready, &evaluation.kept, work, &|| true);
+        let Grouped { groups, left_out } = grouped.map_err(|stop| match stop {
+            grouping::Stop::Held(reason) => reason,
+            grouping::Stop::Failed(failure, batch) => {
+                let witness = batch.map(|batch| Witness { batch, kept: Some(&evaluation.kept) });
+                failed(ready, failure, witness, work)
+            }
+            // Nobody asked it to.
+            grouping::Stop::Asked => HeldReason::Compose { text: "grouping was stopped: this is a fault in Consign, please report it".to_owned() },
+        })?;
+        for (row, rule) in left_out {
+            let number = evaluation.number(vec![RuleRef { module: ready.0.name.clone(), rule: rule_code(&ready.0, usize::from(rule)) }])?;
+            if let Some(verdict) = evaluation.verdicts.get_mut(row as usize) {
+                *verdict = number;
+            }
+        }
+        evaluation.groups = groups;
         Ok(())
     }
 }
 
+/// That a module failed: it is written down where it counts, and the event is looked for at which it comes.
+fn failed(ready: &Ready, failure: Failure, witness: Option<Witness<'_>>, work: &mut Work<'_>) -> HeldReason {
+    Failing { ready, failure, witness }.held(work)
+}
+
+/// Said of a criterion that asks for events under a policy that decrypts none.
+pub(crate) const WANTS_EVENTS: &str =
+    "it wants to see events, and this policy does not decrypt any: use a criterion that decides by chat, or decrypt = true";
+
 /// A batch as modules see it.
-fn view(chat: &ChatContext, batch: &Arc<EventBatch>) -> Result<Arc<BatchView>, HeldReason> {
+pub(crate) fn view(chat: &ChatContext, batch: &Arc<EventBatch>) -> Result<Arc<BatchView>, HeldReason> {
     let view = chat.view(Arc::clone(batch), batch.flags.clone());
     view.map(Arc::new).map_err(|error| HeldReason::Archive { text: error.to_string() })
-}
-
-/// A criterion at work on one chat.
-struct Session<'a> {
-    module: &'a BoundModule,
-    state: State,
-}
-
-enum State {
-    /// It looks at events.
-    Asks(Box<CriteriaSession>),
-    /// It has decided for the whole chat: 0 keeps, n leaves out by rule n - 1, before negation.
-    Decided(u8),
-}
-
-/// No rule: the event is kept.
-const KEEP: u16 = 0;
-/// Numbers of rules go from 1 to 255; beyond them is the rule of a negated criterion.
-const NEGATED_NUMBER: u16 = 256;
-
-/// What one criterion says of a batch, before negation.
-enum Column {
-    Same(u8, bool),
-    Each(Vec<u8>, bool),
-}
-
-impl Column {
-    /// The rule by which the event is left out, if it is.
-    fn at(&self, row: usize) -> Option<u16> {
-        let (verdict, negate) = match self {
-            Self::Same(verdict, negate) => (*verdict, *negate),
-            // The sandbox has checked that there is a verdict for each event.
-            Self::Each(verdicts, negate) => (verdicts.get(row).copied().unwrap_or(1), *negate),
-        };
-        Some(negated(verdict, negate)).filter(|rule| *rule != KEEP)
-    }
-}
-
-fn negated(verdict: u8, negate: bool) -> u16 {
-    match (verdict, negate) {
-        (0, true) => NEGATED_NUMBER,
-        (_, true) => KEEP,
-        (verdict, false) => u16::from(verdict),
-    }
-}
-
-impl<'a> Session<'a> {
-    fn begin(module: &'a BoundModule, bound: &Bound, chat: &Arc<ChatContext>, said: &mut Words) -> Result<Self, HeldReason> {
-        let mut session = bound.criteria(Arc::clone(chat)).map_err(|failure| said.failure(module, failure))?;
-        let begun = session.begin();
-        said.hear(module, session.take_logs());
-        let state = match begun.map_err(|failure| said.failure(module, failure))? {
-            Decision::Inspect => State::Asks(Box::new(session)),
-            Decision::KeepAll => State::Decided(0),
-            Decision::OmitAll(rule) => State::Decided(rule.saturating_add(1)),
-        };
-        Ok(Self { module, state })
-    }
-
-    /// The rule for all events, or [`KEEP`]; unset where events are looked at.
-    fn constant(&self) -> Option<u16> {
-        match &self.state {
-            State::Asks(_) => None,
-            State::Decided(verdict) => Some(negated(*verdict, self.module.negate)),
-        }
-    }
-
-    fn evaluate(&mut self, view: &Arc<BatchView>, said: &mut Words) -> Result<Column, HeldReason> {
-        match &mut self.state {
-            State::Decided(verdict) => Ok(Column::Same(*verdict, self.module.negate)),
-            State::Asks(session) => {
-                let verdicts = session.evaluate(view);
-                said.hear(self.module, session.take_logs());
-                let verdicts = verdicts.map_err(|failure| said.failure(self.module, failure))?;
-                Ok(Column::Each(verdicts, self.module.negate))
-            }
-        }
-    }
-
-    fn rule(&self, number: u16) -> RuleRef {
-        let rule = if number == NEGATED_NUMBER { NEGATED.to_owned() } else { rule_code(self.module, usize::from(number).saturating_sub(1)) };
-        RuleRef { module: self.module.name.clone(), rule }
-    }
-}
-
-fn rule_code(module: &BoundModule, rule: usize) -> String {
-    module.rules.get(rule).map_or_else(|| format!("rule-{rule}"), |rule| rule.code.clone())
 }

@@ -6,16 +6,20 @@
 
 mod compose;
 mod deliver;
+pub mod engine;
 mod evaluate;
 pub mod explain;
+mod fault;
 mod files;
 mod freeze;
 pub mod manifest;
 pub mod modules;
 pub mod preview;
+pub mod quarantine;
 mod reader;
 mod run;
 pub mod said;
+pub mod shadow;
 pub mod verdicts;
 pub mod verify;
 mod window;
@@ -31,7 +35,8 @@ use consign_store::{Store, StoreError};
 
 use tokio::sync::Semaphore;
 
-pub use modules::{Shelf, ShelfError};
+pub use modules::{Found, Shelf, ShelfError};
+pub use quarantine::Paused;
 pub use run::{How, Progress, Retry, RunReport, Watch};
 
 /// What a run needs of the rooms around it.
@@ -146,6 +151,9 @@ pub enum ExportError {
         /// Why.
         cause: String,
     },
+    /// The policy does not run.
+    #[error("{}", .0.text())]
+    Paused(Box<Paused>),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

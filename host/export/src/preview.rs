@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use consign_model::run::{EmailCounts, EventCounts, SupplementCounts, Trigger};
+use consign_model::run::{EmailCounts, EventCounts, StandIn, SupplementCounts, Trigger};
 use consign_model::window::{Facts, HeldReason, Settled};
 use consign_model::{ChatKey, Name, Run, RunId, RunState, Timestamp, Window, WindowState};
 use consign_store::{NextWindow, WindowFilter};
@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 
 use crate::compose::Composed;
 use crate::manifest::Totals;
-use crate::run::{PAGE, Toolbox, Windows};
+use crate::quarantine::Standing;
+use crate::run::{PAGE, Purpose, Toolbox, Windows};
 use crate::window::{Made, make, make_with};
 use crate::{ExportError, Exporter, freeze};
 
@@ -27,6 +28,9 @@ use crate::{ExportError, Exporter, freeze};
 pub struct Preview {
     /// The policy.
     pub policy: Name,
+    /// Where an earlier version of it runs, since a module of the newest is quarantined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stands_in: Option<StandIn>,
     /// The run that was interrupted, and would be taken up and ended first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interrupted: Option<RunId>,
@@ -45,7 +49,10 @@ pub struct Preview {
 impl Exporter {
     /// Composes what the next run of a policy would send, into `folder` as `.eml` files, in place of an earlier preview's.
     pub async fn preview(&self, policy: &Name, folder: &Path) -> Result<Preview, ExportError> {
-        let (policy, target) = self.newest(policy).await?;
+        let (policy, target, stands_in) = match self.standing(policy).await? {
+            Standing::Runs(how) => *how,
+            Standing::Paused(paused) => return Err(ExportError::Paused(Box::new(paused))),
+        };
         let name = policy.spec.name.clone();
         let newest = self.store.runs(&self.tenant, Some(&name), 1).await?;
         let interrupted = newest.into_iter().find(|run| run.state == RunState::Running);
@@ -57,16 +64,18 @@ impl Exporter {
             trigger: Trigger::Hand,
             started_at: Timestamp::now(),
             until: self.store.newest_arrival(&self.tenant).await?,
+            stands_in: stands_in.clone(),
             state: RunState::Running,
         };
         let mut runs = Vec::new();
         for run in interrupted.iter().chain([&run]) {
-            runs.push((run, Toolbox::open(self, run).await?));
+            runs.push((run, Toolbox::open(self, run, Purpose::Preview).await?));
         }
         crate::files::create_private_folder(folder).map_err(|error| file_error("make", folder, &error))?;
         clear(folder).map_err(|error| file_error("remove an earlier preview from", folder, &error))?;
         let preview = Preview {
             policy: name,
+            stands_in,
             interrupted: interrupted.as_ref().map(|run| run.id.clone()),
             events: EventCounts::default(),
             emails: EmailCounts::default(),

@@ -12,13 +12,17 @@ use consign_model::manifest::{Manifest, ModuleUse};
 use consign_model::module::BoundModule;
 use consign_model::policy::{PolicyVersion, TargetVersion};
 use consign_model::run::{SupplementCounts, Trigger};
-use consign_model::{Digest, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
+use consign_model::shadow::add_all;
+use consign_model::{Digest, HeldReason, Name, Run, RunId, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{Begun, NewRun, WindowFilter};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::deliver::{Asked, Outbox};
 use crate::evaluate::Evaluator;
 use crate::manifest::{Totals, email_counts, window_entry};
+use crate::modules::blocking;
+use crate::quarantine::{Paused, Standing, Ward};
+use crate::shadow::Budget;
 use crate::window::{Tools, hold, work};
 use crate::{ExportError, Exporter, freeze};
 
@@ -94,12 +98,15 @@ pub struct RunReport {
     pub resumed: Option<RunSummary>,
     /// The run that was asked for; unset where its due time has had its run, or where the interrupted one left nothing to do.
     pub run: Option<RunSummary>,
+    /// That the policy does not run, since a module of it is quarantined.
+    pub paused: Option<Paused>,
 }
 
 impl RunReport {
-    /// Whether nothing is held of what these runs examined or tried again.
+    /// Whether everything was done, and nothing is held of what these runs examined or tried again.
     pub fn is_complete(&self) -> bool {
-        self.run.iter().chain(&self.resumed).all(|run| run.chats.held == 0 && run.supplements.windows == run.supplements.done)
+        self.paused.is_none()
+            && self.run.iter().chain(&self.resumed).all(|run| run.chats.held == 0 && run.supplements.windows == run.supplements.done)
     }
 }
 
@@ -108,20 +115,34 @@ impl Exporter {
     pub async fn run(&self, policy: &Name, trigger: Trigger, retry: &Retry, watch: Watch<'_>) -> Result<RunReport, ExportError> {
         let mut resumed = None;
         loop {
-            let (policy, target) = self.newest(policy).await?;
+            let (policy, target, stands_in) = match self.standing(policy).await? {
+                Standing::Runs(how) => *how,
+                Standing::Paused(paused) => {
+                    // What was begun is ended all the same: its windows are held one by one.
+                    resumed = match self.resume(policy, watch).await? {
+                        Some(summary) => Some(summary),
+                        None => resumed,
+                    };
+                    return Ok(RunReport { resumed, run: None, paused: Some(paused) });
+                }
+            };
+            if let Some(stands_in) = &stands_in {
+                tracing::warn!(policy = %policy.spec.name, "policy {}: {}", policy.spec.name, stands_in.text());
+            }
             let new = NewRun {
                 policy: policy.spec.name.clone(),
                 policy_version: policy.version,
                 target_version: target.version,
                 trigger,
+                stands_in,
                 started_at: Timestamp::now(),
             };
             match self.store.begin_run(&self.tenant, &new).await? {
                 Begun::New(run) => {
                     let summary = self.go_on(&run, retry, watch).await?;
-                    return Ok(RunReport { resumed, run: Some(summary) });
+                    return Ok(RunReport { resumed, run: Some(summary), paused: None });
                 }
-                Begun::AlreadyRun => return Ok(RunReport { resumed, run: None }),
+                Begun::AlreadyRun => return Ok(RunReport { resumed, run: None, paused: None }),
                 Begun::Unfinished(run) => {
                     tracing::info!(run = %run.id, "taking up the interrupted run {}", run.id);
                     // Held windows that were asked for belong to the run that is asked for, not to the one that was interrupted.
@@ -130,7 +151,7 @@ impl Exporter {
                     resumed = Some(summary);
                     // By hand, an interrupted run that is ended now is what was asked for, unless more has arrived since it began.
                     if nothing_new && trigger == Trigger::Hand && *retry == Retry::Waiting {
-                        return Ok(RunReport { resumed, run: None });
+                        return Ok(RunReport { resumed, run: None, paused: None });
                     }
                 }
             }
@@ -165,7 +186,7 @@ impl Exporter {
     /// A run that has begun, to its end.
     async fn go_on(&self, run: &Run, retry: &Retry, watch: Watch<'_>) -> Result<RunSummary, ExportError> {
         let begun = Instant::now();
-        let toolbox = Toolbox::open(self, run).await?;
+        let toolbox = Toolbox::open(self, run, Purpose::Run).await?;
         // Before anything is frozen: a target that can't be used fails the run as a whole, not each window.
         toolbox.outbox(&toolbox.policy.spec.target).await?;
         let supplements = self.supplements(run, retry).await?;
@@ -303,12 +324,21 @@ impl Exporter {
                     Ok(tools) => tools,
                     // A module that is gone holds the windows that need it, not the policy.
                     Err(error @ (ExportError::Module(_) | ExportError::Configuration { .. })) => {
-                        hold(self, &window, &error).await?;
+                        let reason = HeldReason::Module { module: "of the policy".to_owned(), text: error.to_string(), fault: None };
+                        hold(self, &window, reason).await?;
                         watch(Progress::Settled { events: window.events(), held: true });
                         return Ok(());
                     }
                     Err(error) => return Err(error),
                 };
+                if let Some(reason) = tools.ward.refuses(&tools.evaluator.policy) {
+                    // One that is held already keeps its own reason, which says more.
+                    if window.state.held().is_none() {
+                        hold(self, &window, reason).await?;
+                    }
+                    watch(Progress::Settled { events: window.events(), held: true });
+                    return Ok(());
+                }
                 let outbox = toolbox.outbox(&tools.target.spec.name).await?;
                 let (state, key) = (work(self, &tools, &outbox, &window, retry.asked(&window.key)).await?, &window.key);
                 if let Some(reason) = state.held() {
@@ -325,10 +355,11 @@ impl Exporter {
 
     /// Sums up, writes and signs the manifest, and ends the run.
     async fn finish(&self, toolbox: &Toolbox<'_>, run: &Run, supplements: &[WindowKey], begun: Instant) -> Result<RunSummary, ExportError> {
-        let mut totals = Totals::default();
+        let (mut totals, mut shadows) = (Totals::default(), Vec::new());
         let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
         while let Some(page) = windows.next().await? {
             for window in page {
+                add_all(&mut shadows, window.state.settled().map_or(&[], |settled| settled.shadows.as_slice()));
                 totals.add(&window, &self.store.deliveries(&self.tenant, &window.key).await?);
             }
         }
@@ -350,7 +381,8 @@ impl Exporter {
             policy: run.policy.clone(),
             policy_version: run.policy_version,
             policy_digest: toolbox.policy.digest(),
-            modules: toolbox.policy.criteria.iter().chain(&toolbox.policy.grouping).map(module_use).collect(),
+            stands_in: run.stands_in.clone(),
+            modules: toolbox.policy.modules().map(module_use).collect(),
             run: run.id.clone(),
             trigger: run.trigger,
             started_at: run.started_at,
@@ -370,6 +402,9 @@ impl Exporter {
             emails: totals.emails,
             chats: totals.chats,
             supplements: counts,
+            shadows,
+            quarantined: toolbox.ward.new_ones(),
+            stands_in: run.stands_in.clone(),
             manifest: path.display().to_string(),
             millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
@@ -449,19 +484,38 @@ impl<'a> Windows<'a> {
 /// Policies and targets by version, made ready once: windows of earlier runs may name earlier versions.
 pub(crate) struct Toolbox<'a> {
     exporter: &'a Exporter,
+    run: RunId,
     /// The run's own version.
     pub policy: PolicyVersion,
-    made: tokio::sync::Mutex<HashMap<(u32, u32), Tools>>,
+    ward: Arc<Ward>,
+    /// Unset for a preview, which runs no shadows.
+    budget: Option<Arc<Budget>>,
+    made: tokio::sync::Mutex<HashMap<(u32, u32), Made>>,
     /// By target: a window goes to the target that it was composed for, also where the policy has another one by now.
     outboxes: tokio::sync::Mutex<HashMap<Name, Arc<Outbox>>>,
 }
 
+/// A version of a policy and one of its target, made ready.
+type Made = (Arc<Evaluator>, Arc<TargetVersion>);
+
+/// What a toolbox is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A run.
+    Run,
+    /// A preview, which leaves nothing behind.
+    Preview,
+}
+
 impl<'a> Toolbox<'a> {
     /// Opens the run's policy and target.
-    pub(crate) async fn open(exporter: &'a Exporter, run: &Run) -> Result<Self, ExportError> {
+    pub(crate) async fn open(exporter: &'a Exporter, run: &Run, purpose: Purpose) -> Result<Self, ExportError> {
         let policy = exporter.store.policy(&exporter.tenant, &run.policy, Some(run.policy_version)).await?;
         let policy = policy.ok_or_else(|| ExportError::NoPolicy(run.policy.clone()))?;
-        Ok(Self { exporter, policy, made: tokio::sync::Mutex::default(), outboxes: tokio::sync::Mutex::default() })
+        let ward = Arc::new(Ward::open(exporter, run, &policy, purpose == Purpose::Run).await?);
+        let budget = (purpose == Purpose::Run).then(Arc::default);
+        let (made, outboxes) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { exporter, run: run.id.clone(), policy, ward, budget, made, outboxes })
     }
 
     /// The connections to a target.
@@ -484,10 +538,17 @@ impl<'a> Toolbox<'a> {
 
     /// What to work on a window with.
     pub(crate) async fn tools(&self, window: &Window) -> Result<Tools, ExportError> {
+        let (evaluator, target) = self.made(window).await?;
+        // A window of an earlier run was compared then, if it could be: its figures are that run's.
+        let budget = self.budget.clone().filter(|_| window.run == self.run);
+        Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget })
+    }
+
+    async fn made(&self, window: &Window) -> Result<Made, ExportError> {
         let versions = (window.policy_version, window.target_version);
         let mut made = self.made.lock().await;
-        if let Some(tools) = made.get(&versions) {
-            return Ok(tools.clone());
+        if let Some(made) = made.get(&versions) {
+            return Ok(made.clone());
         }
         let Exporter { tenant, store, shelf, .. } = self.exporter;
         let name = &window.key.policy;
@@ -495,11 +556,12 @@ impl<'a> Toolbox<'a> {
         let target_name = policy.spec.target.clone();
         let target = store.target(tenant, &target_name, Some(versions.1)).await?;
         let target = target.ok_or_else(|| ExportError::NoTarget { target: target_name, policy: name.clone() })?;
+        // Windows of earlier versions are tried again under the engine of today.
+        self.ward.add(self.exporter.check_engine(&policy).await?);
         let modules = Arc::clone(shelf);
-        let evaluator = tokio::task::spawn_blocking(move || Evaluator::new(policy, &modules)).await;
-        let evaluator = evaluator.map_err(|error| ExportError::Stopped(error.to_string()))??;
-        let tools = Tools { evaluator: Arc::new(evaluator), target: Arc::new(target) };
-        made.insert(versions, tools.clone());
-        Ok(tools)
+        let evaluator = blocking(move || Evaluator::new(policy, &modules)).await??;
+        let one = (Arc::new(evaluator), Arc::new(target));
+        made.insert(versions, one.clone());
+        Ok(one)
     }
 }

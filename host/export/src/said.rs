@@ -4,7 +4,7 @@
 //! the store and in the manifest, and never has a module's own words.
 
 use consign_model::module::BoundModule;
-use consign_model::{ChatKey, HeldReason, RunId};
+use consign_model::{ChatKey, RunId};
 use consign_sandbox::{Failure, Level, LogLine};
 use consign_store::WindowFilter;
 use serde::{Deserialize, Serialize};
@@ -41,8 +41,8 @@ impl Words {
         }
     }
 
-    /// Takes in a failure's words, and answers the reason without them.
-    pub fn failure(&mut self, module: &BoundModule, failure: Failure) -> HeldReason {
+    /// Takes in a failure's words, and answers what may be said of it without them.
+    pub fn failure(&mut self, module: &BoundModule, failure: Failure) -> String {
         let text = failure.to_string();
         match failure {
             Failure::Guest { said, .. } => self.add(module, FAILED, said.into_text()),
@@ -50,7 +50,23 @@ impl Words {
             Failure::Trapped { backtrace, .. } => backtrace.into_iter().for_each(|frame| self.add(module, FAILED, format!("at {frame}"))),
             _ => {}
         }
-        HeldReason::Module { module: module.name.clone(), text }
+        text
+    }
+
+    /// Takes in a shadow's failure, with what may be said of it: that stands nowhere else.
+    pub fn gave_up(&mut self, shadow: &BoundModule, failure: Failure) {
+        let text = self.failure(shadow, failure);
+        self.note(shadow, text);
+    }
+
+    /// That a module failed, in the host's words.
+    pub fn note(&mut self, module: &BoundModule, text: String) {
+        self.add(module, FAILED, text);
+    }
+
+    /// Adds what shadows said.
+    pub fn add_shadows(&mut self, said: Self) {
+        self.0.extend(said.0.into_iter().map(|one| Said { module: format!("{} (shadow)", one.module), ..one }));
     }
 
     fn add(&mut self, module: &BoundModule, level: &str, text: String) {

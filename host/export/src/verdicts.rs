@@ -11,6 +11,7 @@ use consign_store::StoreError;
 use serde::{Deserialize, Serialize};
 
 use crate::said::Said;
+use crate::shadow::ShadowVerdicts;
 use crate::{ExportError, Exporter};
 
 /// Positions `.0` to `.1`, both inclusive.
@@ -36,6 +37,9 @@ pub struct VerdictFile {
     /// What the modules said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub said: Vec<Said>,
+    /// What shadows would have done otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<ShadowVerdicts>,
 }
 
 /// An e-mail and its events.

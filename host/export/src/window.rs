@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use consign_archive::Archive;
 use consign_model::policy::TargetVersion;
@@ -18,10 +19,12 @@ use tokio::sync::mpsc;
 
 use crate::compose::{Composed, Composer};
 use crate::deliver::{Asked, Delivered, Outbox, changed, compare, deliver, is_of_another_release};
-use crate::evaluate::{Evaluation, Evaluator};
+use crate::evaluate::{Evaluation, Evaluator, Work};
 use crate::freeze::end_of;
+use crate::quarantine::Ward;
 use crate::reader::Reader;
 use crate::said::{Said, Words};
+use crate::shadow::{self, Budget, Seen};
 use crate::verdicts::{VerdictEmail, VerdictFile, VerdictOmitted, ranges};
 use crate::{ExportError, Exporter};
 
@@ -35,6 +38,10 @@ pub(crate) struct Tools {
     pub evaluator: Arc<Evaluator>,
     /// The target's version that the window names: its composing fields.
     pub target: Arc<TargetVersion>,
+    /// Which of the modules may not be run.
+    pub ward: Arc<Ward>,
+    /// What shadows may take; unset where none is run.
+    pub budget: Option<Arc<Budget>>,
 }
 
 /// Works on a window and settles it. An error leaves it open, for the next run to go on with.
@@ -77,14 +84,13 @@ async fn once(exporter: &Exporter, tools: &Tools, ways: Ways<'_>) -> Result<(Vec
     Ok((sent, made))
 }
 
-/// Holds a window whose modules can't be had. What earlier attempts settled of it stays settled by the ledger.
-pub(crate) async fn hold(exporter: &Exporter, window: &Window, error: &ExportError) -> Result<(), ExportError> {
+/// Holds a window whose modules can't be had or may not be run. What earlier attempts settled of it stays settled by the ledger.
+pub(crate) async fn hold(exporter: &Exporter, window: &Window, reason: HeldReason) -> Result<(), ExportError> {
     let events = window.events();
     let settled = match window.state.settled() {
         Some(settled) => settled.clone(),
         None => Settled { counts: EventCounts { examined: events, held: events, ..EventCounts::default() }, ..Settled::default() },
     };
-    let reason = HeldReason::Module { module: "of the policy".to_owned(), text: error.to_string() };
     let state = WindowState::Held { reason, settled, at: Timestamp::now() };
     Ok(exporter.store.settle(&exporter.tenant, &window.key, &state).await?)
 }
@@ -97,6 +103,14 @@ pub(crate) struct Made {
     pub held: Option<HeldReason>,
     /// What the modules said.
     pub said: Vec<Said>,
+    /// What shadows would have done.
+    pub seen: Seen,
+}
+
+impl Made {
+    fn held(reason: HeldReason, said: Words) -> Self {
+        Self { evaluation: None, held: Some(reason), said: said.0, seen: Seen::default() }
+    }
 }
 
 /// Holds a window that composes fewer e-mails than the target may have of it.
@@ -138,13 +152,23 @@ pub(crate) async fn make_with(
     Ok(tokio::task::spawn_blocking(move || {
         let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), &window, segments, budget);
         let mut said = Words::default();
+        let evaluator = &tools.evaluator;
         let evaluation = {
             let _place = runtime.block_on(places.evaluations.acquire()).ok();
-            tools.evaluator.evaluate(&window, &facts, &mut reader, &mut said)
+            // While this one waited for its place, others may have failed.
+            if let Some(reason) = tools.ward.refuses(&evaluator.policy) {
+                return Made::held(reason, said);
+            }
+            let begun = Instant::now();
+            let evaluation = evaluator.evaluate(&mut Work::new(&window, &facts, &mut reader, &mut said, &tools.ward));
+            if let Some(budget) = &tools.budget {
+                budget.earn(begun.elapsed());
+            }
+            evaluation
         };
         let evaluation = match evaluation {
             Ok(evaluation) => evaluation,
-            Err(reason) => return Made { evaluation: None, held: Some(reason), said: said.0 },
+            Err(reason) => return Made::held(reason, said),
         };
         let target = tools.target.spec.composing();
         let composer = Composer {
@@ -152,14 +176,23 @@ pub(crate) async fn make_with(
             window: &window,
             facts: &facts,
             target: &target,
-            attachments: &tools.evaluator.policy.spec.attachments,
-            decrypt: tools.evaluator.policy.spec.decrypt,
+            attachments: &evaluator.policy.spec.attachments,
+            decrypt: evaluator.policy.spec.decrypt,
             archive: &archive,
             runtime: &runtime,
         };
         // A receiver that is gone has failed, and says so itself.
         let held = composer.compose(&evaluation, &mut reader, &mut |composed| into.blocking_send(composed).is_ok()).err();
-        Made { evaluation: Some(evaluation), held, said: said.0 }
+        // Its e-mails are all handed over: from here on nothing can change them or delay them.
+        drop(into);
+        let mut seen = Seen::default();
+        if let Some(budget) = tools.budget.as_ref().filter(|_| !evaluator.shadows.is_empty()) {
+            let mut heard = Words::default();
+            let _place = runtime.block_on(places.evaluations.acquire()).ok();
+            seen = shadow::run(evaluator, &evaluation, &mut Work::new(&window, &facts, &mut reader, &mut heard, &tools.ward), budget);
+            said.add_shadows(heard);
+        }
+        Made { evaluation: Some(evaluation), held, said: said.0, seen }
     }))
 }
 
@@ -220,7 +253,7 @@ async fn send_all(ways: Ways<'_>, mut from: mpsc::Receiver<Composed>) -> Result<
 
 /// Accounts for every event of the window, seals that as its verdict file, and says how the window ends.
 async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made) -> Result<WindowState, ExportError> {
-    let Made { evaluation, mut held, said } = made;
+    let Made { evaluation, mut held, said, seen } = made;
     let at = Timestamp::now();
     let examined = window.events();
     let mut file = VerdictFile {
@@ -232,6 +265,7 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
         omitted: Vec::new(),
         exported: Vec::new(),
         said,
+        shadows: seen.verdicts,
     };
     let Some(evaluation) = evaluation else {
         let counts = EventCounts { examined, held: examined, ..EventCounts::default() };
@@ -284,7 +318,7 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
     let (omitted, positions): (Vec<_>, Vec<_>) = omitted.into_iter().unzip();
     file.omitted = omitted.iter().zip(positions).map(|(count, events)| VerdictOmitted { by: count.by.clone(), events }).collect();
     let verdicts = Some(seal(archive, &file).await?);
-    let settled = Settled { counts, omitted, verdicts, waiting };
+    let settled = Settled { counts, omitted, verdicts, waiting, shadows: seen.differences };
     Ok(match held {
         None => WindowState::Done { settled, at },
         Some(reason) => WindowState::Held { reason, settled, at },

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::{ChatCounts, EmailCounts, EventCounts, Trigger};
+use crate::run::{ChatCounts, EmailCounts, EventCounts, StandIn, Trigger};
 use crate::window::HeldReason;
 use crate::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, WindowKey};
 
@@ -41,6 +41,9 @@ pub struct Manifest {
     pub policy_version: u32,
     /// SHA-256 of the policy with its modules.
     pub policy_digest: Digest,
+    /// Where that is an earlier version than the one that was in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_in: Option<StandIn>,
     /// Modules by digest, with their configuration's SHA-256.
     pub modules: Vec<ModuleUse>,
     /// The run.

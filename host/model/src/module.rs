@@ -1,8 +1,9 @@
-//! What a filter module says of itself, and what a policy binds of it.
+//! What a filter module says of itself, what a policy binds of it, and what came of trying it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
+use crate::id::Hasher;
 
 /// The two kinds of module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,6 +49,42 @@ impl Need {
     /// Whether it can be served only from decrypted events.
     pub fn needs_decryption(self) -> bool {
         !matches!(self, Self::Titles | Self::Labels | Self::Participants | Self::Attributes)
+    }
+
+    /// The word for it, in manifests and policies.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Titles => "titles",
+            Self::Labels => "labels",
+            Self::Participants => "participants",
+            Self::Attributes => "attributes",
+            Self::Times => "times",
+            Self::Senders => "senders",
+            Self::Kinds => "kinds",
+            Self::Ids => "ids",
+            Self::References => "references",
+            Self::Matching => "matching",
+            Self::Text => "text",
+            Self::Attachments => "attachments",
+        }
+    }
+
+    /// What a module sees by it, for the person who has to approve it.
+    pub fn opens(self) -> &'static str {
+        match self {
+            Self::Titles => "the chat's title",
+            Self::Labels => "the chat's labels",
+            Self::Participants => "who was in the chat and when: ids, names, e-mail addresses",
+            Self::Attributes => "what the identity map says of its people, a department say",
+            Self::Times => "when each event happened",
+            Self::Senders => "who did it",
+            Self::Kinds => "what kind of event it is: message, edit, join, …",
+            Self::Ids => "the platform's id of each event",
+            Self::References => "which thread an event belongs to, and which message it edits, deletes or reacts to",
+            Self::Matching => "whether a text holds keywords that the policy lists; not the text",
+            Self::Text => "everything that people wrote",
+            Self::Attachments => "names, types and sizes of files; not what is in them",
+        }
     }
 }
 
@@ -101,6 +138,27 @@ pub struct BoundModule {
     /// Criteria only: keep what it leaves out, and leave out what it keeps.
     #[serde(default)]
     pub negate: bool,
+    /// Another version that runs beside it and decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Box<BoundModule>>,
+}
+
+impl BoundModule {
+    /// SHA-256 of what a module's answers depend on: its bytes, its configuration and what it may read. A probe of it is kept by this.
+    pub fn binding(&self) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.field(&self.digest.0).field(self.config.to_string().as_bytes());
+        for need in &self.needs {
+            hasher.field(need.word().as_bytes());
+        }
+        hasher.finish()
+    }
+
+    /// The same without its shadow.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { shadow: None, ..self.clone() }
+    }
 }
 
 /// What kind of fault ended a module's work. The words are for ledgers and programs; they stay.

@@ -419,9 +419,37 @@ pub struct CriterionSpec {
     /// Keep what the module leaves out, and leave out what it keeps.
     #[serde(default)]
     pub negate: bool,
-    /// What the tenant lets it read; unset: all that it declares, which `apply` shows.
+    /// What the tenant lets it read. Unset only for standard modules: all that they declare, which `apply` shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Vec<Need>>,
+    /// Another version, which runs beside it and decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowSpec>,
+}
+
+/// A second version of a module, as written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowSpec {
+    /// As [`CriterionSpec::module`].
+    pub module: String,
+    /// Its own configuration; unset: that of the module beside which it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<serde_json::Value>,
+    /// As [`CriterionSpec::needs`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<Need>>,
+}
+
+/// What a policy does while a module of it is quarantined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnQuarantine {
+    /// It does not run. Nothing is lost: its windows begin where the last ones ended.
+    #[default]
+    Pause,
+    /// It runs as its newest earlier version that has made a run and has no such module.
+    LastGood,
 }
 
 /// A grouping module, as written.
@@ -433,9 +461,12 @@ pub struct GroupingSpec {
     /// The module's own configuration.
     #[serde(default = "empty_object")]
     pub config: serde_json::Value,
-    /// What the tenant lets it read; unset: all that it declares.
+    /// What the tenant lets it read. Unset only for standard modules: all that they declare.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<Vec<Need>>,
+    /// Another version, which runs beside it and decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowSpec>,
 }
 
 fn empty_object() -> serde_json::Value {
@@ -477,6 +508,29 @@ pub struct PolicySpec {
     /// None: every event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub criteria: Vec<CriterionSpec>,
+    /// A module that fails in so many different chats, within as many runs running, is quarantined; 0: never.
+    #[serde(default = "three", skip_serializing_if = "is_three")]
+    pub quarantine_after: u32,
+    /// What happens then.
+    #[serde(default, skip_serializing_if = "is_pause")]
+    pub on_quarantine: OnQuarantine,
+}
+
+/// Two may have the same text in them, a quotation say; three that have nothing else in common speak against the module.
+const THREE: u32 = 3;
+
+fn three() -> u32 {
+    THREE
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_three(number: &u32) -> bool {
+    *number == THREE
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_pause(what: &OnQuarantine) -> bool {
+    *what == OnQuarantine::Pause
 }
 
 fn yes() -> bool {
@@ -519,9 +573,24 @@ pub struct PolicyVersion {
 }
 
 impl PolicyVersion {
-    /// SHA-256 of everything that decides what is exported and how it looks.
+    /// SHA-256 of everything that decides what is exported and how it looks. So shadows are not in it.
     pub fn digest(&self) -> Digest {
-        Digest::of(serde_json::to_string(&(&self.spec, &self.criteria, &self.grouping)).unwrap_or_default().as_bytes())
+        let mut spec = self.spec.clone();
+        spec.criteria.iter_mut().for_each(|criterion| criterion.shadow = None);
+        spec.grouping.iter_mut().for_each(|grouping| grouping.shadow = None);
+        let criteria: Vec<BoundModule> = self.criteria.iter().map(BoundModule::alone).collect();
+        let grouping = self.grouping.as_ref().map(BoundModule::alone);
+        Digest::of(serde_json::to_string(&(&spec, &criteria, &grouping)).unwrap_or_default().as_bytes())
+    }
+
+    /// The modules that decide, in order.
+    pub fn modules(&self) -> impl Iterator<Item = &BoundModule> {
+        self.criteria.iter().chain(&self.grouping)
+    }
+
+    /// The shadows, each with the module beside which it runs.
+    pub fn shadows(&self) -> impl Iterator<Item = (&BoundModule, &BoundModule)> {
+        self.modules().filter_map(|module| Some((module, module.shadow.as_deref()?)))
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, RunId, Timestamp};
+use crate::shadow::ShadowDifference;
+use crate::{Digest, Name, RunId, Timestamp};
 
 /// Events of a window or a run. Always `examined = exported + omitted + held`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -110,6 +111,30 @@ pub enum RunState {
     },
 }
 
+/// Why a run is one of an earlier version of its policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandIn {
+    /// The version that was in force.
+    pub for_version: u32,
+    /// The version that ran.
+    pub version: u32,
+    /// Its quarantined modules: `name@version` and digest.
+    pub quarantined: Vec<(String, Digest)>,
+}
+
+impl StandIn {
+    /// For a person.
+    pub fn text(&self) -> String {
+        let modules: Vec<&str> = self.quarantined.iter().map(|(name, _)| name.as_str()).collect();
+        format!(
+            "this is NOT the policy's newest version: version {} ran in place of version {}, since {} is quarantined (see 'consign quarantine list')",
+            self.version,
+            self.for_version,
+            modules.join(", ")
+        )
+    }
+}
+
 /// One run of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -127,6 +152,9 @@ pub struct Run {
     pub started_at: Timestamp,
     /// Only arrivals up to this one belong to it.
     pub until: u64,
+    /// Where it runs under an earlier version of its policy, since a module of the newest is quarantined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_in: Option<StandIn>,
     /// Where it stands.
     pub state: RunState,
 }
@@ -147,6 +175,15 @@ pub struct RunSummary {
     /// Windows of earlier runs that were tried again.
     #[serde(default)]
     pub supplements: SupplementCounts,
+    /// What shadows would have done otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<ShadowDifference>,
+    /// Modules that were quarantined in it: `name@version` and digest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<(String, Digest)>,
+    /// Where it ran under an earlier version of its policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_in: Option<StandIn>,
     /// Path of the manifest.
     pub manifest: String,
     /// How long it took, in milliseconds; `run --json` prints `seconds`.

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
 use crate::manifest::OmittedCount;
 use crate::run::EventCounts;
+use crate::shadow::ShadowDifference;
 use crate::{Chat, ChatKey, Digest, Membership, Name, RunId, Timestamp, User};
 
 /// Which window: a policy's windows of a chat follow each other, so where it begins is enough.
@@ -123,6 +125,9 @@ pub struct Settled {
     /// E-mails that may pass by waiting, whatever else holds the window.
     #[serde(default)]
     pub waiting: u32,
+    /// What shadows would have done otherwise; they decided nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<ShadowDifference>,
 }
 
 /// A sealed file in the archive. By its digest a reader tells it from one that somebody else encrypted to the tenant's public key.
@@ -143,6 +148,18 @@ pub enum HeldReason {
         /// `name@version`.
         module: String,
         /// What happened.
+        text: String,
+        /// The same for programs; unset where no call of a module was to blame, and in what earlier releases held.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<Fault>,
+    },
+    /// A module of the policy is quarantined: it was not run.
+    Quarantine {
+        /// `name@version`.
+        module: String,
+        /// The module.
+        digest: Digest,
+        /// Why it is, and the way out.
         text: String,
     },
     /// The archive could not be read: a missing or damaged file.
@@ -181,7 +198,12 @@ impl HeldReason {
     /// For a person.
     pub fn text(&self) -> String {
         match self {
-            Self::Module { module, text } => format!("module {module}: {text}"),
+            Self::Module { module, text, fault: None } => format!("module {module}: {text}"),
+            Self::Module { module, text, fault: Some(fault) } => {
+                let place = fault.event.as_ref().map(|event| format!(", {}", event.text())).unwrap_or_default();
+                format!("module {module}: {text} ({}{place})", fault.class.word())
+            }
+            Self::Quarantine { module, text, .. } => format!("module {module}: {text}"),
             Self::Archive { text }
             | Self::Compose { text }
             | Self::Delivery { text }

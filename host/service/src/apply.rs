@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use consign_export::{Exporter, ShelfError};
+use consign_export::{ExportError, Exporter, ShelfError};
 use consign_mail::smtp::check_connection;
 use consign_mail::template::check_templates;
 use consign_model::module::{BoundModule, ModuleKind, Need};
-use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, Since, TargetSpec, TargetVersion, Tls};
+use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, ShadowSpec, Since, TargetSpec, TargetVersion, Tls};
 use consign_model::{Name, Timestamp};
-use consign_sandbox::BindError;
 use consign_store::StoreError;
 use serde::Serialize;
 
+use crate::bind::Binder;
 use crate::schedule::{Schedule, ScheduleError};
 
 /// Something wrong in a file.
@@ -58,6 +58,9 @@ pub enum ApplyError {
     /// A module could not be kept.
     #[error(transparent)]
     Shelf(#[from] ShelfError),
+    /// A module could not be looked up or tried, and its file or the policy is not to blame.
+    #[error(transparent)]
+    Export(#[from] ExportError),
 }
 
 /// What became of one target or policy.
@@ -124,14 +127,14 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
     for (path, target) in targets.values() {
         problems.extend(check_target(target).into_iter().map(|(at, text)| problem(path, &format!("target {}{at}", target.name), &text)));
     }
-    let mut checked = Vec::new();
+    let (mut checked, mut binder) = (Vec::new(), Binder::new(exporter));
     for (path, policy) in policies.into_values() {
         let mut found = Vec::new();
         if !targets.contains_key(&policy.target) && !stored.contains_key(&policy.target) {
             found.push((String::new(), format!("there is no target '{}': add a [[target]] of that name to a file", policy.target)));
         }
         let known = exporter.store.policy(&exporter.tenant, &policy.name, None).await?;
-        let ready = check_policy(exporter, &policy, known.as_ref(), now, &mut found);
+        let ready = check_policy(&mut binder, &policy, known.as_ref(), now, &mut found).await?;
         problems.extend(found.into_iter().map(|(at, text)| problem(&path, &format!("policy {}{at}", policy.name), &text)));
         checked.push((policy, ready));
     }
@@ -142,7 +145,11 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
     // Before anything is in force: a folder that can't be written must not leave half of the files applied.
     for module in checked.iter().flat_map(|(_, ready)| ready.criteria.iter().chain(&ready.grouping)) {
         exporter.shelf.keep(&module.digest)?;
+        if let Some(shadow) = &module.shadow {
+            exporter.shelf.keep(&shadow.digest)?;
+        }
     }
+    binder.keep_probes().await?;
     let mut changes = Vec::new();
     for (_, target) in targets.into_values() {
         changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
@@ -167,8 +174,14 @@ fn read(path: &Path) -> Result<PolicyFile, Problem> {
         text: error.message().to_owned(),
     })?;
     for policy in &mut file.policy {
-        policy.criteria.iter_mut().for_each(|criterion| dates_as_text(&mut criterion.config));
-        policy.grouping.iter_mut().for_each(|grouping| dates_as_text(&mut grouping.config));
+        for criterion in &mut policy.criteria {
+            dates_as_text(&mut criterion.config);
+            criterion.shadow.iter_mut().filter_map(|shadow| shadow.config.as_mut()).for_each(dates_as_text);
+        }
+        if let Some(grouping) = &mut policy.grouping {
+            dates_as_text(&mut grouping.config);
+            grouping.shadow.iter_mut().filter_map(|shadow| shadow.config.as_mut()).for_each(dates_as_text);
+        }
     }
     if file.target.is_empty() && file.policy.is_empty() {
         return Err(problem(path, "", "it has neither a [[target]] nor a [[policy]]"));
@@ -192,7 +205,7 @@ fn dates_as_text(value: &mut serde_json::Value) {
 }
 
 /// Where (`, field`) and what.
-type Found = (String, String);
+pub(crate) type Found = (String, String);
 
 fn check_target(target: &TargetSpec) -> Vec<Found> {
     let mut found: Vec<Found> = check_connection(target).iter().map(|fault| (format!(", {}", fault.field()), fault.to_string())).collect();
@@ -215,7 +228,13 @@ struct Ready {
     next_due: Option<Timestamp>,
 }
 
-fn check_policy(exporter: &Exporter, policy: &PolicySpec, known: Option<&PolicyVersion>, now: Timestamp, found: &mut Vec<Found>) -> Ready {
+async fn check_policy(
+    binder: &mut Binder<'_>,
+    policy: &PolicySpec,
+    known: Option<&PolicyVersion>,
+    now: Timestamp,
+    found: &mut Vec<Found>,
+) -> Result<Ready, ExportError> {
     let mut ready = Ready { criteria: Vec::new(), grouping: None, next_due: None };
     if let Some(spec) = &policy.schedule {
         match Schedule::parse(spec).and_then(|schedule| schedule.first_after(now)) {
@@ -231,31 +250,53 @@ fn check_policy(exporter: &Exporter, policy: &PolicySpec, known: Option<&PolicyV
             policy.criteria.len()
         );
         found.push((", criteria".to_owned(), text));
-        return ready;
+        return Ok(ready);
     }
     for (number, criterion) in (1..).zip(&policy.criteria) {
         let at = format!(", criteria {number} ({})", criterion.module);
-        ready.criteria.extend(bind(exporter, criterion, ModuleKind::Criteria, &at, found));
+        ready.criteria.extend(bind_with_shadow(binder, criterion, ModuleKind::Criteria, &at, found).await?);
     }
     if !policy.decrypt {
         check_undecrypted(policy, &ready.criteria, found);
-        return ready;
+        return Ok(ready);
     }
     let based_on = |users: &str| serde_json::json!({ "users": users });
-    let (module, config, needs) = match (&policy.grouping, policy.based_on) {
+    let (module, config, needs, shadow) = match (&policy.grouping, policy.based_on) {
         (Some(_), Some(_)) => {
             found.push((", based-on".to_owned(), "based-on and grouping exclude each other: keep one".to_owned()));
-            return ready;
+            return Ok(ready);
         }
-        (Some(grouping), None) => (grouping.module.clone(), grouping.config.clone(), grouping.needs.clone()),
-        (None, None | Some(BasedOn::Chats)) => ("std/per-chat".to_owned(), serde_json::json!({}), None),
-        (None, Some(BasedOn::Users)) => ("std/per-user".to_owned(), based_on("recorded"), None),
-        (None, Some(BasedOn::Participants)) => ("std/per-user".to_owned(), based_on("participants"), None),
+        (Some(grouping), None) => (grouping.module.clone(), grouping.config.clone(), grouping.needs.clone(), grouping.shadow.clone()),
+        (None, None | Some(BasedOn::Chats)) => ("std/per-chat".to_owned(), serde_json::json!({}), None, None),
+        (None, Some(BasedOn::Users)) => ("std/per-user".to_owned(), based_on("recorded"), None, None),
+        (None, Some(BasedOn::Participants)) => ("std/per-user".to_owned(), based_on("participants"), None, None),
     };
     let at = format!(", grouping ({module})");
-    let spec = CriterionSpec { module, config, negate: false, needs };
-    ready.grouping = bind(exporter, &spec, ModuleKind::Grouping, &at, found);
-    ready
+    let spec = CriterionSpec { module, config, negate: false, needs, shadow };
+    ready.grouping = bind_with_shadow(binder, &spec, ModuleKind::Grouping, &at, found).await?;
+    Ok(ready)
+}
+
+/// Binds a module, and the shadow that is to run beside it.
+async fn bind_with_shadow(
+    binder: &mut Binder<'_>,
+    spec: &CriterionSpec,
+    kind: ModuleKind,
+    at: &str,
+    found: &mut Vec<Found>,
+) -> Result<Option<BoundModule>, ExportError> {
+    let bound = binder.bind(spec, kind, at, found).await?;
+    let Some(ShadowSpec { module, config, needs }) = spec.shadow.clone() else { return Ok(bound) };
+    let at = format!("{at}, shadow ({module})");
+    let config = config.unwrap_or_else(|| spec.config.clone());
+    let shadow = binder.bind(&CriterionSpec { module, config, negate: spec.negate, needs, shadow: None }, kind, &at, found).await?;
+    let (Some(mut bound), Some(shadow)) = (bound, shadow) else { return Ok(None) };
+    if shadow.binding() == bound.binding() {
+        found.push((at, "it is the module beside which it is to run, with the same configuration: there is nothing to compare".to_owned()));
+        return Ok(None);
+    }
+    bound.shadow = Some(Box::new(shadow));
+    Ok(Some(bound))
 }
 
 /// What a policy that does not decrypt can't ask for: its e-mails carry the encrypted files as they are, so nobody can look into them.
@@ -267,57 +308,15 @@ fn check_undecrypted(policy: &PolicySpec, criteria: &[BoundModule], found: &mut 
     if matches!(policy.since, Since::Date(_)) {
         say(", since", "with decrypt = false events have no readable time: use \"all\" or \"now\", or set decrypt = true");
     }
-    for (number, module) in (1..).zip(criteria) {
+    let with_shadows = |module: &BoundModule| [Some(module.alone()), module.shadow.as_deref().cloned()].into_iter().flatten().collect::<Vec<_>>();
+    for (number, module) in (1..).zip(criteria).flat_map(|(number, module)| with_shadows(module).into_iter().map(move |one| (number, one))) {
         if let Some(need) = module.needs.iter().find(|need| need.needs_decryption()) {
-            let word = serde_json::to_value(need).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default();
+            let word = need.word();
             let text =
                 format!("it reads {word}, which only decrypted events have: use a criterion that decides by chat (std/chats), or set decrypt = true");
             say(&format!(", criteria {number} ({})", module.name), &text);
         }
     }
-}
-
-fn bind(exporter: &Exporter, spec: &CriterionSpec, kind: ModuleKind, at: &str, found: &mut Vec<Found>) -> Option<BoundModule> {
-    let module = match exporter.shelf.resolve(&spec.module) {
-        Ok(module) => module,
-        Err(error) => {
-            found.push((at.to_owned(), error.to_string()));
-            return None;
-        }
-    };
-    if module.kind() != kind {
-        let (is, wanted) = match kind {
-            ModuleKind::Criteria => ("a grouping", "criteria"),
-            ModuleKind::Grouping => ("a criterion", "a grouping"),
-        };
-        found.push((at.to_owned(), format!("this module is {is}, and {wanted} is wanted here")));
-        return None;
-    }
-    let manifest = module.manifest();
-    let needs = spec.needs.clone().unwrap_or_else(|| manifest.needs.clone());
-    match module.bind(&spec.config, &needs) {
-        Ok(_) => {}
-        Err(BindError::Config(errors)) => {
-            found.extend(errors.into_iter().map(|error| (format!("{at}, config {}", shown(&error.pointer)), error.message)));
-            return None;
-        }
-        Err(error) => {
-            found.push((at.to_owned(), error.to_string()));
-            return None;
-        }
-    }
-    Some(BoundModule {
-        digest: module.digest(),
-        name: format!("{}@{}", manifest.name, manifest.version),
-        needs,
-        rules: manifest.rules.clone(),
-        config: spec.config.clone(),
-        negate: spec.negate,
-    })
-}
-
-fn shown(pointer: &str) -> &str {
-    if pointer.is_empty() { "as a whole" } else { pointer }
 }
 
 async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: TargetSpec, now: Timestamp) -> Result<Change, StoreError> {
@@ -343,7 +342,10 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
     let Exporter { tenant, store, .. } = exporter;
     let old = store.policy(tenant, &spec.name, None).await?;
     let name = spec.name.clone();
-    let modules = ready.criteria.iter().chain(&ready.grouping).map(|module| (module.name.clone(), module.needs.clone())).collect();
+    let bound = || ready.criteria.iter().chain(&ready.grouping);
+    let of = |module: &BoundModule| (module.name.clone(), module.needs.clone());
+    let shadow = |module: &BoundModule| module.shadow.as_ref().map(|shadow| (format!("{} (shadow)", shadow.name), shadow.needs.clone()));
+    let modules = bound().map(of).chain(bound().filter_map(shadow)).collect();
     let change = match &old {
         None => ChangeKind::New,
         Some(old) if old.spec == spec && old.criteria == ready.criteria && old.grouping == ready.grouping => ChangeKind::Same,
@@ -352,6 +354,9 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
     };
     let mut version = old.as_ref().map_or(0, |old| old.version);
     let mut warnings = Vec::new();
+    for one in exporter.in_force(&name).await?.iter().filter(|one| bound().any(|module| module.digest == one.digest)) {
+        warnings.push(format!("{} is quarantined for this policy: {}. Release it with: consign quarantine release {name}", one.module, one.text()));
+    }
     if change != ChangeKind::Same {
         version += 1;
         let runs = store.progress(tenant, &spec.name).await?.runs;

@@ -1,6 +1,9 @@
-//! What runs by itself: which policy is due when, that each due time makes one run, and how policies are put into force.
+//! What runs by itself: which policy is due when, that each due time makes one run; and how modules are taken in and policies put into force.
 
 pub mod apply;
+mod bind;
+pub mod modules;
+pub mod promote;
 pub mod runner;
 pub mod schedule;
 pub mod scheduler;

@@ -1,40 +1,72 @@
 //! What joins the scheduler with the export: which policies are planned, and how their runs are made.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use consign_export::{ExportError, Exporter, Progress, Retry};
+use consign_export::{ExportError, Exporter, Paused, Progress, Retry};
 use consign_model::policy::PolicyVersion;
 use consign_model::run::Trigger;
-use consign_model::{Name, RunState, RunSummary, Timestamp};
-use tracing::{info, warn};
+use consign_model::{Name, Quarantine, RunState, RunSummary, Timestamp};
+use tracing::{error, info, warn};
 
 use crate::scheduler::{Ended, Planned, Runner, scheduled_since};
 
-/// A run that has ended, for whoever asked to hear of it.
+/// What happened, for whoever asked to hear of it.
 #[derive(Debug, Clone, Copy)]
-pub enum RunEnded<'a> {
-    /// As it began.
+pub enum News<'a> {
+    /// A run has ended as it began.
     Whole(&'a RunSummary),
-    /// It had been interrupted, and was taken up.
+    /// A run had been interrupted, was taken up, and has ended.
     TakenUp(&'a RunSummary),
+    /// A policy was due and does not run. Said once for each reason.
+    Paused(&'a Paused),
+    /// A module is not what it was under another engine.
+    Quarantined(&'a Quarantine),
 }
 
 /// Runs policies of one tenant.
 pub struct Policies {
     exporter: Arc<Exporter>,
-    tell: Box<dyn Fn(RunEnded<'_>) + Send + Sync>,
+    tell: Box<dyn Fn(News<'_>) + Send + Sync>,
+    /// Why policies are paused, as it was last said.
+    paused: Mutex<HashMap<Name, Paused>>,
 }
 
 impl Policies {
-    /// Those that this exporter sees. `tell` hears of each run when it has ended and is in the store.
-    pub fn new(exporter: Exporter, tell: impl Fn(RunEnded<'_>) + Send + Sync + 'static) -> Self {
-        Self { exporter: Arc::new(exporter), tell: Box::new(tell) }
+    /// Those that this exporter sees. `tell` hears of each run when it has ended and is in the store, and of what keeps policies from running.
+    pub fn new(exporter: Exporter, tell: impl Fn(News<'_>) + Send + Sync + 'static) -> Self {
+        Self { exporter: Arc::new(exporter), tell: Box::new(tell), paused: Mutex::default() }
     }
 
-    fn ended(&self, run: RunEnded<'_>) {
-        let (RunEnded::Whole(summary) | RunEnded::TakenUp(summary)) = run;
-        log(summary);
-        (self.tell)(run);
+    /// Compiles and tries all modules that were last used under another engine. A policy that is due meanwhile does that itself first, so this only
+    /// spares it the time.
+    pub async fn look_at_modules(&self) {
+        match Arc::clone(&self.exporter).check_engines().await {
+            Ok(quarantined) => quarantined.iter().for_each(|one| (self.tell)(News::Quarantined(one))),
+            Err(error) => error!("the modules could not be looked at: {error}. Each policy looks at its own before it runs"),
+        }
+    }
+
+    fn ended(&self, news: News<'_>) {
+        if let News::Whole(summary) | News::TakenUp(summary) = news {
+            log(summary);
+            self.lock().remove(&summary.policy);
+        }
+        (self.tell)(news);
+    }
+
+    /// Says that a policy is paused, unless that was the last thing said of it.
+    fn is_paused(&self, paused: Paused) {
+        let before = self.lock().insert(paused.policy.clone(), paused.clone());
+        if before.as_ref() != Some(&paused) {
+            warn!(policy = %paused.policy, "{}", paused.text());
+            (self.tell)(News::Paused(&paused));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Paused>> {
+        // Each step on it is one call, so a panic leaves it whole.
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A policy's versions, newest first, as far back as the scheduler needs them: its first one is never far.
@@ -86,7 +118,7 @@ impl Runner for Policies {
         match self.exporter.resume(policy, &quietly).await {
             Ok(summary) => {
                 if let Some(summary) = &summary {
-                    self.ended(RunEnded::TakenUp(summary));
+                    self.ended(News::TakenUp(summary));
                 }
                 Ok(Ended::Done)
             }
@@ -100,7 +132,11 @@ impl Runner for Policies {
             Err(ExportError::Stopping(_)) => return Ok(Ended::Stopped),
             report => report?,
         };
-        report.resumed.iter().map(RunEnded::TakenUp).chain(report.run.iter().map(RunEnded::Whole)).for_each(|run| self.ended(run));
+        report.resumed.iter().map(News::TakenUp).chain(report.run.iter().map(News::Whole)).for_each(|run| self.ended(run));
+        if let Some(paused) = report.paused {
+            self.is_paused(paused);
+            return Ok(Ended::Paused);
+        }
         Ok(if report.run.is_some() { Ended::Done } else { Ended::AlreadyRun })
     }
 

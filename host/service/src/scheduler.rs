@@ -44,6 +44,8 @@ pub enum Ended {
     Done,
     /// This due time, or a later one, had its run before: another node was faster.
     AlreadyRun,
+    /// The policy may not run for now, and its runner has said so. The due time stays open: it has its run when the policy may run again.
+    Paused,
     /// It stopped at a place from where it is taken up: because of [`Runner::stopping`] at the next start, else after [`Settings::look_again`].
     Stopped,
 }
@@ -252,6 +254,10 @@ impl<R: Runner, C: Clock> Scheduler<R, C> {
                 self.plan.done(&policy);
                 debug!(policy = policy.as_str(), "policy {policy}: the run has ended");
             }
+            Ok(Ended::Paused) => {
+                self.plan.put_off(&policy, now, self.settings.look_again);
+                debug!(policy = policy.as_str(), "policy {policy}: it is paused");
+            }
             // Serving has not ended, so it was stopped for a reason of its own, as when a person asked for it.
             Ok(Ended::Stopped) => {
                 self.plan.put_off(&policy, now, self.settings.look_again);
@@ -288,7 +294,7 @@ impl<R: Runner, C: Clock> Scheduler<R, C> {
                     Some(Ok((id, outcome))) => {
                         if let Some(policy) = self.policies.remove(&id) {
                             match outcome {
-                                Ok(Ended::Done | Ended::AlreadyRun) => {}
+                                Ok(Ended::Done | Ended::AlreadyRun | Ended::Paused) => {}
                                 Ok(Ended::Stopped) => { unfinished.insert(policy); }
                                 Err(why) => {
                                     error!(policy = policy.as_str(), "policy {policy}: its run failed while stopping: {why}");

@@ -4,13 +4,14 @@
 //! so that sled in one process and `PostgreSQL` under several nodes can both keep it. One conformance suite holds them to it.
 
 use async_trait::async_trait;
-use consign_model::module::ModuleManifest;
+use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::{PolicyVersion, TargetVersion};
-use consign_model::run::Trigger;
+use consign_model::quarantine::Release;
+use consign_model::run::{StandIn, Trigger};
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Member, Name, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User, Window,
-    WindowKey, WindowState,
+    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys,
+    Timestamp, User, Window, WindowKey, WindowState,
 };
 
 /// A connected platform.
@@ -67,8 +68,21 @@ pub struct ModuleRecord {
     pub kind: consign_model::module::ModuleKind,
     /// What it says of itself.
     pub manifest: ModuleManifest,
+    /// What can be seen of it without running it.
+    pub facts: ModuleFacts,
+    /// What came of trying it before it was kept.
+    pub probe: ProbeReport,
+    /// The key by which it was signed; unset where it was pushed without a signature. As it was then: it may have been removed since.
+    pub signed_by: Option<ModuleKey>,
     /// When it was added.
     pub added_at: Timestamp,
+}
+
+impl ModuleRecord {
+    /// `name@version`.
+    pub fn name(&self) -> String {
+        format!("{}@{}", self.manifest.name, self.manifest.version)
+    }
 }
 
 /// How far a policy has come.
@@ -104,6 +118,8 @@ pub struct NewRun {
     pub target_version: u32,
     /// What starts it.
     pub trigger: Trigger,
+    /// Where that is an earlier version than the newest.
+    pub stands_in: Option<StandIn>,
     /// The clock.
     pub started_at: Timestamp,
 }
@@ -229,6 +245,22 @@ pub trait Store: Send + Sync {
     async fn module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRecord>>;
     /// All modules, by name and version.
     async fn modules(&self, tenant: &TenantId) -> Result<Vec<ModuleRecord>>;
+    /// Adds a key for signatures of modules; the same again changes nothing. Another key under its name is a conflict.
+    async fn save_module_key(&self, tenant: &TenantId, key: &ModuleKey) -> Result<()>;
+    /// The keys for signatures of modules, by name.
+    async fn module_keys(&self, tenant: &TenantId) -> Result<Vec<ModuleKey>>;
+    /// Takes such a key away. Answers whether it was there.
+    async fn remove_module_key(&self, tenant: &TenantId, name: &Name) -> Result<bool>;
+    /// Keeps what came of a probe, in place of the one before, by what was tried: a module, or a module as a policy binds it.
+    async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()>;
+    /// The newest probe of it.
+    async fn probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<ProbeReport>>;
+    /// Quarantines a module for a policy. Answers `false`, and changes nothing, where it is quarantined for it already.
+    async fn quarantine(&self, tenant: &TenantId, quarantine: &Quarantine) -> Result<bool>;
+    /// Ends the quarantine of a module for a policy, and keeps who did it. Answers what was ended; unset where there was none in force.
+    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release) -> Result<Option<Quarantine>>;
+    /// All quarantines, also those that are over: of one policy or all, by policy and module, for each module the oldest first.
+    async fn quarantines(&self, tenant: &TenantId, policy: Option<&Name>) -> Result<Vec<Quarantine>>;
 
     /// Begins a run, unless one of the policy has not ended or (for a schedule) its due time has had one. Gives it the policy's next number.
     async fn begin_run(&self, tenant: &TenantId, run: &NewRun) -> Result<Begun>;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use consign_model::module::Need;
 use consign_service::apply::{Change, ChangeKind};
 
+use super::module::reads;
 use crate::data::Data;
 use crate::output::{Ending, Failure, say, say_json};
 
@@ -38,13 +38,4 @@ fn say_change(change: &Change) {
     for warning in &change.warnings {
         say(format_args!("    warning: {warning}"));
     }
-}
-
-/// What a module reads, in words.
-fn reads(needs: &[Need]) -> String {
-    if needs.is_empty() {
-        return "no data of events".to_owned();
-    }
-    let words = needs.iter().filter_map(|need| serde_json::to_value(need).ok()?.as_str().map(str::to_owned));
-    words.collect::<Vec<_>>().join(", ")
 }

@@ -92,6 +92,12 @@ fn way_out(window: &Window, reason: &HeldReason) -> String {
         HeldReason::Refused { .. } | HeldReason::Unsendable { .. } if window.state.is_tried_again() => {
             format!("the rest is tried again by the next run; for this one mend the cause, then: consign held retry {id}")
         }
+        HeldReason::Quarantine { .. } => {
+            let policy = &window.key.policy;
+            format!(
+                "see 'consign quarantine list {policy}'; mend the module or release it, then: consign held retry {id} (with --current under today's policy)"
+            )
+        }
         HeldReason::Module { .. } => format!("see 'consign logs {}'; mend the cause, then: consign held retry {id} --current", window.run),
         _ => format!("mend the cause, then: consign held retry {id} (with --current under today's policy and target)"),
     }

@@ -10,10 +10,13 @@ mod import;
 mod inbox;
 mod init;
 mod logs;
+mod module;
 mod policies;
+mod quarantine;
 mod run;
 mod runs;
 mod serve;
+mod shadow;
 mod verify;
 
 use crate::args::{Cli, Command};
@@ -43,6 +46,9 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Keys => init::keys(&open().await?, json),
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
+        Command::Module { command } => module::module(&open().await?, command, json).await,
+        Command::Shadow { policy, command } => shadow::shadow(&open().await?, policy.as_ref(), command.as_ref(), json).await,
+        Command::Quarantine { command } => quarantine::quarantine(&open().await?, command, json).await,
         Command::Filter { command } => filter::filter(command, json),
     }
 }

@@ -36,7 +36,11 @@ pub async fn run_now(data: &Data, policy: &Name, retry: &Retry) -> Result<RunRep
 
 /// What `run --json` prints. One object, whatever happened: where an interrupted run was ended and nothing else was to be done, it is that run's.
 pub fn report_json(report: &RunReport) -> serde_json::Value {
-    let mut object = report.run.as_ref().or(report.resumed.as_ref()).map(summary_json).unwrap_or_default();
+    let mut object = report.run.as_ref().or(report.resumed.as_ref()).map_or_else(|| serde_json::json!({}), summary_json);
+    if let (Some(object), Some(paused)) = (object.as_object_mut(), report.paused.as_ref()) {
+        object.insert("policy".to_owned(), paused.policy.as_str().into());
+        object.insert("paused".to_owned(), serde_json::json!({ "quarantined": paused.quarantined, "text": paused.text() }));
+    }
     if let (Some(object), Some(resumed)) = (object.as_object_mut(), report.resumed.as_ref()) {
         object.insert("resumed".to_owned(), if report.run.is_some() { summary_json(resumed) } else { serde_json::Value::Bool(true) });
     }
@@ -52,6 +56,9 @@ pub fn say_report(report: &RunReport) {
     if let Some(summary) = &report.run {
         say_summary(summary);
     }
+    if let Some(paused) = &report.paused {
+        say(format_args!("Nothing was run: {}.", paused.text()));
+    }
 }
 
 /// What `run --json` and `runs --json` print of a run that has ended.
@@ -65,6 +72,9 @@ pub fn summary_json(summary: &RunSummary) -> serde_json::Value {
         "emails": summary.emails,
         "chats": summary.chats,
         "supplements": summary.supplements,
+        "shadows": summary.shadows,
+        "quarantined": summary.quarantined.iter().map(|(module, digest)| serde_json::json!({ "module": module, "digest": digest })).collect::<Vec<_>>(),
+        "stands_in": summary.stands_in,
         "manifest": summary.manifest,
         "seconds": seconds,
     })
@@ -97,6 +107,15 @@ pub fn say_summary(summary: &RunSummary) {
             number(supplements.done)
         ));
     }
+    if let Some(stands_in) = &summary.stands_in {
+        say(format_args!("NOTE: {}", stands_in.text()));
+    }
+    for (module, _) in &summary.quarantined {
+        say(format_args!("QUARANTINED: {module} failed in too many chats, and the rest was held. See 'consign quarantine list {}'", summary.policy));
+    }
+    for found in &summary.shadows {
+        say(format_args!("shadow {} of {}: {}", found.module, found.beside, super::shadow::line(found)));
+    }
     say(format_args!("manifest: {}", summary.manifest));
 }
 
@@ -106,6 +125,9 @@ async fn preview(data: &Data, policy: &Name, folder: &std::path::Path, json: boo
         say_json(&preview)?;
     } else {
         let (events, supplements) = (&preview.events, &preview.supplements);
+        if let Some(stands_in) = &preview.stands_in {
+            say(format_args!("NOTE: {}", stands_in.text()));
+        }
         if let Some(run) = &preview.interrupted {
             say(format_args!("The run {run} was interrupted. The next one takes it up and ends it first, and so does this preview."));
         }

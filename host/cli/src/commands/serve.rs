@@ -4,9 +4,10 @@
 //! about.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use consign_model::{Name, Timestamp};
-use consign_service::runner::{Policies, RunEnded};
+use consign_model::{Name, RunSummary, Timestamp};
+use consign_service::runner::{News, Policies};
 use consign_service::scheduler::{Settings, SystemClock, serve as schedule};
 use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind};
@@ -50,9 +51,14 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     } else {
         say(format_args!("running policies of tenant '{}' from {} when they are due; Ctrl-C ends it", place.tenant, place.folder.display()));
     }
-    let policies = Policies::new(data.exporter, move |ended| say_run(ended, json));
+    let policies = Arc::new(Policies::new(data.exporter, move |news| say_news(news, json)));
+    let looking = tokio::spawn({
+        let policies = Arc::clone(&policies);
+        async move { policies.look_at_modules().await }
+    });
     let changed = Notify::new();
-    let stopped = schedule(std::sync::Arc::new(policies), SystemClock, Settings::default(), &changed, asked_to_end).await;
+    let stopped = schedule(policies, SystemClock, Settings::default(), &changed, asked_to_end).await;
+    looking.abort();
     for policy in &stopped.unfinished {
         if json {
             say(serde_json::json!({ "what": "unfinished", "policy": policy }));
@@ -64,12 +70,22 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     Ok(Ending::Done)
 }
 
+/// Something that happened.
+fn say_news(news: News<'_>, json: bool) {
+    match news {
+        News::Whole(summary) => say_run(summary, false, json),
+        News::TakenUp(summary) => say_run(summary, true, json),
+        News::Paused(paused) if json => {
+            say(serde_json::json!({ "what": "paused", "policy": paused.policy, "quarantined": paused.quarantined, "text": paused.text() }));
+        }
+        News::Paused(paused) => say(format_args!("{} {}", Timestamp::now(), paused.text())),
+        News::Quarantined(one) if json => say(serde_json::json!({ "what": "quarantined", "quarantine": one, "text": one.text() })),
+        News::Quarantined(one) => say(format_args!("{} policy {}: {} is quarantined: {}", Timestamp::now(), one.policy, one.module, one.text())),
+    }
+}
+
 /// A run that has ended.
-fn say_run(ended: RunEnded<'_>, json: bool) {
-    let (summary, resumed) = match ended {
-        RunEnded::Whole(summary) => (summary, false),
-        RunEnded::TakenUp(summary) => (summary, true),
-    };
+fn say_run(summary: &RunSummary, resumed: bool, json: bool) {
     if json {
         let mut object = summary_json(summary);
         if let Some(fields) = object.as_object_mut() {
@@ -87,6 +103,9 @@ fn say_run(ended: RunEnded<'_>, json: bool) {
     } else {
         String::new()
     };
+    if let Some(stands_in) = &summary.stands_in {
+        say(format_args!("{} run {}: {}", Timestamp::now(), summary.run, stands_in.text()));
+    }
     say(format_args!(
         "{} run {} ended{taken_up}: {} events examined, {} exported in {} e-mails, {} omitted, {} held{again}",
         Timestamp::now(),

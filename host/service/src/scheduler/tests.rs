@@ -290,8 +290,9 @@ fn whatever_happens() {
         for _ in 0..=random(4) {
             let (first, second) = (random(2 * HOUR), random(6 * HOUR));
             let (jump, failing) = (random(4 * HOUR) - HOUR, random(5));
-            let failures: Vec<Failure> =
-                (0..random(4)).map(|_| [Failure::Early, Failure::Midway, Failure::Stopped][usize::try_from(random(3)).unwrap()]).collect();
+            let failures: Vec<Failure> = (0..random(4))
+                .map(|_| [Failure::Early, Failure::Midway, Failure::Stopped, Failure::Paused][usize::try_from(random(4)).unwrap()])
+                .collect();
             world.serve_with(Settings::default(), first + second, async |world| {
                 world.pass(first).await;
                 world.clock.set_by(jump);
@@ -319,6 +320,17 @@ fn whatever_happens() {
             }
         }
     }
+}
+
+#[test]
+fn a_paused_policy_keeps_its_due_time() {
+    let world = World::new("2026-01-05T08:00:00Z");
+    world.add("daily", "0 9 * * *", MINUTE);
+    world.fail("daily", &[Failure::Paused; 4]);
+    let said = Said::default();
+    tracing::subscriber::with_default(said.clone(), || world.serve(2 * HOUR));
+    assert_eq!(world.story("daily"), ["09:02 09:00 09:03"], "asked each half minute, it runs for the time that was due");
+    assert!(said.with("").is_empty(), "its runner says why");
 }
 
 #[test]
@@ -355,5 +367,7 @@ fn policy() -> PolicySpec {
         based_on: None,
         grouping: None,
         criteria: Vec::new(),
+        quarantine_after: 3,
+        on_quarantine: consign_model::policy::OnQuarantine::Pause,
     }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check fails by panicking")]
 
 mod arrivals;
+mod modules;
 mod policies;
 mod races;
 pub(crate) mod random;
@@ -42,7 +43,10 @@ pub(crate) const CHECKS: &[Check] = checks![
     arrivals::chats_by_newest_arrival,
     arrivals::tenants_and_chats_are_apart,
     policies::versions_follow_each_other,
-    policies::modules_by_digest,
+    modules::modules_by_digest,
+    modules::keys_by_name,
+    modules::the_newest_probe,
+    modules::quarantines_by_policy,
     runs::one_run_at_a_time,
     runs::due_times_have_one_run,
     runs::ending_twice_changes_nothing,
@@ -56,6 +60,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     races::one_of_many_freezes_a_window,
     races::one_of_many_commits_to_a_chat,
     races::one_of_many_saves_a_version,
+    races::one_of_many_quarantines,
     races::nothing_is_half_seen,
     random::against_plain_maps,
 ];

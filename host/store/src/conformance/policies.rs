@@ -1,8 +1,8 @@
-//! Versions of targets and policies, and modules.
+//! Versions of targets and policies.
 
 use std::sync::Arc;
 
-use super::samples::{module, name, policy, target};
+use super::samples::{name, policy, target};
 use crate::{Store, StoreError};
 
 pub(super) async fn versions_follow_each_other(store: Arc<dyn Store>) {
@@ -33,25 +33,4 @@ pub(super) async fn versions_follow_each_other(store: Arc<dyn Store>) {
     assert_eq!(store.target(&tenant, &name("archive"), None).await.unwrap(), Some(target("archive", 2)));
     assert_eq!(store.target(&tenant, &name("archive"), Some(1)).await.unwrap(), Some(target("archive", 1)));
     assert_eq!(store.targets(&tenant).await.unwrap(), [target("a", 1), target("archive", 2)]);
-}
-
-pub(super) async fn modules_by_digest(store: Arc<dyn Store>) {
-    let tenant = name("t");
-    let first = module("std/keywords", "0.1.0", "bytes");
-    store.save_module(&tenant, &first).await.unwrap();
-    let mut again = first.clone();
-    again.manifest.summary = "says otherwise".into();
-    store.save_module(&tenant, &again).await.unwrap();
-    assert_eq!(store.module(&tenant, &first.digest).await.unwrap(), Some(first.clone()), "the same digest again changes nothing");
-    let refused = store.save_module(&tenant, &module("std/keywords", "0.1.0", "other bytes")).await;
-    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
-    assert_eq!(store.module(&tenant, &module("x", "1", "other bytes").digest).await.unwrap(), None);
-    let others = [module("std/keywords", "0.2.0", "c"), module("acme/desk", "1", "d"), module("std/keywords2", "0", "e"), module("std", "9", "f")];
-    for one in &others {
-        store.save_module(&tenant, one).await.unwrap();
-    }
-    let all = store.modules(&tenant).await.unwrap();
-    let names: Vec<String> = all.iter().map(|one| format!("{}@{}", one.manifest.name, one.manifest.version)).collect();
-    assert_eq!(names, ["acme/desk@1", "std@9", "std/keywords@0.1.0", "std/keywords@0.2.0", "std/keywords2@0"], "by name and version");
-    assert!(store.modules(&name("t2")).await.unwrap().is_empty());
 }

@@ -6,7 +6,7 @@ use consign_model::run::Trigger;
 use consign_model::{RunId, Timestamp};
 use tokio::sync::Barrier;
 
-use super::samples::{arrival, chat_key, hash, name, new_run, policy, window};
+use super::samples::{arrival, chat_key, hash, name, new_run, policy, quarantine, release, window};
 use crate::{Begun, Store, StoreError};
 
 const TASKS: u32 = 50;
@@ -109,6 +109,18 @@ pub(super) async fn one_of_many_saves_a_version(store: Arc<dyn Store>) {
         let answers = together(&store, |store, _| async move { store.save_policy(&name("t"), &policy("p", version)).await }).await;
         assert_eq!(answers.iter().filter(|one| one.is_ok()).count(), 1);
         assert!(answers.iter().all(|one| matches!(one, Ok(()) | Err(StoreError::Conflict { .. }))));
+    }
+}
+
+pub(super) async fn one_of_many_quarantines(store: Arc<dyn Store>) {
+    for round in 0..10 {
+        let answers =
+            together(&store, move |store, _| async move { store.quarantine(&name("t"), &quarantine("p", "a", round)).await.unwrap() }).await;
+        assert_eq!(answers.iter().filter(|new| **new).count(), 1, "round {round}");
+        let digest = consign_model::Digest::of(b"a");
+        let answers =
+            together(&store, move |store, _| async move { store.release(&name("t"), &name("p"), &digest, &release(round)).await.unwrap() }).await;
+        assert_eq!(answers.iter().flatten().count(), 1, "round {round}");
     }
 }
 

@@ -6,16 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use consign_model::module::ProbeReport;
 use consign_model::run::Trigger;
 use consign_model::{
-    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, Member, MoveKind, Name, Run, RunId, RunState, TenantId, Timestamp, User, Window,
-    WindowKey, WindowState,
+    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState, TenantId,
+    Timestamp, User, Window, WindowKey, WindowState,
 };
 
 use super::samples::{
-    IDS, accepted, arrival, delivery, done, hash, held, identity, member, name, new_run, policy, refused, summary, unknown, user, window,
+    IDS, accepted, arrival, delivery, done, hash, held, identity, member, module, name, new_run, policy, probe, quarantine, refused, release,
+    signing_key, summary, unknown, user, window,
 };
-use crate::{Arrival, Begun, NextWindow, Progress, SegmentRecord, Store, StoreError, WindowFilter};
+use crate::{Arrival, Begun, ModuleRecord, NextWindow, Progress, SegmentRecord, Store, StoreError, WindowFilter};
 
 /// splitmix64: enough for tests, and the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
@@ -58,6 +60,10 @@ struct Expected {
     contents: HashMap<(ChatKey, EventHash), [u8; 8]>,
     arrivals: u64,
     policies: BTreeMap<Name, u32>,
+    modules: BTreeMap<(String, String), ModuleRecord>,
+    keys: BTreeMap<Name, ModuleKey>,
+    probes: BTreeMap<Digest, ProbeReport>,
+    quarantines: BTreeMap<(Name, Digest), Vec<Quarantine>>,
     runs: Vec<Run>,
     due: BTreeMap<Name, Timestamp>,
     windows: BTreeMap<WindowKey, Window>,
@@ -89,7 +95,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(20) {
+        match self.random.below(24) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -99,6 +105,10 @@ impl Rehearsal {
             13..=14 => self.settle(store, &tenant, &mut expected).await,
             15..=17 => self.record(store, &tenant, &mut expected).await,
             18 => self.refreeze(store, &tenant, &mut expected).await,
+            19 => self.save_module(store, &tenant, &mut expected).await,
+            20 => self.change_key(store, &tenant, &mut expected).await,
+            21 => self.save_probe(store, &tenant, &mut expected).await,
+            22 => self.change_quarantine(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -183,6 +193,56 @@ impl Rehearsal {
         }
     }
 
+    async fn save_module(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let (text, version) = (*self.random.pick(&["a/b", "a", "a/b\0"]), *self.random.pick(&["1", "1.0", "2"]));
+        let bytes = *self.random.pick(&["one", "other"]);
+        let one = module(text, version, &format!("{text} {version} {bytes}"));
+        let answer = store.save_module(tenant, &one).await;
+        let known = expected.modules.entry((text.to_owned(), version.to_owned())).or_insert_with(|| one.clone());
+        if known.digest == one.digest {
+            answer.unwrap();
+        } else {
+            assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+        }
+    }
+
+    async fn change_key(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let one = signing_key(self.random.pick::<&str>(&["ann", "ann-2", "bob"]), self.random.pick::<&str>(&["RWQ1", "RWQ2"]));
+        if self.random.one_in(3) {
+            assert_eq!(store.remove_module_key(tenant, &one.name).await.unwrap(), expected.keys.remove(&one.name).is_some());
+            return;
+        }
+        let answer = store.save_module_key(tenant, &one).await;
+        let known = expected.keys.entry(one.name.clone()).or_insert_with(|| one.clone());
+        assert_eq!(answer.is_ok(), known.key == one.key, "{answer:?}");
+    }
+
+    async fn save_probe(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let of = Digest::of(&[u8::try_from(self.random.below(4)).unwrap()]);
+        let one = probe(self.random.pick::<&str>(&["wasmtime 48", "wasmtime 49"]), self.random.one_in(2));
+        store.save_probe(tenant, &of, &one).await.unwrap();
+        expected.probes.insert(of, one);
+    }
+
+    async fn change_quarantine(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let at = i64::try_from(self.random.below(1_000)).unwrap();
+        let one = quarantine(self.random.pick(&self.policies).clone().as_str(), self.random.pick::<&str>(&["a", "b"]), at);
+        let mine = expected.quarantines.entry((one.policy.clone(), one.digest)).or_default();
+        let in_force = mine.last_mut().filter(|last| last.is_in_force());
+        if self.random.one_in(2) {
+            let ended = in_force.map(|last| {
+                last.release = Some(release(at));
+                last.clone()
+            });
+            assert_eq!(store.release(tenant, &one.policy, &one.digest, &release(at)).await.unwrap(), ended);
+        } else {
+            assert_eq!(store.quarantine(tenant, &one).await.unwrap(), in_force.is_none());
+            if mine.last().is_none_or(|last| !last.is_in_force()) {
+                mine.push(one);
+            }
+        }
+    }
+
     async fn begin_run(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
         let of = self.random.pick(&self.policies).clone();
         let trigger = match self.random.below(2) {
@@ -210,6 +270,7 @@ impl Rehearsal {
             trigger,
             started_at: Timestamp(100),
             until: expected.arrivals,
+            stands_in: None,
             state: RunState::Running,
         };
         assert_eq!(answer, Begun::New(run.clone()));
@@ -372,7 +433,20 @@ impl Rehearsal {
                 let contents: Vec<_> = hashes.iter().map(|hash| expected.contents.get(&(chat.clone(), *hash)).copied()).collect();
                 assert_eq!(store.known_events(tenant, chat, &hashes).await.unwrap(), contents);
             }
+            let modules: Vec<ModuleRecord> = expected.modules.values().cloned().collect();
+            assert_eq!(store.modules(tenant).await.unwrap(), modules);
+            for module in &modules {
+                assert_eq!(store.module(tenant, &module.digest).await.unwrap().as_ref(), Some(module));
+            }
+            assert_eq!(store.module_keys(tenant).await.unwrap(), expected.keys.values().cloned().collect::<Vec<_>>());
+            for (of, probe) in &expected.probes {
+                assert_eq!(store.probe(tenant, of).await.unwrap().as_ref(), Some(probe));
+            }
+            let quarantines: Vec<Quarantine> = expected.quarantines.values().flatten().cloned().collect();
+            assert_eq!(store.quarantines(tenant, None).await.unwrap(), quarantines);
             for of in &self.policies {
+                let mine: Vec<Quarantine> = quarantines.iter().filter(|one| one.policy == *of).cloned().collect();
+                assert_eq!(store.quarantines(tenant, Some(of)).await.unwrap(), mine);
                 let version = expected.policies.get(of).copied().unwrap_or(0);
                 assert_eq!(store.policy(tenant, of, None).await.unwrap(), (version > 0).then(|| policy(of.as_str(), version)));
                 let mine: Vec<&Run> = expected.runs.iter().filter(|run| run.policy == *of).collect();

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use consign_model::module::{ModuleKind, ModuleManifest};
+use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest, ProbeOutcome, ProbeReport, ProbeStep, Producer, Tier};
 use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::quarantine::{QuarantineReason, Release};
 use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use consign_model::window::{Facts, Participant, SealedFile, Settled};
 use consign_model::{
-    Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, Move, MoveKind, Name, Outcome,
-    RecipientOutcome, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
+    Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, ModuleKey, Move, MoveKind,
+    Name, Outcome, PublicKey, Quarantine, RecipientOutcome, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
 };
 
 use crate::{Arrival, ModuleRecord, NewRun, SegmentRecord, SourceRecord};
@@ -122,11 +123,52 @@ pub(crate) fn module(text: &str, version: &str, bytes: &str) -> ModuleRecord {
         rules: Vec::new(),
         config_schema: serde_json::json!({ "type": "object" }),
     };
-    ModuleRecord { digest: Digest::of(bytes.as_bytes()), kind: ModuleKind::Criteria, manifest, added_at: Timestamp(3) }
+    ModuleRecord {
+        digest: Digest::of(bytes.as_bytes()),
+        kind: ModuleKind::Criteria,
+        manifest,
+        facts: ModuleFacts {
+            tier: Tier::Native,
+            producers: vec![Producer { field: "language".into(), name: "Rust".into(), version: "1.95".into() }],
+            imports: vec!["consign:filter/data@0.1.0".into()],
+            bytes: bytes.len() as u64,
+        },
+        probe: probe("wasmtime 48", true),
+        signed_by: Some(signing_key("ann", "RWQ")),
+        added_at: Timestamp(3),
+    }
+}
+
+pub(crate) fn probe(engine: &str, passed: bool) -> ProbeReport {
+    let outcome = if passed { ProbeOutcome::Passed } else { ProbeOutcome::Failed { why: "it trapped".into() } };
+    let steps = vec![
+        ProbeStep { name: "describe".into(), outcome: ProbeOutcome::Passed },
+        ProbeStep { name: "a chat".into(), outcome },
+        ProbeStep { name: "by threes".into(), outcome: ProbeOutcome::NotRun { why: "no configuration".into() } },
+    ];
+    ProbeReport { steps, verdicts: passed.then(|| Digest::of(engine.as_bytes())), engine: engine.into() }
+}
+
+pub(crate) fn signing_key(text: &str, key: &str) -> ModuleKey {
+    ModuleKey { name: name(text), key: PublicKey::Minisign(key.into()), added_at: Timestamp(4) }
+}
+
+pub(crate) fn quarantine(policy: &str, module: &str, since: i64) -> Quarantine {
+    let why = if since % 2 == 0 {
+        QuarantineReason::Faults { run: RunId::from_text("p-000001"), chats: 3, class: FaultClass::Deadline }
+    } else {
+        QuarantineReason::Engine { engine: "wasmtime 48".into(), text: "other verdicts".into() }
+    };
+    let digest = Digest::of(module.as_bytes());
+    Quarantine { policy: name(policy), digest, module: format!("{module}@1"), why, since: Timestamp(since), release: None }
+}
+
+pub(crate) fn release(at: i64) -> Release {
+    Release { by: "ann".into(), at: Timestamp(at) }
 }
 
 pub(crate) fn new_run(policy: &str, trigger: Trigger) -> NewRun {
-    NewRun { policy: name(policy), policy_version: 1, target_version: 2, trigger, started_at: Timestamp(100) }
+    NewRun { policy: name(policy), policy_version: 1, target_version: 2, trigger, stands_in: None, started_at: Timestamp(100) }
 }
 
 pub(crate) fn summary(run: &RunId, policy: &Name) -> RunSummary {
@@ -137,6 +179,9 @@ pub(crate) fn summary(run: &RunId, policy: &Name) -> RunSummary {
         emails: EmailCounts::default(),
         chats: ChatCounts { examined: 1, held: 1 },
         supplements: SupplementCounts::default(),
+        shadows: Vec::new(),
+        quarantined: Vec::new(),
+        stands_in: None,
         manifest: "manifests/x.json".into(),
         millis: 12,
     }

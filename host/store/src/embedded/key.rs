@@ -39,6 +39,12 @@ pub(super) enum Class {
     Module = b'D',
     /// Which module has this name and version.
     ModuleName = b'd',
+    /// A key for signatures of modules.
+    ModuleKey = b'Y',
+    /// What came of a probe.
+    Probe = b'B',
+    /// A module's quarantine under a policy.
+    Quarantine = b'E',
     /// A run.
     Run = b'R',
     /// Runs in the order in which they were begun.
@@ -60,7 +66,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 27] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -76,6 +82,9 @@ impl Class {
         Self::Policy,
         Self::Module,
         Self::ModuleName,
+        Self::ModuleKey,
+        Self::Probe,
+        Self::Quarantine,
         Self::Run,
         Self::RunOrder,
         Self::Progress,
@@ -98,8 +107,8 @@ impl Class {
             Some(Self::User) => "a user's record",
             Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Arrived) => "a chat's record",
             Some(Self::Target) => "a target's record",
-            Some(Self::Policy | Self::Progress) => "a policy's record",
-            Some(Self::Module | Self::ModuleName) => "a module's record",
+            Some(Self::Policy | Self::Progress | Self::Quarantine) => "a policy's record",
+            Some(Self::Module | Self::ModuleName | Self::ModuleKey | Self::Probe) => "a module's record",
             Some(Self::Run | Self::RunOrder) => "a run's record",
             Some(Self::Facts | Self::FactsPiece | Self::Window | Self::WindowOfRun | Self::Unsettled) => "a window's record",
             Some(Self::Delivery) => "an e-mail's record in the ledger",

@@ -13,6 +13,7 @@ mod identities;
 mod index;
 mod key;
 mod ledger;
+mod modules;
 mod policy;
 mod record;
 mod run;
@@ -25,11 +26,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use consign_model::module::ProbeReport;
 use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::quarantine::Release;
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, Member, Name, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User, Window, WindowKey,
-    WindowState,
+    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,
+    Window, WindowKey, WindowState,
 };
 
 use tokio::task::coop::consume_budget;
@@ -190,6 +193,41 @@ impl Store for Embedded {
     async fn modules(&self, tenant: &TenantId) -> Result<Vec<ModuleRecord>> {
         consume_budget().await;
         self.all_modules(tenant)
+    }
+
+    async fn save_module_key(&self, tenant: &TenantId, key: &ModuleKey) -> Result<()> {
+        self.add_module_key(tenant, key).await
+    }
+
+    async fn module_keys(&self, tenant: &TenantId) -> Result<Vec<ModuleKey>> {
+        consume_budget().await;
+        self.all_module_keys(tenant)
+    }
+
+    async fn remove_module_key(&self, tenant: &TenantId, name: &Name) -> Result<bool> {
+        self.delete_module_key(tenant, name).await
+    }
+
+    async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()> {
+        self.put_probe(tenant, of, probe).await
+    }
+
+    async fn probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<ProbeReport>> {
+        consume_budget().await;
+        self.get_probe(tenant, of)
+    }
+
+    async fn quarantine(&self, tenant: &TenantId, quarantine: &Quarantine) -> Result<bool> {
+        self.begin_quarantine(tenant, quarantine).await
+    }
+
+    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release) -> Result<Option<Quarantine>> {
+        self.end_quarantine(tenant, policy, module, release).await
+    }
+
+    async fn quarantines(&self, tenant: &TenantId, policy: Option<&Name>) -> Result<Vec<Quarantine>> {
+        consume_budget().await;
+        self.all_quarantines(tenant, policy)
     }
 
     async fn begin_run(&self, tenant: &TenantId, run: &NewRun) -> Result<Begun> {

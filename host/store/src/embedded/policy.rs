@@ -1,22 +1,16 @@
-//! Targets, policies and modules. Versions are never replaced: windows name them for as long as anybody asks what was sent.
+//! Targets and policies. Versions are never replaced: windows name them for as long as anybody asks what was sent.
 
-use consign_model::module::ModuleManifest;
 use consign_model::policy::{PolicyVersion, TargetVersion};
-use consign_model::{Digest, Name, TenantId};
+use consign_model::{Name, TenantId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Embedded;
 use super::key::{Class, Key, Parts};
-use super::record::Flaw;
-use crate::{ModuleRecord, Result, StoreError};
+use crate::{Result, StoreError};
 
 fn named(class: Class, tenant: &TenantId, name: &Name) -> Key {
     Key::of(class, tenant).name(name)
-}
-
-fn module_name_key(tenant: &TenantId, manifest: &ModuleManifest) -> Key {
-    Key::of(Class::ModuleName, tenant).text(&manifest.name).text(&manifest.version)
 }
 
 impl Embedded {
@@ -73,38 +67,5 @@ impl Embedded {
 
     pub(super) fn all_policies(&self, tenant: &TenantId) -> Result<Vec<PolicyVersion>> {
         self.newest_versions(Class::Policy, tenant)
-    }
-
-    pub(super) async fn add_module(&self, tenant: &TenantId, module: &ModuleRecord) -> Result<()> {
-        let key = Key::of(Class::Module, tenant).fixed(&module.digest.0);
-        let (name, module) = (module_name_key(tenant, &module.manifest), module.clone());
-        self.writer
-            .write(move |changes| {
-                if changes.has(&key)? {
-                    return Ok(());
-                }
-                if changes.has(&name)? {
-                    let what = format!("the module {}@{} (it is there with other contents)", module.manifest.name, module.manifest.version);
-                    return Err(StoreError::Conflict { what });
-                }
-                changes.put(&name, &module.digest)?;
-                changes.put(&key, &module)
-            })
-            .await
-    }
-
-    pub(super) fn get_module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRecord>> {
-        self.core.get(&Key::of(Class::Module, tenant).fixed(&digest.0))
-    }
-
-    pub(super) fn all_modules(&self, tenant: &TenantId) -> Result<Vec<ModuleRecord>> {
-        let digests: Vec<Digest> = self.core.all(&Key::of(Class::ModuleName, tenant))?;
-        digests
-            .iter()
-            .map(|digest| {
-                let key = Key::of(Class::Module, tenant).fixed(&digest.0);
-                self.core.get(&key)?.ok_or_else(|| self.core.flawed(key.bytes(), Flaw::Missing))
-            })
-            .collect()
     }
 }

@@ -60,6 +60,7 @@ impl Embedded {
                     trigger: new.trigger,
                     started_at: new.started_at,
                     until: newest_arrival(changes, &tenant)?,
+                    stands_in: new.stands_in,
                     state: RunState::Running,
                 };
                 row.progress.runs = number;

@@ -138,6 +138,8 @@ pub enum Failure {
     Panic,
     /// Asked to stop, and not by the end of serving.
     Stopped,
+    /// The policy may not run for now.
+    Paused,
 }
 
 /// An attempt at a run, as it went.
@@ -240,6 +242,9 @@ impl World {
             let behaviour = behaviour.clone();
             if failure == Some(Failure::Stopped) {
                 return Ok(Ended::Stopped);
+            }
+            if failure == Some(Failure::Paused) {
+                return Ok(Ended::Paused);
             }
             records.attempts.push(Attempt { policy: policy.clone(), due, from, to: None });
             (records.attempts.len() - 1, behaviour, failure)

@@ -1,0 +1,72 @@
+//! A module that a policy does not run any more until a person has decided about it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::module::FaultClass;
+use crate::{Digest, Name, RunId, Timestamp};
+
+/// A module's quarantine under one policy. Where it is over it is kept: who released it, and when, is asked later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// The policy.
+    pub policy: Name,
+    /// The module.
+    pub digest: Digest,
+    /// `name@version`.
+    pub module: String,
+    /// Why.
+    pub why: QuarantineReason,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who ended it, where somebody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
+}
+
+impl Quarantine {
+    /// Whether it holds.
+    pub fn is_in_force(&self) -> bool {
+        self.release.is_none()
+    }
+
+    /// Why, for a person.
+    pub fn text(&self) -> String {
+        match &self.why {
+            QuarantineReason::Faults { run, chats, class } => {
+                format!("it failed in {chats} different chats, the last time in run {run} ({})", class.word())
+            }
+            QuarantineReason::Engine { engine, text } => format!("under the engine {engine} it is not what it was: {text}"),
+        }
+    }
+}
+
+/// Why a module is quarantined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum QuarantineReason {
+    /// It failed again and again.
+    Faults {
+        /// The run in which it was enough.
+        run: RunId,
+        /// In how many different chats.
+        chats: u32,
+        /// How it failed the last time.
+        class: FaultClass,
+    },
+    /// It does not pass its probe any more under another engine, or answers otherwise.
+    Engine {
+        /// The engine.
+        engine: String,
+        /// What is otherwise.
+        text: String,
+    },
+}
+
+/// That a person ended a quarantine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Who, as the operating system names them.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
