@@ -10,7 +10,7 @@ use consign_archive::{Archive, ArchiveWriter, MasterKey, generate_tenant_keys, h
 use consign_export::{Exporter, Pace, Shelf, StopSign};
 use consign_ingest::Importer;
 use consign_model::{TenantId, TenantKeys};
-use consign_sandbox::{CacheKey, CodeCache, Limits, Sandbox, SandboxConfig};
+use consign_sandbox::{CacheKey, CodeCache, Compile, CompileChild, Sandbox, SandboxConfig};
 use consign_store::{Embedded, Store};
 
 use crate::args::Cli;
@@ -18,6 +18,22 @@ use crate::output::Failure;
 
 /// The environment variable that holds the master key itself.
 const MASTER_KEY: &str = "CONSIGN_MASTER_KEY";
+
+/// The argument by which this program is asked to be the process that compiles modules.
+pub const COMPILE_CHILD: &str = "sandbox-compile";
+
+/// Modules are compiled by this program itself, in a process of its own.
+pub fn compile_child() -> Compile {
+    // On Linux by the name that leads to this very program, also where an upgrade has put another file in its place meanwhile.
+    let linux = cfg!(target_os = "linux").then(|| PathBuf::from("/proc/self/exe"));
+    match linux.map_or_else(std::env::current_exe, Ok) {
+        Ok(program) => Compile::Child(CompileChild { program, arguments: vec![COMPILE_CHILD.into()] }),
+        Err(error) => {
+            tracing::warn!(%error, "this program's own file can't be found, so modules are compiled in this process");
+            Compile::Here
+        }
+    }
+}
 
 /// Where and for whom.
 #[derive(Debug, Clone)]
@@ -103,7 +119,7 @@ impl Data {
         let archive = Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?;
         let writer = ArchiveWriter::new(objects, tenant.clone(), &keys.recipient)?;
         let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")) };
-        let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), limits: Limits::default() })?;
+        let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), compile: compile_child(), ..SandboxConfig::default() })?;
         let shelf = Arc::new(Shelf::new(&folder.join("modules"), Arc::new(sandbox)));
         let exporter = Exporter {
             tenant: tenant.clone(),

@@ -15,6 +15,10 @@ use crate::args::Cli;
 use crate::output::{Ending, Failure};
 
 fn main() -> ExitCode {
+    // The process that compiles a module does that and nothing else, so it does not come as far as the command line.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == data::COMPILE_CHILD) {
+        return consign_sandbox::compile::child::main();
+    }
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("CONSIGN_LOG").unwrap_or_else(|_| "warn".into()))

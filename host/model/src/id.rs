@@ -19,6 +19,15 @@ pub struct InvalidName {
 }
 
 impl Name {
+    /// A name that stands in the program. One that is none does not compile where this is called for a constant, and panics elsewhere.
+    #[expect(clippy::panic, reason = "the text is the program's own")]
+    pub fn from_static(text: &'static str) -> Self {
+        match text.parse() {
+            Ok(name) => name,
+            Err(_) => panic!("no name stands in the program"),
+        }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -102,3 +102,130 @@ pub struct BoundModule {
     #[serde(default)]
     pub negate: bool,
 }
+
+/// What kind of fault ended a module's work. The words are for ledgers and programs; they stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultClass {
+    /// Its code failed.
+    Trap,
+    /// It took too long, in a call or for a chat.
+    Deadline,
+    /// It wanted more memory, tables or instances than it may have.
+    Memory,
+    /// It handed over more than a call may.
+    Output,
+    /// It answered against the contract, or called for what was not approved.
+    Contract,
+    /// It refused, for a chat, a configuration that it had taken when it was bound.
+    Configuration,
+    /// It gave up on the chat in its own words.
+    GaveUp,
+    /// The host failed, not the module.
+    Host,
+}
+
+impl FaultClass {
+    /// The word for it, as it is serialised.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Trap => "trap",
+            Self::Deadline => "deadline",
+            Self::Memory => "memory",
+            Self::Output => "output",
+            Self::Contract => "contract",
+            Self::Configuration => "configuration",
+            Self::GaveUp => "gave-up",
+            Self::Host => "host",
+        }
+    }
+}
+
+/// What made a component, which decides how large it may be: language runtimes come with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Compiled to WebAssembly: Rust, C and their like.
+    Native,
+    /// With a JavaScript engine in it.
+    JavaScript,
+    /// With a Python interpreter in it.
+    Python,
+}
+
+/// One entry of a component's producers section: what made it, as it says itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Producer {
+    /// `language`, `processed-by` or `sdk`.
+    pub field: String,
+    /// `rustc`, `componentize-py`, …
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What can be seen of a component without running it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleFacts {
+    /// By its producers.
+    pub tier: Tier,
+    /// Sorted, each once.
+    pub producers: Vec<Producer>,
+    /// The interfaces that it imports, by name and version.
+    pub imports: Vec<String>,
+    /// The component's size.
+    pub bytes: u64,
+}
+
+/// What came of trying a module on a made-up chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeReport {
+    /// The engine that it ran under: another one probes again.
+    pub engine: String,
+    /// In order; after one that failed there is no other.
+    pub steps: Vec<ProbeStep>,
+    /// SHA-256 of the verdicts or groups on the made-up chat: the same module, configuration and chat give the same. Unset where it was not run.
+    pub verdicts: Option<Digest>,
+}
+
+/// One step of a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStep {
+    /// What was tried, for a person.
+    pub name: String,
+    /// What came of it.
+    pub outcome: ProbeOutcome,
+}
+
+/// What came of one step of a probe. The texts hold nothing that a module said itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum ProbeOutcome {
+    /// As it should be.
+    Passed,
+    /// It could not be tried.
+    NotRun {
+        /// Why.
+        why: String,
+    },
+    /// The module is not to be used.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+impl ProbeReport {
+    /// Whether nothing failed.
+    pub fn passed(&self) -> bool {
+        self.failure().is_none()
+    }
+
+    /// The step that failed, and why.
+    pub fn failure(&self) -> Option<(&str, &str)> {
+        self.steps.iter().find_map(|step| match &step.outcome {
+            ProbeOutcome::Failed { why } => Some((step.name.as_str(), why.as_str())),
+            ProbeOutcome::Passed | ProbeOutcome::NotRun { .. } => None,
+        })
+    }
+}

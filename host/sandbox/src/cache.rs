@@ -15,9 +15,11 @@ use ring::hmac;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::examine::Examined;
 use crate::{CodeCache, SetupError};
 
 const TAG_BYTES: usize = 32;
+const LENGTH_BYTES: usize = 4;
 
 /// The folder with its key.
 pub struct Cache {
@@ -38,8 +40,8 @@ impl Cache {
         Ok(Self { dir: config.dir.clone(), key: hmac::Key::new(hmac::HMAC_SHA256, &config.key.0), written: AtomicU64::new(0) })
     }
 
-    /// The compiled module, where it is here and authentic.
-    pub fn get(&self, engine: &Engine, digest: Digest) -> Option<Component> {
+    /// The compiled module with what is known of it, where it is here and authentic.
+    pub fn get(&self, engine: &Engine, digest: Digest) -> Option<(Examined, Component)> {
         let compatibility = compatibility(engine);
         let path = self.path(digest, compatibility);
         let bytes = match std::fs::read(&path) {
@@ -50,11 +52,11 @@ impl Cache {
                 return None;
             }
         };
-        let authentic = bytes.split_at_checked(TAG_BYTES).filter(|(tag, code)| {
-            let message = message(digest, compatibility, code);
+        let authentic = bytes.split_at_checked(TAG_BYTES).filter(|(tag, rest)| {
+            let message = message(digest, compatibility, rest);
             hmac::verify(&self.key, &message, tag).is_ok()
         });
-        let Some((_, code)) = authentic else {
+        let Some((examined, code)) = authentic.and_then(|(_, rest)| parts(rest)) else {
             tracing::warn!(module = %digest, "compiled code of a module is not what was written; it is compiled again");
             return None;
         };
@@ -64,15 +66,18 @@ impl Cache {
         // another module don't either. The bytes are in memory of our own: nobody changes them between check and use.
         #[expect(unsafe_code, reason = "loading what was compiled before has no safe form; see the comment above")]
         let component = unsafe { Component::deserialize(engine, code) };
-        component.inspect_err(|error| tracing::warn!(module = %digest, %error, "compiled code of a module was refused; it is compiled again")).ok()
+        let component =
+            component.inspect_err(|error| tracing::warn!(module = %digest, %error, "compiled code of a module was refused; it is compiled again"));
+        Some((examined, component.ok()?))
     }
 
     /// Keeps a compiled module.
-    pub fn put(&self, engine: &Engine, digest: Digest, component: &Component) {
+    pub fn put(&self, engine: &Engine, digest: Digest, examined: &Examined, component: &Component) {
         let written = component.serialize().map_err(|error| error.to_string()).and_then(|code| {
             let compatibility = compatibility(engine);
-            let tag = hmac::sign(&self.key, &message(digest, compatibility, &code));
-            self.write(&self.path(digest, compatibility), tag.as_ref(), &code).map_err(|error| error.to_string())
+            let rest = joined(examined, &code).ok_or("what is known of it is too long")?;
+            let tag = hmac::sign(&self.key, &message(digest, compatibility, &rest));
+            self.write(&self.path(digest, compatibility), tag.as_ref(), &rest).map_err(|error| error.to_string())
         });
         if let Err(error) = written {
             tracing::warn!(module = %digest, error, "compiled code of a module could not be kept; the next process compiles it again");
@@ -80,13 +85,13 @@ impl Cache {
     }
 
     /// Beside first, then in its place, so that a reader never sees half a file. No flush: a file that a crash left incomplete does not verify.
-    fn write(&self, path: &PathBuf, tag: &[u8], code: &[u8]) -> std::io::Result<()> {
+    fn write(&self, path: &PathBuf, tag: &[u8], rest: &[u8]) -> std::io::Result<()> {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let beside = self.dir.join(format!(".{}-{number}.tmp", std::process::id()));
         let write = || {
             let mut file = std::fs::File::create(&beside)?;
             file.write_all(tag)?;
-            file.write_all(code)?;
+            file.write_all(rest)?;
             drop(file);
             std::fs::rename(&beside, path)
         };
@@ -101,14 +106,31 @@ impl Cache {
     }
 }
 
-fn message(digest: Digest, compatibility: Digest, code: &[u8]) -> Vec<u8> {
+/// What is known of the module, with its length before it, and the code.
+fn joined(examined: &Examined, code: &[u8]) -> Option<Vec<u8>> {
+    let known = serde_json::to_vec(examined).ok()?;
+    let length = u32::try_from(known.len()).ok()?;
+    let mut rest = Vec::with_capacity(LENGTH_BYTES + known.len() + code.len());
+    rest.extend_from_slice(&length.to_le_bytes());
+    rest.extend_from_slice(&known);
+    rest.extend_from_slice(code);
+    Some(rest)
+}
+
+fn parts(rest: &[u8]) -> Option<(Examined, &[u8])> {
+    let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>()?;
+    let (known, code) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((serde_json::from_slice(known).ok()?, code))
+}
+
+fn message(digest: Digest, compatibility: Digest, rest: &[u8]) -> Vec<u8> {
     let mut hasher = Hasher::default();
-    hasher.field(b"consign compiled module 1").field(&digest.0).field(&compatibility.0).field(code);
+    hasher.field(b"consign compiled module 2").field(&digest.0).field(&compatibility.0).field(rest);
     hasher.finish().0.to_vec()
 }
 
 /// wasmtime's hash of all that compiled code depends on, as SHA-256: the standard hasher differs from one Rust release to the next.
-fn compatibility(engine: &Engine) -> Digest {
+pub fn compatibility(engine: &Engine) -> Digest {
     struct Feed(Hasher);
     impl std::hash::Hasher for Feed {
         fn finish(&self) -> u64 {

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use consign_model::module::ModuleKind;
+use consign_model::module::{ModuleFacts, ModuleKind, Tier};
 use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem, Type};
 use wasmtime::component::{Component, ResourceType};
+
+use crate::wasi;
 
 const SIGNATURES: &str = include_str!("contract-0.1.0.txt");
 
@@ -16,8 +18,11 @@ const IMPORTS: [&str; 3] = ["consign:filter/types@0.1.0", "consign:filter/data@0
 const CRITERIA: &str = "consign:filter/criteria@0.1.0";
 const GROUPING: &str = "consign:filter/grouping@0.1.0";
 
+/// Problems that are told. A hostile component can have any number.
+const MOST_PROBLEMS: usize = 200;
+
 /// What kind of module a component is, or everything in which it does not fit.
-pub fn check(engine: &Engine, component: &Component) -> Result<ModuleKind, Vec<String>> {
+pub fn check(engine: &Engine, component: &Component, facts: &ModuleFacts) -> Result<ModuleKind, Vec<String>> {
     let contract: BTreeMap<&str, &str> = SIGNATURES.lines().filter_map(|line| line.split_once(' ')).collect();
     let mut problems = Vec::new();
     let ty = component.component_type();
@@ -35,7 +40,8 @@ pub fn check(engine: &Engine, component: &Component) -> Result<ModuleKind, Vec<S
                     }
                 }
             }
-            _ => problems.push(format!("it imports {name}, and modules are given nothing but the contract{}", hint(name))),
+            ComponentItem::ComponentInstance(_) if wasi::is_sealed(name) => {}
+            _ => problems.push(format!("it imports {name}, and modules are given nothing but the contract{}", hint(name, facts))),
         }
     }
 
@@ -44,6 +50,8 @@ pub fn check(engine: &Engine, component: &Component) -> Result<ModuleKind, Vec<S
         let kind = match name {
             CRITERIA => ModuleKind::Criteria,
             GROUPING => ModuleKind::Grouping,
+            // Toolchains leave things of their own, which nobody calls.
+            _ if !name.starts_with("consign:filter/") => continue,
             _ => {
                 problems.push(format!("it exports {name}, which the contract does not have"));
                 continue;
@@ -72,11 +80,37 @@ pub fn check(engine: &Engine, component: &Component) -> Result<ModuleKind, Vec<S
         [] => problems.push(format!("it exports neither {CRITERIA} nor {GROUPING}")),
         _ => problems.push(format!("it exports both {CRITERIA} and {GROUPING}; make it two modules")),
     }
+    if problems.len() > MOST_PROBLEMS {
+        let more = problems.len() - MOST_PROBLEMS;
+        problems.truncate(MOST_PROBLEMS);
+        problems.push(format!("and {more} more"));
+    }
     Err(problems)
 }
 
-fn hint(import: &str) -> &'static str {
-    if import.starts_with("wasi:") { " (no WASI: build for wasm32-unknown-unknown, as `consign filter build` does)" } else { "" }
+/// How the toolchain that made the component is told to leave this import out.
+fn hint(import: &str, facts: &ModuleFacts) -> &'static str {
+    let interface = import.split('@').next().unwrap_or_default();
+    if !interface.starts_with("wasi:") {
+        return if interface.starts_with("consign:filter/") {
+            "; this host knows version 0.1.0 of it: build against wit/0.1.0"
+        } else {
+            ": take it out of the world that the module is built for"
+        };
+    }
+    match (facts.tier, interface.starts_with("wasi:http/")) {
+        (Tier::JavaScript, true) => {
+            ": give componentize-js `disableFeatures: ['http', 'fetch-event']` (on its command line: `--disable http fetch-event`)"
+        }
+        (Tier::JavaScript, false) => {
+            ": give componentize-js `disableFeatures: ['random', 'stdio', 'clocks', 'http', 'fetch-event']` (on its command line: `--disable random stdio clocks http fetch-event`)"
+        }
+        (Tier::Python, _) => ": give `componentize-py componentize` the flag `--stub-wasi`",
+        (Tier::Native, _) if facts.producers.iter().any(|producer| producer.name == "rustc") => {
+            ": build for wasm32-unknown-unknown, as `consign filter build` does, and leave out the crate that wants it"
+        }
+        (Tier::Native, _) => ": build without the WASI library (for C: clang --target=wasm32-unknown-unknown -nostdlib)",
+    }
 }
 
 /// The functions of an interface, spelled out.
@@ -189,7 +223,8 @@ mod tests {
             let component = Component::from_binary(&engine, &whole(world)).unwrap();
             functions.append(&mut spelled_out(&engine, &component));
             if std::env::var_os("CONSIGN_UPDATE").is_none() {
-                assert_eq!(check(&engine, &component), Ok(kind));
+                let facts = crate::facts::read(&whole(world)).unwrap();
+                assert_eq!(check(&engine, &component, &facts), Ok(kind));
             }
         }
         let text = functions.into_iter().collect::<Vec<_>>().join("\n") + "\n";

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use consign_model::module::Need;
+use consign_model::module::{FaultClass, Need, Tier};
+use serde::{Deserialize, Serialize};
 
 /// A text that came from a module and may hold message text. It is for roles that may read events.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,6 +67,24 @@ impl fmt::Display for Call {
     }
 }
 
+/// A function of a module that was at work when it trapped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Its name, demangled; its number where the module holds no names.
+    pub function: String,
+    /// `file:line`, where the module holds line tables and the sandbox reads them.
+    pub place: Option<String>,
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(place) => write!(f, "{} ({place})", self.function),
+            None => f.write_str(&self.function),
+        }
+    }
+}
+
 /// Which of the two times ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Clock {
@@ -86,7 +105,7 @@ pub enum Failure {
         /// What wasmtime says of it.
         text: String,
         /// The module's functions, innermost first.
-        backtrace: Vec<String>,
+        backtrace: Vec<Frame>,
     },
     /// It took too long.
     #[error("the module ran out of time in {call} ({}); make it do less for each event", out_of_time(*.clock, *.millis))]
@@ -149,6 +168,36 @@ pub enum Failure {
     Host(String),
 }
 
+impl Failure {
+    /// What kind of fault this is.
+    pub fn class(&self) -> FaultClass {
+        match self {
+            Self::Trapped { .. } => FaultClass::Trap,
+            Self::OutOfTime { .. } => FaultClass::Deadline,
+            Self::OutOfMemory { .. } | Self::OverLimit { call: Call::Instantiate, .. } => FaultClass::Memory,
+            Self::OverLimit { .. } => FaultClass::Output,
+            Self::Refused { .. } | Self::Contract { .. } => FaultClass::Contract,
+            Self::Guest { .. } => FaultClass::GaveUp,
+            Self::Configuration { .. } => FaultClass::Configuration,
+            Self::Host(_) => FaultClass::Host,
+        }
+    }
+
+    /// The call in which it happened, where that is known.
+    pub fn call(&self) -> Option<Call> {
+        match self {
+            Self::Trapped { call, .. }
+            | Self::OutOfTime { call, .. }
+            | Self::OutOfMemory { call, .. }
+            | Self::OverLimit { call, .. }
+            | Self::Contract { call, .. }
+            | Self::Guest { call, .. } => Some(*call),
+            Self::Configuration { .. } => Some(Call::Configure),
+            Self::Refused { .. } | Self::Host(_) => None,
+        }
+    }
+}
+
 fn out_of_time(clock: Clock, millis: u64) -> String {
     match clock {
         Clock::Call => format!("{millis} ms for one call"),
@@ -204,16 +253,33 @@ pub enum SetupError {
 }
 
 /// Why a file is not taken as a module.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum LoadError {
     /// Too large.
-    #[error("the module has {bytes} bytes and at most {limit} are taken; strip it of debug information, or build it for size")]
+    #[error("the module has {bytes} bytes, and of {} at most {limit} are taken; strip it of debug information, or build it for size", tier_words(*.tier))]
     TooLarge {
         /// Its size.
         bytes: usize,
+        /// What it was taken for.
+        tier: Tier,
         /// The limit.
         limit: usize,
     },
+    /// Compiling it took too long.
+    #[error("compiling the module took more than {seconds} s of a processor and was stopped; make its functions smaller or fewer")]
+    CompileDeadline {
+        /// The limit, in seconds of a processor.
+        seconds: u64,
+    },
+    /// Compiling it took too much memory.
+    #[error("compiling the module took more than {bytes} bytes of memory and was stopped; make its functions smaller or fewer")]
+    CompileMemory {
+        /// The limit.
+        bytes: u64,
+    },
+    /// The process that compiles ended without an answer, or could not be started.
+    #[error("the module could not be compiled: {0}")]
+    CompileFailed(String),
     /// A core module: made by a compiler, not yet a component.
     #[error("this is a core WebAssembly module, not a component; `consign filter build` makes components")]
     CoreModule,
@@ -239,10 +305,20 @@ pub enum LoadError {
     Mismatch(Vec<String>),
     /// Its `describe` failed.
     #[error("describe failed: {0}")]
+    // The process that compiles runs nothing, so this never comes from there.
+    #[serde(skip)]
     Describe(Failure),
     /// What `describe` answered is wrong.
     #[error("what describe answers is wrong:\n{}", lines(.0))]
     Manifest(Vec<String>),
+}
+
+fn tier_words(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Native => "a compiled one",
+        Tier::JavaScript => "one with a JavaScript engine",
+        Tier::Python => "one with a Python interpreter",
+    }
 }
 
 fn lines(problems: &[String]) -> String {

@@ -18,6 +18,7 @@ use crate::bindings::criteria::consign::filter::{data, log, types};
 use crate::limiter::Limiter;
 use crate::logs::LogSink;
 use crate::needles::Matcher;
+use crate::wasi::World;
 use crate::{BatchView, ChatContext, Level};
 
 /// Zones that one view keeps. A module that walks through hundreds of zones pays for them again.
@@ -90,11 +91,13 @@ pub struct State {
     pub needles: Arc<[Matcher]>,
     /// When the call under way has to be over.
     pub deadline: Instant,
+    /// What a language runtime finds where it looks for a world.
+    pub world: World,
 }
 
 impl State {
     /// What every host function begins with.
-    fn enter(&self, function: &'static str, need: Option<Need>) -> wasmtime::Result<()> {
+    pub fn enter(&self, function: &'static str, need: Option<Need>) -> wasmtime::Result<()> {
         if Instant::now() >= self.deadline {
             return stop(Stop::OutOfTime);
         }

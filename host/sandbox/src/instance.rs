@@ -5,18 +5,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use consign_model::module::Tier;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Store, Trap, WasmBacktrace};
 
 use crate::bindings::criteria::consign::filter::types;
 use crate::bindings::criteria::{CriteriaModule, CriteriaModulePre};
 use crate::bindings::grouping::{GroupingModule, GroupingModulePre};
-use crate::failure::{Call, Clock};
+use crate::failure::{Call, Clock, Frame};
 use crate::host::{NeedSet, State, Stop};
 use crate::limiter::Limiter;
 use crate::logs::{LogSink, one_line};
 use crate::needles::Matcher;
 use crate::sandbox::TICK;
+use crate::wasi::World;
 use crate::{Failure, Limits, LogLine, Sandbox};
 
 /// Functions that a backtrace names.
@@ -81,12 +83,14 @@ pub struct Instance<G> {
 
 impl<G: Guest> Instance<G> {
     /// A store without an instance: [`Instance::start`] makes that. In two steps, so that what a module logs while it fails to start is not lost.
-    pub fn new(sandbox: &Sandbox, allowed: NeedSet, needles: Arc<[Matcher]>) -> Self {
+    /// `now` is what a language runtime finds its wall clock at, in milliseconds since 1970.
+    pub fn new(sandbox: &Sandbox, tier: Tier, allowed: NeedSet, needles: Arc<[Matcher]>, now: i64) -> Self {
         let limits = sandbox.limits();
-        // The chat or a batch, one at a time; modules can't make any.
+        // The chat or a batch, one at a time, and what a language runtime has open of its sealed world.
         let mut table = ResourceTable::new();
-        table.set_max_capacity(4);
-        let state = State { table, limiter: Limiter::new(limits), logs: LogSink::new(limits), allowed, needles, deadline: Instant::now() };
+        table.set_max_capacity(limits.handles);
+        let (limiter, logs, world) = (Limiter::new(limits, tier), LogSink::new(limits), World::new(now));
+        let state = State { table, limiter, logs, allowed, needles, deadline: Instant::now(), world };
         let mut store = Store::new(sandbox.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_max_component_handles(limits.handles);
@@ -175,7 +179,9 @@ impl<G: Guest> Instance<G> {
 
     /// What it has logged since the last time.
     pub fn take_logs(&mut self) -> Vec<LogLine> {
-        self.store.data_mut().logs.take()
+        let state = self.store.data_mut();
+        state.flush_output();
+        state.logs.take()
     }
 }
 
@@ -187,11 +193,27 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn backtrace(error: &wasmtime::Error) -> Vec<String> {
+/// The module's own functions, by the names that it holds; files and lines where it holds line tables and the sandbox reads them.
+fn backtrace(error: &wasmtime::Error) -> Vec<Frame> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
-    let frames = backtrace.frames().iter().take(BACKTRACE_FRAMES).map(|frame| {
-        let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), str::to_owned);
-        one_line(&name, TEXT_BYTES)
+    let frames = backtrace.frames().iter().flat_map(|frame| {
+        let named = |name: Option<&str>| match name {
+            Some(name) => one_line(&format!("{:#}", rustc_demangle::demangle(name)), TEXT_BYTES),
+            None => format!("function {}", frame.func_index()),
+        };
+        // One for each function that was inlined there.
+        let symbols: Vec<Frame> = frame
+            .symbols()
+            .iter()
+            .map(|symbol| Frame {
+                function: named(symbol.name().or_else(|| frame.func_name())),
+                place: symbol.file().map(|file| match symbol.line() {
+                    Some(line) => one_line(&format!("{file}:{line}"), TEXT_BYTES),
+                    None => one_line(file, TEXT_BYTES),
+                }),
+            })
+            .collect();
+        if symbols.is_empty() { vec![Frame { function: named(frame.func_name()), place: None }] } else { symbols }
     });
-    frames.collect()
+    frames.take(BACKTRACE_FRAMES).collect()
 }

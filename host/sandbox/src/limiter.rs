@@ -3,13 +3,14 @@
 //!
 //! A request that goes over ends the module instead of answering -1: a module that carried on with less could leave out other events.
 
+use consign_model::module::Tier;
 use wasmtime::ResourceLimiter;
 
 use crate::Limits;
 use crate::host::Stop;
 
-/// wasmtime keeps a pointer for each element of a table.
-const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
+/// wasmtime keeps a pointer for each element of a table, and has the old ones and the new while it grows one.
+const TABLE_ELEMENT_BYTES: usize = 2 * size_of::<usize>();
 
 /// Counts memories and tables of one store together.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    pub fn new(limits: &Limits) -> Self {
-        Self { used: 0, limit: limits.memory_bytes, instances: limits.instances, memories: limits.memories, tables: limits.tables }
+    pub fn new(limits: &Limits, tier: Tier) -> Self {
+        Self { used: 0, limit: limits.memory_bytes, instances: limits.instances.of(tier), memories: limits.memories, tables: limits.tables }
     }
 
     fn grow(&mut self, current: usize, desired: usize) -> wasmtime::Result<bool> {

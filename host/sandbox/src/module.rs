@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use consign_model::Digest;
-use consign_model::module::{ModuleKind, ModuleManifest, Need};
+use consign_model::module::{ModuleFacts, ModuleKind, ModuleManifest, Need, Tier};
 use serde_json::Value;
 use wasmtime::component::Component;
 
 use crate::bindings::criteria::{CriteriaModule, CriteriaModulePre};
 use crate::bindings::grouping::{GroupingModule, GroupingModulePre};
 use crate::bound::Bound;
+use crate::examine::Examined;
 use crate::failure::Call;
 use crate::host::NeedSet;
 use crate::instance::{Guest, Instance, Linked};
 use crate::manifest::{self, Described};
-use crate::{BindError, ConfigError, Failure, LoadError, Sandbox, config, needles, session};
+use crate::{BindError, ConfigError, Failure, LoadError, Sandbox, config, needles, session, wasi};
 
 /// A module that was checked, compiled and asked what it is. Clones are the same module.
 #[derive(Clone)]
@@ -24,8 +25,11 @@ struct Inner {
     sandbox: Sandbox,
     digest: Digest,
     kind: ModuleKind,
+    facts: ModuleFacts,
     linked: Linked,
     described: Described,
+    /// SHA-256 of what `describe` answered.
+    says: Digest,
 }
 
 impl std::fmt::Debug for Module {
@@ -35,24 +39,27 @@ impl std::fmt::Debug for Module {
 }
 
 impl Module {
-    pub(crate) fn new(sandbox: Sandbox, digest: Digest, kind: ModuleKind, component: &Component) -> Result<Self, LoadError> {
+    pub(crate) fn new(sandbox: Sandbox, digest: Digest, examined: Examined, component: &Component) -> Result<Self, LoadError> {
+        let Examined { kind, facts } = examined;
         let mismatch = |error: wasmtime::Error| LoadError::Mismatch(vec![format!("{error:#}")]);
-        let pre = sandbox.linker().instantiate_pre(component).map_err(mismatch)?;
+        let sealed = wasi::link(sandbox.engine(), sandbox.linker(), component).map_err(mismatch)?;
+        let pre = sealed.as_ref().unwrap_or_else(|| sandbox.linker()).instantiate_pre(component).map_err(mismatch)?;
         let (linked, text) = match kind {
             ModuleKind::Criteria => {
                 let linked = Linked::Criteria(CriteriaModulePre::new(pre).map_err(mismatch)?);
-                let text = describe::<CriteriaModule>(&sandbox, &linked);
+                let text = describe::<CriteriaModule>(&sandbox, facts.tier, &linked);
                 (linked, text)
             }
             ModuleKind::Grouping => {
                 let linked = Linked::Grouping(GroupingModulePre::new(pre).map_err(mismatch)?);
-                let text = describe::<GroupingModule>(&sandbox, &linked);
+                let text = describe::<GroupingModule>(&sandbox, facts.tier, &linked);
                 (linked, text)
             }
         };
         let text = text.map_err(LoadError::Describe)?;
         let described = manifest::read(&text, kind, sandbox.limits()).map_err(LoadError::Manifest)?;
-        Ok(Self(Arc::new(Inner { sandbox, digest, kind, linked, described })))
+        let says = Digest::of(text.as_bytes());
+        Ok(Self(Arc::new(Inner { sandbox, digest, kind, facts, linked, described, says })))
     }
 
     /// SHA-256 of the component's bytes.
@@ -70,8 +77,23 @@ impl Module {
         &self.0.described.manifest
     }
 
+    /// What can be seen of it without running it.
+    pub fn facts(&self) -> &ModuleFacts {
+        &self.0.facts
+    }
+
+    /// SHA-256 of what `describe` answers now, in a fresh instance, and of what it answered when the module was loaded.
+    pub(crate) fn says_again(&self) -> Result<(Digest, Digest), Failure> {
+        let text = match self.0.kind {
+            ModuleKind::Criteria => describe::<CriteriaModule>(&self.0.sandbox, self.0.facts.tier, &self.0.linked)?,
+            ModuleKind::Grouping => describe::<GroupingModule>(&self.0.sandbox, self.0.facts.tier, &self.0.linked)?,
+        };
+        Ok((Digest::of(text.as_bytes()), self.0.says))
+    }
+
     /// Checks a configuration by the module's JSON Schema and then by the module itself: everything that is wrong.
     pub fn check_config(&self, config: &Value) -> Result<(), Vec<ConfigError>> {
+        config::check_size(&self.manifest().config_schema, config).map_err(|error| vec![error])?;
         let config::Found { mut errors, unclear } = config::check(&self.0.described.schema, &self.manifest().config_schema, config);
         if !unclear.is_empty() {
             // The schema's refusal stands; the module's words for it are better, where it has some.
@@ -104,7 +126,7 @@ impl Module {
     }
 
     fn try_config<G: Guest>(&self, config: &str) -> Result<Result<(), Vec<ConfigError>>, Failure> {
-        let mut instance = Instance::<G>::new(&self.0.sandbox, NeedSet::default(), Arc::default());
+        let mut instance = Instance::<G>::new(&self.0.sandbox, self.0.facts.tier, NeedSet::default(), Arc::default(), 0);
         instance.start(&self.0.linked)?;
         session::configure(&mut instance, config)
     }
@@ -132,8 +154,8 @@ impl Module {
     }
 }
 
-fn describe<G: Guest>(sandbox: &Sandbox, linked: &Linked) -> Result<String, Failure> {
-    let mut instance = Instance::<G>::new(sandbox, NeedSet::default(), Arc::default());
+fn describe<G: Guest>(sandbox: &Sandbox, tier: Tier, linked: &Linked) -> Result<String, Failure> {
+    let mut instance = Instance::<G>::new(sandbox, tier, NeedSet::default(), Arc::default(), 0);
     instance.start(linked)?;
     instance.call(Call::Describe, G::describe)
 }

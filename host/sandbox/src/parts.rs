@@ -6,7 +6,7 @@
 
 use wasmparser::{ElementItems, ElementKind, Encoding, Parser, Payload};
 
-use crate::{Limits, LoadError};
+use crate::LoadError;
 
 /// Of an import, a function, a table, a memory or a tag.
 const BYTES: usize = 32;
@@ -19,8 +19,8 @@ const BYTES_OF_DATA: usize = 16;
 /// Of a function that a component lends to a core module or takes from it.
 const BYTES_OF_CANONICAL: usize = 64;
 
-/// Refuses a component whose instances would take more than [`Limits::instance_bytes`] each, or its own functions in all.
-pub fn check(component: &[u8], limits: &Limits) -> Result<(), LoadError> {
+/// Refuses a component whose instances would take more than `limit` each, or its own functions in all.
+pub fn check(component: &[u8], limit: usize) -> Result<(), LoadError> {
     // Core modules hold no others, so what comes after one's beginning is its own.
     let mut module = 0_usize;
     let mut canonical = 0_usize;
@@ -50,7 +50,7 @@ pub fn check(component: &[u8], limits: &Limits) -> Result<(), LoadError> {
             Payload::ComponentCanonicalSection(section) => canonical = canonical.saturating_add(times(section.count(), BYTES_OF_CANONICAL)),
             _ => {}
         }
-        let (bytes, limit) = (module.max(canonical), limits.instance_bytes);
+        let bytes = module.max(canonical);
         if bytes > limit {
             return Err(LoadError::LargeInstances { bytes, limit });
         }

@@ -10,14 +10,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use consign_model::Digest;
-use wasmparser::Parser;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
 use crate::bindings::criteria::CriteriaModule;
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
+use crate::examine::Examined;
 use crate::host::State;
-use crate::{Limits, LoadError, Module, SetupError, contract, parts};
+use crate::{Compile, Limits, LoadError, Module, SetupError, compile};
 
 /// How often running modules are asked to look at their deadline. Shorter costs a wake-up more often, longer lets a module run over by more.
 pub const TICK: Duration = Duration::from_millis(10);
@@ -51,6 +51,11 @@ pub struct SandboxConfig {
     pub cache: Option<CodeCache>,
     /// Of every session.
     pub limits: Limits,
+    /// Where components are compiled.
+    pub compile: Compile,
+    /// Whether backtraces tell files and lines, of modules that hold line tables. For developers: reading the tables takes time and memory, and they
+    /// come from the module's author.
+    pub line_numbers: bool,
 }
 
 /// One per process. Clones are the same sandbox.
@@ -61,6 +66,8 @@ struct Inner {
     engine: Engine,
     linker: Linker<State>,
     limits: Limits,
+    compile: Compile,
+    line_numbers: bool,
     cache: Option<Cache>,
     _ticker: Ticker,
 }
@@ -75,44 +82,38 @@ impl Sandbox {
     /// Sets up the engine and its ticker.
     pub fn new(config: SandboxConfig) -> Result<Self, SetupError> {
         let cache = config.cache.as_ref().map(Cache::open).transpose()?;
-        let engine = Engine::new(&engine_config()).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
+        let engine = Engine::new(&engine_config(config.line_numbers)).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
         let mut linker = Linker::new(&engine);
         CriteriaModule::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
             .map_err(|error| SetupError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(&engine).map_err(SetupError::Ticker)?;
-        Ok(Self(Arc::new(Inner { engine, linker, limits: config.limits, cache, _ticker: ticker })))
+        let SandboxConfig { limits, compile, line_numbers, .. } = config;
+        Ok(Self(Arc::new(Inner { engine, linker, limits, compile, line_numbers, cache, _ticker: ticker })))
     }
 
-    /// Checks a component, compiles it (or takes it from the cache) and asks what it is. Compiling takes some 150 ms for 200 KB of code.
-    ///
-    /// Compiling a hostile component can take much more; that it should then happen in a process of its own is not seen to here.
+    /// Checks a component, compiles it (or takes it from the cache) and asks what it is. Compiling takes some 150 ms for 200 KB of code; with
+    /// [`Compile::Child`] it ends in [`Limits::compile_time`] whatever the component is.
     pub fn load(&self, bytes: &[u8]) -> Result<Module, LoadError> {
-        let limit = self.0.limits.module_bytes;
-        if bytes.len() > limit {
-            return Err(LoadError::TooLarge { bytes: bytes.len(), limit });
-        }
-        if Parser::is_core_wasm(bytes) {
-            return Err(LoadError::CoreModule);
-        }
-        if !Parser::is_component(bytes) {
-            return Err(LoadError::NotWasm);
-        }
-        parts::check(bytes, &self.0.limits)?;
         let digest = Digest::of(bytes);
-        let component = self.component(digest, bytes)?;
-        let kind = contract::check(&self.0.engine, &component).map_err(LoadError::Mismatch)?;
-        Module::new(self.clone(), digest, kind, &component)
+        let (examined, component) = self.component(digest, bytes)?;
+        Module::new(self.clone(), digest, examined, &component)
     }
 
-    fn component(&self, digest: Digest, bytes: &[u8]) -> Result<Component, LoadError> {
-        if let Some(component) = self.0.cache.as_ref().and_then(|cache| cache.get(&self.0.engine, digest)) {
-            return Ok(component);
+    fn component(&self, digest: Digest, bytes: &[u8]) -> Result<(Examined, Component), LoadError> {
+        let Inner { engine, limits, cache, .. } = &*self.0;
+        if let Some(known) = cache.as_ref().and_then(|cache| cache.get(engine, digest)) {
+            return Ok(known);
         }
-        let component = Component::from_binary(&self.0.engine, bytes).map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-        if let Some(cache) = &self.0.cache {
-            cache.put(&self.0.engine, digest, &component);
+        let (examined, component) = compile::compile(&self.0.compile, engine, self.0.line_numbers, bytes, limits)?;
+        if let Some(cache) = cache {
+            cache.put(engine, digest, &examined, &component);
         }
-        Ok(component)
+        Ok((examined, component))
+    }
+
+    /// What compiled code and verdicts depend on: wasmtime's version and this host's settings of it. Modules are probed again where it differs.
+    pub fn engine_version(&self) -> String {
+        format!("wasmtime {}", cache::compatibility(&self.0.engine).short())
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -129,7 +130,9 @@ impl Sandbox {
     }
 }
 
-fn engine_config() -> Config {
+/// The compiler's settings. The process that compiles has the same.
+pub fn engine_config(line_numbers: bool) -> Config {
+    use wasmtime::WasmBacktraceDetails::{Disable, Enable};
     let mut config = Config::new();
     config
         .concurrency_support(false)
@@ -137,7 +140,7 @@ fn engine_config() -> Config {
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_memory64(false)
-        .wasm_backtrace_details(wasmtime::WasmBacktraceDetails::Disable)
+        .wasm_backtrace_details(if line_numbers { Enable } else { Disable })
         .max_wasm_stack(WASM_STACK);
     config
 }

@@ -19,8 +19,9 @@ const MOST_NODES: usize = 10_000;
 /// Schemas within schemas. The validator calls itself for each, on the stack of the thread that it finds.
 const DEEPEST: usize = 64;
 
-/// A regular expression is a program of its own: it counts like so many values.
-const NODES_OF_PATTERN: usize = 200;
+/// A regular expression is a program of its own: it counts like so many values. So a schema has nine of them at most, and what they cost together on a
+/// large configuration stays some seconds (see `config::PATTERN_BYTES`).
+const NODES_OF_PATTERN: usize = 1_000;
 
 /// Keywords that hold one schema.
 const ONE: [&str; 12] = [

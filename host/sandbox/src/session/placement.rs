@@ -158,7 +158,8 @@ pub fn check_groups(raw: Vec<raw::Group>, participants: usize, limits: &Limits) 
             if name.is_empty() || name.len() > limits.label_bytes || value.len() > limits.label_bytes {
                 return Err(format!("a label of group {index} has to have a name and a value of at most {} bytes each", limits.label_bytes));
             }
-            if !names.insert(name.as_str()) {
+            // As they will stand there: two that differ in a control character alone are one.
+            if !names.insert(one_line(name, limits.label_bytes)) {
                 return Err(format!("group {index} has two labels of one name"));
             }
         }

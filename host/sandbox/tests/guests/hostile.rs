@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use consign_model::module::Need;
-use consign_sandbox::{BindError, Bound, Call, Clock, Decision, Failure, Level, Limits, LoadError};
+use consign_sandbox::{BindError, Bound, ByTier, Call, Clock, Decision, Failure, Level, Limits, LoadError};
 use serde_json::json;
 
 use crate::made::{Made, manifest};
@@ -98,10 +98,10 @@ fn many_memories_and_tables_count_together() {
     let memories = Made { fields: "(memory $b 500) (memory $c 500) (memory $d 500)", ..Made::default() };
     let error = sandbox(Limits::default()).load(&memories.criteria()).unwrap_err();
     assert_eq!(error, LoadError::Describe(Failure::OutOfMemory { call: Call::Instantiate, limit_bytes: 64 << 20 }));
-    // 8 bytes an element: 5 million fit, with 32 MiB of memory beside them not.
-    let tables = Made { fields: "(table $a 5000000 funcref)", ..Made::default() };
+    // 16 bytes an element: 3 million fit, with 32 MiB of memory beside them not.
+    let tables = Made { fields: "(table $a 3000000 funcref)", ..Made::default() };
     assert!(sandbox(Limits::default()).load(&tables.criteria()).is_ok());
-    let both = Made { fields: "(table $a 5000000 funcref)", pages: 512, ..Made::default() };
+    let both = Made { fields: "(table $a 3000000 funcref)", pages: 512, ..Made::default() };
     let error = sandbox(Limits::default()).load(&both.criteria()).unwrap_err();
     assert_eq!(error, LoadError::Describe(Failure::OutOfMemory { call: Call::Instantiate, limit_bytes: 64 << 20 }));
     let grown = Made {
@@ -119,7 +119,7 @@ fn too_many_parts() {
     for (made, limits) in [
         (&memories, Limits { memories: 2, ..Limits::default() }),
         (&tables, Limits { tables: 2, ..Limits::default() }),
-        (&Made::default(), Limits { instances: 0, ..Limits::default() }),
+        (&Made::default(), Limits { instances: ByTier { native: 0, javascript: 0, python: 0 }, ..Limits::default() }),
     ] {
         let error = sandbox(limits).load(&made.criteria()).unwrap_err();
         assert!(matches!(error, LoadError::Describe(Failure::OverLimit { call: Call::Instantiate, .. })), "{error}");
@@ -165,7 +165,7 @@ fn calls_itself_without_end() {
     };
     let Failure::Trapped { call: Call::Evaluate, text, backtrace } = failure(&made, Limits::default()) else { panic!("not a trap") };
     assert!(text.contains("stack"), "{text}");
-    assert!(backtrace.iter().any(|function| function.contains("deep")), "{backtrace:?}");
+    assert!(backtrace.iter().any(|frame| frame.function.contains("deep")), "{backtrace:?}");
     assert!(backtrace.len() <= 20);
 }
 

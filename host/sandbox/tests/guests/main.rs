@@ -6,6 +6,8 @@ mod frozen;
 mod hostile;
 mod made;
 mod naive;
+mod probed;
 mod refused;
+mod sealed;
 mod standard;
 mod support;

@@ -1,6 +1,7 @@
 //! Files that are no modules, and components that don't fit.
 
-use consign_sandbox::{Limits, LoadError};
+use consign_model::module::Tier;
+use consign_sandbox::{ByTier, Limits, LoadError};
 
 use serde_json::json;
 
@@ -9,11 +10,11 @@ use crate::support::*;
 
 #[test]
 fn not_a_component() {
-    let sandbox = sandbox(Limits { module_bytes: 10_000, ..Limits::default() });
+    let sandbox = sandbox(Limits { module_bytes: ByTier { native: 10_000, javascript: 10_000, python: 10_000 }, ..Limits::default() });
     assert_eq!(sandbox.load(b"").unwrap_err(), LoadError::NotWasm);
     assert_eq!(sandbox.load(b"\x7fELF").unwrap_err(), LoadError::NotWasm);
     assert_eq!(sandbox.load(b"\0asm\x01\0\0\0").unwrap_err(), LoadError::CoreModule);
-    assert_eq!(sandbox.load(&[0; 10_001]).unwrap_err(), LoadError::TooLarge { bytes: 10_001, limit: 10_000 });
+    assert_eq!(sandbox.load(&[0; 10_001]).unwrap_err(), LoadError::TooLarge { bytes: 10_001, tier: Tier::Python, limit: 10_000 });
     assert!(matches!(sandbox.load(b"\0asm\x0d\0\x01\0\xff").unwrap_err(), LoadError::Invalid(_)));
     let whole = Made::default().criteria();
     for cut in [9, whole.len() / 2, whole.len() - 1] {
@@ -96,4 +97,23 @@ fn a_manifest_that_is_none() {
     }
     let made = Made { describe: "unreachable", ..Made::default() };
     assert!(matches!(sandbox(Limits::default()).load(&made.criteria()).unwrap_err(), LoadError::Describe(_)));
+}
+
+/// A schema is followed by the host itself, without a clock. Found by an attack: a pattern of 1 MiB held a thread for minutes.
+#[test]
+fn a_schema_that_would_take_long_to_check() {
+    let load = |schema: serde_json::Value| {
+        let mut manifest: serde_json::Value = serde_json::from_str(&made::manifest(&[])).unwrap();
+        manifest["config-schema"] = schema;
+        sandbox(Limits::default()).load(&Made { manifest: manifest.to_string(), ..Made::default() }.criteria())
+    };
+    let pattern = |pattern: &str| json!({"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}});
+    assert!(matches!(load(pattern("[02468][0-9ab]{6000}[A-Zc-z]")), Err(LoadError::Manifest(_))));
+    let many = (0..10).map(|number| (format!("p{number}"), json!({"type": "string", "pattern": "^a$"}))).collect::<serde_json::Map<_, _>>();
+    assert!(matches!(load(json!({"type": "object", "properties": many})), Err(LoadError::Manifest(_))));
+    let module = load(pattern("^[0-9ab]+$")).unwrap();
+    let long = "0ab1ab".repeat(100_000);
+    let errors = module.check_config(&json!({"a": long})).unwrap_err();
+    assert!(errors[0].message.contains("the most where the schema has patterns"), "{errors:?}");
+    assert_eq!(module.check_config(&json!({"a": "0ab1ab".repeat(1_000)})), Ok(()));
 }

@@ -9,7 +9,7 @@ use consign_sandbox::{BatchView, Bound, ChatContext, CriteriaSession, Decision, 
 use serde_json::Value;
 
 pub fn sandbox(limits: Limits) -> Sandbox {
-    Sandbox::new(SandboxConfig { cache: None, limits }).unwrap()
+    Sandbox::new(SandboxConfig { limits, ..SandboxConfig::default() }).unwrap()
 }
 
 /// Of a standard module, as it lies in `guest-filters/dist`.
