@@ -144,7 +144,7 @@ impl Manifest {
             text(self.summary),
             needs.join(","),
             rules.join(","),
-            self.config_schema.text()
+            &*self.config_schema.text()
         )
     }
 }

@@ -8,6 +8,7 @@ pub enum Schema {
     /// As it stands here, or in a file by `include_str!`.
     Written(&'static str),
     /// Made when `describe` asks for it; [`Schema::of`] is the way to one.
+    #[cfg(feature = "attributes")]
     Made(fn() -> String),
 }
 
@@ -23,6 +24,7 @@ impl Schema {
     pub fn text(self) -> Cow<'static, str> {
         match self {
             Self::Written(text) => Cow::Borrowed(text.trim()),
+            #[cfg(feature = "attributes")]
             Self::Made(make) => Cow::Owned(make()),
         }
     }
