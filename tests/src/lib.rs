@@ -19,7 +19,7 @@ pub use corpora::{Corpus, even_chats, made_up, real_jsonl, real_slack, seed};
 pub use files::files_below;
 pub use inbox::Inbox;
 pub use postfix::Postfix;
-pub use program::{Consign, Ran, Running, Target};
+pub use program::{Consign, Ran, Running, Target, binary};
 pub use python::{check, make, python};
 pub use say::say;
 pub use scripted::{Behaviour, Scripted};

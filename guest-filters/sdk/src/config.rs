@@ -1,19 +1,20 @@
 //! Reading a configuration. The host has checked it against the schema already; it is read strictly here all the same, because a module can be
 //! used without that host, and because a silently ignored key would export other events than its author meant.
 
-use crate::ConfigError;
+use crate::{ConfigError, Schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
 /// For modules that have nothing to configure: an empty object.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "attributes", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NoConfig {}
 
 impl NoConfig {
     /// Its schema.
-    pub const SCHEMA: &'static str = r#"{"type":"object","additionalProperties":false}"#;
+    pub const SCHEMA: Schema = Schema::Written(r#"{"type":"object","additionalProperties":false}"#);
 }
 
 /// An error at a place of the configuration; `pointer` is an RFC 6901 JSON Pointer, `""` for the whole.

@@ -49,6 +49,10 @@ mod grouping;
 mod host;
 pub mod log;
 mod manifest;
+#[cfg(feature = "attributes")]
+#[doc(hidden)]
+pub mod parts;
+mod schema;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 pub mod text;
@@ -62,6 +66,12 @@ pub use criteria::{ChatDecision, Criteria, CriteriaSession, Verdict};
 pub use data::{Chat, TextColumn, View};
 pub use grouping::{Group, Grouping, GroupingSession, Placement, Span};
 pub use manifest::{Manifest, Need, NoRules, Rule, RuleSet};
+pub use schema::Schema;
+#[cfg(feature = "attributes")]
+pub use {consign_filter_macros::config, consign_filter_macros::criteria, consign_filter_macros::grouping};
+/// For the attributes' code, and for modules that implement [`schemars::JsonSchema`] or [`serde::Deserialize`] by hand.
+#[cfg(feature = "attributes")]
+pub use {schemars, serde};
 
 /// Why a module could not decide. The host holds the chat and shows this text to the module's owner, so it says what is wrong and never
 /// repeats what somebody wrote.

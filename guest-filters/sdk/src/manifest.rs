@@ -1,6 +1,7 @@
 //! What a module says about itself. The manifest is a constant, so that `describe` can't depend on anything, and its rules are an enum, so that a
 //! verdict can't name a rule that the manifest doesn't have.
 
+use crate::Schema;
 use serde_json::Value;
 
 /// Data that a module reads. A tenant approves the needs when it binds the module to a policy; the host refuses the rest.
@@ -110,8 +111,8 @@ pub struct Manifest {
     pub summary: &'static str,
     /// What it reads. Asking for more than this is refused by the host.
     pub needs: &'static [Need],
-    /// JSON Schema 2020-12 of the configuration. The host checks a configuration against it before the module sees it, and makes forms of it.
-    pub config_schema: &'static str,
+    /// What a configuration may be.
+    pub config_schema: Schema,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl Manifest {
             text(self.summary),
             needs.join(","),
             rules.join(","),
-            self.config_schema.trim()
+            &*self.config_schema.text()
         )
     }
 }

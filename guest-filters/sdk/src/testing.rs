@@ -272,9 +272,10 @@ impl View for FakeView {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::NoConfig;
 
     fn manifest(needs: &'static [Need]) -> Manifest {
-        Manifest { name: "test/row", version: "1", summary: "s", needs, config_schema: "{}" }
+        Manifest { name: "test/row", version: "1", summary: "s", needs, config_schema: NoConfig::SCHEMA }
     }
 
     fn whole() -> FakeEvent {

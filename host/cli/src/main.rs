@@ -4,7 +4,6 @@
 mod args;
 mod commands;
 mod data;
-mod filter_build;
 mod output;
 
 use std::process::ExitCode;

@@ -5,7 +5,7 @@
 mod glob;
 
 use consign_filter::text::fold_case;
-use consign_filter::{Chat, ChatDecision, ChatKind, ConfigError, Criteria, Failure, Manifest, Need, Verdict, View, config_error};
+use consign_filter::{Chat, ChatDecision, ChatKind, ConfigError, Criteria, Failure, Manifest, Need, Schema, Verdict, View, config_error};
 use glob::Glob;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -112,7 +112,7 @@ impl Criteria for Chats {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Chats of some kind, title, source or labels.",
         needs: &[Need::Titles, Need::Labels],
-        config_schema: include_str!("../config.schema.json"),
+        config_schema: Schema::Written(include_str!("../config.schema.json")),
     };
 
     fn configure(config: Config) -> Result<Self, Vec<ConfigError>> {

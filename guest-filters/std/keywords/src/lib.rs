@@ -7,7 +7,7 @@
 //! An event without a text (a join, say) holds no keyword: `any` and `all` leave it out, `none` alone keeps it.
 
 use consign_filter::text::fold_case;
-use consign_filter::{ConfigError, Criteria, Failure, Manifest, Need, Verdict, View, config_error};
+use consign_filter::{ConfigError, Criteria, Failure, Manifest, Need, Schema, Verdict, View, config_error};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -62,7 +62,7 @@ impl Criteria for Keywords {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Events whose text holds any, all or none of some keywords.",
         needs: &[Need::Matching],
-        config_schema: include_str!("../config.schema.json"),
+        config_schema: Schema::Written(include_str!("../config.schema.json")),
     };
 
     fn configure(config: Config) -> Result<Self, Vec<ConfigError>> {

@@ -5,7 +5,7 @@
 
 mod people;
 
-use consign_filter::{Chat, ChatDecision, ConfigError, Criteria, Failure, Manifest, Need, Participant, Verdict, View, config_error};
+use consign_filter::{Chat, ChatDecision, ConfigError, Criteria, Failure, Manifest, Need, Participant, Schema, Verdict, View, config_error};
 use people::{People, PeopleConfig};
 use serde::Deserialize;
 
@@ -103,7 +103,7 @@ impl Criteria for Participants {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Chats, or events, by who took part: ids, addresses, domains, external, recorded, between two sides.",
         needs: &[Need::Participants, Need::Senders],
-        config_schema: include_str!("../config.schema.json"),
+        config_schema: Schema::Written(include_str!("../config.schema.json")),
     };
 
     fn configure(config: Config) -> Result<Self, Vec<ConfigError>> {

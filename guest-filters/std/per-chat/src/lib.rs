@@ -7,7 +7,7 @@
 mod split;
 
 use consign_filter::text::one_line;
-use consign_filter::{Chat, ChatKind, ConfigError, Failure, Group, Grouping, Manifest, Need, NoRules, Placement, View, config_error};
+use consign_filter::{Chat, ChatKind, ConfigError, Failure, Group, Grouping, Manifest, Need, NoRules, Placement, Schema, View, config_error};
 use serde::Deserialize;
 use split::{ByDay, ByIdle, ByThread};
 
@@ -58,7 +58,7 @@ impl Grouping for PerChat {
         version: env!("CARGO_PKG_VERSION"),
         summary: "One e-mail for each chat, or for each of its days, threads or stretches of talk.",
         needs: &[Need::Titles, Need::Times, Need::Ids, Need::References],
-        config_schema: include_str!("../config.schema.json"),
+        config_schema: Schema::Written(include_str!("../config.schema.json")),
     };
 
     fn configure(config: Config) -> Result<Self, Vec<ConfigError>> {

@@ -7,7 +7,7 @@
 mod spans;
 
 use consign_filter::text::{group_key, one_line};
-use consign_filter::{Chat, ConfigError, Failure, Group, Grouping, Manifest, Membership, Need, Participant, Placement, UserFlags, View};
+use consign_filter::{Chat, ConfigError, Failure, Group, Grouping, Manifest, Membership, Need, Participant, Placement, Schema, UserFlags, View};
 use serde::Deserialize;
 use spans::Times;
 
@@ -62,7 +62,7 @@ impl Grouping for PerUser {
         version: env!("CARGO_PKG_VERSION"),
         summary: "One e-mail for each user, with the events of the times when that user was a member.",
         needs: &[Need::Participants, Need::Times],
-        config_schema: include_str!("../config.schema.json"),
+        config_schema: Schema::Written(include_str!("../config.schema.json")),
     };
 
     fn configure(config: Config) -> Result<Self, Vec<ConfigError>> {

@@ -4,7 +4,7 @@
 //! ever. Local times come from the host, event by event, so that the hours of a day are right on both sides of a clock change.
 
 use consign_filter::time::{Date, Local, Weekday, parse_instant, parse_minute_of_day};
-use consign_filter::{ConfigError, Criteria, Failure, Manifest, Need, Verdict, View, config_error};
+use consign_filter::{ConfigError, Criteria, Failure, Manifest, Need, Schema, Verdict, View, config_error};
 use serde::Deserialize;
 
 consign_filter::rules! {
@@ -109,7 +109,7 @@ impl Criteria for Period {
         version: env!("CARGO_PKG_VERSION"),
         summary: "Events of some period, days of the week and hours.",
         needs: &[Need::Times],
-        config_schema: include_str!("../config.schema.json"),
+        config_schema: Schema::Written(include_str!("../config.schema.json")),
     };
 
     fn configure(config: Config) -> Result<Self, Vec<ConfigError>> {

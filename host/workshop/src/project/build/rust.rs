@@ -1,49 +1,39 @@
-//! Builds a filter module: cargo for `wasm32-unknown-unknown`, then a component that imports nothing but the contract.
+//! Builds a filter module in Rust: cargo for `wasm32-unknown-unknown`, then a component that imports nothing but the contract.
 //!
 //! The bytes depend on the sources, the toolchain and this program, and on nothing else: not on the folder, the user's cargo home or the time.
 //! A tenant's reviewer can so build the same digest again. (One exception is cargo's: of a crate that is taken by path from outside the module's
-//! workspace it hashes the folder's name into symbols.) Paths that compilers write into panic texts are mapped to fixed ones for that, flags
-//! from the environment are not used, and names are stripped.
+//! workspace it hashes the folder's name into symbols.) Paths that compilers write into panic texts are mapped to fixed ones for that, and flags
+//! from the environment are not used.
 //!
 //! The WebAssembly target comes from rustup where it is installed. Where rustup can't be reached, Debian ships a compiler and the standard library's
 //! sources, and cargo builds the library on the spot; that is an unstable option of cargo's, so it is used with Debian's own pair of programs only.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::component::{BuiltModule, ComponentError, file, finish};
+
 const TARGET: &str = "wasm32-unknown-unknown";
-/// What a module may import: the contract, of any version. A component with anything else is refused here, as the host would refuse it later.
-const CONTRACT: &str = "consign:filter/";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_LINKER: &str = "wasm-ld";
 
-/// A module that was built and written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BuiltModule {
-    /// Where the component was written.
-    pub path: PathBuf,
-    /// The component's SHA-256, in lower-case hexadecimal digits: what a policy stores.
-    pub sha256: String,
-    /// Bytes of the component.
-    pub size: u64,
-    /// Bytes of the core module in it, before it became a component.
-    pub core_size: u64,
-    /// What made it: the compiler's version line, and the linker's where it is not the compiler's own. Another toolchain makes other bytes.
-    pub toolchain: String,
+/// How much of what a debugger wants stays in the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symbols {
+    /// Nothing: a trap says the numbers of functions.
+    None,
+    /// The names of functions: a trap says where it was, for some kilobytes.
+    Names,
+    /// Files and lines too, as DWARF: for looking for a fault, since it makes the module several times as large.
+    Lines,
 }
 
 /// Why a module was not built. The texts say what to do next.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The folder is no cargo project.
-    #[error(
-        "{} holds no Cargo.toml. Name the folder of a filter module; guest-filters/README.md says how to write one.",
-        .0.display()
-    )]
-    NoProject(PathBuf),
+pub enum RustError {
     /// Neither way to the WebAssembly target is open.
     #[error(
         "No Rust compiler for WebAssembly was found. Install one of these and try again:\n  \
@@ -78,95 +68,48 @@ pub enum BuildError {
         "The module can't be made a component: {0}. Does the crate export a filter, with `consign_filter::export_criteria!` or `export_grouping!`?"
     )]
     NoComponent(String),
-    /// It imports what the host does not give.
-    #[error(
-        "The module imports what no filter may have: {}. A dependency of it wants the outside world; use one that does not, or turn that feature off.",
-        .0.join(", ")
-    )]
-    ForeignImports(Vec<String>),
-    /// It exports no interface of the contract, or both.
-    #[error("The module exports {found}. A filter exports either `criteria` or `grouping` of the package consign:filter.")]
-    Exports {
-        /// What it exports, for people.
-        found: String,
-    },
-    /// A file could not be read or written.
-    #[error("{}: {source}", .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// It is a component and no filter, or a file could not be read or written.
+    #[error(transparent)]
+    Component(#[from] ComponentError),
 }
 
 /// Builds the module of the cargo project in `project_dir` and writes the component to `out`, all of it or nothing. Cargo's progress and messages go to
 /// standard error.
 ///
 /// # Errors
-/// See [`BuildError`].
-pub fn build(project_dir: &Path, out: &Path) -> Result<BuiltModule, BuildError> {
-    let no_project = || BuildError::NoProject(project_dir.to_owned());
-    let project = project_dir.canonicalize().map_err(|_| no_project())?;
-    if !project.join("Cargo.toml").is_file() {
-        return Err(no_project());
-    }
+/// See [`RustError`].
+pub fn build(project_dir: &Path, out: &Path, symbols: Symbols) -> Result<BuiltModule, RustError> {
+    let project = project_dir.canonicalize().map_err(file(project_dir))?;
     let toolchain = Toolchain::find(&project)?;
-    let module = compile(&project, &toolchain)?;
+    let module = compile(&project, &toolchain, symbols)?;
     let core = std::fs::read(&module).map_err(file(&module))?;
     let component = componentise(&core)?;
-    write_whole(out, &component)?;
-    Ok(BuiltModule {
-        path: out.to_owned(),
-        sha256: hex::encode(ring::digest::digest(&ring::digest::SHA256, &component)),
-        size: component.len() as u64,
-        core_size: core.len() as u64,
-        toolchain: toolchain.version,
-    })
+    Ok(finish(&component, out, Some(core.len() as u64), toolchain.version)?)
 }
 
-/// Makes a core module that a contract's binding generator prepared a component, and checks that it is a filter.
-///
-/// # Errors
-/// It holds no description of its interface, imports something else, or is no filter.
-pub fn componentise(core: &[u8]) -> Result<Vec<u8>, BuildError> {
-    let no_component = |error: &dyn std::fmt::Display| BuildError::NoComponent(error.to_string());
-    let component = wit_component::ComponentEncoder::default()
-        .validate(true)
-        .module(core)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| no_component(&format!("{error:#}")))?;
-    check_interface(&component)?;
-    Ok(component)
+/// What a project in this folder would be built by, if anything is there.
+pub fn toolchain(folder: &Path) -> Option<String> {
+    Toolchain::find(folder).ok().map(|toolchain| toolchain.version)
 }
 
-/// Whether a component imports the contract alone and exports one kind of filter.
+/// Makes a core module that a contract's binding generator prepared a component.
 ///
 /// # Errors
-/// See the variants of [`BuildError`] about imports and exports.
-pub fn check_interface(component: &[u8]) -> Result<(), BuildError> {
-    let decoded = wit_component::decode(component).map_err(|error| BuildError::NoComponent(format!("{error:#}")))?;
-    let wit_component::DecodedWasm::Component(resolve, world) = decoded else {
-        let found = "no component but an interface description";
-        return Err(BuildError::NoComponent(found.to_owned()));
-    };
-    let Some(world) = resolve.worlds.get(world) else {
-        return Err(BuildError::NoComponent("it has no world".to_owned()));
-    };
-    let imports = world.imports.keys().map(|key| resolve.name_world_key(key));
-    let foreign: Vec<String> = imports.filter(|name| !name.starts_with(CONTRACT)).collect();
-    if !foreign.is_empty() {
-        return Err(BuildError::ForeignImports(foreign));
-    }
-    let exports: Vec<String> = world.exports.keys().map(|key| resolve.name_world_key(key)).collect();
-    let kind = |name: &str| {
-        let interface = name.strip_prefix(CONTRACT)?.split('@').next()?;
-        matches!(interface, "criteria" | "grouping").then_some(())
-    };
-    match exports.as_slice() {
-        [one] if kind(one).is_some() => Ok(()),
-        [] => Err(BuildError::Exports { found: "nothing".to_owned() }),
-        others => Err(BuildError::Exports { found: others.join(", ") }),
+/// It holds no description of its interface.
+pub fn componentise(core: &[u8]) -> Result<Vec<u8>, RustError> {
+    let encoded = wit_component::ComponentEncoder::default().validate(true).module(core).and_then(|mut encoder| encoder.encode());
+    encoded.map_err(|error| RustError::NoComponent(format!("{error:#}")))
+}
+
+impl Symbols {
+    /// The profile's settings for it, as cargo reads them from the environment.
+    fn profile(self) -> [(&'static str, &'static str); 2] {
+        let (strip, debug) = match self {
+            Self::None => ("symbols", "none"),
+            Self::Names => ("debuginfo", "none"),
+            Self::Lines => ("none", "line-tables-only"),
+        };
+        [("CARGO_PROFILE_RELEASE_STRIP", strip), ("CARGO_PROFILE_RELEASE_DEBUG", debug)]
     }
 }
 
@@ -190,8 +133,8 @@ enum Library {
 }
 
 impl Toolchain {
-    fn find(project: &Path) -> Result<Self, BuildError> {
-        Self::installed(project).or_else(|| Self::debian(project)).ok_or(BuildError::NoToolchain)
+    fn find(project: &Path) -> Result<Self, RustError> {
+        Self::installed(project).or_else(|| Self::debian(project)).ok_or(RustError::NoToolchain)
     }
 
     /// The toolchain of the project (its `rust-toolchain.toml` counts), if it has the target.
@@ -231,7 +174,7 @@ fn ask(folder: &Path, program: &OsStr, args: &[&str]) -> Option<String> {
 }
 
 /// Runs cargo; the path of the core module it made.
-fn compile(project: &Path, toolchain: &Toolchain) -> Result<PathBuf, BuildError> {
+fn compile(project: &Path, toolchain: &Toolchain, symbols: Symbols) -> Result<PathBuf, RustError> {
     let mut cargo = Command::new(&toolchain.cargo);
     cargo
         .args(["build", "--release", "--target", TARGET])
@@ -239,7 +182,7 @@ fn compile(project: &Path, toolchain: &Toolchain) -> Result<PathBuf, BuildError>
         .current_dir(project)
         .env("RUSTC", &toolchain.rustc)
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags(project, toolchain)?)
-        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .envs(symbols.profile())
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("CARGO_BUILD_RUSTFLAGS")
@@ -248,7 +191,7 @@ fn compile(project: &Path, toolchain: &Toolchain) -> Result<PathBuf, BuildError>
     if let Library::FromSource(_) = toolchain.library {
         cargo.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", DEBIAN_LINKER);
     }
-    let run = |source| BuildError::Run { program: toolchain.cargo.to_string_lossy().into_owned(), source };
+    let run = |source| RustError::Run { program: toolchain.cargo.to_string_lossy().into_owned(), source };
     let mut child = cargo.spawn().map_err(run)?;
     let mut module = None;
     if let Some(messages) = child.stdout.take() {
@@ -260,9 +203,9 @@ fn compile(project: &Path, toolchain: &Toolchain) -> Result<PathBuf, BuildError>
     let status = child.wait().map_err(run)?;
     if !status.success() {
         let project = project.to_owned();
-        return Err(BuildError::Cargo { project, status });
+        return Err(RustError::Cargo { project, status });
     }
-    module.ok_or_else(|| BuildError::NoModule(project.to_owned()))
+    module.ok_or_else(|| RustError::NoModule(project.to_owned()))
 }
 
 /// The module that a line of cargo's messages names, if it is the project's own.
@@ -277,7 +220,7 @@ fn artifact(line: &str, project: &Path) -> Option<PathBuf> {
 }
 
 /// Flags for the module alone (cargo does not give them to build scripts and macros). Later mappings win over earlier ones.
-fn rustflags(project: &Path, toolchain: &Toolchain) -> Result<OsString, BuildError> {
+fn rustflags(project: &Path, toolchain: &Toolchain) -> Result<OsString, RustError> {
     let places = Places::of(project, toolchain)?;
     let mut flags = OsString::new();
     let mut add = |flag: OsString| {
@@ -319,18 +262,18 @@ struct Places {
 }
 
 impl Places {
-    fn of(project: &Path, toolchain: &Toolchain) -> Result<Self, BuildError> {
+    fn of(project: &Path, toolchain: &Toolchain) -> Result<Self, RustError> {
         let output = Command::new(&toolchain.cargo)
             .args(["metadata", "--format-version=1", "--filter-platform", TARGET])
             .current_dir(project)
             .env("RUSTC", &toolchain.rustc)
             .stderr(Stdio::inherit())
             .output()
-            .map_err(|source| BuildError::Run { program: toolchain.cargo.to_string_lossy().into_owned(), source })?;
+            .map_err(|source| RustError::Run { program: toolchain.cargo.to_string_lossy().into_owned(), source })?;
         let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let place = |name: &str| metadata.get(name)?.as_str().map(PathBuf::from);
         let (Some(workspace), Some(target)) = (place("workspace_root"), place("target_directory")) else {
-            return Err(BuildError::Cargo { project: project.to_owned(), status: output.status });
+            return Err(RustError::Cargo { project: project.to_owned(), status: output.status });
         };
         let home = || std::env::home_dir().map(|home| home.join(".cargo"));
         let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home);
@@ -343,21 +286,4 @@ impl Places {
         let local_crates = packages.into_iter().flatten().filter_map(local).collect();
         Ok(Self { workspace, local_crates, target, cargo_home: cargo_home.unwrap_or_else(|| PathBuf::from(".cargo")) })
     }
-}
-
-/// Beside the place first, then over it: a reader sees the old file or the new one.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(file(folder))?;
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    std::fs::File::create(&beside).and_then(|mut new| new.write_all(bytes)).map_err(file(&beside))?;
-    std::fs::rename(&beside, path).map_err(file(path))
-}
-
-fn file(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
-    let path = path.to_owned();
-    move |source| BuildError::File { path, source }
 }

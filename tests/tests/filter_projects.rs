@@ -1,0 +1,241 @@
+//! Filters' projects, as their authors come by them: `filter new`, the project's own tests, `filter build`; and the one filter that is written in three
+//! languages. Building JavaScript and Python takes packages from their registries; what is brought once is kept beside cargo's folder.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use consign_tests::{Consign, Inbox, Ran, binary, say};
+use serde_json::{Value, json};
+
+/// Each build takes all processors; two at once take longer than one after the other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// Runs the program in a folder, with the toolchains that this machine has.
+fn consign(folder: &Path, args: &[&str]) -> Ran {
+    let mut command = Command::new(binary());
+    command.args(args).current_dir(folder).env_remove("CARGO_TARGET_DIR").stdin(Stdio::null());
+    Ran::of(command)
+}
+
+/// Runs another program, which has to succeed.
+#[track_caller]
+fn run(folder: &Path, program: &str, args: &[&str]) {
+    let output = Command::new(program).args(args).current_dir(folder).env_remove("CARGO_TARGET_DIR").stdin(Stdio::null()).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{program} {args:?}: {said}");
+}
+
+/// Where packages lie that many projects share, by what their lock file says.
+fn shared(lock: &Path, name: &str) -> PathBuf {
+    let digest = consign_model::Digest::of(&std::fs::read(lock).unwrap());
+    let own = std::env::current_exe().unwrap();
+    let folder = own.ancestors().nth(3).unwrap().join("filter-projects").join(format!("{name}-{}", &digest.to_string()[..16]));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Gives a project the packages that an earlier one brought, or brings them for the next.
+fn packages(project: &Path, language: &str) {
+    match language {
+        "ts" => {
+            let lock = project.join("package-lock.json");
+            // A project's name stands in its lock file and changes nothing of what is installed.
+            let text = std::fs::read_to_string(&lock).unwrap();
+            let whole: Value = serde_json::from_str(&text).unwrap();
+            let key = tempfile::NamedTempFile::new().unwrap();
+            let installed: Vec<_> = whole["packages"].as_object().unwrap().iter().filter(|(place, _)| !place.is_empty()).collect();
+            std::fs::write(key.path(), json!(installed).to_string()).unwrap();
+            let folder = shared(key.path(), "node");
+            if !folder.join("node_modules/.bin/componentize-js").exists() {
+                std::fs::copy(&lock, folder.join("package-lock.json")).unwrap();
+                std::fs::copy(project.join("package.json"), folder.join("package.json")).unwrap();
+                run(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+            }
+            std::os::unix::fs::symlink(folder.join("node_modules"), project.join("node_modules")).unwrap();
+        }
+        "python" => {
+            let folder = shared(&project.join("requirements.txt"), "python");
+            if !folder.join(".venv/bin/componentize-py").exists() {
+                run(&folder, "python3", &["-m", "venv", ".venv"]);
+                let pins = project.join("requirements.txt");
+                run(&folder, ".venv/bin/python3", &["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", pins.to_str().unwrap()]);
+            }
+            std::os::unix::fs::symlink(folder.join(".venv"), project.join(".venv")).unwrap();
+        }
+        _ => {}
+    }
+}
+
+/// A new project goes from nothing to a module, by the commands of its README.
+fn from_nothing(language: &str, kind: &str, own_tests: (&str, &[&str])) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    consign(folder.path(), &["filter", "new", "acme/my-filter", "--lang", language, "--kind", kind]).succeeded();
+    let project = folder.path().join("my-filter");
+    packages(&project, language);
+    consign(&project, &["filter", "doctor"]).succeeded();
+    run(&project, own_tests.0, own_tests.1);
+    let built = consign(&project, &["filter", "build", "--json"]).succeeded().json();
+    let bytes = std::fs::read(project.join("my-filter.wasm")).unwrap();
+    assert_eq!(built["sha256"], json!(consign_model::Digest::of(&bytes).to_string()));
+    say(format_args!("{language} {kind}: {} bytes, by {}", bytes.len(), built["toolchain"]));
+}
+
+#[test]
+fn rust_criteria() {
+    from_nothing("rust", "criteria", ("cargo", &["test"]));
+}
+
+#[test]
+fn rust_grouping() {
+    from_nothing("rust", "grouping", ("cargo", &["test"]));
+}
+
+#[test]
+fn typescript_criteria() {
+    from_nothing("ts", "criteria", ("npm", &["test"]));
+}
+
+#[test]
+fn typescript_grouping() {
+    from_nothing("ts", "grouping", ("npm", &["test"]));
+}
+
+#[test]
+fn python_criteria() {
+    from_nothing("python", "criteria", ("python3", &["-m", "unittest", "discover", "test"]));
+}
+
+#[test]
+fn python_grouping() {
+    from_nothing("python", "grouping", ("python3", &["-m", "unittest", "discover", "test"]));
+}
+
+#[test]
+fn what_is_there_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("mine")).unwrap();
+    std::fs::write(folder.path().join("mine/notes.txt"), "mine").unwrap();
+    let refused = consign(folder.path(), &["filter", "new", "mine", "--lang", "rust", "--kind", "criteria"]);
+    assert_eq!(refused.code, Some(1));
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("mine")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["notes.txt"]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let nothing = consign(folder.path(), &["filter", "build"]);
+    assert_eq!(nothing.code, Some(1));
+}
+
+/// A copy of an example, with the contract where it looks for it.
+fn example(folder: &Path, name: &str) -> PathBuf {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::fs::create_dir_all(folder.join("guest-filters/examples")).unwrap();
+    for part in ["wit", &format!("guest-filters/examples/{name}")] {
+        if !folder.join(part).exists() {
+            run(&repository, "cp", &["-r", part, folder.join(part).to_str().unwrap()]);
+        }
+    }
+    let project = folder.join("guest-filters/examples").join(name);
+    for left in ["node_modules", ".venv", "build"] {
+        let _ = std::fs::remove_dir_all(project.join(left));
+    }
+    project
+}
+
+/// The same filter in three languages, through policies on the same conversations: every event has the same fate, by the same rule.
+#[test]
+fn one_filter_in_three_languages() {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = tempfile::tempdir().unwrap();
+    let events = events();
+    let (server, inbox) = (Consign::new(), Inbox::start());
+    let file = server.write("chat.jsonl", &events);
+    server.import("jsonl", &file, "talk");
+    let mut policies = inbox.target().toml();
+    let shelf = server.data().join("modules");
+    std::fs::create_dir_all(&shelf).unwrap();
+    for (name, language) in [("rust", "rust"), ("typescript", "ts"), ("python", "python")] {
+        let out = folder.path().join(format!("{name}.wasm"));
+        let project = match name {
+            // It takes the SDK from beside it, and cargo writes into its own folder alone.
+            "rust" => Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-filters/examples/rust"),
+            _ => example(folder.path(), name),
+        };
+        packages(&project, language);
+        let built = consign(&project, &["filter", "build", ".", "--out", out.to_str().unwrap(), "--json"]).succeeded().json();
+        let digest = built["sha256"].as_str().unwrap();
+        std::fs::copy(&out, shelf.join(format!("{digest}.wasm"))).unwrap();
+        policies.push_str(&format!(
+            "\n[[policy]]\nname = \"{name}\"\ntarget = \"archive\"\nbased-on = \"chats\"\nschedule = {{ cron = \"0 0 * * *\", time-zone = \"UTC\" }}\n\
+             [[policy.criteria]]\nmodule = \"sha256:{digest}\"\nconfig = {{ ours = [\"Desk.example\"], countries = [\"DE\", \"GB\"] }}\n"
+        ));
+    }
+    server.apply(&policies);
+    let mut exported = 0;
+    let fates = ["rust", "typescript", "python"].map(|policy| {
+        let run = server.json(&["run", policy]);
+        assert_eq!(run["events"]["held"], json!(0), "{policy}: {run}");
+        exported = run["events"]["exported"].as_u64().unwrap();
+        ids(&events).map(|id| fate(&server, policy, &id)).collect::<Vec<_>>()
+    });
+    assert_eq!(fates[0], fates[1], "Rust and TypeScript");
+    assert_eq!(fates[0], fates[2], "Rust and Python");
+    // Of Ben and Cem, who are outside: four texts each with an account number that counts.
+    assert_eq!(exported, 8, "{:?}", fates[0]);
+    for rule in ["inside", "no-account"] {
+        assert!(fates[0].iter().any(|(_, rules)| rules == rule), "no event was left out by {rule}");
+    }
+}
+
+/// The ids of the messages.
+fn ids(events: &str) -> impl Iterator<Item = String> {
+    let lines = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["type"] == "message").map(|line| line["id"].as_str().unwrap().to_owned())
+}
+
+/// What became of an event, and by which rules.
+fn fate(server: &Consign, policy: &str, id: &str) -> (String, String) {
+    let explained = server.json(&["explain", policy, id]);
+    let event = &explained["events"][0];
+    let fate = if event["fate"].is_object() { &event["fate"] } else { event };
+    let rules = fate["by"].as_array().into_iter().flatten().map(|by| by["rule"].as_str().unwrap().to_owned());
+    (format!("{id} {}", fate["fate"].as_str().unwrap()), rules.collect::<Vec<_>>().join(" "))
+}
+
+/// Chats with people of both sides, and texts that hold account numbers, or nearly.
+fn events() -> String {
+    let mut lines = vec![
+        json!({"type": "user", "id": "U1", "name": "Ann", "email": "ann@uk.desk.example"}),
+        json!({"type": "user", "id": "U2", "name": "Ben", "email": "ben@else.example"}),
+        json!({"type": "user", "id": "U3", "name": "Cem", "email": "cem@desk.example", "external": true}),
+        json!({"type": "user", "id": "U4", "name": "Dot"}),
+        json!({"type": "chat", "id": "C1", "kind": "group", "title": "both"}),
+        json!({"type": "chat", "id": "C2", "kind": "group", "title": "inside"}),
+    ];
+    let texts = [
+        "to DE89370400440532013000, please",
+        "GB29 NWBK 6016 1331 9268 19",
+        "NO9386011117947 is of no country that counts",
+        "DE88370400440532013000 has wrong check digits",
+        "DE8937040044053201300 is too short",
+        "XDE89370400440532013000",
+        "DE89  370400440532013000",
+        "日本 DE89370400440532013000。",
+        "DE89370400440532013000é",
+        "👍🏽 nothing here",
+        "",
+    ];
+    for (number, text) in texts.iter().enumerate() {
+        for (turn, user) in [Some("U1"), Some("U2"), Some("U3"), Some("U4"), None].into_iter().enumerate() {
+            let at = format!("2026-01-05T08:{number:02}:{turn:02}.000Z");
+            let mut line = json!({"type": "message", "chat": "C1", "id": format!("m{number}-{turn}"), "at": at, "text": text});
+            if let Some(user) = user {
+                line["user"] = json!(user);
+            }
+            lines.push(line);
+        }
+        lines.push(json!({"type": "message", "chat": "C2", "id": format!("n{number}"), "at": format!("2026-01-05T09:{number:02}:00.000Z"), "user": "U1", "text": text}));
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
