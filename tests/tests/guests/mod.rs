@@ -2,7 +2,7 @@
 
 #![expect(dead_code, reason = "each test program uses some of it")]
 
-#[expect(dead_code, clippy::panic, reason = "the tests of the sandbox use the rest; a test fails by panicking")]
+#[expect(clippy::panic, reason = "a test fails by panicking")]
 #[path = "../../../host/sandbox/tests/guests/made.rs"]
 pub mod made;
 
