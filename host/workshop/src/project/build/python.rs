@@ -18,7 +18,7 @@ const EXAMPLE: &str = "[tool.consign]\nkind = \"criteria\"\nentry = \"module\"  
 /// # Errors
 /// See [`StepError`].
 pub fn build(project: &Path, out: &Path, say: &mut dyn FnMut(&str)) -> Result<BuiltModule, StepError> {
-    // The environment is named to its own program below, and a relative name would be looked up in the project's folder twice.
+    // Programs are named by their place in the project and run in it, where a relative name would be looked up twice.
     let project = &project.canonicalize().map_err(at(project))?;
     let file = project.join("pyproject.toml");
     let text = std::fs::read_to_string(&file).map_err(at(&file))?;

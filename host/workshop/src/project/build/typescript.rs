@@ -20,6 +20,8 @@ const EXAMPLE: &str = r#"  "consign": { "kind": "criteria", "entry": "src/module
 /// # Errors
 /// See [`StepError`].
 pub fn build(project: &Path, out: &Path, say: &mut dyn FnMut(&str)) -> Result<BuiltModule, StepError> {
+    // Programs are named by their place in the project and run in it, where a relative name would be looked up twice.
+    let project = &project.canonicalize().map_err(at(project))?;
     let file = project.join("package.json");
     let text = std::fs::read_to_string(&file).map_err(at(&file))?;
     let package: serde_json::Value =
