@@ -20,6 +20,7 @@ mod reader;
 mod run;
 pub mod said;
 pub mod shadow;
+mod toolbox;
 pub mod verdicts;
 pub mod verify;
 mod window;

@@ -19,7 +19,8 @@ use tokio::sync::mpsc;
 use crate::compose::Composed;
 use crate::manifest::Totals;
 use crate::quarantine::Standing;
-use crate::run::{PAGE, Purpose, Toolbox, Windows};
+use crate::run::{PAGE, Windows};
+use crate::toolbox::{Purpose, Toolbox};
 use crate::window::{Made, make, make_with};
 use crate::{ExportError, Exporter, freeze};
 

@@ -3,27 +3,22 @@
 //! A run that was interrupted is taken up by the next call, under its own id and with its own windows, and ends as if nothing had happened: so the
 //! accounting is by run, whatever became of processes.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Instant;
 
-use consign_mail::smtp::Target;
 use consign_model::manifest::{Manifest, ModuleUse};
 use consign_model::module::BoundModule;
 use consign_model::policy::{PolicyVersion, TargetVersion};
 use consign_model::run::{SupplementCounts, Trigger};
 use consign_model::shadow::add_all;
-use consign_model::{Digest, HeldReason, Name, Run, RunId, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
+use consign_model::{Digest, HeldReason, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{Begun, NewRun, WindowFilter};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::deliver::{Asked, Outbox};
-use crate::evaluate::Evaluator;
+use crate::deliver::Asked;
 use crate::manifest::{Totals, email_counts, window_entry};
-use crate::modules::blocking;
-use crate::quarantine::{Paused, Standing, Ward};
-use crate::shadow::Budget;
-use crate::window::{Tools, hold, work};
+use crate::quarantine::{Paused, Standing};
+use crate::toolbox::{Purpose, Toolbox};
+use crate::window::{hold, work};
 use crate::{ExportError, Exporter, freeze};
 
 /// Chats listed, windows frozen and windows listed at a time.
@@ -173,14 +168,6 @@ impl Exporter {
         let target = self.store.target(&self.tenant, &found.spec.target, None).await?;
         let target = target.ok_or_else(|| ExportError::NoTarget { target: found.spec.target.clone(), policy: policy.clone() })?;
         Ok((found, target))
-    }
-
-    /// A target's connections, as it is now: a wrong host or password can be mended, whatever a window has frozen.
-    async fn outbox(&self, policy: &Name, name: &Name) -> Result<Outbox, ExportError> {
-        let target = self.store.target(&self.tenant, name, None).await?;
-        let target = target.ok_or_else(|| ExportError::NoTarget { target: name.clone(), policy: policy.clone() })?;
-        let connection = Target::from_spec(&target.spec).map_err(|cause| ExportError::Target { target: name.clone(), cause })?;
-        Ok(Outbox::new(connection, target.spec.connections))
     }
 
     /// A run that has begun, to its end.
@@ -478,90 +465,5 @@ impl<'a> Windows<'a> {
         self.ended = page.len() < PAGE;
         self.after = page.last().map(|window| window.key.clone()).or(self.after.take());
         Ok(Some(page).filter(|page| !page.is_empty()))
-    }
-}
-
-/// Policies and targets by version, made ready once: windows of earlier runs may name earlier versions.
-pub(crate) struct Toolbox<'a> {
-    exporter: &'a Exporter,
-    run: RunId,
-    /// The run's own version.
-    pub policy: PolicyVersion,
-    ward: Arc<Ward>,
-    /// Unset for a preview, which runs no shadows.
-    budget: Option<Arc<Budget>>,
-    made: tokio::sync::Mutex<HashMap<(u32, u32), Made>>,
-    /// By target: a window goes to the target that it was composed for, also where the policy has another one by now.
-    outboxes: tokio::sync::Mutex<HashMap<Name, Arc<Outbox>>>,
-}
-
-/// A version of a policy and one of its target, made ready.
-type Made = (Arc<Evaluator>, Arc<TargetVersion>);
-
-/// What a toolbox is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// A run.
-    Run,
-    /// A preview, which leaves nothing behind.
-    Preview,
-}
-
-impl<'a> Toolbox<'a> {
-    /// Opens the run's policy and target.
-    pub(crate) async fn open(exporter: &'a Exporter, run: &Run, purpose: Purpose) -> Result<Self, ExportError> {
-        let policy = exporter.store.policy(&exporter.tenant, &run.policy, Some(run.policy_version)).await?;
-        let policy = policy.ok_or_else(|| ExportError::NoPolicy(run.policy.clone()))?;
-        let ward = Arc::new(Ward::open(exporter, run, &policy, purpose == Purpose::Run).await?);
-        let budget = (purpose == Purpose::Run).then(Arc::default);
-        let (made, outboxes) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { exporter, run: run.id.clone(), policy, ward, budget, made, outboxes })
-    }
-
-    /// The connections to a target.
-    async fn outbox(&self, target: &Name) -> Result<Arc<Outbox>, ExportError> {
-        let mut outboxes = self.outboxes.lock().await;
-        if let Some(outbox) = outboxes.get(target) {
-            return Ok(Arc::clone(outbox));
-        }
-        let outbox = Arc::new(self.exporter.outbox(&self.policy.spec.name, target).await?);
-        outboxes.insert(target.clone(), Arc::clone(&outbox));
-        Ok(outbox)
-    }
-
-    /// Ends all connections in order.
-    async fn close(&self) {
-        for outbox in self.outboxes.lock().await.values() {
-            outbox.close().await;
-        }
-    }
-
-    /// What to work on a window with.
-    pub(crate) async fn tools(&self, window: &Window) -> Result<Tools, ExportError> {
-        let (evaluator, target) = self.made(window).await?;
-        // A window of an earlier run was compared then, if it could be: its figures are that run's.
-        let budget = self.budget.clone().filter(|_| window.run == self.run);
-        Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget })
-    }
-
-    async fn made(&self, window: &Window) -> Result<Made, ExportError> {
-        let versions = (window.policy_version, window.target_version);
-        let mut made = self.made.lock().await;
-        if let Some(made) = made.get(&versions) {
-            return Ok(made.clone());
-        }
-        let Exporter { tenant, store, shelf, .. } = self.exporter;
-        let name = &window.key.policy;
-        let policy = store.policy(tenant, name, Some(versions.0)).await?.ok_or_else(|| ExportError::NoPolicy(name.clone()))?;
-        let target_name = policy.spec.target.clone();
-        let target = store.target(tenant, &target_name, Some(versions.1)).await?;
-        let target = target.ok_or_else(|| ExportError::NoTarget { target: target_name, policy: name.clone() })?;
-        // Windows of earlier versions are tried again under the engine of today.
-        self.ward.add(self.exporter.check_engine(&policy).await?);
-        let modules = Arc::clone(shelf);
-        let evaluator = blocking(move || Evaluator::new(policy, &modules)).await??;
-        let one = (Arc::new(evaluator), Arc::new(target));
-        made.insert(versions, one.clone());
-        Ok(one)
     }
 }

@@ -198,12 +198,11 @@ impl HeldReason {
     /// For a person.
     pub fn text(&self) -> String {
         match self {
-            Self::Module { module, text, fault: None } => format!("module {module}: {text}"),
+            Self::Module { module, text, fault: None } | Self::Quarantine { module, text, .. } => format!("module {module}: {text}"),
             Self::Module { module, text, fault: Some(fault) } => {
                 let place = fault.event.as_ref().map(|event| format!(", {}", event.text())).unwrap_or_default();
                 format!("module {module}: {text} ({}{place})", fault.class.word())
             }
-            Self::Quarantine { module, text, .. } => format!("module {module}: {text}"),
             Self::Archive { text }
             | Self::Compose { text }
             | Self::Delivery { text }
