@@ -47,7 +47,7 @@ impl Failing<'_> {
         if is_in_use && let (Some(Call::Evaluate | Call::Place) | None, Some(witness)) = (call, witness) {
             fault.event = event(ready, fault.class, witness, work);
         }
-        HeldReason::Module { module: module.name.clone(), text, fault: Some(fault) }
+        HeldReason::Module { module: module.name.clone(), text, fault: Some(Box::new(fault)) }
     }
 }
 

@@ -202,8 +202,8 @@ pub struct Found {
 impl Exporter {
     /// The module that the tenant names so: by name (the one that was pushed last), name@version or `sha256:` digest.
     pub async fn module(&self, reference: &str) -> Result<Found, ExportError> {
-        let (shelf, text) = (Arc::clone(&self.shelf), reference.to_owned());
-        let standard = blocking(move || shelf.standard(&Reference::read(&text))).await??;
+        let (modules, text) = (Arc::clone(&self.shelf), reference.to_owned());
+        let standard = blocking(move || modules.standard(&Reference::read(&text))).await??;
         if let Some(module) = standard {
             return Ok(Found { module, record: None });
         }
@@ -229,8 +229,8 @@ impl Exporter {
 
     /// The module with this digest, which a policy of the tenant's has bound or which it has pushed.
     pub async fn bound_module(&self, digest: &Digest) -> Result<Arc<Module>, ExportError> {
-        let (shelf, digest) = (Arc::clone(&self.shelf), *digest);
-        Ok(blocking(move || shelf.get(&digest)).await??)
+        let (modules, digest) = (Arc::clone(&self.shelf), *digest);
+        Ok(blocking(move || modules.get(&digest)).await??)
     }
 
     /// Whether any version of a policy of the tenant's has bound it.

@@ -21,6 +21,7 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 
 use crate::run::Windows;
+use crate::toolbox::Purpose;
 use crate::{ExportError, Exporter};
 
 /// That a policy does not run.
@@ -149,7 +150,7 @@ struct State {
 
 impl Ward {
     /// As it is when a run begins, or is taken up.
-    pub async fn open(exporter: &Exporter, run: &Run, policy: &PolicyVersion, keeps: bool) -> Result<Self, ExportError> {
+    pub async fn open(exporter: &Exporter, run: &Run, policy: &PolicyVersion, purpose: Purpose) -> Result<Self, ExportError> {
         let Exporter { tenant, store, .. } = exporter;
         let newest = store.policy(tenant, &run.policy, None).await?;
         let after = newest.as_ref().unwrap_or(policy).spec.quarantine_after;
@@ -157,17 +158,14 @@ impl Ward {
         let mut state = State::default();
         let mut released: HashMap<Digest, Timestamp> = HashMap::new();
         for one in all {
-            match &one.release {
-                Some(release) => {
-                    released.insert(one.digest, release.at);
-                }
-                None => {
-                    if matches!(&one.why, QuarantineReason::Faults { run: of, .. } if *of == run.id) {
-                        state.new.push(one.clone());
-                    }
-                    state.quarantined.insert(one.digest, one);
-                }
+            if let Some(release) = &one.release {
+                released.insert(one.digest, release.at);
+                continue;
             }
+            if matches!(&one.why, QuarantineReason::Faults { run: of, .. } if *of == run.id) {
+                state.new.push(one.clone());
+            }
+            state.quarantined.insert(one.digest, one);
         }
         if after > 0 {
             let runs = store.runs(tenant, Some(&run.policy), usize::try_from(after).unwrap_or(usize::MAX)).await?;
@@ -185,7 +183,7 @@ impl Ward {
                 }
             }
         }
-        let keep = keeps.then(|| Keep { tenant: tenant.clone(), store: Arc::clone(store), runtime: Handle::current() });
+        let keep = (purpose == Purpose::Run).then(|| Keep { tenant: tenant.clone(), store: Arc::clone(store), runtime: Handle::current() });
         Ok(Self {
             policy: run.policy.clone(),
             run: run.id.clone(),

@@ -384,21 +384,18 @@ impl Exporter {
 /// A policy's spec with a shadow in the place of the module beside which it ran, and nothing else changed. Unset where there is none.
 pub fn promoted(spec: &PolicySpec, place: Option<usize>) -> Option<PolicySpec> {
     let mut spec = spec.clone();
-    match place {
-        Some(index) => {
-            let criterion = spec.criteria.get_mut(index)?;
-            let shadow = criterion.shadow.take()?;
-            criterion.module = shadow.module;
-            criterion.config = shadow.config.unwrap_or_else(|| criterion.config.clone());
-            criterion.needs = shadow.needs;
-        }
-        None => {
-            let grouping = spec.grouping.as_mut()?;
-            let shadow = grouping.shadow.take()?;
-            grouping.module = shadow.module;
-            grouping.config = shadow.config.unwrap_or_else(|| grouping.config.clone());
-            grouping.needs = shadow.needs;
-        }
+    if let Some(index) = place {
+        let criterion = spec.criteria.get_mut(index)?;
+        let shadow = criterion.shadow.take()?;
+        criterion.module = shadow.module;
+        criterion.config = shadow.config.unwrap_or_else(|| criterion.config.clone());
+        criterion.needs = shadow.needs;
+    } else {
+        let grouping = spec.grouping.as_mut()?;
+        let shadow = grouping.shadow.take()?;
+        grouping.module = shadow.module;
+        grouping.config = shadow.config.unwrap_or_else(|| grouping.config.clone());
+        grouping.needs = shadow.needs;
     }
     Some(spec)
 }

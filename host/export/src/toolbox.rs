@@ -58,7 +58,7 @@ impl<'a> Toolbox<'a> {
     pub(crate) async fn open(exporter: &'a Exporter, run: &Run, purpose: Purpose) -> Result<Self, ExportError> {
         let policy = exporter.store.policy(&exporter.tenant, &run.policy, Some(run.policy_version)).await?;
         let policy = policy.ok_or_else(|| ExportError::NoPolicy(run.policy.clone()))?;
-        let ward = Arc::new(Ward::open(exporter, run, &policy, purpose == Purpose::Run).await?);
+        let ward = Arc::new(Ward::open(exporter, run, &policy, purpose).await?);
         let budget = (purpose == Purpose::Run).then(Arc::default);
         let (made, outboxes) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
         Ok(Self { exporter, run: run.id.clone(), policy, ward, budget, made, outboxes })

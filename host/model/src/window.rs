@@ -151,7 +151,7 @@ pub enum HeldReason {
         text: String,
         /// The same for programs; unset where no call of a module was to blame, and in what earlier releases held.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        fault: Option<Fault>,
+        fault: Option<Box<Fault>>,
     },
     /// A module of the policy is quarantined: it was not run.
     Quarantine {
