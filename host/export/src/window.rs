@@ -136,7 +136,7 @@ pub(crate) async fn make_with(
     let (tools, places) = (tools.clone(), Arc::clone(&exporter.places));
     let runtime = Handle::current();
     Ok(tokio::task::spawn_blocking(move || {
-        let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), &window, segments, budget);
+        let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), window.starts_at, segments, budget);
         let mut said = Words::default();
         let evaluation = {
             let _place = runtime.block_on(places.evaluations.acquire()).ok();
