@@ -2,12 +2,16 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these texts as they stand")]
 
+mod filter;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use consign_model::Name;
 use consign_source::Format;
+
+pub use filter::{BenchArgs, CaptureArgs, EventsArgs, FilterCommand, RunFilterArgs, TestArgs};
 
 /// Exports recorded chats to e-mail archives, by policy, and proves that nothing was lost.
 #[derive(Debug, Parser)]
@@ -114,7 +118,7 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         maildir: PathBuf,
     },
-    /// Build filter modules
+    /// Write filter modules: build, check, test, run and measure them
     Filter {
         /// What to do
         #[command(subcommand)]
@@ -158,20 +162,6 @@ pub enum HeldCommand {
         /// Also where an e-mail would have other bytes than the target may have already: send it as it is composed now
         #[arg(long, conflicts_with = "current", requires = "ids")]
         send_changed: bool,
-    },
-}
-
-/// `filter`
-#[derive(Debug, Subcommand)]
-pub enum FilterCommand {
-    /// Build a module in Rust into a component
-    Build {
-        /// The project's folder
-        #[arg(default_value = ".")]
-        project: PathBuf,
-        /// The file to write [default: <name>.wasm in the project's folder]
-        #[arg(long, short, value_name = "FILE")]
-        out: Option<PathBuf>,
     },
 }
 

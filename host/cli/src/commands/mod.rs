@@ -43,6 +43,6 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Keys => init::keys(&open().await?, json),
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
-        Command::Filter { command } => filter::filter(command, json),
+        Command::Filter { command } => filter::filter(&cli, command).await,
     }
 }

@@ -1,19 +1,17 @@
-//! `filter`
+//! `filter build`
 
 use std::path::Path;
 
-use crate::args::FilterCommand;
-use crate::filter_build::build;
+use crate::filter_build;
 use crate::output::{Ending, Failure, bytes, say, say_json};
 
-/// Does what was asked for about a filter project.
-pub fn filter(command: &FilterCommand, json: bool) -> Result<Ending, Failure> {
-    let FilterCommand::Build { project, out } = command;
+/// Builds a project into a component.
+pub fn build(project: &Path, out: Option<&Path>, json: bool) -> Result<Ending, Failure> {
     let out = match out {
-        Some(out) => out.clone(),
+        Some(out) => out.to_owned(),
         None => project.join(format!("{}.wasm", name(project)?)),
     };
-    let built = build(project, &out)?;
+    let built = filter_build::build(project, &out)?;
     if json {
         say_json(&serde_json::json!({
             "path": built.path, "sha256": built.sha256, "bytes": built.size, "core_bytes": built.core_size, "toolchain": built.toolchain,
