@@ -238,7 +238,7 @@ def jsonl(path):
             if kind == "user":
                 work.users[said["id"]] = User(said["id"], said.get("email"), said.get("recorded", True), said.get("external", False))
             elif kind == "chat":
-                work.chats[said["id"]] = Chat(said["id"], said.get("kind", "other"), said.get("title"), said.get("labels", {}), [])
+                work.chats[said["id"]] = Chat(said["id"], said.get("kind", "other"), said.get("title"), said.get("labels", {}), said.get("members", []))
             else:
                 target = said["id"] if kind in ("edit", "delete", "reaction") else None
                 own = {

@@ -7,10 +7,12 @@
 
 mod corpora;
 mod files;
+pub mod guests;
 mod inbox;
 mod postfix;
 mod program;
 mod python;
+mod random;
 mod say;
 mod scripted;
 mod wait;
@@ -21,6 +23,7 @@ pub use inbox::Inbox;
 pub use postfix::Postfix;
 pub use program::{Consign, Ran, Running, Target, binary};
 pub use python::{check, make, python};
+pub use random::Random;
 pub use say::say;
 pub use scripted::{Behaviour, Scripted};
 pub use wait::{until, until_some};

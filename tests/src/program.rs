@@ -134,12 +134,17 @@ impl Consign {
 
     /// Starts `serve`, and hears what it says, line by line, until it has ended.
     pub fn serving(&self, args: &[&str]) -> (Running, Receiver<String>) {
-        let mut serving = Running::of(self.command(&[&["serve"], args].concat()).stdout(Stdio::piped()));
-        let lines = BufReader::new(serving.stdout()).lines();
+        self.talking(&[&["serve"], args].concat())
+    }
+
+    /// Starts a command, and hears what it says, line by line, until it has ended.
+    pub fn talking(&self, args: &[&str]) -> (Running, Receiver<String>) {
+        let mut running = Running::of(self.command(args).stdout(Stdio::piped()));
+        let lines = BufReader::new(running.stdout()).lines();
         let (say, said) = mpsc::channel();
         // Read on when nobody listens any more: it goes on printing.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(say.send(line))));
-        (serving, said)
+        (running, said)
     }
 }
 
@@ -232,10 +237,19 @@ impl Running {
     }
 
     /// Asks it to end (SIGTERM) and waits until it has.
-    pub fn terminate(mut self) -> ExitStatus {
+    pub fn terminate(self) -> ExitStatus {
+        self.ask("TERM")
+    }
+
+    /// Does what Ctrl-C does (SIGINT) and waits until it has ended.
+    pub fn interrupt(self) -> ExitStatus {
+        self.ask("INT")
+    }
+
+    fn ask(mut self, signal: &str) -> ExitStatus {
         // The shell's own `kill`: the program of that name is in a package that a small machine lacks.
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &self.id().to_string()]).status();
-        assert!(asked.is_ok_and(|status| status.success()), "kill -TERM {}", self.id());
+        let asked = Command::new("sh").args(["-c", "kill -\"$2\" \"$1\"", "sh", &self.id().to_string(), signal]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "kill -{signal} {}", self.id());
         let status = crate::until_some("the program to end when it is asked to", || self.ended());
         self.0 = None;
         status

@@ -2,12 +2,16 @@
 
 #![expect(clippy::doc_markdown, reason = "clap shows these texts as they stand")]
 
+mod filter;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use consign_model::Name;
 use consign_source::Format;
+
+pub use filter::{BenchArgs, CaptureArgs, EventsArgs, FilterCommand, FilterKind, FilterLanguage, RunFilterArgs, TestArgs};
 
 /// Exports recorded chats to e-mail archives, by policy, and proves that nothing was lost.
 #[derive(Debug, Parser)]
@@ -135,7 +139,7 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
-    /// Build filter modules
+    /// Write filter modules: make, build, check, test, run and measure them
     Filter {
         /// What to do
         #[command(subcommand)]
@@ -263,67 +267,6 @@ pub enum QuarantineCommand {
         /// Which module, where it has several: its SHA-256; the first digits are enough
         digest: Option<String>,
     },
-}
-
-/// `filter`
-#[derive(Debug, Subcommand)]
-pub enum FilterCommand {
-    /// Make a new project: a filter that works, with tests, a chat to try it on and a README
-    New {
-        /// The filter's name, such as acme/no-bots; the project goes into a folder of its last part
-        name: String,
-        /// What to write it in
-        #[arg(long)]
-        lang: FilterLanguage,
-        /// Whether it says which events are exported, or which e-mails they go into
-        #[arg(long)]
-        kind: FilterKind,
-        /// The folder to make [default: the last part of the name]
-        #[arg(long, value_name = "DIR")]
-        folder: Option<PathBuf>,
-    },
-    /// Say what of the toolchain is missing, and the command that brings it
-    ///
-    /// In a project's folder, or with --lang, it is about one language, and the exit code is 3 where that can't be built. Else it is about all, and the exit
-    /// code is 3 where none can.
-    Doctor {
-        /// One language alone
-        #[arg(long)]
-        lang: Option<FilterLanguage>,
-    },
-    /// Build a project in Rust, TypeScript or Python into a component
-    Build {
-        /// The project's folder
-        #[arg(default_value = ".")]
-        project: PathBuf,
-        /// The file to write [default: <name>.wasm in the project's folder]
-        #[arg(long, short, value_name = "FILE")]
-        out: Option<PathBuf>,
-        /// Keep files and lines in it (Rust), so that the backtrace of a trap shows them; it is several times as large
-        #[arg(long)]
-        debug: bool,
-    },
-}
-
-/// What a filter is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FilterLanguage {
-    /// Rust
-    Rust,
-    /// TypeScript
-    #[value(alias = "typescript")]
-    Ts,
-    /// Python
-    Python,
-}
-
-/// What a filter decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FilterKind {
-    /// Which events are exported
-    Criteria,
-    /// Which e-mails they go into
-    Grouping,
 }
 
 #[cfg(test)]

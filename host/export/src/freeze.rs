@@ -38,9 +38,8 @@ pub(crate) async fn prepare_from(
     next: Option<NextWindow>,
 ) -> Result<Option<Prepared>, StoreError> {
     let segments = store.segments(tenant, chat, next.as_ref().map_or(0, |next| next.from)).await?;
-    let end = |arrival: u64| segments.iter().filter(|one| one.arrival <= arrival).map(end_of).max().unwrap_or(0);
-    let from = next.as_ref().map_or_else(|| end(policy.starts_after), |next| next.from);
-    let to = end(run.until);
+    let from = next.as_ref().map_or_else(|| end_by(&segments, policy.starts_after), |next| next.from);
+    let to = end_by(&segments, run.until);
     if to <= from {
         return Ok(None);
     }
@@ -88,8 +87,13 @@ pub(crate) fn end_of(segment: &SegmentRecord) -> u64 {
     segment.first + u64::from(segment.events)
 }
 
+/// The position after the last event that had come with this arrival; 0 where none had.
+pub(crate) fn end_by(segments: &[SegmentRecord], arrival: u64) -> u64 {
+    segments.iter().filter(|one| one.arrival <= arrival).map(end_of).max().unwrap_or(0)
+}
+
 /// What composing reads of a chat beside its events.
-async fn facts(store: &dyn Store, tenant: &TenantId, chat: Chat) -> Result<Facts, StoreError> {
+pub(crate) async fn facts(store: &dyn Store, tenant: &TenantId, chat: Chat) -> Result<Facts, StoreError> {
     let members = store.members(tenant, &chat.key).await?;
     let ids: Vec<String> = members.iter().map(|member| member.user.clone()).collect();
     let users = store.users(tenant, &chat.key.source, &ids).await?;

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use consign_archive::{Archive, ArchiveError};
-use consign_model::{EventBatch, EventKind, Flags, Timestamp, Window};
+use consign_model::{EventBatch, EventKind, Flags, Timestamp};
 use consign_store::SegmentRecord;
 use tokio::runtime::Handle;
 
@@ -36,13 +36,13 @@ struct Touched {
 }
 
 impl Reader {
-    /// A reader of `segments`, which are exactly the window's.
-    pub fn new(archive: Arc<Archive>, runtime: Handle, window: &Window, segments: Vec<SegmentRecord>, budget: usize) -> Self {
+    /// A reader of `segments`, which are exactly the window's; `starts_at` is its [`consign_model::Window::starts_at`].
+    pub fn new(archive: Arc<Archive>, runtime: Handle, starts_at: Option<Timestamp>, segments: Vec<SegmentRecord>, budget: usize) -> Self {
         Self {
             archive,
             runtime,
             segments,
-            late_before: window.starts_at.map(|at| at.0),
+            late_before: starts_at.map(|at| at.0),
             touched: None,
             kept: HashMap::new(),
             order: VecDeque::new(),

@@ -150,7 +150,7 @@ pub(crate) async fn make_with(
     let (tools, places) = (tools.clone(), Arc::clone(&exporter.places));
     let runtime = Handle::current();
     Ok(tokio::task::spawn_blocking(move || {
-        let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), &window, segments, budget);
+        let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), window.starts_at, segments, budget);
         let mut said = Words::default();
         let evaluator = &tools.evaluator;
         let evaluation = {

@@ -88,11 +88,28 @@ impl Importer {
         source: &Name,
         progress: impl Fn(Progress) + Send + 'static,
     ) -> Result<Imported, IngestError> {
-        let (importer, path, source, runtime) = (self.clone(), path.to_owned(), source.clone(), Handle::current());
+        let path = path.to_owned();
+        self.take_in(format, source, move |sink| consign_source::read(format, &path, &Limits::default(), sink, &progress)).await
+    }
+
+    /// Imports JSON lines that are at hand. `name` stands for the file's in refusals; attachments are looked for in `folder`.
+    pub async fn import_lines(&self, name: &str, lines: String, folder: Option<&Path>, source: &Name) -> Result<Imported, IngestError> {
+        let (name, folder) = (name.to_owned(), folder.map(Path::to_owned));
+        let read = move |sink: &mut dyn Sink| consign_source::read_lines(&name, &lines, folder.as_deref(), &Limits::default(), sink, &|_| {});
+        self.take_in(Format::Jsonl, source, read).await
+    }
+
+    async fn take_in(
+        &self,
+        format: Format,
+        source: &Name,
+        read: impl FnOnce(&mut dyn Sink) -> Result<Report, SourceError> + Send + 'static,
+    ) -> Result<Imported, IngestError> {
+        let (importer, source, runtime) = (self.clone(), source.clone(), Handle::current());
         let record = SourceRecord { name: source.clone(), format: format.word().to_owned(), created_at: Timestamp::now() };
         let reading = tokio::task::spawn_blocking(move || {
             let mut intake = Intake::new(&importer, &runtime, record);
-            let report = consign_source::read(format, &path, &Limits::default(), &mut intake, &progress)?;
+            let report = read(&mut intake)?;
             intake.finish()?;
             Ok::<_, IngestError>(Imported {
                 source,

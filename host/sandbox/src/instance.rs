@@ -19,7 +19,7 @@ use crate::logs::{LogSink, one_line};
 use crate::needles::Matcher;
 use crate::sandbox::TICK;
 use crate::wasi::World;
-use crate::{Failure, Limits, LogLine, Sandbox};
+use crate::{Failure, Limits, LogLine, Sandbox, Usage};
 
 /// Functions that a backtrace names.
 const BACKTRACE_FRAMES: usize = 20;
@@ -79,6 +79,7 @@ pub struct Instance<G> {
     guest: Option<G>,
     /// Time of all calls so far.
     spent: Duration,
+    usage: Usage,
 }
 
 impl<G: Guest> Instance<G> {
@@ -94,7 +95,7 @@ impl<G: Guest> Instance<G> {
         let mut store = Store::new(sandbox.engine(), state);
         store.limiter(|state| &mut state.limiter);
         store.set_max_component_handles(limits.handles);
-        Self { sandbox: sandbox.clone(), store, guest: None, spent: Duration::ZERO }
+        Self { sandbox: sandbox.clone(), store, guest: None, spent: Duration::ZERO, usage: Usage::default() }
     }
 
     /// Makes the instance.
@@ -129,7 +130,10 @@ impl<G: Guest> Instance<G> {
         self.store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
         self.store.data_mut().deadline = begun + budget;
         let answer = f(self.guest.as_ref(), &mut self.store);
-        self.spent += begun.elapsed();
+        let took = begun.elapsed();
+        self.spent += took;
+        self.usage.add(call, took);
+        self.usage.memory_bytes = self.store.data().limiter.used();
         answer.map_err(|error| self.failure(call, clock, &error))
     }
 
@@ -175,6 +179,11 @@ impl<G: Guest> Instance<G> {
         } else {
             Failure::Contract { call, text }
         }
+    }
+
+    /// What it has used so far.
+    pub fn usage(&self) -> &Usage {
+        &self.usage
     }
 
     /// What it has logged since the last time.

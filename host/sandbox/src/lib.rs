@@ -32,6 +32,7 @@ mod probe;
 mod sandbox;
 mod schema;
 mod session;
+mod usage;
 mod wasi;
 
 pub use answer::{Assignment, Decision, Group, LeftOut, Level, LogLine, Placement};
@@ -44,6 +45,7 @@ pub use locate::{Located, locate};
 pub use module::Module;
 pub use sandbox::{CacheKey, CodeCache, Sandbox, SandboxConfig};
 pub use session::{CriteriaSession, GroupingSession};
+pub use usage::Usage;
 
 /// The versions of what verdicts depend on beside events and configuration: zone tables and Unicode. Kept with each window.
 pub fn tables() -> String {

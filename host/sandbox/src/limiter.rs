@@ -27,6 +27,11 @@ impl Limiter {
         Self { used: 0, limit: limits.memory_bytes, instances: limits.instances.of(tier), memories: limits.memories, tables: limits.tables }
     }
 
+    /// Memories and tables together, in bytes.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
     fn grow(&mut self, current: usize, desired: usize) -> wasmtime::Result<bool> {
         let more = desired.saturating_sub(current);
         match self.used.checked_add(more).filter(|used| *used <= self.limit) {

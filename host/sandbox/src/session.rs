@@ -13,7 +13,7 @@ use crate::failure::Call;
 use crate::host::{ChatHandle, State, ViewHandle};
 use crate::instance::{Guest, Instance};
 use crate::logs::one_line;
-use crate::{BatchView, Bound, ChatContext, ConfigError, Failure, LogLine};
+use crate::{BatchView, Bound, ChatContext, ConfigError, Failure, LogLine, Usage};
 
 mod criteria;
 mod grouping;
@@ -32,6 +32,7 @@ struct Session<G> {
     chat: Arc<ChatContext>,
     stage: Stage<G>,
     logs: Vec<LogLine>,
+    usage: Usage,
 }
 
 enum Stage<G> {
@@ -47,7 +48,7 @@ enum Stage<G> {
 
 impl<G: Guest> Session<G> {
     fn new(bound: &Bound, chat: Arc<ChatContext>) -> Self {
-        Self { bound: bound.clone(), chat, stage: Stage::Fresh, logs: Vec::new() }
+        Self { bound: bound.clone(), chat, stage: Stage::Fresh, logs: Vec::new(), usage: Usage::default() }
     }
 
     /// Instance, configuration, and then the kind's own `begin-chat`.
@@ -79,6 +80,7 @@ impl<G: Guest> Session<G> {
         };
         let answer = f(instance);
         self.logs.extend(instance.take_logs());
+        self.usage.clone_from(instance.usage());
         answer.inspect_err(|failure| self.stage = Stage::Over(failure.clone()))
     }
 

@@ -84,6 +84,19 @@ pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, p
     }
 }
 
+/// As [`read`], for JSON lines that are at hand and not in a file: a developer's cases, and chats that are made up. `name` stands for the file's in
+/// refusals; the paths of attachments are looked for in `folder`, and where there is none they are missing.
+pub fn read_lines(
+    name: &str,
+    lines: &str,
+    folder: Option<&Path>,
+    limits: &Limits,
+    sink: &mut dyn Sink,
+    progress: &dyn Fn(Progress),
+) -> Result<Report, SourceError> {
+    jsonl::read_text(name, lines, folder, intake::Intake::new(sink, limits, progress))
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

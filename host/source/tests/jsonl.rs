@@ -52,6 +52,36 @@ fn the_example() {
 }
 
 #[test]
+fn what_a_platform_says_of_bots_edits_and_members() {
+    let lines = r#"{"type":"chat","id":"C1","members":["U1","U2",null]}
+{"type":"message","chat":"C1","id":"m1","at":"2026-01-05T08:00:00Z","user":"B1","text":"beep","bot":true}
+{"type":"message","chat":"C1","id":"m2","at":"2026-01-05T08:00:01Z","user":"U1","text":"hi","edited":true,"bot":false}
+{"type":"edit","chat":"C1","id":"m1","at":"2026-01-05T08:00:02Z","user":"B1","text":"boop","bot":true}
+{"type":"message","chat":"C1","id":"m3","at":"2026-01-05T08:00:03Z","bot":"yes"}
+"#;
+    let room = Room::new();
+    let (kept, report) = read(Format::Jsonl, &room.write("chat.jsonl", lines)).unwrap();
+    assert_eq!(kept.chats.get("C1").unwrap().members, ["U1", "U2"]);
+    let flags: Vec<Flags> = kept.chat("C1").iter().map(|event| event.flags).collect();
+    assert_eq!(flags, [Flags::FROM_BOT, Flags::EDITED, Flags::FROM_BOT]);
+    assert!(report.notes.is_empty(), "{:?}", report.notes);
+    assert_eq!(report.refusals.iter().map(ToString::to_string).collect::<Vec<_>>(), ["chat.jsonl, line 5: `bot` is a text, not true or false"]);
+}
+
+#[test]
+fn lines_at_hand_are_the_same_as_in_a_file() {
+    let room = Room::new();
+    room.write("files/q.pdf", b"%PDF");
+    let (of_file, file_report) = read(Format::Jsonl, &room.write("chat.jsonl", EXAMPLE)).unwrap();
+    let mut kept = support::Kept::default();
+    let report = consign_source::read_lines("chat.jsonl", EXAMPLE, Some(&room.path("")), &Limits::default(), &mut kept, &support::silent).unwrap();
+    assert_eq!((kept.events, report), (of_file.events, file_report));
+    let mut kept = support::Kept::default();
+    let report = consign_source::read_lines("chat.jsonl", EXAMPLE, None, &Limits::default(), &mut kept, &support::silent).unwrap();
+    assert_eq!((report.attachments, report.attachments_missing), (0, 1));
+}
+
+#[test]
 fn packed_is_the_same_as_plain_and_a_cut_one_gives_nothing() {
     let room = Room::new();
     let plain = read(Format::Jsonl, &room.write("chat.jsonl", EXAMPLE)).unwrap().0;

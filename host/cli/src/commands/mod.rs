@@ -49,6 +49,6 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Module { command } => module::module(&open().await?, command, json).await,
         Command::Shadow { policy, command } => shadow::shadow(&open().await?, policy.as_ref(), command.as_ref(), json).await,
         Command::Quarantine { command } => quarantine::quarantine(&open().await?, command, json).await,
-        Command::Filter { command } => filter::filter(command, json),
+        Command::Filter { command } => filter::filter(&cli, command).await,
     }
 }

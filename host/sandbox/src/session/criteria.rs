@@ -6,7 +6,7 @@ use super::{Session, Stage, lend_chat, lend_view, misuse};
 use crate::bindings::criteria::CriteriaModule;
 use crate::bindings::criteria::exports::consign::filter::criteria::ChatDecision;
 use crate::failure::{Call, Sealed};
-use crate::{BatchView, Bound, ChatContext, Decision, Failure, LogLine};
+use crate::{BatchView, Bound, ChatContext, Decision, Failure, LogLine, Usage};
 
 /// A criteria module at work on one chat: `begin` once, and if it says [`Decision::Inspect`] then `evaluate` for each batch in order. After a failure
 /// every further call answers the same failure.
@@ -49,6 +49,11 @@ impl CriteriaSession {
                 Some(text) => Err(Failure::Contract { call, text }),
             }
         })
+    }
+
+    /// What it has used so far; also after a failure.
+    pub fn usage(&self) -> &Usage {
+        &self.0.usage
     }
 
     /// What it has logged since the last time; also after a failure.

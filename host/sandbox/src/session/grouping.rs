@@ -6,7 +6,7 @@ use super::placement::{Placed, check_groups};
 use super::{Session, Stage, lend_chat, lend_view};
 use crate::bindings::grouping::GroupingModule;
 use crate::failure::{Call, Sealed};
-use crate::{BatchView, Bound, ChatContext, Failure, Group, LogLine, Placement};
+use crate::{BatchView, Bound, ChatContext, Failure, Group, LogLine, Placement, Usage};
 
 /// A grouping module at work on one chat: `begin` once, `place` for each batch of kept events in order, `finish` once. After a failure every further
 /// call answers the same failure.
@@ -63,6 +63,11 @@ impl GroupingSession {
         })?;
         self.session.stage = Stage::Finished;
         Ok(groups)
+    }
+
+    /// What it has used so far; also after a failure.
+    pub fn usage(&self) -> &Usage {
+        &self.session.usage
     }
 
     /// What it has logged since the last time; also after a failure.

@@ -72,6 +72,7 @@ fn chat(fields: &mut Fields, intake: &mut Intake<'_>) -> Result<ChatInfo, Shape>
     };
     chat.title = fields.filled("title")?.map(|title| intake.name(&title)).filter(|title| !title.is_empty());
     chat.labels = intake.labels(fields.texts("labels")?);
+    chat.members = fields.ids("members")?;
     Ok(chat)
 }
 
@@ -87,6 +88,7 @@ fn event(kind: EventKind, fields: &mut Fields, intake: &mut Intake<'_>) -> Resul
     match kind {
         EventKind::Message | EventKind::Other => {
             event.id = fields.needed_id("id")?;
+            event.flags = event.flags.with_if(Flags::EDITED, fields.flag("edited")?.unwrap_or(false));
             body(&mut event, fields)?;
             files = attachments(fields, intake)?;
         }
@@ -126,6 +128,7 @@ fn event(kind: EventKind, fields: &mut Fields, intake: &mut Intake<'_>) -> Resul
 }
 
 fn body(event: &mut Event, fields: &mut Fields) -> Result<(), Shape> {
+    event.flags = event.flags.with_if(Flags::FROM_BOT, fields.flag("bot")?.unwrap_or(false));
     let raw = fields.text("text")?.unwrap_or_default();
     let raw = text::lines(&raw);
     let plain = text::plain(&raw).into_owned();

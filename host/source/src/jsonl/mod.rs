@@ -7,6 +7,7 @@ mod line;
 mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use consign_model::Attachment;
@@ -33,15 +34,26 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     let packing = lines::packing(path)?;
     intake.total = lines::check(path, packing, intake.limits)?;
     let mut input = lines::open(path, packing)?;
-    let most = intake.limits.line_bytes;
     let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
+    read_all(input.as_mut(), path, folder, intake)
+}
+
+/// Reads lines at hand. `name` stands for the file's in refusals; attachments lie in `folder`, where there is one.
+pub fn read_text(name: &str, text: &str, folder: Option<&Path>, mut intake: Intake<'_>) -> Result<Report, SourceError> {
+    intake.total = text.len() as u64;
+    let folder = folder.and_then(|folder| folder.canonicalize().ok());
+    read_all(&mut text.as_bytes(), Path::new(name), folder, intake)
+}
+
+fn read_all(input: &mut dyn BufRead, path: &Path, folder: Option<PathBuf>, intake: Intake<'_>) -> Result<Report, SourceError> {
+    let most = intake.limits.line_bytes;
     let mut reader = Reader { intake, waiting: Waiting::default(), folder };
     let file = shown(&path.file_name().unwrap_or_default().to_string_lossy());
     let mut buffer = Vec::new();
     let mut number: u64 = 0;
     let mut untold: u64 = 0;
     loop {
-        let (line, consumed) = lines::next(input.as_mut(), &mut buffer, most).map_err(|error| SourceError::read(path, error))?;
+        let (line, consumed) = lines::next(input, &mut buffer, most).map_err(|error| SourceError::read(path, error))?;
         number += 1;
         untold += consumed;
         let outcome = match line {

@@ -1,0 +1,90 @@
+//! `filter check`
+
+use std::path::PathBuf;
+
+use consign_model::module::{ProbeOutcome, ProbeReport};
+use consign_sandbox::{LoadError, Module, Sandbox};
+use consign_workshop::component::{ComponentError, label, load};
+
+use super::inspect::object;
+use super::{indented, sandbox};
+use crate::output::{Ending, Failure, bytes, say, say_json};
+
+/// Checks components as the server does.
+pub fn check(files: &[PathBuf], json: bool) -> Result<Ending, Failure> {
+    let sandbox = sandbox()?;
+    let (mut refused, mut objects) = (0, Vec::new());
+    for file in files {
+        let checked = one(&sandbox, file);
+        refused += usize::from(!checked.passed());
+        if json {
+            objects.push(checked.object(file));
+        } else {
+            say(checked.text(file));
+        }
+    }
+    if json {
+        say_json(&objects)?;
+    }
+    match (refused, files.len()) {
+        (0, _) => Ok(Ending::Done),
+        (_, 1) => Err(Failure::new("the component is refused")),
+        (_, all) => Err(Failure::new(format!("{refused} of {all} components are refused"))),
+    }
+}
+
+/// What came of a component.
+enum Checked {
+    Refused(ComponentError),
+    Probed(Box<Module>, ProbeReport),
+}
+
+fn one(sandbox: &Sandbox, file: &std::path::Path) -> Checked {
+    match load(sandbox, file) {
+        Err(error) => Checked::Refused(error),
+        Ok(module) => {
+            let report = module.probe();
+            Checked::Probed(Box::new(module), report)
+        }
+    }
+}
+
+impl Checked {
+    fn passed(&self) -> bool {
+        matches!(self, Self::Probed(_, report) if report.passed())
+    }
+
+    fn object(&self, file: &std::path::Path) -> serde_json::Value {
+        match self {
+            Self::Refused(error) => {
+                let problems = match error {
+                    ComponentError::Refused { cause: LoadError::Mismatch(problems) | LoadError::Manifest(problems), .. } => problems.clone(),
+                    ComponentError::Refused { cause, .. } => vec![cause.to_string()],
+                    other => vec![other.to_string()],
+                };
+                serde_json::json!({"file": file, "passed": false, "problems": problems})
+            }
+            Self::Probed(module, report) => {
+                serde_json::json!({"file": file, "passed": report.passed(), "problems": [], "probe": report, "module": object(module)})
+            }
+        }
+    }
+
+    fn text(&self, file: &std::path::Path) -> String {
+        let (module, report) = match self {
+            Self::Refused(error) => return format!("REFUSED  {error}"),
+            Self::Probed(module, report) => (module, report),
+        };
+        let head = if report.passed() { "ok     " } else { "REFUSED" };
+        let mut text = format!("{head}  {}: {} ({}), sha256:{}", file.display(), label(module), bytes(module.facts().bytes), module.digest().short());
+        for step in &report.steps {
+            let outcome = match &step.outcome {
+                ProbeOutcome::Passed => "passed".to_owned(),
+                ProbeOutcome::NotRun { why } => format!("not run: {}", indented(why, 11)),
+                ProbeOutcome::Failed { why } => format!("FAILED: {}", indented(why, 11)),
+            };
+            text.push_str(&format!("\n         {}: {outcome}", step.name));
+        }
+        text
+    }
+}

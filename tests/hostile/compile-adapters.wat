@@ -1,0 +1,52 @@
+;; tries: to be compiled for ever where components call each other: the code that hands a value over is made by its type, and the type has sixteen
+;;    thousand parts, written in forty lines
+;; world: around
+;; must: compile deadline "compiling the module took more than 1 s"
+
+(component $called
+    (core module $m
+        (memory (export "memory") 1)
+        (func (export "f") (param i32))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0)))
+    (core instance $i (instantiate $m))
+    (type $t0 (tuple string (list string)))
+    (type $t1 (tuple $t0 $t0))
+    (type $t2 (tuple $t1 $t1))
+    (type $t3 (tuple $t2 $t2))
+    (type $t4 (tuple $t3 $t3))
+    (type $t5 (tuple $t4 $t4))
+    (type $t6 (tuple $t5 $t5))
+    (type $t7 (tuple $t6 $t6))
+    (type $t8 (tuple $t7 $t7))
+    (type $t9 (tuple $t8 $t8))
+    (type $t10 (tuple $t9 $t9))
+    (type $t11 (tuple $t10 $t10))
+    (type $t12 (tuple $t11 $t11))
+    (type $t13 (tuple $t12 $t12))
+    (func (export "f") (param "x" $t13)
+        (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc")))))
+(component $calling
+    (type $t0 (tuple string (list string)))
+    (type $t1 (tuple $t0 $t0))
+    (type $t2 (tuple $t1 $t1))
+    (type $t3 (tuple $t2 $t2))
+    (type $t4 (tuple $t3 $t3))
+    (type $t5 (tuple $t4 $t4))
+    (type $t6 (tuple $t5 $t5))
+    (type $t7 (tuple $t6 $t6))
+    (type $t8 (tuple $t7 $t7))
+    (type $t9 (tuple $t8 $t8))
+    (type $t10 (tuple $t9 $t9))
+    (type $t11 (tuple $t10 $t10))
+    (type $t12 (tuple $t11 $t11))
+    (type $t13 (tuple $t12 $t12))
+    (import "f" (func $f (param "x" $t13)))
+    (core module $own
+        (memory (export "memory") 1)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0)))
+    (core instance $own (instantiate $own))
+    (core func $lowered (canon lower (func $f) (memory $own "memory") (realloc (func $own "realloc"))))
+    (core module $m (import "called" "f" (func (param i32))))
+    (core instance (instantiate $m (with "called" (instance (export "f" (func $lowered)))))))
+(instance $called (instantiate $called))
+(instance (instantiate $calling (with "f" (func $called "f"))))

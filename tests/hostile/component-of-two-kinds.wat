@@ -1,0 +1,8 @@
+;; tries: to export what the contract does not have beside what it has
+;; world: around
+;; must: check refused "exports backdoor"
+
+(core module $more (func (export "f")))
+(core instance $more (instantiate $more))
+(func $more (canon lift (core func $more "f")))
+(export "backdoor" (func $more))
