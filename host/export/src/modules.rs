@@ -27,6 +27,17 @@ const STANDARD: [(&str, &[u8]); 6] = [
     ("std/per-user", include_bytes!("../../../guest-filters/dist/std/per-user.wasm")),
 ];
 
+/// The component of a standard module, which comes with the program.
+pub fn standard_component(name: &str) -> Result<&'static [u8], ShelfError> {
+    match STANDARD.iter().find(|(standard, _)| *standard == name) {
+        Some((_, bytes)) => Ok(bytes),
+        None => {
+            let known = STANDARD.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            Err(ShelfError::Unknown { reference: name.to_owned(), known })
+        }
+    }
+}
+
 /// Why a module could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ShelfError {

@@ -1,8 +1,10 @@
 //! A component that a developer names: a file, or a standard module by its name.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use consign_export::{Shelf, ShelfError};
+use consign_export::ShelfError;
+use consign_export::modules::standard_component;
 use consign_model::Digest;
 use consign_model::module::Need;
 use consign_sandbox::{BindError, Bound, LoadError, Module, Sandbox};
@@ -66,12 +68,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
 
 /// Loads a component.
 pub fn load(sandbox: &Sandbox, name: &Path) -> Result<Module, ComponentError> {
-    if is_standard(name) {
-        // The shelf's folder is for modules that were bound, and none is asked for.
-        let shelf = Shelf::new(Path::new(""), std::sync::Arc::new(sandbox.clone()));
-        return Ok(Module::clone(&*shelf.resolve(&name.to_string_lossy())?));
-    }
-    let bytes = read(name)?;
+    let bytes: Cow<'_, [u8]> =
+        if is_standard(name) { standard_component(&name.to_string_lossy())?.into() } else { read(name)?.into() };
     sandbox.load(&bytes).map_err(|cause| ComponentError::Refused { path: name.to_owned(), cause })
 }
 
