@@ -166,10 +166,10 @@ fn one_filter_in_three_languages() {
         let built = consign(&project, &["filter", "build", ".", "--out", out.to_str().unwrap(), "--json"]).succeeded().json();
         let digest = built["sha256"].as_str().unwrap();
         std::fs::copy(&out, shelf.join(format!("{digest}.wasm"))).unwrap();
-        policies.push_str(&format!(
+        policies.extend([format!(
             "\n[[policy]]\nname = \"{name}\"\ntarget = \"archive\"\nbased-on = \"chats\"\nschedule = {{ cron = \"0 0 * * *\", time-zone = \"UTC\" }}\n\
              [[policy.criteria]]\nmodule = \"sha256:{digest}\"\nconfig = {{ ours = [\"Desk.example\"], countries = [\"DE\", \"GB\"] }}\n"
-        ));
+        )]);
     }
     server.apply(&policies);
     let mut exported = 0;
@@ -237,5 +237,5 @@ fn events() -> String {
         }
         lines.push(json!({"type": "message", "chat": "C2", "id": format!("n{number}"), "at": format!("2026-01-05T09:{number:02}:00.000Z"), "user": "U1", "text": text}));
     }
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat()
 }

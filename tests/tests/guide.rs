@@ -51,7 +51,8 @@ fn the_guides_rust_compiles() {
         Command::new(binary()).args(["filter", "new", "acme/shown", "--lang", "rust", "--kind", "criteria", "--folder"]).arg(&project).output();
     assert!(made.unwrap().status.success());
     // Each in a module of its own: a component has one of them, natively they don't meet.
-    let source: String = blocks.iter().enumerate().map(|(number, block)| format!("mod shown{number} {{\n{block}\n}}\n")).collect();
+    let modules = blocks.iter().enumerate().map(|(number, block)| format!("mod shown{number} {{\n{block}\n}}\n"));
+    let source = modules.collect::<Vec<_>>().concat();
     std::fs::write(project.join("src/lib.rs"), source).unwrap();
     let checked = Command::new("cargo").args(["check"]).current_dir(&project).env_remove("CARGO_TARGET_DIR").output().unwrap();
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();

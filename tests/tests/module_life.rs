@@ -189,7 +189,7 @@ fn signatures_of_minisign_and_openssl() {
         }
         outside(&folder, "openssl", &["pkeyutl", "-sign", "-rawin", "-in", "module.wasm", "-inkey", &format!("{who}.pem"), "-out", "raw.sig"]);
         outside(&folder, "openssl", &["base64", "-in", "raw.sig", "-out", "base64.sig"]);
-        let hex: String = std::fs::read(folder.join("raw.sig")).unwrap().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = std::fs::read(folder.join("raw.sig")).unwrap().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         std::fs::write(folder.join("hex.sig"), format!("{hex}\n")).unwrap();
         folder.join("module.wasm")
     };

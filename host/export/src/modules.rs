@@ -29,13 +29,9 @@ const STANDARD: [(&str, &[u8]); 6] = [
 
 /// The component of a standard module, which comes with the program.
 pub fn standard_component(name: &str) -> Result<&'static [u8], ShelfError> {
-    match STANDARD.iter().find(|(standard, _)| *standard == name) {
-        Some((_, bytes)) => Ok(bytes),
-        None => {
-            let known = STANDARD.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-            Err(ShelfError::Unknown { reference: name.to_owned(), known })
-        }
-    }
+    let found = STANDARD.iter().find(|(standard, _)| *standard == name);
+    let known = || STANDARD.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.map(|(_, bytes)| *bytes).ok_or_else(|| ShelfError::Unknown { reference: name.to_owned(), known: known() })
 }
 
 /// Why a module could not be had.

@@ -75,23 +75,23 @@ impl<'a> Binder<'a> {
         let tried = tokio::task::spawn_blocking(move || loaded.bind(&config, &approved).map(|bound| bound.probe())).await;
         match tried.map_err(|error| ExportError::Stopped(error.to_string()))? {
             Err(BindError::Config(errors)) => {
-                errors.into_iter().for_each(|error| say(format!("{at}, config {}", shown(&error.pointer)), error.message));
+                for error in errors {
+                    say(format!("{at}, config {}", shown(&error.pointer)), error.message);
+                }
                 Ok(None)
             }
             Err(error) => {
                 say(at.to_owned(), error.to_string());
                 Ok(None)
             }
-            Ok(report) => match report.failure() {
-                Some((step, why)) => {
+            Ok(report) => {
+                if let Some((step, why)) = report.failure() {
                     say(at.to_owned(), format!("with this configuration it does not pass its probe ({step}): {why}"));
-                    Ok(None)
+                    return Ok(None);
                 }
-                None => {
-                    self.probes.push((bound.binding(), report));
-                    Ok(Some(bound))
-                }
-            },
+                self.probes.push((bound.binding(), report));
+                Ok(Some(bound))
+            }
         }
     }
 

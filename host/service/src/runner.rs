@@ -56,11 +56,11 @@ impl Policies {
     }
 
     /// Says that a policy is paused, unless that was the last thing said of it.
-    fn is_paused(&self, paused: Paused) {
+    fn is_paused(&self, paused: &Paused) {
         let before = self.lock().insert(paused.policy.clone(), paused.clone());
-        if before.as_ref() != Some(&paused) {
+        if before.as_ref() != Some(paused) {
             warn!(policy = %paused.policy, "{}", paused.text());
-            (self.tell)(News::Paused(&paused));
+            (self.tell)(News::Paused(paused));
         }
     }
 
@@ -134,7 +134,7 @@ impl Runner for Policies {
         };
         report.resumed.iter().map(News::TakenUp).chain(report.run.iter().map(News::Whole)).for_each(|run| self.ended(run));
         if let Some(paused) = report.paused {
-            self.is_paused(paused);
+            self.is_paused(&paused);
             return Ok(Ended::Paused);
         }
         Ok(if report.run.is_some() { Ended::Done } else { Ended::AlreadyRun })

@@ -146,13 +146,13 @@ impl Ground {
         let chats = Chats { tenant, store: Arc::clone(store), archive: Arc::new(archive), held_bytes: HELD_BYTES };
         let mut laid = Laid { chats, source: source.clone(), imported: Vec::new(), arrivals: Vec::new(), runtime: runtime.clone() };
         for events in arrivals {
-            let imported = runtime.block_on(async {
+            let stored = runtime.block_on(async {
                 match events {
                     Events::File { path, format } => importer.import(*format, path, source, |_| {}).await,
                     Events::Lines { name, text, folder } => importer.import_lines(name, text.clone(), folder.as_deref(), source).await,
                 }
             })?;
-            laid.imported.push(imported);
+            laid.imported.push(stored);
             laid.arrivals.push(runtime.block_on(store.newest_arrival(&laid.chats.tenant))?);
         }
         Ok(laid)

@@ -35,7 +35,7 @@ fn state(path: &Path) -> Option<Digest> {
         let mut names: Vec<String> = Vec::new();
         for entry in std::fs::read_dir(path).ok()?.flatten() {
             let about = entry.metadata().ok()?;
-            names.push(format!("{:?} {} {:?}", entry.file_name(), about.len(), about.modified().ok()));
+            names.push(format!("{} {} {:?}", entry.file_name().display(), about.len(), about.modified().ok()));
         }
         names.sort();
         return Some(Digest::of(names.join("\n").as_bytes()));
@@ -64,7 +64,7 @@ impl Watch {
     }
 
     /// Waits for the next change, and says what changed. Unset: there is nobody to tell of one any more.
-    pub fn next(&mut self) -> Option<Vec<PathBuf>> {
+    pub fn changed(&mut self) -> Option<Vec<PathBuf>> {
         loop {
             self.notices.recv().ok()?.ok();
             while !matches!(self.notices.recv_timeout(QUIET), Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)) {}

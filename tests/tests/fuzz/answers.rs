@@ -54,7 +54,7 @@ fn bound(module: &Module, image: &Image) -> Bound {
 }
 
 fn times(random: &mut Random) -> Vec<Vec<i64>> {
-    (0..1 + random.below(3)).map(|_| (0..1 + random.below(6)).map(|_| i64::try_from(random.below(12)).unwrap()).collect()).collect()
+    (0..=random.below(3)).map(|_| (0..=random.below(6)).map(|_| i64::try_from(random.below(12)).unwrap()).collect()).collect()
 }
 
 fn person(random: &mut Random) -> Stays {
@@ -85,7 +85,7 @@ fn batch(chat: &ChatContext, times: &[i64]) -> Arc<BatchView> {
 fn broken(image: &mut Image, random: &mut Random) -> bool {
     let broken = random.once_in(8);
     if broken {
-        for _ in 0..1 + random.below(4) {
+        for _ in 0..=random.below(4) {
             let at = random.below(image.bytes.len());
             image.bytes[at] ^= 1 << random.below(8);
         }
@@ -227,7 +227,7 @@ fn put_groups(image: &mut Image, groups: &[Told]) -> u32 {
 
 fn grouping(echoes: &Echoes, random: &mut Random) -> String {
     let times = times(random);
-    let people: Vec<Stays> = (0..1 + random.below(2)).map(|_| person(random)).collect();
+    let people: Vec<Stays> = (0..=random.below(2)).map(|_| person(random)).collect();
     let placings: Vec<Placing> = times.iter().map(|events| placing(events.len(), random)).collect();
     let told: Vec<Told> = (0..if random.once_in(4) { random.below(7) } else { 3 }).map(|number| group(number, random)).collect();
     let mut image = Image::new(times.len());

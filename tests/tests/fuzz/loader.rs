@@ -54,7 +54,7 @@ impl Seeds {
         if random.once_in(10) {
             file = with_core(&self.honest, &core(random));
         }
-        for _ in 0..1 + random.below(5) {
+        for _ in 0..=random.below(5) {
             let other: &Vec<u8> = random.pick(&self.small);
             file = mutate(&file, other, random);
         }
@@ -67,12 +67,12 @@ impl Seeds {
 
 /// A core module that is valid and imports nothing, of wasm-smith's making.
 fn core(random: &mut Random) -> Vec<u8> {
-    let bytes: Vec<u8> = (0..1 + random.below(60)).flat_map(|_| random.bits().to_le_bytes()).collect();
+    let bytes: Vec<u8> = (0..=random.below(60)).flat_map(|_| random.bits().to_le_bytes()).collect();
     let config = wasm_smith::Config {
         max_imports: 0,
         max_funcs: 8,
         max_instructions: 200,
-        allow_start_export: bytes[0] % 8 == 0,
+        allow_start_export: bytes[0].is_multiple_of(8),
         max_memories: 3,
         max_tables: 3,
         ..wasm_smith::Config::default()

@@ -134,10 +134,7 @@ pub fn attempt(sandbox: &Sandbox, limits: &Limits, guest: &Guest, file: &[u8]) -
     let mut seen = Vec::new();
     for chat in [chat("C1"), chat("C1"), chat("C2")] {
         watch.session = Took::default();
-        let shown = match guest.is_grouping() {
-            true => groups(&mut watch, &bound, &chat),
-            false => verdicts(&mut watch, guest, &bound, &chat),
-        };
+        let shown = if guest.is_grouping() { groups(&mut watch, &bound, &chat) } else { verdicts(&mut watch, guest, &bound, &chat) };
         match shown {
             Ok(answers) => seen.push(answers),
             Err(end) => return end,

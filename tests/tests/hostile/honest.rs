@@ -156,7 +156,7 @@ fn work(bound: &Bound, texts: &[String], expected: &[u8], events: usize, shared:
             let before = so_far;
             let Some(verdicts) = timed(&queue, &mut so_far, || session.evaluate(batch)) else { break };
             assert!(verdicts == expected, "the honest tenant's verdicts have changed");
-            let measured = Batch { clock: so_far.clock - before.clock, queue: so_far.queue - before.queue };
+            let measured = Batch { clock: so_far.clock.saturating_sub(before.clock), queue: so_far.queue.saturating_sub(before.queue) };
             if let Some(batches) = shared.batches.lock().unwrap().as_mut() {
                 batches.push(measured);
                 shared.more.notify_all();

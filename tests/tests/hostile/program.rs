@@ -63,7 +63,7 @@ fn the_program_refuses_or_holds() {
     let messages = (0..5).map(
         |number| json!({"type": "message", "chat": "C1", "id": format!("m{number}"), "at": "2026-01-05T08:00:00Z", "user": "ann", "text": SECRET}),
     );
-    let lines = messages.map(|message| format!("{message}\n")).collect::<String>();
+    let lines = messages.map(|message| format!("{message}\n")).collect::<Vec<_>>().concat();
     let mut delivered = 0;
     for name in GUESTS {
         let guest = guest(name);

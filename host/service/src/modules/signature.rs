@@ -52,13 +52,9 @@ pub fn check(bytes: &[u8], signature: &[u8], keys: &[ModuleKey]) -> Result<Modul
     if fitting.is_empty() {
         return Err(SignatureError::NoKeys { kind });
     }
-    match fitting.iter().find(|key| signature.is_right(bytes, &key.key)) {
-        Some(key) => Ok((*key).clone()),
-        None => {
-            let names = fitting.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
-            Err(SignatureError::Wrong { kind, names })
-        }
-    }
+    let signer = fitting.iter().find(|key| signature.is_right(bytes, &key.key));
+    let names = || fitting.iter().map(|key| key.name.as_str()).collect::<Vec<_>>().join(", ");
+    signer.map(|key| (*key).clone()).ok_or_else(|| SignatureError::Wrong { kind, names: names() })
 }
 
 enum Signature {

@@ -168,7 +168,7 @@ fn watched(asked: &Asked, sandbox: &Sandbox, ground: &Ground) -> Result<Ending, 
         if !asked.json {
             say("watching; Ctrl-C ends");
         }
-        let Some(changed) = watch.next() else { return Ok(Ending::Done) };
+        let Some(changed) = watch.changed() else { return Ok(Ending::Done) };
         if !asked.json {
             say(format_args!("\n{} changed at {}:", names(&changed), Timestamp::now()));
         }
