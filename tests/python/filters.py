@@ -84,14 +84,17 @@ def same_shape(old, new):
         return f"{len(old)} characters in {len(old.encode())} bytes became {len(new)} in {len(new.encode())}"
     for a, b in zip(old, new):
         kinds = unicodedata.category(a), unicodedata.category(b)
-        if kinds[0] in ("Lu", "Ll", "Lo"):
+        if kinds[0][0] == "L":
             scripts = [unicodedata.name(one, "?").split()[0].split("-")[0] for one in (a, b)]
             if kinds[0] != kinds[1] or (scripts[0] in SCRIPTS and scripts[0] != scripts[1]):
                 return f"a letter {kinds[0]} {scripts[0]} became {kinds[1]} {scripts[1]}"
         elif kinds[0] == "Nd":
             if kinds[1] != "Nd":
                 return f"a digit became {kinds[1]}"
-        elif kinds[0][0] in "ZPCM" and a != b:
+        elif kinds[0][0] == "M":
+            if kinds[0] != kinds[1]:
+                return f"a mark {kinds[0]} became {kinds[1]}"
+        elif kinds[0][0] in "ZPC" and a != b:
             return f"U+{ord(a):04X} did not stay"
     return None
 

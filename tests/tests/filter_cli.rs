@@ -9,7 +9,7 @@ mod made;
 use std::path::{Path, PathBuf};
 
 use consign_tests::{Consign, Corpus, made_up, python, real_jsonl, real_slack, say, seed};
-use made::{Made, manifest};
+use made::Made;
 use serde_json::{Value, json};
 
 /// A chat of four messages, one of them a bot's, with an edit, a reaction and a thread.

@@ -19,12 +19,15 @@ pub struct InvalidName {
 }
 
 impl Name {
-    /// A name that stands in the program. One that is none does not compile where this is called for a constant, and panics elsewhere.
+    /// A name that stands in the program.
+    ///
+    /// # Panics
+    /// It is none.
     #[expect(clippy::panic, reason = "the text is the program's own")]
     pub fn from_static(text: &'static str) -> Self {
-        match text.parse() {
+        match Self::try_from(text.to_owned()) {
             Ok(name) => name,
-            Err(_) => panic!("no name stands in the program"),
+            Err(error) => panic!("{error}"),
         }
     }
 

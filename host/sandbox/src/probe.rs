@@ -169,9 +169,9 @@ fn places(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) ->
 
 fn digest(answers: &[String]) -> Digest {
     let mut hasher = Hasher::default();
-    answers.iter().for_each(|answer| {
+    for answer in answers {
         hasher.field(answer.as_bytes());
-    });
+    }
     hasher.finish()
 }
 

@@ -50,9 +50,9 @@ const SEALED: [&str; 27] = [
 /// One read of the monotonic clock, and its resolution.
 const MILLISECOND: u64 = 1_000_000;
 /// Bytes that one write may have, as `check-write` says.
-const WRITE_BYTES: u64 = 4 << 10;
+const WRITE_BYTES: usize = 4 << 10;
 /// Random bytes that one call gives; more is against the contract of a filter.
-const RANDOM_BYTES: u64 = 64 << 10;
+const RANDOM_BYTES: usize = 64 << 10;
 
 /// The interface without its version, where it is of 0.2.
 fn interface(import: &str) -> Option<&str> {
@@ -91,14 +91,14 @@ impl World {
     }
 
     fn random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
-        if length > RANDOM_BYTES {
+        let Some(wanted) = usize::try_from(length).ok().filter(|wanted| *wanted <= RANDOM_BYTES) else {
             return Err(wasmtime::Error::new(Stop::Contract(format!("it asked for {length} random bytes at once, and {RANDOM_BYTES} are the most"))));
-        }
-        let mut bytes = Vec::with_capacity(length as usize + 8);
-        while (bytes.len() as u64) < length {
+        };
+        let mut bytes = Vec::with_capacity(wanted + 8);
+        while bytes.len() < wanted {
             bytes.extend_from_slice(&self.random().to_le_bytes());
         }
-        bytes.truncate(length as usize);
+        bytes.truncate(wanted);
         Ok(bytes)
     }
 }
@@ -158,7 +158,7 @@ impl State {
             }
             if let Some(line) = self.world.output.get_mut(index) {
                 // What is longer than a line of the log is cut there anyway.
-                let room = (WRITE_BYTES as usize).saturating_sub(line.len());
+                let room = WRITE_BYTES.saturating_sub(line.len());
                 line.extend_from_slice(part.get(..part.len().min(room)).unwrap_or_default());
             }
         }
@@ -319,7 +319,7 @@ fn streams(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     }
     function(linker, "[method]input-stream.subscribe", |state, _: (Resource<InputStream>,)| Ok((state.table.push(Pollable(0))?,)))?;
     function(linker, "[method]output-stream.subscribe", |state, _: (Resource<OutputStream>,)| Ok((state.table.push(Pollable(0))?,)))?;
-    function(linker, "[method]output-stream.check-write", |_, _: (Resource<OutputStream>,)| Ok((Ok::<_, StreamError>(WRITE_BYTES),)))?;
+    function(linker, "[method]output-stream.check-write", |_, _: (Resource<OutputStream>,)| Ok((Ok::<_, StreamError>(WRITE_BYTES as u64),)))?;
     for name in ["[method]output-stream.write", "[method]output-stream.blocking-write-and-flush"] {
         function(linker, name, write)?;
     }

@@ -68,8 +68,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
 
 /// Loads a component.
 pub fn load(sandbox: &Sandbox, name: &Path) -> Result<Module, ComponentError> {
-    let bytes: Cow<'_, [u8]> =
-        if is_standard(name) { standard_component(&name.to_string_lossy())?.into() } else { read(name)?.into() };
+    let bytes: Cow<'_, [u8]> = if is_standard(name) { standard_component(&name.to_string_lossy())?.into() } else { read(name)?.into() };
     sandbox.load(&bytes).map_err(|cause| ComponentError::Refused { path: name.to_owned(), cause })
 }
 

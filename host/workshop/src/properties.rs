@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::failure::FailureReport;
 use crate::ground::{Events, Ground, GroundError};
-use crate::judge::{Batches, JudgeError, Judgement, Recut, judge};
+use crate::judge::{Batches, JudgeError, JudgedGroup, Judgement, Recut, judge};
 use crate::made_up;
 
 /// Events of the mixed chat: more than a batch of 1,000 takes.
@@ -181,14 +181,20 @@ fn difference(one: &Judgement, other: &Judgement, size: Option<usize>, batches: 
             one.events.len()
         ));
     }
-    if one.groups != other.groups {
-        let (before, after) = (one.groups.len(), other.groups.len());
-        if before != after {
-            return Some(format!("there are {before} groups and {how} {after}"));
-        }
-        let changed = one.groups.iter().zip(&other.groups).find(|(one, other)| one != other);
-        let key = changed.map(|(one, _)| one.group.key.clone()).unwrap_or_default();
+    // A module numbers its groups as it meets them, and that depends on the batches.
+    let (before, after) = (by_key(one), by_key(other));
+    if before.len() != after.len() {
+        return Some(format!("there are {} groups and {how} {}", before.len(), after.len()));
+    }
+    if let Some((changed, _)) = before.iter().zip(&after).find(|(one, other)| one != other) {
+        let key = &changed.group.key;
         return Some(format!("the group {key:?} is another one {how}: its key, title, subject, labels or events"));
     }
     None
+}
+
+fn by_key(judgement: &Judgement) -> Vec<&JudgedGroup> {
+    let mut groups: Vec<&JudgedGroup> = judgement.groups.iter().collect();
+    groups.sort_by(|one, other| one.group.key.cmp(&other.group.key));
+    groups
 }

@@ -1,6 +1,8 @@
 //! Components made by hand for the tests of a module's life: each passes its probe, and misbehaves only later, as one in the field would.
 
-#[expect(dead_code, clippy::panic, reason = "the tests of the sandbox use the rest; a test fails by panicking")]
+#![expect(dead_code, reason = "each test program uses some of it")]
+
+#[expect(clippy::panic, reason = "a test fails by panicking")]
 #[path = "../../../host/sandbox/tests/guests/made.rs"]
 pub mod made;
 

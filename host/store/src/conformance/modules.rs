@@ -68,7 +68,7 @@ pub(super) async fn quarantines_by_policy(store: Arc<dyn Store>) {
     assert!(!store.quarantine(&tenant, &quarantine("p", "a", 11)).await.unwrap(), "it is in force");
     assert!(store.quarantine(&tenant, &quarantine("p-a", "a", 12)).await.unwrap(), "for another policy");
     assert!(store.quarantine(&name("t2"), &quarantine("p", "a", 13)).await.unwrap(), "of another tenant");
-    assert_eq!(store.quarantines(&tenant, Some(&name("p"))).await.unwrap(), [first.clone()]);
+    assert_eq!(store.quarantines(&tenant, Some(&name("p"))).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.quarantines(&tenant, None).await.unwrap(), [first.clone(), quarantine("p-a", "a", 12)]);
     assert!(store.quarantines(&tenant, Some(&name("q"))).await.unwrap().is_empty());
 

@@ -1,38 +1,34 @@
-//! One character for another of the same shape: of the same script, case and length in bytes.
+//! One character for another of the same shape: of the same script, kind and length in bytes.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use fastrand::Rng;
+use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_script::{Script, UnicodeScript as _};
 
 /// What a character has in common with those that may stand for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Class {
     script: Script,
-    case: Case,
-    is_letter: bool,
+    category: GeneralCategory,
     bytes: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Case {
-    Upper,
-    Lower,
-    None,
-}
-
+/// The class of a letter, a digit or a mark that belongs to a script: what texts say is in these.
 fn class(character: char) -> Option<Class> {
-    let is_letter = character.is_alphabetic();
-    if !is_letter && !character.is_numeric() {
-        return None;
-    }
-    let case = match (character.is_uppercase(), character.is_lowercase()) {
-        (true, _) => Case::Upper,
-        (_, true) => Case::Lower,
-        _ => Case::None,
+    use GeneralCategory::{
+        DecimalNumber, LetterNumber, LowercaseLetter, ModifierLetter, NonspacingMark, OtherLetter, OtherNumber, SpacingMark, TitlecaseLetter,
+        UppercaseLetter,
     };
-    Some(Class { script: character.script(), case, is_letter, bytes: character.len_utf8() })
+    let (script, category) = (character.script(), get_general_category(character));
+    let says = match category {
+        UppercaseLetter | LowercaseLetter | TitlecaseLetter | ModifierLetter | OtherLetter | DecimalNumber | LetterNumber | OtherNumber => true,
+        // Vowel signs and the like; accents and what joins emoji belong to no script, and stay.
+        NonspacingMark | SpacingMark => !matches!(script, Script::Inherited | Script::Common),
+        _ => false,
+    };
+    says.then(|| Class { script, category, bytes: character.len_utf8() })
 }
 
 /// All letters and digits by class: a look at each of a million characters, once.
@@ -60,7 +56,7 @@ fn is_pictograph(character: char) -> bool {
 /// Letters of flags.
 const REGIONAL: std::ops::RangeInclusive<u32> = 0x1f1e6..=0x1f1ff;
 
-/// A character of the same shape. What is no letter, digit or pictograph stays.
+/// A character of the same shape. What is no letter, digit, mark or pictograph stays.
 pub fn another(rng: &mut Rng, character: char) -> char {
     let drawn = |rng: &mut Rng, range: &std::ops::RangeInclusive<u32>| char::from_u32(rng.u32(range.clone())).unwrap_or(character);
     if REGIONAL.contains(&u32::from(character)) {
