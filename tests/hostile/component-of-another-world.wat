@@ -1,6 +1,6 @@
 ;; tries: to be taken though it is a component of another world, a command
 ;; world: component
-;; must: check refused "wasi:cli/run"
+;; must: check refused "exports neither"
 
 (component
     (core module $main (func (export "run") (result i32) (i32.const 0)))

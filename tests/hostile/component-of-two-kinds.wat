@@ -1,6 +1,6 @@
 ;; tries: to export what the contract does not have beside what it has
 ;; world: around
-;; must: check refused "exports backdoor"
+;; must: harmless "the verdicts: nobody calls what else it exports"
 
 (core module $more (func (export "f")))
 (core instance $more (instantiate $more))

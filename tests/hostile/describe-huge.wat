@@ -4,5 +4,4 @@
 (func (export "describe") (result i32)
     (local $at i32)
     (local.set $at (call $alloc (i32.const 50000000)))
-    (memory.fill (local.get $at) (i32.const 32) (i32.const 50000000))
     (call $list (local.get $at) (i32.const 50000000)))

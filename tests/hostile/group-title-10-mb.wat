@@ -1,5 +1,6 @@
 ;; tries: to have an e-mail with a title of 10 MB
 ;; world: grouping
+;; call-ms: 5000
 ;; must: harmless "the title: at most 1 KiB"
 
 (func (export "finish-chat") (result i32)

@@ -1,4 +1,5 @@
 ;; tries: to fill the host's memory or disk by one log line of 5 MB
+;; call-ms: 5000
 ;; must: harmless "the log: lines of at most 1 KiB, 64 KiB in all"
 
 (func (export "evaluate") (param $view i32) (result i32)

@@ -6,5 +6,5 @@
     (local $turn i32)
     (loop $some
         (local.set $turn (i32.add (local.get $turn) (i32.const 1)))
-        (br_if $some (i32.lt_u (local.get $turn) (i32.const 5000000))))
+        (br_if $some (i32.lt_u (local.get $turn) (i32.const 300000))))
     (call $all (local.get $view) (i32.const 0)))

@@ -87,10 +87,10 @@ async fn what_answers_otherwise_under_another_engine_is_paused() {
     let otherwise = ProbeReport { engine: "wasmtime of old".to_owned(), verdicts: Some(Digest::of(b"otherwise")), ..applied.clone() };
     left(otherwise.clone()).await;
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-    let hears = Arc::clone(&heard);
+    let listener = Arc::clone(&heard);
     let policies = Policies::new(exporter.clone(), move |news| {
         if let News::Quarantined(one) = news {
-            hears.lock().unwrap().push(one.module.clone());
+            listener.lock().unwrap().push(one.module.clone());
         }
     });
     policies.look_at_modules().await;

@@ -3,9 +3,9 @@
 //! - **In time.** A guest that has to be stopped at a deadline is stopped within two ticks and 10 ms of it, by the clock. On a busy machine the guest's thread
 //!   may stand in the queue for a core when its deadline comes, and says nothing then of who stops it. So attempts are judged that were *undisturbed*, which
 //!   waited less than 5 ms for a core: nine in ten of them have to be in time (a virtual machine can lose its processor without being told). Where
-//!   fewer than half were undisturbed, the best attempt has to be in time: a ticker that is late, or a host function that does not look at the
-//!   clock, is late in every attempt. The worst one is printed. A process that compiles is ended at its deadline, but has all of its memory to give back
-//!   before it is gone: it has a quarter of a second for that.
+//!   fewer than half were undisturbed, the best attempt has to be in time, without what its thread waited: a ticker that is late, or a host function that
+//!   does not look at the clock, is late in every attempt. The worst one is printed. A process that compiles is killed at its deadline, but has all of its
+//!   memory to give back before it is gone, and waits for a core like everybody: it has a second for that.
 //! - **Beside others.** The honest tenant's p99 of a batch is at most doubled, over all batches beside any guest against all batches alone, which were
 //!   measured in turns. Again without the queue; and where the machine was quiet (alone, the tenant waited for a core less than a hundredth of its time)
 //!   by the clock as well. For each guest by itself the same holds of the median: a guest's turn has too few batches for a p99 that says anything; the
@@ -21,13 +21,15 @@ use crate::honest::Batch;
 /// Two ticks and 10 ms.
 const MOST_OVER: Duration = Duration::from_millis(30);
 /// Of a process that compiles, with up to 2 GiB.
-const MOST_OVER_COMPILING: Duration = Duration::from_millis(250);
+const MOST_OVER_COMPILING: Duration = Duration::from_secs(1);
 /// In the queue for a core, of an attempt that counts as undisturbed.
 const UNDISTURBED: Duration = Duration::from_millis(5);
 /// Of the honest tenant's batches beside a guest to those alone.
 const MOST_TIMES: f64 = 2.0;
 /// Of the process, over all guests.
 const MOST_MEMORY: u64 = 64 << 20;
+/// Batches after which a single preemption does not make a p99 by the clock.
+const ENOUGH: usize = 2_000;
 /// Of its time alone, that the honest tenant waits for a core on a quiet machine.
 const QUIET: f64 = 0.01;
 
@@ -86,7 +88,7 @@ impl Figures {
         if 2 * undisturbed.len() >= self.over.len() && !undisturbed.is_empty() {
             return Some(quantile(undisturbed, 0.9));
         }
-        self.over.iter().map(|over| over.by).min()
+        self.over.iter().map(|over| over.by.saturating_sub(if self.compiling { Duration::ZERO } else { over.queue })).min()
     }
 
     fn worst_p99(&self) -> f64 {
@@ -99,6 +101,8 @@ impl Figures {
 pub struct Table {
     /// What the process had before the first one, in bytes.
     pub memory_before: u64,
+    /// Calls of the honest tenant that ran out of time, which is as short as the guests', and did not stand in the queue for most of it.
+    pub honest_stopped: u64,
     /// In the order in which they came.
     pub guests: Vec<Figures>,
 }
@@ -138,7 +142,12 @@ impl Table {
             problems.push(format!("beside the guests the honest tenant's p99 was {slower:.2} times as long"));
         }
         let by_the_clock = times(clock(&beside, 0.99), clock(&alone, 0.99));
-        if self.waited_alone() < QUIET && by_the_clock > MOST_TIMES {
+        // A batch takes a hundredth of its time. On a busy machine one in a hundred may wait for a lock whose holder has lost its core.
+        let batches = (alone.len() + beside.len()) as u64;
+        if self.honest_stopped > if self.waited_alone() < QUIET { 0 } else { batches / 100 } {
+            problems.push(format!("{} of the honest tenant's {batches} batches ran out of time", self.honest_stopped));
+        }
+        if self.waited_alone() < QUIET && alone.len() > ENOUGH && by_the_clock > MOST_TIMES {
             problems.push(format!("beside the guests the honest tenant's p99 by the clock was {by_the_clock:.2} times as long, on a quiet machine"));
         }
         problems
@@ -197,7 +206,7 @@ impl fmt::Display for Table {
         writeln!(
             f,
             "honest batches: {} alone, {} beside; p99 {:.2} ms alone, {:.2} ms beside ({:.2} times); by the clock {:.2} and {:.2} ms ({:.2} times); \
-             alone it waited for a core {:.1} % of its time",
+             alone it waited for a core {:.1} % of its time; {} ran out of time",
             alone.len(),
             beside.len(),
             own(&alone, 0.99).as_secs_f64() * 1e3,
@@ -207,6 +216,7 @@ impl fmt::Display for Table {
             clock(&beside, 0.99).as_secs_f64() * 1e3,
             times(clock(&beside, 0.99), clock(&alone, 0.99)),
             self.waited_alone() * 100.0,
+            self.honest_stopped,
         )?;
         let worst = |value: &dyn Fn(&Figures) -> f64| {
             let worst = self.guests.iter().max_by(|one, other| value(one).total_cmp(&value(other)));

@@ -7,12 +7,12 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use consign_sandbox::{Bound, Clock, Decision, Failure, Sandbox};
+use consign_sandbox::{Bound, Decision, Failure, Sandbox};
 use consign_tests::{guests, real_jsonl};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ pub const EVENTS: usize = 1_000;
 const BATCHES: usize = 20;
 
 /// What a batch took.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Batch {
     /// By the clock.
     pub clock: Duration,
@@ -74,6 +74,8 @@ struct Shared {
     batches: Mutex<Option<Vec<Batch>>>,
     more: Condvar,
     over: AtomicBool,
+    /// Calls that ran out of time for another reason than the queue.
+    stopped: AtomicU64,
 }
 
 /// The tenant's thread.
@@ -91,7 +93,7 @@ impl Honest {
         let config = json!({"any": words, "ignore-case": true});
         let bound = module.bind(&config, &module.manifest().needs).unwrap();
         let expected: Vec<u8> = texts.iter().map(|text| u8::from(!words.iter().any(|word| text.to_ascii_lowercase().contains(word)))).collect();
-        let shared = Arc::new(Shared { batches: Mutex::new(None), more: Condvar::new(), over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { batches: Mutex::new(None), more: Condvar::new(), over: AtomicBool::new(false), stopped: AtomicU64::new(0) });
         let (for_thread, texts) = (Arc::clone(&shared), texts.to_vec());
         let thread = std::thread::spawn(move || work(&bound, &texts, &expected, events, &for_thread));
         Self { shared, thread: Some(thread) }
@@ -116,6 +118,11 @@ impl Honest {
                 return batches.take().unwrap();
             }
         }
+    }
+
+    /// How many of its calls ran out of time so far, for another reason than the queue.
+    pub fn stopped(&self) -> u64 {
+        self.shared.stopped.load(Ordering::Relaxed)
     }
 
     fn gone(&self) -> bool {
@@ -149,14 +156,11 @@ fn work(bound: &Bound, texts: &[String], expected: &[u8], events: usize, shared:
     let batches: Vec<_> = texts.chunks(events).map(|texts| messages(&chat, texts)).collect();
     while !shared.over.load(Ordering::Relaxed) {
         let mut session = bound.criteria(Arc::clone(&chat)).unwrap();
-        let mut so_far = Batch::default();
-        let Some(decision) = timed(&queue, &mut so_far, || session.begin()) else { continue };
+        let Some((decision, _)) = timed(&queue, shared, || session.begin()) else { continue };
         assert_eq!(decision, Decision::Inspect);
         for (batch, expected) in batches.iter().zip(expected.chunks(events)) {
-            let before = so_far;
-            let Some(verdicts) = timed(&queue, &mut so_far, || session.evaluate(batch)) else { break };
+            let Some((verdicts, measured)) = timed(&queue, shared, || session.evaluate(batch)) else { break };
             assert!(verdicts == expected, "the honest tenant's verdicts have changed");
-            let measured = Batch { clock: so_far.clock.saturating_sub(before.clock), queue: so_far.queue.saturating_sub(before.queue) };
             if let Some(batches) = shared.batches.lock().unwrap().as_mut() {
                 batches.push(measured);
                 shared.more.notify_all();
@@ -168,17 +172,20 @@ fn work(bound: &Bound, texts: &[String], expected: &[u8], events: usize, shared:
     }
 }
 
-/// A call, added to what the session took so far. Nothing where the machine was taken away, by whomever, for most of the time that ran out: that says
-/// nothing of the sandbox.
-fn timed<T>(queue: &Queue, so_far: &mut Batch, call: impl FnOnce() -> Result<T, Failure>) -> Option<T> {
+/// A call, and what it took. Nothing where it ran out of time, since the tenant has the guests' short limits: it goes on with the next chat. That is counted,
+/// unless its thread stood in the queue for a core for most of the time.
+fn timed<T>(queue: &Queue, shared: &Shared, call: impl FnOnce() -> Result<T, Failure>) -> Option<(T, Batch)> {
     let (waited, begun) = (queue.so_far(), Instant::now());
     let answer = call();
-    let (clock, waited) = (begun.elapsed(), queue.so_far().saturating_sub(waited));
-    *so_far = Batch { clock: so_far.clock + clock, queue: so_far.queue + waited };
+    let measured = Batch { clock: begun.elapsed(), queue: queue.so_far().saturating_sub(waited) };
     match answer {
-        Ok(value) => Some(value),
-        Err(Failure::OutOfTime { clock: Clock::Call, .. }) if 2 * waited > clock => None,
-        Err(Failure::OutOfTime { clock: Clock::Chat, .. }) if 2 * so_far.queue > so_far.clock => None,
+        Ok(value) => Some((value, measured)),
+        Err(Failure::OutOfTime { .. }) => {
+            if 2 * measured.queue < measured.clock {
+                shared.stopped.fetch_add(1, Ordering::Relaxed);
+            }
+            None
+        }
         Err(failure) => panic!("the honest tenant's module: {failure}"),
     }
 }

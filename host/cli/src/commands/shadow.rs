@@ -4,6 +4,7 @@ use consign_model::Name;
 use consign_model::manifest::RuleRef;
 use consign_model::shadow::{Example, RuleDifference, ShadowDifference};
 use consign_service::promote::promote;
+use std::fmt::Write as _;
 
 use crate::args::ShadowCommand;
 use crate::data::Data;
@@ -58,15 +59,15 @@ async fn show(data: &Data, policy: &Name, json: bool) -> Result<Ending, Failure>
 pub fn line(found: &ShadowDifference) -> String {
     let mut text = format!("+{} \u{2212}{}", number(found.gained()), number(found.lost()));
     if found.regrouped.events > 0 {
-        text.push_str(&format!(", {} in other e-mails", number(found.regrouped.events)));
+        let _ = write!(text, ", {} in other e-mails", number(found.regrouped.events));
     }
-    text.push_str(&format!(" of {} events in {} windows", number(found.events), number(found.windows)));
+    let _ = write!(text, " of {} events in {} windows", number(found.events), number(found.windows));
     let failed: Vec<String> = found.failed.iter().map(|(class, windows)| format!("{} ({})", number(*windows), class.word())).collect();
     if !failed.is_empty() {
-        text.push_str(&format!("; it FAILED in {} windows", failed.join(" and ")));
+        let _ = write!(text, "; it FAILED in {} windows", failed.join(" and "));
     }
     if found.unseen > 0 {
-        text.push_str(&format!("; {} windows not compared, since its time was over", number(found.unseen)));
+        let _ = write!(text, "; {} windows not compared, since its time was over", number(found.unseen));
     }
     text
 }

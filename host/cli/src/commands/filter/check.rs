@@ -1,5 +1,6 @@
 //! `filter check`
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use consign_model::module::{ProbeOutcome, ProbeReport};
@@ -83,7 +84,7 @@ impl Checked {
                 ProbeOutcome::NotRun { why } => format!("not run: {}", indented(why, 11)),
                 ProbeOutcome::Failed { why } => format!("FAILED: {}", indented(why, 11)),
             };
-            text.push_str(&format!("\n         {}: {outcome}", step.name));
+            let _ = write!(text, "\n         {}: {outcome}", step.name);
         }
         text
     }

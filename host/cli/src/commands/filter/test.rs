@@ -1,5 +1,6 @@
 //! `filter test`
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use consign_workshop::cases::{CaseOutcome, CaseReport, Cases, Selection};
@@ -79,20 +80,24 @@ fn case_text(report: &CaseReport, width: usize) -> String {
         CaseOutcome::Passed { .. } => {}
         CaseOutcome::Failed { differences, snapshot, texts } => {
             for one in differences {
-                text.push_str(&format!("\n        {}: expected {}, got {}", one.what, one.expected, one.actual));
+                let _ = write!(text, "\n        {}: expected {}, got {}", one.what, one.expected, one.actual);
                 if let Some(words) = one.event.as_ref().and_then(|id| texts.get(id)) {
-                    text.push_str(&format!("\n          text: {words:?}"));
+                    let _ = write!(text, "\n          text: {words:?}");
                 }
             }
             if !snapshot.is_empty() {
                 text.push_str("\n        the snapshot is another one (--update takes this one):");
-                snapshot.iter().for_each(|line| text.push_str(&format!("\n          {line}")));
+                for line in snapshot {
+                    let _ = write!(text, "\n          {line}");
+                }
             }
         }
         CaseOutcome::Fault { expected, failure } => {
-            text.push_str(&format!("\n        expected {expected}, got:\n        {}", indented(&failure.to_string(), 8)));
+            let _ = write!(text, "\n        expected {expected}, got:\n        {}", indented(&failure.to_string(), 8));
         }
-        CaseOutcome::Broken { text: problem } => text.push_str(&format!("\n        {}", indented(problem, 8))),
+        CaseOutcome::Broken { text: problem } => {
+            let _ = write!(text, "\n        {}", indented(problem, 8));
+        }
     }
     text
 }
