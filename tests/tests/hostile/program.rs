@@ -63,7 +63,7 @@ fn the_program_refuses_or_holds() {
         |number| json!({"type": "message", "chat": "C1", "id": format!("m{number}"), "at": "2026-01-05T08:00:00Z", "user": "ann", "text": SECRET});
     // Who came later is a participant too: the one into whose copy a guest puts what was said before.
     let joined = json!({"type": "join", "chat": "C1", "user": "bob", "at": "2026-01-05T09:00:00Z"});
-    let lines = (0..5).map(message).chain([joined]).map(|line| format!("{line}\n")).collect::<String>();
+    let lines = (0..5).map(message).chain([joined]).map(|line| format!("{line}\n")).collect::<Vec<_>>().concat();
     let (mut refused, mut held, mut delivered) = (0, 0, 0);
     for name in GUESTS {
         let guest = guest(name);

@@ -49,7 +49,7 @@ impl Criteria for Accounts {
     fn configure(config: Config) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
         for (index, domain) in config.ours.iter().enumerate() {
-            if domain.is_empty() || domain.contains(|character: char| character == '@' || character == ' ') {
+            if domain.is_empty() || domain.contains(['@', ' ']) {
                 errors.push(config_error(format!("/ours/{index}"), format!("\"{domain}\" is no domain, such as desk.example")));
             }
         }

@@ -63,21 +63,17 @@ impl Arguments {
 
     /// Name, version and summary of the manifest: what is given, else what Cargo and the function's documentation say.
     pub fn manifest(&self, function: &Ident, documentation: &str) -> Result<TokenStream> {
-        let name = match &self.name {
-            Some(name) => quote! { #name },
-            None => {
-                let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
-                if let Some(fault) = name_fault(&package) {
-                    let text = format!("the package's name, {package:?}, is no module's name: {fault}. Give one: name = \"acme/no-bots\"");
-                    return Err(Error::new(function.span(), text));
-                }
-                quote! { ::core::env!("CARGO_PKG_NAME") }
+        let name = if let Some(name) = &self.name {
+            quote! { #name }
+        } else {
+            let package = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
+            if let Some(fault) = name_fault(&package) {
+                let text = format!("the package's name, {package:?}, is no module's name: {fault}. Give one: name = \"acme/no-bots\"");
+                return Err(Error::new(function.span(), text));
             }
+            quote! { ::core::env!("CARGO_PKG_NAME") }
         };
-        let version = match &self.version {
-            Some(version) => quote! { #version },
-            None => quote! { ::core::env!("CARGO_PKG_VERSION") },
-        };
+        let version = self.version.as_ref().map_or_else(|| quote! { ::core::env!("CARGO_PKG_VERSION") }, |version| quote! { #version });
         let summary = match &self.summary {
             Some(summary) => summary.clone(),
             None if documentation.is_empty() => {

@@ -36,9 +36,10 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     let (fields, no_fields, read_chat) = (parameters.fields(), parameters.no_fields(), parameters.read_chat());
     let columns = parameters.read_columns(arguments.time_zone.as_ref())?;
     let values = parameters.values();
-    let call = match returned.fallible {
-        true => quote! { #name(#values)? },
-        false => quote! { #name(#values) },
+    let call = if returned.fallible {
+        quote! { #name(#values)? }
+    } else {
+        quote! { #name(#values) }
     };
     let (rule, rules, verdict) = match &answer {
         Answer::Verdict(rule) => (quote! { #rule }, TokenStream::new(), call),

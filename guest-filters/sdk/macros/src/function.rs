@@ -30,7 +30,7 @@ impl Function {
         let parameters = Parameters::of(signature)?;
         let module = format_ident!("{}", camel_case(&signature.ident.to_string()), span = signature.ident.span());
         let summary = first_paragraph(&item.attrs);
-        Ok(Self { parameters, module, summary, item })
+        Ok(Self { item, parameters, module, summary })
     }
 
     /// What the function returns; where that is a `Result`, what is in it.

@@ -27,9 +27,10 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     let (fields, no_fields, read_chat) = (parameters.fields(), parameters.no_fields(), parameters.read_chat());
     let columns = parameters.read_columns(arguments.time_zone.as_ref())?;
     let values = parameters.values();
-    let call = match returned.fallible {
-        true => quote! { #name(#values)? },
-        false => quote! { #name(#values) },
+    let call = if returned.fallible {
+        quote! { #name(#values)? }
+    } else {
+        quote! { #name(#values) }
     };
     let place = quote! { placement.assign(row..row + 1, self.groups.number(group)?) };
     let (rule, rules, each) = match (generic(&returned.ty, "Option"), leave_out) {
