@@ -167,6 +167,7 @@ fn standing_alone(text: &str, workspace: &toml::Table) -> Result<String, NewErro
     let mut manifest: toml::Table = text.parse().map_err(|error: toml::de::Error| wrong(&error.to_string()))?;
     manifest.remove("lints");
     manifest.remove("dev-dependencies");
+    manifest.remove("test");
     let of_workspace = |part: &str, name: &str| workspace.get(part).and_then(|part| part.get(name)).cloned().ok_or_else(|| wrong(name));
     let inherits = |value: &toml::Value| value.get("workspace").and_then(toml::Value::as_bool) == Some(true);
     for (part, of) in [("package", "package"), ("dependencies", "dependencies")] {
