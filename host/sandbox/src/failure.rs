@@ -134,7 +134,7 @@ pub enum Failure {
         what: String,
     },
     /// It called for data that was not approved.
-    #[error("the module called {function}, which needs '{}': approve that when binding the module, or use another module", need_word(*.need))]
+    #[error("the module called {function}, which needs '{}': approve that when binding the module, or use another module", .need.word())]
     Refused {
         /// The contract's function.
         function: &'static str,
@@ -202,24 +202,6 @@ fn out_of_time(clock: Clock, millis: u64) -> String {
     match clock {
         Clock::Call => format!("{millis} ms for one call"),
         Clock::Chat => format!("{millis} ms for one chat"),
-    }
-}
-
-/// The contract's word for a need.
-pub(crate) fn need_word(need: Need) -> &'static str {
-    match need {
-        Need::Titles => "titles",
-        Need::Labels => "labels",
-        Need::Participants => "participants",
-        Need::Attributes => "attributes",
-        Need::Times => "times",
-        Need::Senders => "senders",
-        Need::Kinds => "kinds",
-        Need::Ids => "ids",
-        Need::References => "references",
-        Need::Matching => "matching",
-        Need::Text => "text",
-        Need::Attachments => "attachments",
     }
 }
 
@@ -337,5 +319,5 @@ pub enum BindError {
 }
 
 fn words(needs: &[Need]) -> String {
-    needs.iter().map(|need| format!("'{}'", need_word(*need))).collect::<Vec<_>>().join(", ")
+    needs.iter().map(|need| format!("'{}'", need.word())).collect::<Vec<_>>().join(", ")
 }
