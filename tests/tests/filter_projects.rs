@@ -1,43 +1,41 @@
 //! Filters' projects, as their authors come by them: `filter new`, the project's own tests, `filter build`; and the one filter that is written in three
-//! languages. Building JavaScript and Python takes packages from their registries; what is brought once is kept beside cargo's folder.
+//! languages. Building JavaScript and Python takes packages from their registries; what is brought once is kept beside cargo's folder, as are
+//! crates that were compiled (where the standard library for WebAssembly is not installed, it is among them).
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
-use consign_tests::{Consign, Inbox, Ran, binary, say};
+use consign_tests::{Consign, Inbox, Ran, Workplace, binary, real_jsonl, real_slack, say};
 use serde_json::{Value, json};
 
-/// Each build takes all processors; two at once take longer than one after the other.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 /// Runs the program in a folder, with the toolchains that this machine has.
-fn consign(folder: &Path, args: &[&str]) -> Ran {
+fn consign(at: &Workplace, folder: &Path, args: &[&str]) -> Ran {
     let mut command = Command::new(binary());
-    command.args(args).current_dir(folder).env_remove("CARGO_TARGET_DIR").stdin(Stdio::null());
+    command.args(args).current_dir(folder).env("CARGO_TARGET_DIR", at.target()).stdin(Stdio::null());
     Ran::of(command)
 }
 
 /// Runs another program, which has to succeed.
 #[track_caller]
-fn run(folder: &Path, program: &str, args: &[&str]) {
-    let output = Command::new(program).args(args).current_dir(folder).env_remove("CARGO_TARGET_DIR").stdin(Stdio::null()).output().unwrap();
+fn run(at: &Workplace, folder: &Path, program: &str, args: &[&str]) {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(folder).env("CARGO_TARGET_DIR", at.target()).stdin(Stdio::null());
+    let output = command.output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{program} {args:?}: {said}");
 }
 
 /// Where packages lie that many projects share, by what their lock file says.
-fn shared(lock: &Path, name: &str) -> PathBuf {
+fn shared(at: &Workplace, lock: &Path, name: &str) -> PathBuf {
     let digest = consign_model::Digest::of(&std::fs::read(lock).unwrap());
-    let own = std::env::current_exe().unwrap();
-    let folder = own.ancestors().nth(3).unwrap().join("filter-projects").join(format!("{name}-{}", &digest.to_string()[..16]));
+    let folder = at.packages(&format!("{name}-{}", &digest.to_string()[..16]));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
 /// Gives a project the packages that an earlier one brought, or brings them for the next.
-fn packages(project: &Path, language: &str) {
+fn packages(at: &Workplace, project: &Path, language: &str) {
     match language {
         "ts" => {
             let lock = project.join("package-lock.json");
@@ -47,20 +45,20 @@ fn packages(project: &Path, language: &str) {
             let key = tempfile::NamedTempFile::new().unwrap();
             let installed: Vec<_> = whole["packages"].as_object().unwrap().iter().filter(|(place, _)| !place.is_empty()).collect();
             std::fs::write(key.path(), json!(installed).to_string()).unwrap();
-            let folder = shared(key.path(), "node");
+            let folder = shared(at, key.path(), "node");
             if !folder.join("node_modules/.bin/componentize-js").exists() {
                 std::fs::copy(&lock, folder.join("package-lock.json")).unwrap();
                 std::fs::copy(project.join("package.json"), folder.join("package.json")).unwrap();
-                run(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
+                run(at, &folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund"]);
             }
             std::os::unix::fs::symlink(folder.join("node_modules"), project.join("node_modules")).unwrap();
         }
         "python" => {
-            let folder = shared(&project.join("requirements.txt"), "python");
+            let folder = shared(at, &project.join("requirements.txt"), "python");
             if !folder.join(".venv/bin/componentize-py").exists() {
-                run(&folder, "python3", &["-m", "venv", ".venv"]);
+                run(at, &folder, "python3", &["-m", "venv", ".venv"]);
                 let pins = project.join("requirements.txt");
-                run(&folder, ".venv/bin/python3", &["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", pins.to_str().unwrap()]);
+                run(at, &folder, ".venv/bin/python3", &["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", pins.to_str().unwrap()]);
             }
             std::os::unix::fs::symlink(folder.join(".venv"), project.join(".venv")).unwrap();
         }
@@ -70,17 +68,55 @@ fn packages(project: &Path, language: &str) {
 
 /// A new project goes from nothing to a module, by the commands of its README.
 fn from_nothing(language: &str, kind: &str, own_tests: (&str, &[&str])) {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = tempfile::tempdir().unwrap();
-    consign(folder.path(), &["filter", "new", "acme/my-filter", "--lang", language, "--kind", kind]).succeeded();
-    let project = folder.path().join("my-filter");
-    packages(&project, language);
-    consign(&project, &["filter", "doctor"]).succeeded();
-    run(&project, own_tests.0, own_tests.1);
-    let built = consign(&project, &["filter", "build", "--json"]).succeeded().json();
-    let bytes = std::fs::read(project.join("my-filter.wasm")).unwrap();
-    assert_eq!(built["sha256"], json!(consign_model::Digest::of(&bytes).to_string()));
+    let at = Workplace::new();
+    consign(&at, at.path(), &["filter", "new", "acme/no-bots", "--lang", language, "--kind", kind]).succeeded();
+    let project = at.path().join("no-bots");
+    packages(&at, &project, language);
+    consign(&at, &project, &["filter", "doctor"]).succeeded();
+    run(&at, &project, own_tests.0, own_tests.1);
+    let built = consign(&at, &project, &["filter", "build", "--json"]).succeeded().json();
+    let bytes = std::fs::read(project.join("no-bots.wasm")).unwrap();
+    assert_eq!(built["digest"], json!(consign_model::Digest::of(&bytes).to_string()));
+    let checked = consign(&at, &project, &["filter", "check", "no-bots.wasm", "--json"]).succeeded().json();
+    assert_eq!(checked[0]["module"]["digest"], built["digest"], "{checked}");
+    consign(&at, &project, &["filter", "test"]).succeeded();
+    if kind == "criteria" {
+        a_fault_is_told_with_its_place(&at, &project, language);
+    }
     say(format_args!("{language} {kind}: {} bytes, by {}", bytes.len(), built["toolchain"]));
+}
+
+/// The project's filter with a fault in it: what its author is told says which, and where.
+fn a_fault_is_told_with_its_place(at: &Workplace, project: &Path, language: &str) {
+    let (file, before, fault, told) = match language {
+        "rust" => (
+            "src/lib.rs",
+            "    sender.is_none_or(",
+            "    assert!(sender.is_none_or(|sender| !sender.flags.contains(UserFlags::BOT)), \"broken\");\n",
+            ["log error: panicked at src/lib.rs:25:5: broken", "no_bots (/module/src/lib.rs:25)"],
+        ),
+        "ts" => (
+            "src/filter.ts",
+            "  return sender === undefined",
+            "  if (sender?.flags.bot) throw new TypeError('broken');\n",
+            ["it says: TypeError: broken, at keeps@", "evaluate@"],
+        ),
+        _ => (
+            "src/decide.py",
+            "    return sender_id is None",
+            "    if is_bot:\n        raise ValueError(\"broken\")\n",
+            ["it says: ValueError: broken, ", "at decide.py:13 in keeps"],
+        ),
+    };
+    let source = std::fs::read_to_string(project.join(file)).unwrap();
+    assert_eq!(source.matches(before).count(), 1, "{source}");
+    std::fs::write(project.join(file), source.replace(before, &format!("{fault}{before}"))).unwrap();
+    consign(at, project, &["filter", "build", ".", "--out", "broken.wasm", "--debug"]).succeeded();
+    let checked = consign(at, project, &["filter", "check", "broken.wasm"]).ended(1);
+    // The first event of the probe's chat that a bot did.
+    for words in told.into_iter().chain(["at event m6"]) {
+        assert!(checked.stdout.contains(words), "{language}: no {words} in\n{}", checked.stdout);
+    }
 }
 
 #[test]
@@ -115,25 +151,28 @@ fn python_grouping() {
 
 #[test]
 fn what_is_there_stays_as_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("mine")).unwrap();
-    std::fs::write(folder.path().join("mine/notes.txt"), "mine").unwrap();
-    let refused = consign(folder.path(), &["filter", "new", "mine", "--lang", "rust", "--kind", "criteria"]);
+    let at = Workplace::new();
+    std::fs::create_dir(at.path().join("mine")).unwrap();
+    std::fs::write(at.path().join("mine/notes.txt"), "mine").unwrap();
+    let refused = consign(&at, at.path(), &["filter", "new", "mine", "--lang", "rust", "--kind", "criteria"]);
     assert_eq!(refused.code, Some(1));
-    let left: Vec<_> = std::fs::read_dir(folder.path().join("mine")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(at.path().join("mine")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["notes.txt"]);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    let nothing = consign(folder.path(), &["filter", "build"]);
+    assert_eq!(std::fs::read_dir(at.path()).unwrap().count(), 1);
+    let nothing = consign(&at, at.path(), &["filter", "build"]);
     assert_eq!(nothing.code, Some(1));
 }
 
+/// The examples' folders, with `--lang`'s word for each.
+const LANGUAGES: [(&str, &str); 3] = [("rust", "rust"), ("typescript", "ts"), ("python", "python")];
+
 /// A copy of an example, with the contract where it looks for it.
-fn example(folder: &Path, name: &str) -> PathBuf {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+fn example(at: &Workplace, name: &str) -> PathBuf {
+    let (repository, folder) = (Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), at.path());
     std::fs::create_dir_all(folder.join("guest-filters/examples")).unwrap();
     for part in ["wit", &format!("guest-filters/examples/{name}")] {
         if !folder.join(part).exists() {
-            run(&repository, "cp", &["-r", part, folder.join(part).to_str().unwrap()]);
+            run(at, &repository, "cp", &["-r", part, folder.join(part).to_str().unwrap()]);
         }
     }
     let project = folder.join("guest-filters/examples").join(name);
@@ -146,34 +185,34 @@ fn example(folder: &Path, name: &str) -> PathBuf {
 /// The same filter in three languages, through policies on the same conversations: every event has the same fate, by the same rule.
 #[test]
 fn one_filter_in_three_languages() {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = tempfile::tempdir().unwrap();
+    let at = Workplace::new();
     let events = events();
     let (server, inbox) = (Consign::new(), Inbox::start());
     let file = server.write("chat.jsonl", &events);
     server.import("jsonl", &file, "talk");
     let mut policies = inbox.target().toml();
-    let shelf = server.data().join("modules");
-    std::fs::create_dir_all(&shelf).unwrap();
-    for (name, language) in [("rust", "rust"), ("typescript", "ts"), ("python", "python")] {
-        let out = folder.path().join(format!("{name}.wasm"));
+    let config = json!({"ours": ["Desk.example"], "countries": ["DE", "GB"]});
+    let modules = LANGUAGES.map(|(name, language)| {
+        let out = at.path().join(format!("{name}.wasm"));
         let project = match name {
             // It takes the SDK from beside it, and cargo writes into its own folder alone.
             "rust" => Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-filters/examples/rust"),
-            _ => example(folder.path(), name),
+            _ => example(&at, name),
         };
-        packages(&project, language);
-        let built = consign(&project, &["filter", "build", ".", "--out", out.to_str().unwrap(), "--json"]).succeeded().json();
-        let digest = built["sha256"].as_str().unwrap();
-        std::fs::copy(&out, shelf.join(format!("{digest}.wasm"))).unwrap();
+        packages(&at, &project, language);
+        let built = consign(&at, &project, &["filter", "build", ".", "--out", out.to_str().unwrap(), "--json"]).succeeded().json();
+        let digest = built["digest"].as_str().unwrap();
+        assert_eq!(server.json(&["module", "push", out.to_str().unwrap()])["digest"], digest);
         policies.extend([format!(
             "\n[[policy]]\nname = \"{name}\"\ntarget = \"archive\"\nbased-on = \"chats\"\nschedule = {{ cron = \"0 0 * * *\", time-zone = \"UTC\" }}\n\
-             [[policy.criteria]]\nmodule = \"sha256:{digest}\"\nconfig = {{ ours = [\"Desk.example\"], countries = [\"DE\", \"GB\"] }}\n"
+             [[policy.criteria]]\nmodule = \"sha256:{digest}\"\nneeds = [\"participants\", \"senders\", \"text\"]\n\
+             config = {{ ours = [\"Desk.example\"], countries = [\"DE\", \"GB\"] }}\n"
         )]);
-    }
+        out
+    });
     server.apply(&policies);
     let mut exported = 0;
-    let fates = ["rust", "typescript", "python"].map(|policy| {
+    let fates = LANGUAGES.map(|(policy, _)| {
         let run = server.json(&["run", policy]);
         assert_eq!(run["events"]["held"], json!(0), "{policy}: {run}");
         exported = run["events"]["exported"].as_u64().unwrap();
@@ -185,6 +224,18 @@ fn one_filter_in_three_languages() {
     assert_eq!(exported, 8, "{:?}", fates[0]);
     for rule in ["inside", "no-account"] {
         assert!(fates[0].iter().any(|(_, rules)| rules == rule), "no event was left out by {rule}");
+    }
+    for corpus in [real_slack(), real_jsonl()] {
+        let verdicts = modules.each_ref().map(|module| {
+            let file = corpus.file.display().to_string();
+            let args = ["filter", "run", module.to_str().unwrap(), "--config", &config.to_string(), "--events", &file, "--format", corpus.form];
+            let ran = server.run(&[&args[..], &["--json", "--limit", "10000000"]].concat()).succeeded().stdout;
+            // The last line names the module.
+            ran.lines().filter(|line| !line.contains("\"summary\"")).map(str::to_owned).collect::<Vec<_>>()
+        });
+        assert!(verdicts[0] == verdicts[1], "Rust and TypeScript differ on {}", corpus.name);
+        assert!(verdicts[0] == verdicts[2], "Rust and Python differ on {}", corpus.name);
+        say(format_args!("{}: {} verdicts are the same in three languages", corpus.name, verdicts[0].len()));
     }
 }
 

@@ -137,7 +137,7 @@ impl Data {
 }
 
 /// A folder that only its owner may look into; one that is there stays as it is.
-fn make_private(folder: &Path) -> std::io::Result<()> {
+pub fn make_private(folder: &Path) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
@@ -184,7 +184,7 @@ fn master_key(place: &Place, has_tenant: bool) -> Result<(MasterKey, Option<Path
 }
 
 /// A file that only its owner may read: whole and on the disk when this returns, or not there. The other path is for what is not whole yet.
-fn write_secret(path: &Path, beside: &Path, text: &str) -> std::io::Result<()> {
+pub fn write_secret(path: &Path, beside: &Path, text: &str) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
     writeln!(file, "{text}")?;
     file.sync_all()?;

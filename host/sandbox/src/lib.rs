@@ -43,6 +43,7 @@ pub use failure::{BindError, Call, Clock, ConfigError, Failure, Frame, LoadError
 pub use limits::{ByTier, Limits};
 pub use locate::{Located, locate};
 pub use module::Module;
+pub use probe::ProbeFailure;
 pub use sandbox::{CacheKey, CodeCache, Sandbox, SandboxConfig};
 pub use session::{CriteriaSession, GroupingSession};
 pub use usage::Usage;

@@ -12,7 +12,7 @@ use consign_model::window::{Facts, Participant};
 use consign_model::{Attachment, Chat, ChatKey, ChatKind, Digest, Event, EventBatch, EventKind, Flags, Membership, Name, Timestamp, User};
 use serde_json::Value;
 
-use crate::{BatchView, Bound, ChatContext, Decision, Failure, Module};
+use crate::{BatchView, Bound, ChatContext, CriteriaSession, Decision, Failure, GroupingSession, LogLine, Module};
 
 /// Batch sizes that are tried: event by event, and such that batches end between events that belong together.
 const SIZES: [usize; 2] = [1, 3];
@@ -24,9 +24,14 @@ const CHAT: &str = "a made-up chat, in batches of 1 and of 3";
 impl Module {
     /// Tries it with a configuration of its own: the first of the schema's `examples`, else an empty one.
     pub fn probe(&self) -> ProbeReport {
+        self.probe_closely().0
+    }
+
+    /// As [`probe`](Self::probe), with what a call failed by: its author may be told all of it, since the chat is made up.
+    pub fn probe_closely(&self) -> (ProbeReport, Option<ProbeFailure>) {
         let mut report = Report::new(self);
         if !report.describe(self) {
-            return report.0;
+            return (report.kept, report.failure);
         }
         let example = self.manifest().config_schema.pointer("/examples/0").cloned();
         let given = example.is_some();
@@ -44,7 +49,7 @@ impl Module {
                 report.add(CONFIGURATION, ProbeOutcome::NotRun { why });
             }
         }
-        report.0
+        (report.kept, report.failure)
     }
 }
 
@@ -55,19 +60,39 @@ impl Bound {
         if report.describe(self.module()) {
             report.chat(self);
         }
-        report.0
+        report.kept
     }
 }
 
-struct Report(ProbeReport);
+struct Report {
+    kept: ProbeReport,
+    failure: Option<ProbeFailure>,
+}
+
+/// A call that failed in a probe.
+#[derive(Debug)]
+pub struct ProbeFailure {
+    /// By what.
+    pub failure: Failure,
+    /// What the module logged until then.
+    pub logs: Vec<LogLine>,
+    /// In which batch; unset outside of batches.
+    batch: Option<usize>,
+}
+
+impl From<Failure> for ProbeFailure {
+    fn from(failure: Failure) -> Self {
+        Self { failure, logs: Vec::new(), batch: None }
+    }
+}
 
 impl Report {
     fn new(module: &Module) -> Self {
-        Self(ProbeReport { engine: module.sandbox().engine_version(), steps: Vec::new(), verdicts: None })
+        Self { kept: ProbeReport { engine: module.sandbox().engine_version(), steps: Vec::new(), verdicts: None }, failure: None }
     }
 
     fn add(&mut self, name: &str, outcome: ProbeOutcome) {
-        self.0.steps.push(ProbeStep { name: name.to_owned(), outcome });
+        self.kept.steps.push(ProbeStep { name: name.to_owned(), outcome });
     }
 
     /// Whether it says the same of itself again.
@@ -75,7 +100,7 @@ impl Report {
         let failed = match module.says_again() {
             Ok((now, before)) if now == before => None,
             Ok(_) => Some("it describes itself otherwise the second time".to_owned()),
-            Err(failure) => Some(failure.to_string()),
+            Err(failure) => Some(self.failure.insert(failure.into()).failure.to_string()),
         };
         let passed = failed.is_none();
         self.add(DESCRIBE, failed.map_or(ProbeOutcome::Passed, |why| ProbeOutcome::Failed { why }));
@@ -86,11 +111,11 @@ impl Report {
         let (chat, events) = made_up();
         let answers = SIZES.map(|size| {
             let batches = batches(&chat, &events, size);
-            answers(bound, &chat, &batches).map_err(|failure| format!("in batches of {size}: {failure}"))
+            answers(bound, &chat, &batches).map_err(|broken| (size, broken))
         });
         let outcome = match answers {
             [Ok(one), Ok(other)] if one == other => {
-                self.0.verdicts = Some(digest(&one));
+                self.kept.verdicts = Some(digest(&one));
                 ProbeOutcome::Passed
             }
             [Ok(one), Ok(other)] => {
@@ -98,29 +123,44 @@ impl Report {
                 let place = what.and_then(|index| events.get(index)).map_or_else(|| "its groups".to_owned(), |event| format!("event {}", event.id));
                 ProbeOutcome::Failed { why: format!("its answer depends on the size of the batches: it differs for {place} of the made-up chat") }
             }
-            [Err(why), _] | [_, Err(why)] => ProbeOutcome::Failed { why },
+            [Err((size, broken)), _] | [_, Err((size, broken))] => {
+                let id = |index: usize| events.get(index.min(events.len() - 1)).map_or("", |event| event.id.as_str());
+                let place = match broken.batch {
+                    None => String::new(),
+                    Some(batch) if size == 1 => format!(" at event {}", id(batch)),
+                    Some(batch) => format!(" in the events from {} to {}", id(batch * size), id(batch * size + size - 1)),
+                };
+                ProbeOutcome::Failed { why: format!("in batches of {size}{place}: {}", self.failure.insert(broken).failure) }
+            }
         };
         self.add(CHAT, outcome);
     }
 }
 
 /// For each event what became of it, as a text that does not depend on batches; for a grouping its groups follow.
-fn answers(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) -> Result<Vec<String>, Failure> {
+fn answers(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) -> Result<Vec<String>, ProbeFailure> {
     match bound.module().kind() {
         ModuleKind::Criteria => verdicts(bound, chat, batches),
         ModuleKind::Grouping => places(bound, chat, batches),
     }
 }
 
-fn verdicts(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) -> Result<Vec<String>, Failure> {
+fn verdicts(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) -> Result<Vec<String>, ProbeFailure> {
     let mut session = bound.criteria(Arc::clone(chat))?;
+    let mut at = None;
+    decided(&mut session, batches, &mut at).map_err(|failure| ProbeFailure { failure, logs: session.take_logs(), batch: at })
+}
+
+/// `at` is the batch at work.
+fn decided(session: &mut CriteriaSession, batches: &[Arc<BatchView>], at: &mut Option<usize>) -> Result<Vec<String>, Failure> {
     let events = batches.iter().map(|batch| batch.len()).sum();
     match session.begin()? {
         Decision::KeepAll => Ok(vec!["keep".to_owned(); events]),
         Decision::OmitAll(rule) => Ok(vec![format!("rule {rule}"); events]),
         Decision::Inspect => {
             let mut all = Vec::with_capacity(events);
-            for batch in batches {
+            for (number, batch) in batches.iter().enumerate() {
+                *at = Some(number);
                 let verdicts = session.evaluate(batch)?;
                 all.extend(verdicts.iter().map(|verdict| verdict.checked_sub(1).map_or_else(|| "keep".to_owned(), |rule| format!("rule {rule}"))));
             }
@@ -129,16 +169,23 @@ fn verdicts(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) 
     }
 }
 
-fn places(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) -> Result<Vec<String>, Failure> {
+fn places(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) -> Result<Vec<String>, ProbeFailure> {
     let mut session = bound.grouping(Arc::clone(chat))?;
+    let mut at = None;
+    placed(&mut session, batches, &mut at).map_err(|failure| ProbeFailure { failure, logs: session.take_logs(), batch: at })
+}
+
+/// `at` is the batch at work.
+fn placed(session: &mut GroupingSession, batches: &[Arc<BatchView>], at: &mut Option<usize>) -> Result<Vec<String>, Failure> {
     session.begin()?;
     let mut placed: Vec<Vec<u32>> = Vec::new();
     let mut out: Vec<Option<u8>> = Vec::new();
-    for batch in batches {
+    for (number, batch) in batches.iter().enumerate() {
         let first = placed.len();
         placed.resize_with(first + batch.len(), Vec::new);
         out.resize(first + batch.len(), None);
         // The session has checked that rows are rows of the batch.
+        *at = Some(number);
         let placement = session.place(batch)?;
         for one in placement.assigned {
             for row in placed.iter_mut().skip(first + one.first as usize).take((one.last - one.first) as usize + 1) {
@@ -151,6 +198,7 @@ fn places(bound: &Bound, chat: &Arc<ChatContext>, batches: &[Arc<BatchView>]) ->
             }
         }
     }
+    *at = None;
     let groups = session.finish()?;
     // Numbers of groups may differ from one batch size to another; their keys may not.
     let key = |group: &u32| groups.get(*group as usize).map_or("", |group| group.key.as_str());

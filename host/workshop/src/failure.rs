@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use consign_model::Timestamp;
-use consign_model::module::FaultClass;
-use consign_sandbox::{Bound, Failure, Level, Located, LogLine, locate};
+use consign_model::module::{FaultClass, Tier};
+use consign_sandbox::{Bound, Failure, Level, Located, LogLine, Module, locate};
 use serde::Serialize;
 
 use crate::judge::Batches;
@@ -16,6 +16,9 @@ const LOCATING: Duration = Duration::from_mins(1);
 
 /// Lines of the log that stand with a failure: the last ones, since a panic is logged last.
 const LOG_LINES: usize = 20;
+
+/// Bytes of what a module says that are told: it may hold all of a chat.
+const SAID: usize = 4 << 10;
 
 /// One line that a module logged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -82,6 +85,14 @@ pub struct FailureReport {
     /// At which event.
     #[serde(rename = "where")]
     pub place: Where,
+    /// What there is to say beside the text.
+    #[serde(flatten)]
+    pub details: Details,
+}
+
+/// What there is to say of a failure beside its text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Details {
     /// The words with which it gave up, and what it says of its configuration.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub said: Vec<String>,
@@ -91,28 +102,69 @@ pub struct FailureReport {
     /// The module's functions at work, innermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub backtrace: Vec<String>,
+    /// What such a failure often comes from in the language of the module.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<&'static str>,
 }
 
-impl FailureReport {
-    /// Tells a failure, and looks for the event at which it comes. `batch` is the one that was at work; unset before the first and after the last.
-    pub fn new(bound: &Bound, failure: &Failure, mut logs: Vec<Line>, chat: &mut dyn Batches, batch: Option<usize>) -> Self {
-        let manifest = bound.module().manifest();
+impl Details {
+    /// Of a failure of this module, after these lines of its log.
+    pub fn of(module: &Module, failure: &Failure, mut logs: Vec<Line>) -> Self {
+        logs.drain(..logs.len().saturating_sub(LOG_LINES));
         let (said, backtrace) = match failure {
-            Failure::Guest { said, .. } => (vec![said.expose().to_owned()], Vec::new()),
+            Failure::Guest { said, .. } => (vec![cut(said.expose())], Vec::new()),
             Failure::Configuration { errors } => (errors.iter().map(ToString::to_string).collect(), Vec::new()),
             Failure::Trapped { backtrace, .. } => (Vec::new(), backtrace.iter().map(ToString::to_string).collect()),
             _ => (Vec::new(), Vec::new()),
         };
-        logs.drain(..logs.len().saturating_sub(LOG_LINES));
+        let trapped = matches!(failure, Failure::Trapped { .. });
+        let hint = match module.facts().tier {
+            Tier::Python if trapped => {
+                Some("an exception that nothing caught ends so in Python: let `@told` of the template stand before the call, and it says which")
+            }
+            Tier::JavaScript if trapped => {
+                Some("an exception that nothing caught ends so in JavaScript: let `told` of the template go around the calls, and it says which")
+            }
+            Tier::Native | Tier::JavaScript | Tier::Python => None,
+        };
+        Self { said, logs, backtrace, hint }
+    }
+}
+
+fn cut(text: &str) -> String {
+    let end = text.floor_char_boundary(SAID);
+    let (kept, rest) = text.split_at(end);
+    if rest.is_empty() { kept.to_owned() } else { format!("{kept}… ({} bytes more)", rest.len()) }
+}
+
+impl fmt::Display for Details {
+    /// Lines, each with a line break before it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for text in &self.said {
+            write!(f, "\n  it says: {text}")?;
+        }
+        for line in &self.logs {
+            write!(f, "\n  log {}: {}", line.level, line.text)?;
+        }
+        for (number, frame) in self.backtrace.iter().enumerate() {
+            write!(f, "\n  {number:>2}: {frame}")?;
+        }
+        self.hint.map_or(Ok(()), |hint| write!(f, "\n  hint: {hint}"))
+    }
+}
+
+impl FailureReport {
+    /// Tells a failure, and looks for the event at which it comes. `batch` is the one that was at work; unset before the first and after the last.
+    pub fn new(bound: &Bound, failure: &Failure, logs: Vec<Line>, chat: &mut dyn Batches, batch: Option<usize>) -> Self {
+        let manifest = bound.module().manifest();
+        let details = Details::of(bound.module(), failure, logs);
         Self {
             module: format!("{}@{}", manifest.name, manifest.version),
             chat: chat.context().facts().chat.key.id.clone(),
             class: failure.class(),
             text: failure.to_string(),
             place: batch.map_or(Where::Chat, |batch| find(bound, failure.class(), chat, batch)),
-            said,
-            logs,
-            backtrace,
+            details,
         }
     }
 }
@@ -150,15 +202,6 @@ impl fmt::Display for FailureReport {
             Where::Events { first, last } => write!(f, "\n  in the events from {first}\n  to {last}")?,
             Where::NotAgain => f.write_str("\n  tried again it did not fail: it is not deterministic, or the machine was busy")?,
         }
-        for text in &self.said {
-            write!(f, "\n  it says: {text}")?;
-        }
-        for line in &self.logs {
-            write!(f, "\n  log {}: {}", line.level, line.text)?;
-        }
-        for (number, frame) in self.backtrace.iter().enumerate() {
-            write!(f, "\n  {number:>2}: {frame}")?;
-        }
-        Ok(())
+        self.details.fmt(f)
     }
 }

@@ -1,4 +1,4 @@
-"""`example/accounts`: messages from outside that hold an account number.
+"""`example/accounts-python`: messages from outside that hold an account number.
 
 The same filter stands beside this one in Rust and in TypeScript, and gives the same verdicts.
 """
@@ -8,6 +8,7 @@ import string
 
 from accounts import LENGTHS, holds_account
 from componentize_py_types import Err
+from told import told
 from wit_world import exports
 from wit_world.exports.criteria import ChatDecision_Inspect, ChatDecision_OmitAll
 from wit_world.imports.types import ConfigError, UserFlags
@@ -20,7 +21,7 @@ INSIDE = 0
 NO_ACCOUNT = 1
 
 MANIFEST = {
-    "name": "example/accounts",
+    "name": "example/accounts-python",
     "version": "1.0.0",
     "summary": "Messages from outside that hold an account number.",
     "kind": "criteria",
@@ -56,16 +57,17 @@ LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class Criteria(exports.Criteria):
-    """What the host calls. One instance serves one chat. An error is raised as the contract has it: `Err` with what is wrong; any other would be a trap."""
+    """What the host calls. Each call gets an object of its own, and the module is one chat's: so what has to last stands in the class. An error is raised as the
+    contract has it, `Err` with what is wrong."""
 
-    def __init__(self):
-        self.ours = []
-        self.countries = set()
-        self.outside = []
+    ours = []
+    countries = set()
+    outside = []
 
     def describe(self):
         return json.dumps(MANIFEST)
 
+    @told
     def configure(self, config):
         config = json.loads(config)
         errors = []
@@ -77,13 +79,15 @@ class Criteria(exports.Criteria):
                 errors.append(ConfigError(f"/countries/{index}", f'"{country}" is no country with account numbers (IBAN), such as DE'))
         if errors:
             raise Err(errors)
-        self.ours = [domain.translate(LOWER_CASE) for domain in config["ours"]]
-        self.countries = set(config.get("countries", []))
+        Criteria.ours = [domain.translate(LOWER_CASE) for domain in config["ours"]]
+        Criteria.countries = set(config.get("countries", []))
 
+    @told
     def begin_chat(self, chat):
-        self.outside = [self.is_outside(participant) for participant in chat.participants()]
+        Criteria.outside = [self.is_outside(participant) for participant in chat.participants()]
         return ChatDecision_Inspect() if any(self.outside) else ChatDecision_OmitAll(INSIDE)
 
+    @told
     def evaluate(self, events):
         texts = events.texts()
         verdicts = bytearray()

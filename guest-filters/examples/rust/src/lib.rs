@@ -1,4 +1,4 @@
-//! `example/accounts`: messages from outside that hold an account number.
+//! `example/accounts-rust`: messages from outside that hold an account number.
 //!
 //! The same filter stands beside this one in TypeScript and in Python, and gives the same verdicts. It is written against the trait, because it decides by
 //! the chat alone where nobody of it is outside.
@@ -39,7 +39,7 @@ impl Criteria for Accounts {
     type Config = Config;
     type Rule = Why;
     const MANIFEST: Manifest = Manifest {
-        name: "example/accounts",
+        name: "example/accounts-rust",
         version: "1.0.0",
         summary: "Messages from outside that hold an account number.",
         needs: &[Need::Participants, Need::Senders, Need::Text],

@@ -1,10 +1,11 @@
-// `example/accounts`: messages from outside that hold an account number. The same filter stands beside this one in Rust and in Python, and gives the same
+// `example/accounts-ts`: messages from outside that hold an account number. The same filter stands beside this one in Rust and in Python, and gives the same
 // verdicts.
 
 import type { Chat, ChatDecision, ConfigError, View } from 'consign:filter/criteria@0.1.0';
 import type { Participant } from 'consign:filter/types@0.1.0';
 
 import { holdsAccount, length } from './accounts';
+import { told } from './told';
 
 /** A view has this for an event that nobody did. */
 const NO_SENDER = 0xffffffff;
@@ -14,7 +15,7 @@ const INSIDE = 0;
 const NO_ACCOUNT = 1;
 
 const MANIFEST = {
-  name: 'example/accounts',
+  name: 'example/accounts-ts',
   version: '1.0.0',
   summary: 'Messages from outside that hold an account number.',
   kind: 'criteria',
@@ -56,8 +57,8 @@ let ours: string[] = [];
 let countries = new Set<string>();
 let outside: boolean[] = [];
 
-/** What the host calls. An error is thrown as the contract has it: a list of configuration errors, or a text; an `Error` would be a trap. */
-export const criteria = {
+/** What the host calls. An error is thrown as the contract has it: a list of configuration errors, or a text. */
+export const criteria = told({
   describe(): string {
     return JSON.stringify(MANIFEST);
   },
@@ -92,7 +93,7 @@ export const criteria = {
     };
     return Uint8Array.from(events.senders(), verdict);
   },
-};
+});
 
 function isOutside(participant: Participant): boolean {
   if (participant.flags.external) return true;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use consign_model::module::{ProbeOutcome, ProbeReport};
 use consign_sandbox::{LoadError, Module, Sandbox};
 use consign_workshop::component::{ComponentError, label, load};
+use consign_workshop::failure::{Details, Line};
 
 use super::inspect::object;
 use super::{indented, sandbox};
@@ -37,22 +38,24 @@ pub fn check(files: &[PathBuf], json: bool) -> Result<Ending, Failure> {
 /// What came of a component.
 enum Checked {
     Refused(ComponentError),
-    Probed(Box<Module>, ProbeReport),
+    /// With what a call failed by, for its author.
+    Probed(Box<Module>, ProbeReport, Option<Details>),
 }
 
 fn one(sandbox: &Sandbox, file: &std::path::Path) -> Checked {
     match load(sandbox, file) {
         Err(error) => Checked::Refused(error),
         Ok(module) => {
-            let report = module.probe();
-            Checked::Probed(Box::new(module), report)
+            let (report, failure) = module.probe_closely();
+            let details = failure.map(|failed| Details::of(&module, &failed.failure, failed.logs.into_iter().map(Line::from).collect()));
+            Checked::Probed(Box::new(module), report, details)
         }
     }
 }
 
 impl Checked {
     fn passed(&self) -> bool {
-        matches!(self, Self::Probed(_, report) if report.passed())
+        matches!(self, Self::Probed(_, report, _) if report.passed())
     }
 
     fn object(&self, file: &std::path::Path) -> serde_json::Value {
@@ -65,16 +68,16 @@ impl Checked {
                 };
                 serde_json::json!({"file": file, "passed": false, "problems": problems})
             }
-            Self::Probed(module, report) => {
-                serde_json::json!({"file": file, "passed": report.passed(), "problems": [], "probe": report, "module": object(module)})
-            }
+            Self::Probed(module, report, details) => serde_json::json!({
+                "file": file, "passed": report.passed(), "problems": [], "probe": report, "details": details, "module": object(module),
+            }),
         }
     }
 
     fn text(&self, file: &std::path::Path) -> String {
-        let (module, report) = match self {
+        let (module, report, details) = match self {
             Self::Refused(error) => return format!("REFUSED  {error}"),
-            Self::Probed(module, report) => (module, report),
+            Self::Probed(module, report, details) => (module, report, details),
         };
         let head = if report.passed() { "ok     " } else { "REFUSED" };
         let mut text = format!("{head}  {}: {} ({}), sha256:{}", file.display(), label(module), bytes(module.facts().bytes), module.digest().short());
@@ -85,6 +88,9 @@ impl Checked {
                 ProbeOutcome::Failed { why } => format!("FAILED: {}", indented(why, 11)),
             };
             let _ = write!(text, "\n         {}: {outcome}", step.name);
+        }
+        if let Some(details) = details {
+            text.push_str(&indented(&details.to_string(), 9));
         }
         text
     }

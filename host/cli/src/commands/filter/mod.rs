@@ -1,6 +1,7 @@
 //! `filter`: what a module's developer asks for, one file a command.
 
 mod bench;
+mod cache;
 mod capture;
 mod check;
 mod events;
@@ -34,7 +35,7 @@ pub async fn filter(cli: &Cli, command: &FilterCommand) -> Result<Ending, Failur
 
 /// The sandbox of a developer: the server's limits and its way to compile, and places in the sources where a module holds them.
 fn sandbox() -> Result<Sandbox, Failure> {
-    Ok(Sandbox::new(SandboxConfig { compile: compile_child(), line_numbers: true, ..SandboxConfig::default() })?)
+    Ok(Sandbox::new(SandboxConfig { cache: cache::code_cache(), compile: compile_child(), line_numbers: true, ..SandboxConfig::default() })?)
 }
 
 /// A temporary data folder.

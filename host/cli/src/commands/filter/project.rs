@@ -68,7 +68,7 @@ pub fn build(project: &Path, out: Option<&Path>, debug: bool, json: bool) -> Res
     let symbols = if debug { Symbols::Lines } else { Symbols::Names };
     let BuiltModule { path, sha256, size, core_size, toolchain } = building::build(project, &out, symbols, &mut |text| eprintln!("{text}"))?;
     if json {
-        say_json(&serde_json::json!({ "path": path, "sha256": sha256, "bytes": size, "core_bytes": core_size, "toolchain": toolchain }))?;
+        say_json(&serde_json::json!({ "path": path, "digest": sha256, "bytes": size, "core_bytes": core_size, "toolchain": toolchain }))?;
     } else {
         say(format_args!("built {} ({}, {toolchain})", path.display(), bytes(size)));
         say(format_args!("sha256:{sha256}"));

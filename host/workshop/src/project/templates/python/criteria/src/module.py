@@ -4,6 +4,7 @@ import json
 
 from componentize_py_types import Err
 from decide import keeps, problems
+from told import told
 from wit_world import exports
 from wit_world.exports.criteria import ChatDecision_Inspect
 from wit_world.imports.types import ConfigError, UserFlags
@@ -39,25 +40,28 @@ NO_SENDER = 0xFFFFFFFF
 
 
 class Criteria(exports.Criteria):
-    """One instance serves one chat. An error is raised as the contract has it: `Err` with what is wrong; any other would be a trap."""
+    """What the host calls. Each call gets an object of its own, and the module is one chat's: so what has to last stands in the class. An error is raised as the
+    contract has it, `Err` with what is wrong."""
 
-    def __init__(self):
-        self.config = {}
-        self.participants = []
+    config = {}
+    participants = []
 
     def describe(self):
         return json.dumps(MANIFEST)
 
+    @told
     def configure(self, config):
-        self.config = json.loads(config)
+        Criteria.config = json.loads(config)
         wrong = [ConfigError(pointer, message) for pointer, message in problems(self.config)]
         if wrong:
             raise Err(wrong)
 
+    @told
     def begin_chat(self, chat):
-        self.participants = chat.participants()
+        Criteria.participants = chat.participants()
         return ChatDecision_Inspect()
 
+    @told
     def evaluate(self, events):
         return bytes(self.verdict(sender) for sender in events.senders())
 

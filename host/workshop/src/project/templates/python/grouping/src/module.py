@@ -4,6 +4,7 @@ import json
 import unicodedata
 
 from decide import email_of
+from told import told
 from wit_world import exports
 from wit_world.exports.grouping import Assignment, Group, LeftOut, Placement
 from wit_world.imports.types import UserFlags
@@ -36,23 +37,26 @@ NO_SENDER = 0xFFFFFFFF
 
 
 class Grouping(exports.Grouping):
-    """One instance serves one chat. An error is raised as the contract has it: `Err` with what is wrong; any other would be a trap."""
+    """What the host calls. Each call gets an object of its own, and the module is one chat's: so what has to last stands in the class. An error is raised as the
+    contract has it, `Err` with what is wrong."""
 
-    def __init__(self):
-        self.config = {}
-        self.participants = []
-        self.numbers = {}
-        self.groups = []
+    config = {}
+    participants = []
+    numbers = {}
+    groups = []
 
     def describe(self):
         return json.dumps(MANIFEST)
 
+    @told
     def configure(self, config):
-        self.config = json.loads(config)
+        Grouping.config = json.loads(config)
 
+    @told
     def begin_chat(self, chat):
-        self.participants = chat.participants()
+        Grouping.participants = chat.participants()
 
+    @told
     def place(self, events):
         placement = Placement(assigned=[], left_out=[])
         for index, sender in enumerate(events.senders()):
@@ -64,6 +68,7 @@ class Grouping(exports.Grouping):
             placement.assigned.append(Assignment(index, index, self.number_of(key, title)))
         return placement
 
+    @told
     def finish_chat(self):
         return self.groups
 

@@ -4,6 +4,7 @@ import type { Chat, ChatDecision, View } from 'consign:filter/criteria@0.1.0';
 import type { Participant } from 'consign:filter/types@0.1.0';
 
 import { type Config, keeps, problems } from './filter';
+import { told } from './told';
 
 // needs: name what is read and nothing else, the tenant approves it. rules: why an event is left out; verdicts name them by index.
 const MANIFEST = {
@@ -33,8 +34,8 @@ const NO_SENDER = 0xffffffff;
 let config: Config = {};
 let participants: Participant[] = [];
 
-/** An error is thrown as the contract has it: a list of configuration errors, or a text. An `Error` would be a trap. */
-export const criteria = {
+/** An error is thrown as the contract has it: a list of configuration errors, or a text. */
+export const criteria = told({
   describe(): string {
     return JSON.stringify(MANIFEST);
   },
@@ -54,4 +55,4 @@ export const criteria = {
     const verdict = (sender: number) => (keeps(sender === NO_SENDER ? undefined : participants[sender], config) ? KEEP : BOT);
     return Uint8Array.from(events.senders(), verdict);
   },
-};
+});

@@ -4,6 +4,7 @@ import type { Assignment, Chat, Group, LeftOut, Placement, View } from 'consign:
 import type { Participant } from 'consign:filter/types@0.1.0';
 
 import { type Config, emailOf } from './filter';
+import { told } from './told';
 
 // needs: name what is read and nothing else, the tenant approves it. rules: why an event is left out; placements name them by index.
 const MANIFEST = {
@@ -37,8 +38,8 @@ let participants: Participant[] = [];
 const groups: Group[] = [];
 const numbers = new Map<string, number>();
 
-/** An error is thrown as the contract has it: a list of configuration errors, or a text. An `Error` would be a trap. */
-export const grouping = {
+/** An error is thrown as the contract has it: a list of configuration errors, or a text. */
+export const grouping = told({
   describe(): string {
     return JSON.stringify(MANIFEST);
   },
@@ -65,14 +66,14 @@ export const grouping = {
   finishChat(): Group[] {
     return groups;
   },
-};
+});
 
 /** Groups are numbered as they are met. */
 function numberOf(key: string, title: string): number {
   const known = numbers.get(key);
   if (known !== undefined) return known;
   numbers.set(key, groups.length);
-  // A title is one line.
-  groups.push({ key, title: title.replace(/\p{Cc}/gu, ' '), subject: undefined, labels: [] });
+  // A title is one line. The engine in the component has no tables of Unicode: control characters are named by their numbers, not as \p{Cc}.
+  groups.push({ key, title: title.replace(/[\u0000-\u001f\u007f-\u009f]/g, ' '), subject: undefined, labels: [] });
   return groups.length - 1;
 }
