@@ -316,6 +316,9 @@ pub enum BindError {
     /// The configuration is wrong.
     #[error("the module's configuration is wrong:\n{}", lines(&.0.iter().map(ToString::to_string).collect::<Vec<_>>()))]
     Config(Vec<ConfigError>),
+    /// The module fails when it is given the configuration, instead of taking or refusing it.
+    #[error("with this configuration {0}")]
+    Failed(Failure),
 }
 
 fn words(needs: &[Need]) -> String {

@@ -92,8 +92,11 @@ impl Module {
     }
 
     /// Checks a configuration by the module's JSON Schema and then by the module itself: everything that is wrong.
-    pub fn check_config(&self, config: &Value) -> Result<(), Vec<ConfigError>> {
-        config::check_size(&self.manifest().config_schema, config).map_err(|error| vec![error])?;
+    ///
+    /// # Errors
+    /// `Config`, or `Failed`.
+    pub fn check_config(&self, config: &Value) -> Result<(), BindError> {
+        config::check_size(&self.manifest().config_schema, config).map_err(|error| BindError::Config(vec![error]))?;
         let config::Found { mut errors, unclear } = config::check(&self.0.described.schema, &self.manifest().config_schema, config);
         if !unclear.is_empty() {
             // The schema's refusal stands; the module's words for it are better, where it has some.
@@ -105,14 +108,13 @@ impl Module {
             errors.append(&mut more);
         }
         if !errors.is_empty() {
-            return Err(errors);
+            return Err(BindError::Config(errors));
         }
-        match self.ask(config) {
-            Ok(Ok(())) => Ok(()),
+        match self.ask(config).map_err(BindError::Failed)? {
+            Ok(()) => Ok(()),
             // An empty list says no as well.
-            Ok(Err(errors)) if errors.is_empty() => Err(vec![whole("the module refuses it, and does not say why".to_owned())]),
-            Ok(Err(errors)) => Err(errors),
-            Err(failure) => Err(vec![whole(failure.to_string())]),
+            Err(errors) if errors.is_empty() => Err(BindError::Config(vec![whole("the module refuses it, and does not say why".to_owned())])),
+            Err(errors) => Err(BindError::Config(errors)),
         }
     }
 
@@ -138,7 +140,7 @@ impl Module {
         if !missing.is_empty() {
             return Err(BindError::NotApproved(missing));
         }
-        self.check_config(config).map_err(BindError::Config)?;
+        self.check_config(config)?;
         let needles = needles::compile(&self.0.described.lists, config).map_err(BindError::Config)?;
         // What the module did not ask for stays closed, whatever was approved.
         let allowed = needs.iter().copied().collect();

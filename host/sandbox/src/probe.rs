@@ -12,7 +12,7 @@ use consign_model::window::{Facts, Participant};
 use consign_model::{Attachment, Chat, ChatKey, ChatKind, Digest, Event, EventBatch, EventKind, Flags, Membership, Name, Timestamp, User};
 use serde_json::Value;
 
-use crate::{BatchView, Bound, ChatContext, CriteriaSession, Decision, Failure, GroupingSession, LogLine, Module};
+use crate::{BatchView, BindError, Bound, ChatContext, CriteriaSession, Decision, Failure, GroupingSession, LogLine, Module};
 
 /// Batch sizes that are tried: event by event, and such that batches end between events that belong together.
 const SIZES: [usize; 2] = [1, 3];
@@ -40,6 +40,10 @@ impl Module {
             Ok(bound) => {
                 report.add(CONFIGURATION, ProbeOutcome::Passed);
                 report.chat(&bound);
+            }
+            Err(BindError::Failed(failure)) => {
+                report.add(CONFIGURATION, ProbeOutcome::Failed { why: failure.to_string() });
+                report.failure = Some(failure.into());
             }
             Err(error) if given => {
                 report.add(CONFIGURATION, ProbeOutcome::Failed { why: format!("the first of the schema's 'examples' is refused: {error}") });

@@ -76,8 +76,8 @@ pub enum Where {
 pub struct FailureReport {
     /// `name@version`
     pub module: String,
-    /// The chat's id.
-    pub chat: String,
+    /// The chat's id; none where it failed with the configuration, before any.
+    pub chat: Option<String>,
     /// What kind of fault.
     pub class: FaultClass,
     /// What the server says of it.
@@ -154,13 +154,26 @@ impl fmt::Display for Details {
 }
 
 impl FailureReport {
+    /// Tells a failure that came with the configuration alone.
+    pub fn configuring(module: &Module, failure: &Failure) -> Self {
+        let manifest = module.manifest();
+        Self {
+            module: format!("{}@{}", manifest.name, manifest.version),
+            chat: None,
+            class: failure.class(),
+            text: failure.to_string(),
+            place: Where::Chat,
+            details: Details::of(module, failure, Vec::new()),
+        }
+    }
+
     /// Tells a failure, and looks for the event at which it comes. `batch` is the one that was at work; unset before the first and after the last.
     pub fn new(bound: &Bound, failure: &Failure, logs: Vec<Line>, chat: &mut dyn Batches, batch: Option<usize>) -> Self {
         let manifest = bound.module().manifest();
         let details = Details::of(bound.module(), failure, logs);
         Self {
             module: format!("{}@{}", manifest.name, manifest.version),
-            chat: chat.context().facts().chat.key.id.clone(),
+            chat: Some(chat.context().facts().chat.key.id.clone()),
             class: failure.class(),
             text: failure.to_string(),
             place: batch.map_or(Where::Chat, |batch| find(bound, failure.class(), chat, batch)),
@@ -195,7 +208,8 @@ impl fmt::Display for EventPlace {
 
 impl fmt::Display for FailureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} fails on chat {} ({}): {}", self.module, self.chat, self.class.word(), self.text)?;
+        let on = self.chat.as_deref().map_or_else(|| "with this configuration".to_owned(), |chat| format!("on chat {chat}"));
+        write!(f, "{} fails {on} ({}): {}", self.module, self.class.word(), self.text)?;
         match &self.place {
             Where::Chat => {}
             Where::Event(event) => write!(f, "\n  at event {event}")?,

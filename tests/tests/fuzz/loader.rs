@@ -109,6 +109,7 @@ fn load(sandbox: &Sandbox, file: &[u8]) -> String {
                 format!("taken, and its probe {passed}")
             }
             Err(BindError::Config(_)) => "taken, and its configuration refused".to_owned(),
+            Err(BindError::Failed(failure)) => format!("taken, and fails with a configuration: {}", failure.class().word()),
             Err(error @ BindError::NotApproved(_)) => panic!("{error}"),
         },
     }

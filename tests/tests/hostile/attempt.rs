@@ -170,28 +170,11 @@ fn not_loaded(watch: &Watch<'_>, error: &LoadError, took: Took) -> End {
     }
 }
 
-/// A module that fails in `configure` is told as an error of its configuration; what kind of failure it was, its session says.
 fn not_bound(watch: &Watch<'_>, module: &Module, error: &BindError, took: Took) -> End {
-    let text = error.to_string();
-    let end = Watch::end(Stage::Configure, Class::Configuration, text.clone());
-    let BindError::Config(errors) = error else { panic!("{module:?} is not approved what it asks for: {error}") };
-    match errors.as_slice() {
-        [one] if one.pointer.is_empty() => {
-            let has = |what: &str| one.message.contains(what);
-            let class = if has("ran out of time") {
-                return Watch::late(Watch::end(Stage::Configure, Class::Deadline, text), took, watch.limits.call_time);
-            } else if has("handed over more") {
-                Class::Output
-            } else if has("against the contract") {
-                Class::Contract
-            } else if has("the module failed in") {
-                Class::Trap
-            } else {
-                return end;
-            };
-            Watch::end(Stage::Configure, class, text)
-        }
-        _ => end,
+    match error {
+        BindError::Failed(failure) => watch.failed(Stage::Configure, failure, took),
+        BindError::Config(_) => Watch::end(Stage::Configure, Class::Configuration, error.to_string()),
+        BindError::NotApproved(_) => panic!("{module:?} is not approved what it asks for: {error}"),
     }
 }
 

@@ -15,6 +15,7 @@ mod program;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use attempt::{End, attempt};
@@ -41,6 +42,9 @@ fn sandbox(limits: Limits, cache: &Path) -> Sandbox {
     let cache = CodeCache { dir: cache.to_owned(), key: CacheKey([7; 32]) };
     Sandbox::new(SandboxConfig { cache: Some(cache), limits, compile: Compile::Child(child), ..SandboxConfig::default() }).unwrap()
 }
+
+/// Of the tests that measure: the process has one memory, and the machine its cores.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// What this process has of the machine's memory, in bytes.
 fn memory() -> u64 {
@@ -167,6 +171,7 @@ fn files(folder: &Path, guest: &Guest) -> Vec<PathBuf> {
 
 #[test]
 fn every_guest_beside_an_honest_tenant() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let guests = chosen();
     let (made, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     make_files(made.path());
@@ -200,13 +205,14 @@ fn every_guest_beside_an_honest_tenant() {
 /// memory, each really so.
 #[test]
 fn what_is_late_slow_or_large_is_told() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let (asked, texts) = (limits(), honest::texts());
     let slack = sandbox(Limits { call_time: asked.call_time * 10, chat_time: asked.call_time * 20, ..asked.clone() }, folder.path());
     let guest = guests::guest("endless-evaluate");
     let ends: Vec<End> = (0..3).map(|_| attempt(&slack, &asked, &guest, &guest.files(&mut Random::new(0))[0])).collect();
     let memory_before = memory();
-    let kept = vec![1_u8; 80 << 20];
+    let kept = std::hint::black_box(vec![1_u8; 128 << 20]);
     let figures = Figures {
         guest: guest.name,
         must: guest.must.to_string(),
@@ -228,6 +234,7 @@ fn what_is_late_slow_or_large_is_told() {
 /// Whoever can write into the cache has a module's code there under another one's name, as it was compiled and with what authenticates it.
 #[test]
 fn compiled_code_put_into_the_cache_by_hand_is_not_taken() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (mine, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (evil, honest) = (guests::guest("cached-code").files(&mut Random::new(0)).remove(0), guests::honest());
     let load = |folder: &Path, key: u8, file: &[u8]| {

@@ -2,6 +2,7 @@
 //! with what has to be said, or held; and what others read holds nothing of what was said in the chat, or of what the guest would have written.
 
 use std::path::Path;
+use std::sync::PoisonError;
 
 use consign_tests::guests::{Guest, Must, guest};
 use consign_tests::{Consign, Inbox, Random};
@@ -58,6 +59,7 @@ fn policy(guest: &Guest, digest: &str, inbox: &Inbox) -> String {
 
 #[test]
 fn the_program_refuses_or_holds() {
+    let _alone = crate::ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let inbox = Inbox::start();
     let message =
         |number| json!({"type": "message", "chat": "C1", "id": format!("m{number}"), "at": "2026-01-05T08:00:00Z", "user": "ann", "text": SECRET});

@@ -113,7 +113,7 @@ fn a_schema_that_would_take_long_to_check() {
     assert!(matches!(load(json!({"type": "object", "properties": many})), Err(LoadError::Manifest(_))));
     let module = load(pattern("^[0-9ab]+$")).unwrap();
     let long = "0ab1ab".repeat(100_000);
-    let errors = module.check_config(&json!({"a": long})).unwrap_err();
-    assert!(errors[0].message.contains("the most where the schema has patterns"), "{errors:?}");
+    let error = module.check_config(&json!({"a": long})).unwrap_err().to_string();
+    assert!(error.contains("the most where the schema has patterns"), "{error}");
     assert_eq!(module.check_config(&json!({"a": "0ab1ab".repeat(1_000)})), Ok(()));
 }

@@ -2,7 +2,7 @@
 
 use consign_model::module::{ModuleKind, Need};
 use consign_model::{ChatKind, Event, EventKind, Timestamp};
-use consign_sandbox::{Decision, Limits};
+use consign_sandbox::{BindError, Decision, Limits};
 use serde_json::json;
 
 use crate::support::*;
@@ -49,7 +49,7 @@ fn wrong_configurations_have_their_place() {
         ("per-user", json!({"users": "everyone"}), "/users"),
         ("per-user", json!([]), ""),
     ] {
-        let Err(errors) = standard(name).check_config(&config) else { panic!("{name} takes {config}") };
+        let Err(BindError::Config(errors)) = standard(name).check_config(&config) else { panic!("{name} takes {config}") };
         assert!(errors.iter().any(|error| error.pointer == pointer), "{name} {config}: {errors:?}");
     }
 }
@@ -57,7 +57,10 @@ fn wrong_configurations_have_their_place() {
 /// Of a choice that was not made a schema can only say that none of its parts fits.
 #[test]
 fn what_a_schema_can_not_say_the_module_says() {
-    let said = |name, config| standard(name).check_config(&config).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>();
+    let said = |name, config| match standard(name).check_config(&config) {
+        Err(BindError::Config(errors)) => errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        other => panic!("{name}: {other:?}"),
+    };
     assert_eq!(said("keywords", json!({})), [r#"the configuration: give at least one keyword in "any", "all" or "none""#]);
     for (name, config) in [("period", json!({})), ("participants", json!({})), ("chats", json!({})), ("keywords", json!({"any": []}))] {
         let said = said(name, config);

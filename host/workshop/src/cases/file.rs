@@ -82,6 +82,13 @@ pub struct Case {
     pub expect: Expect,
 }
 
+impl Case {
+    /// What was expected of the module where it fails.
+    pub(super) fn expected(&self) -> String {
+        self.expect.fails.map_or_else(|| "an answer".to_owned(), |class| format!("a failure of class {}", class.word()))
+    }
+}
+
 /// What is expected. Nothing at all is refused: it could not fail.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

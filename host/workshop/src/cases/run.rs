@@ -165,6 +165,10 @@ impl Cases {
         let config = case.config.clone().unwrap_or_else(|| Value::Object(serde_json::Map::default()));
         let bound = match component::bind(&self.module, &config, case.needs.as_deref()) {
             Ok(bound) => bound,
+            Err(BindError::Failed(failure)) if Some(failure.class()) == case.expect.fails => return Ok(CaseOutcome::Passed { updated: false }),
+            Err(BindError::Failed(failure)) => {
+                return Ok(CaseOutcome::Fault { expected: case.expected(), failure: Box::new(FailureReport::configuring(&self.module, &failure)) });
+            }
             Err(error) => return refused(case, &error),
         };
         if let Some(expected) = &case.expect.refused_config {
@@ -197,8 +201,7 @@ impl Cases {
                 Err(JudgeError::Read(error)) => return Err(error.to_string()),
                 Err(JudgeError::Failed(failure)) if Some(failure.class) == case.expect.fails => return Ok(CaseOutcome::Passed { updated: false }),
                 Err(JudgeError::Failed(failure)) => {
-                    let expected = case.expect.fails.map_or_else(|| "an answer".to_owned(), |class| format!("a failure of class {}", class.word()));
-                    return Ok(CaseOutcome::Fault { expected, failure });
+                    return Ok(CaseOutcome::Fault { expected: case.expected(), failure });
                 }
             }
         }
