@@ -55,12 +55,16 @@ impl Drop for Case {
 /// Tries cases until the time is over, and says how many ended in what way. Each case answers with the words for its end.
 fn cases(what: &'static str, mut case: impl FnMut(u64, Random) -> String) -> BTreeMap<String, u64> {
     let mut ends = BTreeMap::<String, u64>::new();
+    let mut times = BTreeMap::<String, Duration>::new();
     let mut numbers = Random::new(seed(what));
     let (begun, mut count, memory_before) = (Instant::now(), 0_u64, memory());
     while begun.elapsed() < time() {
         let number = only().unwrap_or_else(|| numbers.bits());
         let running = Case { what, number };
-        *ends.entry(case(number, Random::new(number))).or_default() += 1;
+        let started = Instant::now();
+        let end = case(number, Random::new(number));
+        *times.entry(end.clone()).or_default() += started.elapsed();
+        *ends.entry(end).or_default() += 1;
         drop(running);
         count += 1;
         if only().is_some() {
@@ -71,8 +75,8 @@ fn cases(what: &'static str, mut case: impl FnMut(u64, Random) -> String) -> BTr
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let mut text =
         format!("{what}: {count} cases in {seconds:.0} s, {:.0} a second; memory {memory_before} to {} MiB", count as f64 / seconds, memory());
-    for (end, count) in &ends {
-        let _ = write!(text, "\n    {count:>9} {end}");
+    for ((end, count), time) in ends.iter().zip(times.values()) {
+        let _ = write!(text, "\n    {count:>9} in {:>5.1} s: {end}", time.as_secs_f64());
     }
     say(text);
     ends
