@@ -20,3 +20,13 @@ pub fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found.sort();
     found
 }
+
+/// Whether this stands in clear in any file below a data folder, beside the modules themselves.
+pub fn holds(folder: &Path, text: &str) -> bool {
+    let modules = ["modules", "cache"].map(|name| folder.join(name));
+    let read = |path: &PathBuf| std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    files_below(folder, "")
+        .iter()
+        .filter(|path| modules.iter().all(|modules| !path.starts_with(modules)))
+        .any(|path| read(path).windows(text.len()).any(|some| some == text.as_bytes()))
+}

@@ -19,7 +19,7 @@ mod scripted;
 mod wait;
 
 pub use corpora::{Corpus, even_chats, made_up, real_jsonl, real_slack, seed};
-pub use files::files_below;
+pub use files::{files_below, holds};
 pub use inbox::Inbox;
 pub use kept::Workplace;
 pub use postfix::Postfix;

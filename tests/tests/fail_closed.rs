@@ -4,9 +4,7 @@
 
 mod guests;
 
-use std::path::Path;
-
-use consign_tests::{Consign, Inbox, check, made_up, say, seed};
+use consign_tests::{Consign, Inbox, check, holds, made_up, say, seed};
 use guests::fails_later;
 use guests::made::{Made, manifest};
 use serde_json::{Value, json};
@@ -27,19 +25,6 @@ fn gives_up() -> Vec<u8> {
         ..Made::default()
     }
     .criteria()
-}
-
-/// Whether this stands in clear in any file below a folder, beside the modules themselves.
-fn holds(folder: &Path, text: &str) -> bool {
-    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
-        if path.ends_with("modules") || path.ends_with("cache") {
-            false
-        } else if path.is_dir() {
-            holds(&path, text)
-        } else {
-            std::fs::read(&path).unwrap().windows(text.len()).any(|some| some == text.as_bytes())
-        }
-    })
 }
 
 #[test]

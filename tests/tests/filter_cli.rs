@@ -2,14 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[expect(dead_code, clippy::panic, reason = "the tests of the sandbox use the rest; a test fails by panicking")]
-#[path = "../../host/sandbox/tests/guests/made.rs"]
-mod made;
+mod guests;
 
 use std::path::{Path, PathBuf};
 
-use consign_tests::{Consign, Corpus, made_up, python, real_jsonl, real_slack, say, seed};
-use made::Made;
+use consign_tests::{Consign, Corpus, Inbox, made_up, python, real_jsonl, real_slack, say, seed};
+use guests::made::Made;
+use guests::{EDITED, SECRET, TRAPS, fails_at, workspace};
 use serde_json::{Value, json};
 
 /// A chat of four messages, one of them a bot's, with an edit, a reaction and a thread.
@@ -30,12 +29,12 @@ const BY_BATCH: &str = "(local $at i32) (local $n i32) (local.set $n (call $len 
                         (local.get $n) (i32.const 1))) (call $ok_list (local.get $at) (local.get $n))";
 
 /// Logs a line and fails on a batch with more than two events: bisection has to find the third.
-const TRAPS: &str = "(call $emit (i32.const 3) (i32.const 512) (i32.const 11)) (if (i32.gt_u (call $len (local.get $view)) (i32.const 2)) (then (call \
+const TRAPS_AT_THREE: &str = "(call $emit (i32.const 3) (i32.const 512) (i32.const 11)) (if (i32.gt_u (call $len (local.get $view)) (i32.const 2)) (then (call \
                      $deep))) (call $keep (call $len (local.get $view)))";
 
 fn traps() -> Made {
     let fields = r#"(data (i32.const 512) "about to do") (func $deep (unreachable))"#;
-    Made { fields, batch: TRAPS, ..Made::default() }
+    Made { fields, batch: TRAPS_AT_THREE, ..Made::default() }
 }
 
 fn text(path: &Path) -> String {
@@ -363,7 +362,7 @@ fn inspect_and_check_say_what_a_component_is() {
     assert_eq!(said["bytes"], bytes.len());
     assert!(said["imports"].as_array().unwrap().iter().all(|import| import.as_str().unwrap().starts_with("consign:filter/")), "{said}");
     let shown = consign.run(&["filter", "inspect", "std/keywords"]).succeeded().stdout;
-    assert!(shown.contains("not the texts") && shown.contains("no-keyword"), "{shown}");
+    assert!(shown.contains("not the text") && shown.contains("no-keyword"), "{shown}");
 
     let good = text(&consign.write("good.wasm", Made::default().criteria()));
     let checked = consign.json(&["filter", "check", &good, &text(&standard)]);
@@ -373,7 +372,7 @@ fn inspect_and_check_say_what_a_component_is() {
     );
 
     let by_batch = text(&consign.write("by-batch.wasm", Made { batch: BY_BATCH, ..Made::default() }.criteria()));
-    consign.run(&["filter", "check", &good, &by_batch]).refused(1, &["REFUSED", "by-batch.wasm", "FAILED", "1 of 2 components are refused"]);
+    consign.run(&["filter", "check", &good, &by_batch]).refused(1, &["REFUSED", "by-batch.wasm", "FAILED", "1 of 2 components do not pass"]);
     for (name, bytes, says) in
         [("core.wasm", &b"\0asm\x01\0\0\0"[..], &["core WebAssembly module", "filter build"][..]), ("text.wasm", b"hello", &["not WebAssembly"])]
     {
@@ -383,7 +382,7 @@ fn inspect_and_check_say_what_a_component_is() {
     // Every mismatch at once, with what is expected.
     let core = r#"(module (func (export "consign:filter/criteria@0.1.0#describe") (result i32) (i32.const 0)))"#;
     let contract = "package consign:filter@0.1.0; interface criteria { describe: func() -> u32; } world criteria-module { export criteria; }";
-    let mismatch = text(&consign.write("mismatch.wasm", made::component(core, contract, "criteria-module")));
+    let mismatch = text(&consign.write("mismatch.wasm", guests::made::component(core, contract, "criteria-module")));
     let refused = consign.run(&["filter", "check", &mismatch, "--json"]).ended(1).json();
     let problems: Vec<&str> = refused[0]["problems"].as_array().unwrap().iter().map(|one| one.as_str().unwrap()).collect();
     for function in ["describe", "configure", "begin-chat", "evaluate"] {
@@ -405,7 +404,7 @@ fn a_captured_chat_has_the_shape_and_none_of_the_text() {
         let source = text(&corpus.file);
         for (number, chat) in largest(&corpus, 3).iter().enumerate() {
             let file: PathBuf = consign.beside(&format!("{number}.jsonl"));
-            let args = ["filter", "capture", "--events", &source, "--format", corpus.form, "--chat", chat, "-o", &text(&file)];
+            let args = ["filter", "capture", "--events", &source, "--format", corpus.form, "--chat", chat, "--force", "-o", &text(&file)];
             let said = consign.json(&args);
             let figures = python("filters.py", ["captured", &corpus.spec(), chat, &text(&file)]);
             say(format_args!("captured of {}: {figures}", corpus.name));
@@ -418,7 +417,21 @@ fn a_captured_chat_has_the_shape_and_none_of_the_text() {
             // The same seed, the same chat.
             let again = consign.beside("again.jsonl");
             let seed = said["captured"]["seed"].to_string();
-            consign.json(&["filter", "capture", "--events", &source, "--format", corpus.form, "--chat", chat, "-o", &text(&again), "--seed", &seed]);
+            consign.json(&[
+                "filter",
+                "capture",
+                "--events",
+                &source,
+                "--format",
+                corpus.form,
+                "--chat",
+                chat,
+                "--force",
+                "-o",
+                &text(&again),
+                "--seed",
+                &seed,
+            ]);
             let lines = |path: &Path| std::fs::read_to_string(path).unwrap().replace("again.files/", &format!("{number}.files/"));
             assert!(lines(&file) == lines(&again), "the same seed made another chat");
         }
@@ -431,7 +444,7 @@ fn a_captured_chat_fails_as_the_chat_did() {
     let module = text(&consign.write("traps.wasm", traps().criteria()));
     let chat = text(&consign.write("chat.jsonl", CHAT));
     let out = text(&consign.beside("case.jsonl"));
-    let args = ["filter", "capture", "--events", &chat, "--chat", "C1", "-o", &out];
+    let args = ["filter", "capture", "--events", &chat, "--chat", "C1", "--force", "-o", &out];
     let shown = consign.run(&[&args[..], &["--module", &module]].concat()).succeeded();
     assert!(shown.stdout.contains("fails on this as well") && !shown.stdout.contains("secret"), "{}", shown.stdout);
     // Keywords stay where they are asked for, and so does what they do; else nothing of them does.
@@ -448,4 +461,57 @@ fn a_captured_chat_fails_as_the_chat_did() {
     consign.run(&args).succeeded();
     assert!(!std::fs::read_to_string(&out).unwrap().to_lowercase().contains("libor"));
     assert!(verdicts(&out).iter().all(|verdict| verdict == "no-keyword"));
+}
+
+/// What a policy holds is captured as it is held, and the module fails on it as it did.
+#[test]
+fn what_a_policy_holds_is_captured() {
+    let (consign, inbox) = (Consign::new(), Inbox::start());
+    let (file, _) = workspace(&consign, 3, 40, &[1]);
+    consign.import("jsonl", &file, "s");
+    let module = fails_at("acme/edits", "1.0.0", EDITED, TRAPS);
+    let component = text(&guests::file(&consign, &module));
+    let named = guests::push(&consign, &module);
+    consign.policy(&inbox.target(), &format!("[[policy.criteria]]\nmodule = {named:?}\n"));
+    consign.run(&["run", "all"]).ended(3);
+    let out = text(&consign.beside("held.jsonl"));
+    let capture = |chat: &str| {
+        consign.run(&["filter", "capture", "--source", "s", "--chat", chat, "--policy", "all", "--module", &component, "-o", &out, "--json"])
+    };
+    let captured = capture("C1").succeeded().json();
+    assert_eq!((&captured["captured"]["events"], &captured["module"]["same"]), (&json!(41), &json!(true)), "{captured}");
+    assert_eq!(captured["module"]["after"]["class"], "trap", "{captured}");
+    assert!(!std::fs::read_to_string(&out).unwrap().contains(SECRET));
+    // What is there stays; it was somebody's work, or the very chat.
+    capture("C1").refused(1, &["is there already", "--force"]);
+    std::fs::remove_file(&out).unwrap();
+    capture("C0").refused(1, &["the policy 'all' holds nothing of the chat C0"]);
+}
+
+/// What is mistyped is told, and does nothing.
+#[test]
+fn what_is_mistyped_is_told() {
+    let consign = Consign::new();
+    let chat = text(&consign.write("chat.jsonl", CHAT));
+    let case = |expect: &str| {
+        project(
+            &consign,
+            "kinds",
+            &format!("module: std/keywords\ncases:\n  - name: one\n    events: chat.jsonl\n    config: {{ any: [libor] }}\n    expect: {expect}\n"),
+        )
+    };
+    let cases = case("{ others: no-keyword, verdicts: { m1: keep, m3: no-keyword, \"edit:m2\": keep } }");
+    consign.run(&["filter", "test", &cases, "--no-properties"]).succeeded();
+    consign.run(&["filter", "test", &cases, "--case", "onne"]).refused(1, &["no case was run", "one"]);
+    for (expect, said) in [("{ groups: [] }", "'groups' is of a grouping"), ("{ left-out: { m1: no-keyword } }", "'left-out' is of a grouping")] {
+        consign.run(&["filter", "test", &case(expect), "--no-properties"]).refused(1, &[said]);
+    }
+    consign.run(&["filter", "run", "std/per-user", "--events", "/nowhere/x.jsonl", "--watch"]).refused(1, &["/nowhere"]);
+    consign.run(&["filter", "run", "std/per-user", "--source", "s"]).refused(1, &["is no data folder", "--data"]);
+    assert!(!consign.data().exists(), "a data folder was made");
+    consign.run(&["filter", "capture", "--events", &chat, "--chat", "C1", "--policy", "p", "-o", "x"]).ended(2);
+    consign.run(&["filter", "check", "/nowhere/x.wasm"]).refused(1, &["NOT READ"]);
+    let named = Made { manifest: guests::named("std/mine", "1.0.0", &[]), ..Made::default() };
+    let named = text(&consign.write("named.wasm", named.criteria()));
+    consign.run(&["filter", "check", &named]).refused(1, &["names that begin with std/"]);
 }

@@ -4,9 +4,7 @@
 
 mod guests;
 
-use std::path::Path;
-
-use consign_tests::{Consign, Corpus, Inbox, check, until};
+use consign_tests::{Consign, Corpus, Inbox, check, holds, until};
 use guests::made::Made;
 use guests::{EDITED, LOOPS, SECRET, TRAPS, WITH_FILES, fails_at, fails_later, leaves_out, named, push, workspace};
 use serde_json::{Value, json};
@@ -25,19 +23,6 @@ fn held(consign: &Consign) -> (usize, usize) {
     let of = |kind: &str| all.as_array().unwrap().iter().filter(|window| window["reason"]["kind"] == kind).count();
     assert_eq!(of("module") + of("quarantine"), all.as_array().unwrap().len(), "{all}");
     (of("module"), of("quarantine"))
-}
-
-/// Whether this stands in clear in any file below a folder, beside the modules themselves.
-fn holds(folder: &Path, text: &str) -> bool {
-    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
-        if path.ends_with("modules") || path.ends_with("cache") {
-            false
-        } else if path.is_dir() {
-            holds(&path, text)
-        } else {
-            std::fs::read(&path).unwrap().windows(text.len()).any(|some| some == text.as_bytes())
-        }
-    })
 }
 
 #[test]
@@ -236,6 +221,16 @@ fn an_earlier_version_runs_instead_where_the_policy_asks_for_it() {
     let manifest = manifest(&run);
     assert_eq!((&manifest["stands_in"], &manifest["policy_version"]), (&run["stands_in"], &json!(2)));
     assert_eq!(manifest["modules"][0]["name"], "acme/no-files@1.0.0");
+
+    // What is tighter in another way does not go back with it.
+    let tighter = format!(
+        "on-quarantine = \"last-good\"\n{}{}",
+        criterion(&bad),
+        "[[policy.criteria]]\nmodule = \"std/keywords\"\nconfig = { any = [\"x\"] }\n"
+    );
+    consign.policy(&inbox.target(), &tighter);
+    consign.run(&["run", "all"]).refused(3, &["is paused", "differs in nothing but an earlier version of such a module"]);
+    consign.policy(&inbox.target(), &last_good(&bad));
 
     // Released, the newest version runs again.
     consign.run(&["quarantine", "release", "all"]).succeeded();

@@ -190,3 +190,18 @@ fn everything_goes_out_beside_a_shadow() {
     check("everything", &inbox.maildir(), &Corpus::of(file, "jsonl"), &run, &[]);
     assert!(run["shadows"][0]["lost"][0]["events"].as_u64() > Some(0), "{run}");
 }
+
+/// What a policy does not decrypt is not decrypted for a shadow either: no event is named.
+#[test]
+fn a_shadow_opens_nothing_that_its_policy_does_not() {
+    let (consign, inbox) = (Consign::new(), Inbox::start());
+    let (file, counts) = workspace(&consign, 3, 20, &[]);
+    consign.import("jsonl", &file, "s");
+    let lines = "decrypt = false\n[[policy.criteria]]\nmodule = \"std/chats\"\nconfig = { kinds = [\"channel\"] }\n\
+                 shadow = { module = \"std/chats\", config = { kinds = [\"direct\"] } }\n";
+    consign.policy(&inbox.target(), lines);
+    let run = consign.json(&["run", "all"]);
+    let lost = &run["shadows"][0]["lost"];
+    assert_eq!((&lost[0]["events"], &lost[0]["examples"]), (&json!(counts.events), &json!([])), "{run}");
+    assert_eq!(run["events"]["exported"], counts.events);
+}

@@ -22,6 +22,9 @@ const MASTER_KEY: &str = "CONSIGN_MASTER_KEY";
 /// The argument by which this program is asked to be the process that compiles modules.
 pub const COMPILE_CHILD: &str = "sandbox-compile";
 
+/// Of compiled modules that are kept: some hundred with an interpreter in them.
+const CACHE_BYTES: u64 = 4 << 30;
+
 /// Modules are compiled by this program itself, in a process of its own.
 pub fn compile_child() -> Compile {
     // On Linux by the name that leads to this very program, also where an upgrade has put another file in its place meanwhile.
@@ -118,7 +121,7 @@ impl Data {
         };
         let archive = Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?;
         let writer = ArchiveWriter::new(objects, tenant.clone(), &keys.recipient)?;
-        let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")) };
+        let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")), most_bytes: CACHE_BYTES };
         let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), compile: compile_child(), ..SandboxConfig::default() })?;
         let shelf = Arc::new(Shelf::new(&folder.join("modules"), Arc::new(sandbox)));
         let exporter = Exporter {

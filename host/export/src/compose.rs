@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use consign_archive::Archive;
 use consign_mail::compose::{self, Email, GroupInfo, GroupInput, MailEvent, SealedFile};
-use consign_model::policy::{AttachmentsSpec, Composing};
+use consign_model::policy::AttachmentsSpec;
+use consign_model::target::Composing;
 use consign_model::window::Facts;
 use consign_model::{Digest, Event, EventKind, HeldReason, TenantId, Timestamp, Window};
 use consign_store::SegmentRecord;

@@ -94,6 +94,11 @@ impl Evaluation {
         self.reasons.get(usize::from(number)).map(Vec::as_slice)
     }
 
+    /// Whether the criteria keep an event and the grouping leaves it out.
+    pub fn grouping_leaves_out(&self, row: u32) -> bool {
+        self.kept.binary_search(&row).is_ok() && self.left_out_by(row).is_some()
+    }
+
     /// Left-out events by reason: how many, and their positions.
     pub fn omitted(&self, from: u64) -> Vec<(OmittedCount, Vec<Range>)> {
         let mut rows: Vec<Vec<u64>> = vec![Vec::new(); self.reasons.len()];
@@ -153,7 +158,7 @@ impl Evaluator {
             let bound = loaded.bind(&module.config, &module.needs).map_err(|cause| ExportError::Configuration {
                 module: module.name.clone(),
                 policy: policy.spec.name.clone(),
-                cause: cause.to_string(),
+                cause: cause.for_the_record(),
             })?;
             Ok((module.clone(), bound))
         };

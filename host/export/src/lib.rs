@@ -106,11 +106,13 @@ pub struct Places {
     /// For windows that are being evaluated. Each may hold as much memory as all modules of its policy together may have; and a module's time is
     /// measured by the clock, so it must not wait long for a processor.
     pub(crate) evaluations: Semaphore,
+    /// Windows that shadows look at.
+    pub(crate) shadows: Semaphore,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { windows: Semaphore::new(96), evaluations: Semaphore::new(cores() * 2) }
+        Self { windows: Semaphore::new(96), evaluations: Semaphore::new(cores() * 2), shadows: Semaphore::new(1) }
     }
 }
 

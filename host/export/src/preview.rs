@@ -21,7 +21,7 @@ use crate::manifest::Totals;
 use crate::quarantine::Standing;
 use crate::run::{PAGE, Windows};
 use crate::toolbox::{Purpose, Toolbox};
-use crate::window::{Made, make, make_with};
+use crate::window::{Made, make, make_with, not_run};
 use crate::{ExportError, Exporter, freeze};
 
 /// What a preview found.
@@ -50,7 +50,7 @@ pub struct Preview {
 impl Exporter {
     /// Composes what the next run of a policy would send, into `folder` as `.eml` files, in place of an earlier preview's.
     pub async fn preview(&self, policy: &Name, folder: &Path) -> Result<Preview, ExportError> {
-        let (policy, target, stands_in) = match self.standing(policy).await? {
+        let (policy, target, stands_in) = match self.standing(policy, Purpose::Preview).await? {
             Standing::Runs(how) => *how,
             Standing::Paused(paused) => return Err(ExportError::Paused(Box::new(paused))),
         };
@@ -162,7 +162,14 @@ impl Work<'_> {
     /// Composes one window, with these facts or those that it froze. How it would be settled.
     async fn window(&mut self, toolbox: &Toolbox<'_>, window: Window, facts: Option<Arc<Facts>>) -> Result<(WindowState, EmailCounts), ExportError> {
         let Exporter { tenant, store, .. } = self.exporter;
-        let tools = toolbox.tools(&window).await?;
+        let tools = match toolbox.tools(&window).await? {
+            Ok(tools) => tools,
+            Err(reason) => {
+                let state = not_run(&window, reason.clone());
+                self.preview.held.push((window.key.chat.source.clone(), window.key.chat.id.clone(), reason));
+                return Ok((state, EmailCounts::default()));
+            }
+        };
         let known = store.deliveries(tenant, &window.key).await?;
         let accepted = known.into_iter().filter(consign_model::Delivery::is_accepted).map(|known| (known.key.group, known.key.part)).collect();
         let (into, from) = mpsc::channel::<Composed>(1);

@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use consign_model::fault::Fault;
 use consign_model::module::BoundModule;
-use consign_model::policy::{OnQuarantine, PolicyVersion, TargetVersion};
+use consign_model::policy::{OnQuarantine, PolicyVersion};
 use consign_model::quarantine::{QuarantineReason, Release};
 use consign_model::run::StandIn;
-use consign_model::{ChatKey, Digest, HeldReason, Name, Quarantine, Run, RunId, RunState, TenantId, Timestamp};
+use consign_model::target::TargetVersion;
+use consign_model::{ChatKey, Digest, HeldReason, Name, PolicySpec, Quarantine, Run, RunId, RunState, TenantId, Timestamp};
 use consign_store::{Store, StoreError, WindowFilter};
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -60,11 +61,13 @@ pub(crate) enum Standing {
 
 impl Exporter {
     /// How a policy stands: whether the modules of its newest version may be run, after a look at the engine.
-    pub(crate) async fn standing(&self, policy: &Name) -> Result<Standing, ExportError> {
+    pub(crate) async fn standing(&self, policy: &Name, purpose: Purpose) -> Result<Standing, ExportError> {
         let (newest, target) = self.newest(policy).await?;
-        self.check_engine(&newest).await?;
-        let in_force = self.in_force(policy).await?;
-        let hit: Vec<Quarantine> = in_force.iter().filter(|one| newest.modules().any(|module| module.digest == one.digest)).cloned().collect();
+        let mut in_force = self.check_engine(&newest, purpose).await?;
+        in_force.extend(self.in_force(policy).await?);
+        let mut hit: Vec<Quarantine> = in_force.iter().filter(|one| newest.modules().any(|module| module.digest == one.digest)).cloned().collect();
+        hit.sort_by_key(|one| one.digest);
+        hit.dedup_by_key(|one| one.digest);
         if hit.is_empty() {
             return Ok(Standing::Runs(Box::new((newest, target, None))));
         }
@@ -72,8 +75,10 @@ impl Exporter {
         if newest.spec.on_quarantine == OnQuarantine::Pause {
             return paused(None);
         }
-        match self.last_good(&newest, &in_force).await? {
-            None => paused(Some("No earlier version of it has made a run without such a module".to_owned())),
+        match self.last_good(&newest, &in_force, purpose).await? {
+            None => paused(Some(
+                "No earlier version of it that differs in nothing but an earlier version of such a module has exported anything".to_owned(),
+            )),
             Some((version, target)) => {
                 let quarantined = hit.iter().map(|one| (one.module.clone(), one.digest)).collect();
                 let stands_in = StandIn { for_version: newest.version, version: version.version, quarantined };
@@ -82,18 +87,30 @@ impl Exporter {
         }
     }
 
-    /// The newest earlier version that has ended a run and has none of these modules.
-    async fn last_good(&self, newest: &PolicyVersion, in_force: &[Quarantine]) -> Result<Option<(PolicyVersion, TargetVersion)>, ExportError> {
+    /// The newest earlier version that has accounted for events, has none of these modules, and has in their places earlier versions of the same modules:
+    /// in all else that decides what is exported it is the newest. So nobody brings a policy back that was tightened since, by making a module fail.
+    async fn last_good(
+        &self,
+        newest: &PolicyVersion,
+        in_force: &[Quarantine],
+        purpose: Purpose,
+    ) -> Result<Option<(PolicyVersion, TargetVersion)>, ExportError> {
         let Self { tenant, store, .. } = self;
         let name = &newest.spec.name;
         let runs = store.runs(tenant, Some(name), usize::MAX).await?;
-        let ended: HashSet<u32> = runs.iter().filter(|run| matches!(run.state, RunState::Finished { .. })).map(|run| run.policy_version).collect();
+        let accounted = |run: &Run| match &run.state {
+            RunState::Finished { summary, .. } => {
+                [&summary.events, &summary.supplements.events].iter().any(|events| events.exported + events.omitted > 0)
+            }
+            RunState::Running => false,
+        };
+        let ended: HashSet<u32> = runs.iter().filter(|run| accounted(run)).map(|run| run.policy_version).collect();
         for number in (1..newest.version).rev().filter(|number| ended.contains(number)) {
             let Some(version) = store.policy(tenant, name, Some(number)).await? else { continue };
-            if version.modules().any(|module| in_force.iter().any(|one| one.digest == module.digest)) {
+            if version.modules().any(|module| in_force.iter().any(|one| one.digest == module.digest)) || !stands_in_for(&version, newest, in_force) {
                 continue;
             }
-            if !self.check_engine(&version).await?.is_empty() {
+            if !self.check_engine(&version, purpose).await?.is_empty() {
                 continue;
             }
             let Some(target) = store.target(tenant, &version.spec.target, None).await? else { continue };
@@ -105,7 +122,8 @@ impl Exporter {
     /// The quarantines of a policy that hold.
     pub async fn in_force(&self, policy: &Name) -> Result<Vec<Quarantine>, StoreError> {
         let all = self.store.quarantines(&self.tenant, Some(policy)).await?;
-        Ok(all.into_iter().filter(Quarantine::is_in_force).collect())
+        let engine = self.engine();
+        Ok(all.into_iter().filter(|one| one.holds_under(&engine)).collect())
     }
 
     /// Ends quarantines of a policy: of this module, or of all. What a module is under this engine counts from now on as what it has to be.
@@ -120,6 +138,31 @@ impl Exporter {
         }
         Ok(ended)
     }
+}
+
+/// Whether an earlier version differs from the newest in nothing but in other versions of the modules that are quarantined, with their configurations.
+fn stands_in_for(earlier: &PolicyVersion, newest: &PolicyVersion, in_force: &[Quarantine]) -> bool {
+    let places = |version: &PolicyVersion| version.modules().map(BoundModule::alone).collect::<Vec<_>>();
+    let (before, now) = (places(earlier), places(newest));
+    let is_out = |module: &BoundModule| in_force.iter().any(|one| one.digest == module.digest);
+    let same_modules = before.len() == now.len()
+        && before
+            .iter()
+            .zip(&now)
+            .all(|(before, now)| if is_out(now) { before.base_name() == now.base_name() && before.negate == now.negate } else { before == now });
+    // As written, without what was just compared, and without what says when a policy runs and not what it exports.
+    let rest = |version: &PolicyVersion| {
+        let mut spec = PolicySpec {
+            schedule: newest.spec.schedule.clone(),
+            quarantine_after: newest.spec.quarantine_after,
+            on_quarantine: newest.spec.on_quarantine,
+            ..version.spec.clone()
+        };
+        spec.criteria.clear();
+        spec.grouping = None;
+        (spec, version.criteria.len(), version.grouping.is_some())
+    };
+    same_modules && rest(earlier) == rest(newest)
 }
 
 /// Watches over a policy's modules during a run.
@@ -155,7 +198,7 @@ impl Ward {
         let newest = store.policy(tenant, &run.policy, None).await?;
         let after = newest.as_ref().unwrap_or(policy).spec.quarantine_after;
         let all = store.quarantines(tenant, Some(&run.policy)).await?;
-        let mut state = State::default();
+        let (mut state, engine) = (State::default(), exporter.engine());
         let mut released: HashMap<Digest, Timestamp> = HashMap::new();
         for one in all {
             if let Some(release) = &one.release {
@@ -165,7 +208,9 @@ impl Ward {
             if matches!(&one.why, QuarantineReason::Faults { run: of, .. } if *of == run.id) {
                 state.new.push(one.clone());
             }
-            state.quarantined.insert(one.digest, one);
+            if one.holds_under(&engine) {
+                state.quarantined.insert(one.digest, one);
+            }
         }
         if after > 0 {
             let runs = store.runs(tenant, Some(&run.policy), usize::try_from(after).unwrap_or(usize::MAX)).await?;

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use consign_model::manifest::{Manifest, ModuleUse};
 use consign_model::module::BoundModule;
-use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::policy::PolicyVersion;
 use consign_model::run::{SupplementCounts, Trigger};
 use consign_model::shadow::add_all;
-use consign_model::{Digest, HeldReason, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
+use consign_model::target::TargetVersion;
+use consign_model::{Digest, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{Begun, NewRun, WindowFilter};
 use futures::{StreamExt, TryStreamExt};
 
@@ -18,7 +19,7 @@ use crate::deliver::Asked;
 use crate::manifest::{Totals, email_counts, window_entry};
 use crate::quarantine::{Paused, Standing};
 use crate::toolbox::{Purpose, Toolbox};
-use crate::window::{hold, work};
+use crate::window::{not_run, work};
 use crate::{ExportError, Exporter, freeze};
 
 /// Chats listed, windows frozen and windows listed at a time.
@@ -110,7 +111,7 @@ impl Exporter {
     pub async fn run(&self, policy: &Name, trigger: Trigger, retry: &Retry, watch: Watch<'_>) -> Result<RunReport, ExportError> {
         let mut resumed = None;
         loop {
-            let (policy, target, stands_in) = match self.standing(policy).await? {
+            let (policy, target, stands_in) = match self.standing(policy, Purpose::Run).await? {
                 Standing::Runs(how) => *how,
                 Standing::Paused(paused) => {
                     // What was begun is ended all the same: its windows are held one by one.
@@ -307,25 +308,16 @@ impl Exporter {
                 if self.stop.is_set() {
                     return Ok(());
                 }
-                let tools = match toolbox.tools(&window).await {
+                let tools = match toolbox.tools(&window).await? {
                     Ok(tools) => tools,
-                    // A module that is gone holds the windows that need it, not the policy.
-                    Err(error @ (ExportError::Module(_) | ExportError::Configuration { .. })) => {
-                        let reason = HeldReason::Module { module: "of the policy".to_owned(), text: error.to_string(), fault: None };
-                        hold(self, &window, reason).await?;
+                    // It holds the windows that need it, not the policy.
+                    Err(reason) => {
+                        let state = not_run(&window, reason);
+                        self.store.settle(&self.tenant, &window.key, &state).await?;
                         watch(Progress::Settled { events: window.events(), held: true });
                         return Ok(());
                     }
-                    Err(error) => return Err(error),
                 };
-                if let Some(reason) = tools.ward.refuses(&tools.evaluator.policy) {
-                    // One that is held already keeps its own reason, which says more.
-                    if window.state.held().is_none() {
-                        hold(self, &window, reason).await?;
-                    }
-                    watch(Progress::Settled { events: window.events(), held: true });
-                    return Ok(());
-                }
                 let outbox = toolbox.outbox(&tools.target.spec.name).await?;
                 let (state, key) = (work(self, &tools, &outbox, &window, retry.asked(&window.key)).await?, &window.key);
                 if let Some(reason) = state.held() {

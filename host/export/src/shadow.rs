@@ -2,11 +2,11 @@
 //!
 //! It can't affect the export: it begins when the window's e-mails are handed over, it writes nothing but what it would have done otherwise, and whatever
 //! it does wrong is written down and no more. What it can cost is time, so it has a budget of its own: over a run its shadows may take as long as the
-//! policy's own modules, and 10 s more. So a shadow at most doubles what a run evaluates, and a run of a few events can still be compared. It is looked
-//! at before each call, so what is over at the end is one call of each window at work.
+//! policy's own modules, and 10 s more. So a shadow at most doubles what a run evaluates, and a run of a few events can still be compared. One window is
+//! compared at a time, in no place of those who evaluate, and the budget is looked at before each call: what is over at the end is one call.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,16 @@ pub(crate) struct Seen {
     pub verdicts: Vec<ShadowVerdicts>,
 }
 
+/// What is written down where no shadow was run: that it did not see the window.
+pub(crate) fn unseen(evaluator: &Evaluator) -> Seen {
+    let none = |(beside, ready): &(Beside, Ready)| {
+        let (current, _) = evaluator.beside(*beside)?;
+        let none = ShadowDifference::none(ready.0.name.clone(), ready.0.digest, ready.0.binding(), current.name.clone());
+        Some(ShadowDifference { unseen: 1, ..none })
+    };
+    Seen { differences: evaluator.shadows.iter().filter_map(none).collect(), verdicts: Vec::new() }
+}
+
 /// Runs the shadows over a window that is evaluated.
 pub(crate) fn run(evaluator: &Evaluator, evaluation: &Evaluation, work: &mut Work<'_>, budget: &Budget) -> Seen {
     let mut seen = Seen::default();
@@ -87,14 +97,13 @@ pub(crate) fn run(evaluator: &Evaluator, evaluation: &Evaluation, work: &mut Wor
         if budget.left().is_zero() {
             difference.unseen = 1;
         } else {
-            let begun = Instant::now();
-            let found = Comparison { evaluator, evaluation, ready, begun, left: budget.left() }.find(*beside, work);
-            budget.spend(begun.elapsed());
-            match found {
+            let (begun, left) = (Instant::now(), budget.left());
+            let comparison = Comparison { evaluator, evaluation, ready, begun, left };
+            match comparison.find(*beside, work) {
                 Ok(rows) => {
                     difference.windows = 1;
                     difference.events = work.window.events();
-                    seen.verdicts.push(rows.note(ready, &mut difference, work));
+                    seen.verdicts.push(rows.note(&comparison, &mut difference, work));
                 }
                 Err(Ended::Failed(failure)) => {
                     difference.failed.insert(failure.class(), 1);
@@ -106,6 +115,7 @@ pub(crate) fn run(evaluator: &Evaluator, evaluation: &Evaluation, work: &mut Wor
                 }
                 Err(Ended::Unseen) => difference.unseen = 1,
             }
+            budget.spend(begun.elapsed());
         }
         seen.differences.push(difference);
     }
@@ -122,29 +132,36 @@ enum Ended {
     Unseen,
 }
 
+/// Combinations of rules that are told apart; the events of all others are told together, by no rule.
+const COMBINATIONS: usize = 100;
+
+/// Rows by the rules that leave them out.
+#[derive(Default)]
+struct ByRules(BTreeMap<Vec<RuleRef>, Vec<u32>>);
+
+impl ByRules {
+    fn add(&mut self, by: Vec<RuleRef>, row: u32) {
+        let by = if self.0.len() < COMBINATIONS || self.0.contains_key(&by) { by } else { Vec::new() };
+        self.0.entry(by).or_default().push(row);
+    }
+}
+
 /// What differs, by rows from the window's begin.
 #[derive(Default)]
 struct Rows {
-    gained: Vec<(Vec<RuleRef>, Vec<u32>)>,
-    lost: Vec<(Vec<RuleRef>, Vec<u32>)>,
+    gained: ByRules,
+    lost: ByRules,
     regrouped: Vec<u32>,
-}
-
-fn add(to: &mut Vec<(Vec<RuleRef>, Vec<u32>)>, by: Vec<RuleRef>, row: u32) {
-    match to.iter_mut().find(|(known, _)| *known == by) {
-        Some((_, rows)) => rows.push(row),
-        None => to.push((by, vec![row])),
-    }
 }
 
 impl Rows {
     /// Writes it down: in figures with examples, and by position.
-    fn note(self, (module, _): &Ready, difference: &mut ShadowDifference, work: &mut Work<'_>) -> ShadowVerdicts {
+    fn note(self, comparison: &Comparison<'_>, difference: &mut ShadowDifference, work: &mut Work<'_>) -> ShadowVerdicts {
+        let (module, _) = comparison.ready;
         let from = work.window.key.from;
         let positions = |rows: &[u32]| ranges(rows.iter().map(|row| from + u64::from(*row)));
-        let by_rule = |rules: &[(Vec<RuleRef>, Vec<u32>)]| {
-            rules.iter().map(|(by, rows)| VerdictOmitted { by: by.clone(), events: positions(rows) }).collect::<Vec<_>>()
-        };
+        let by_rule =
+            |rules: &ByRules| rules.0.iter().map(|(by, rows)| VerdictOmitted { by: by.clone(), events: positions(rows) }).collect::<Vec<_>>();
         let verdicts = ShadowVerdicts {
             module: module.name.clone(),
             digest: module.digest,
@@ -152,26 +169,18 @@ impl Rows {
             lost: by_rule(&self.lost),
             regrouped: positions(&self.regrouped),
         };
-        let counted = |rules: Vec<(Vec<RuleRef>, Vec<u32>)>, work: &mut Work<'_>| {
-            let one = |(by, rows): (Vec<RuleRef>, Vec<u32>)| RuleDifference { by, events: rows.len() as u64, examples: examples(&rows, work) };
-            rules.into_iter().map(one).collect()
+        let counted = |rules: ByRules, work: &mut Work<'_>| {
+            let one = |(by, rows): (Vec<RuleRef>, Vec<u32>)| {
+                let examples = comparison.examples(&rows, work);
+                RuleDifference { by, events: rows.len() as u64, examples }
+            };
+            rules.0.into_iter().map(one).collect()
         };
         difference.gained = counted(self.gained, work);
         difference.lost = counted(self.lost, work);
-        difference.regrouped = Regrouped { events: self.regrouped.len() as u64, examples: examples(&self.regrouped, work) };
+        difference.regrouped = Regrouped { events: self.regrouped.len() as u64, examples: comparison.examples(&self.regrouped, work) };
         verdicts
     }
-}
-
-/// The first of some events by their ids; none where no event is decrypted.
-fn examples(rows: &[u32], work: &mut Work<'_>) -> Vec<Example> {
-    let (from, chat) = (work.window.key.from, work.window.key.chat.clone());
-    let one = |row: &u32| {
-        let (batch, row) = work.reader.find(from + u64::from(*row))?;
-        let batch = work.reader.batch(batch).ok()?;
-        Some(Example { chat: chat.clone(), event: batch.ids.get(row).to_owned() })
-    };
-    rows.iter().take(EXAMPLES).map_while(one).collect()
 }
 
 impl Evaluator {
@@ -197,6 +206,20 @@ impl Comparison<'_> {
         self.begun.elapsed() < self.left
     }
 
+    /// The first of some events by their ids; none where the policy decrypts no event, or the time is over.
+    fn examples(&self, rows: &[u32], work: &mut Work<'_>) -> Vec<Example> {
+        if !self.evaluator.policy.spec.decrypt {
+            return Vec::new();
+        }
+        let (from, chat) = (work.window.key.from, work.window.key.chat.clone());
+        let one = |row: &u32| {
+            let (batch, row) = work.reader.find(from + u64::from(*row)).filter(|_| self.may_go_on())?;
+            let batch = work.reader.batch(batch).ok()?;
+            Some(Example { chat: chat.clone(), event: batch.ids.get(row).to_owned() })
+        };
+        rows.iter().take(EXAMPLES).map_while(one).collect()
+    }
+
     fn find(&self, beside: Beside, work: &mut Work<'_>) -> Result<Rows, Ended> {
         match beside {
             Beside::Criterion(place) => self.criterion(place, work),
@@ -220,13 +243,14 @@ impl Comparison<'_> {
         let then: Vec<&Column> = now.iter().enumerate().map(|(index, column)| if index == place { &shadow } else { *column }).collect();
         let mut rows = Rows::default();
         let mut compare = |row: u32, early: bool| {
-            if early {
+            // What the grouping leaves out is not exported now, and would not be.
+            if early || self.evaluation.grouping_leaves_out(row) {
                 return;
             }
             let out = |columns: &[&Column]| self.evaluator.out_by(columns.iter().copied(), row as usize);
             match (out(&now), out(&then)) {
-                (Some(by), None) => add(&mut rows.gained, by, row),
-                (None, Some(by)) => add(&mut rows.lost, by, row),
+                (Some(by), None) => rows.gained.add(by, row),
+                (None, Some(by)) => rows.lost.add(by, row),
                 (None, None) | (Some(_), Some(_)) => {}
             }
         };
@@ -236,6 +260,9 @@ impl Comparison<'_> {
         }
         let mut row = 0;
         for index in 0..work.reader.batches() {
+            if !self.may_go_on() {
+                return Err(Ended::Unseen);
+            }
             let (batch, _) = work.batch(index).map_err(|_| Ended::Unseen)?;
             for in_batch in 0..batch.len() {
                 compare(row, self.evaluator.is_early(&batch, in_batch));
@@ -284,10 +311,10 @@ impl Comparison<'_> {
         let (now, then) = (places(&self.evaluation.groups, kept.len()), places(&groups, kept.len()));
         for ((row, now), then) in kept.iter().zip(now).zip(then) {
             match (self.evaluation.left_out_by(*row), out.get(row)) {
-                (Some(by), None) => add(&mut rows.gained, by.to_vec(), *row),
+                (Some(by), None) => rows.gained.add(by.to_vec(), *row),
                 (None, Some(rule)) => {
                     let by = RuleRef { module: self.ready.0.name.clone(), rule: rule_code(&self.ready.0, usize::from(*rule)) };
-                    add(&mut rows.lost, vec![by], *row);
+                    rows.lost.add(vec![by], *row);
                 }
                 (None, None) if now != then => rows.regrouped.push(*row),
                 (None, None) | (Some(_), Some(_)) => {}
@@ -381,19 +408,24 @@ impl Exporter {
     }
 }
 
+/// A module as a policy names it; as `name@version` where it was a name alone, which would be another version tomorrow.
+fn pinned(module: String, bound: &BoundModule) -> String {
+    if module.contains('@') || module.starts_with("sha256:") { module } else { bound.name.clone() }
+}
+
 /// A policy's spec with a shadow in the place of the module beside which it ran, and nothing else changed. Unset where there is none.
-pub fn promoted(spec: &PolicySpec, place: Option<usize>) -> Option<PolicySpec> {
+pub fn promoted(spec: &PolicySpec, place: Option<usize>, bound: &BoundModule) -> Option<PolicySpec> {
     let mut spec = spec.clone();
     if let Some(index) = place {
         let criterion = spec.criteria.get_mut(index)?;
         let shadow = criterion.shadow.take()?;
-        criterion.module = shadow.module;
+        criterion.module = pinned(shadow.module, bound);
         criterion.config = shadow.config.unwrap_or_else(|| criterion.config.clone());
         criterion.needs = shadow.needs;
     } else {
         let grouping = spec.grouping.as_mut()?;
         let shadow = grouping.shadow.take()?;
-        grouping.module = shadow.module;
+        grouping.module = pinned(shadow.module, bound);
         grouping.config = shadow.config.unwrap_or_else(|| grouping.config.clone());
         grouping.needs = shadow.needs;
     }

@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use consign_mail::smtp::Target;
-use consign_model::policy::{PolicyVersion, TargetVersion};
-use consign_model::{Name, Run, RunId, Window};
+use consign_model::policy::PolicyVersion;
+use consign_model::target::TargetVersion;
+use consign_model::{HeldReason, Name, Run, RunId, Window};
 
 use crate::deliver::Outbox;
 use crate::evaluate::Evaluator;
@@ -31,18 +32,22 @@ impl Exporter {
 pub(crate) struct Toolbox<'a> {
     exporter: &'a Exporter,
     run: RunId,
+    purpose: Purpose,
     /// The run's own version.
     pub policy: PolicyVersion,
     pub ward: Arc<Ward>,
     /// Unset for a preview, which runs no shadows.
     budget: Option<Arc<Budget>>,
-    made: tokio::sync::Mutex<HashMap<(u32, u32), Made>>,
+    made: tokio::sync::Mutex<HashMap<(u32, u32), Tried>>,
     /// By target: a window goes to the target that it was composed for, also where the policy has another one by now.
     outboxes: tokio::sync::Mutex<HashMap<Name, Arc<Outbox>>>,
 }
 
 /// A version of a policy and one of its target, made ready.
 type Made = (Arc<Evaluator>, Arc<TargetVersion>);
+
+/// What came of making it ready: a module that can't be had or may not be run holds the windows that need it.
+type Tried = Result<Made, HeldReason>;
 
 /// What a toolbox is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +66,7 @@ impl<'a> Toolbox<'a> {
         let ward = Arc::new(Ward::open(exporter, run, &policy, purpose).await?);
         let budget = (purpose == Purpose::Run).then(Arc::default);
         let (made, outboxes) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { exporter, run: run.id.clone(), policy, ward, budget, made, outboxes })
+        Ok(Self { exporter, run: run.id.clone(), purpose, policy, ward, budget, made, outboxes })
     }
 
     /// The connections to a target.
@@ -82,15 +87,22 @@ impl<'a> Toolbox<'a> {
         }
     }
 
-    /// What to work on a window with.
-    pub(crate) async fn tools(&self, window: &Window) -> Result<Tools, ExportError> {
-        let (evaluator, target) = self.made(window).await?;
+    /// What to work on a window with, or why nothing can.
+    pub(crate) async fn tools(&self, window: &Window) -> Result<Result<Tools, HeldReason>, ExportError> {
+        let (evaluator, target) = match self.made(window).await? {
+            Ok(made) => made,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        // Of what is made ready since, a module may have been quarantined.
+        if let Some(reason) = self.ward.refuses(&evaluator.policy) {
+            return Ok(Err(reason));
+        }
         // A window of an earlier run was compared then, if it could be: its figures are that run's.
         let budget = self.budget.clone().filter(|_| window.run == self.run);
-        Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget })
+        Ok(Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget }))
     }
 
-    async fn made(&self, window: &Window) -> Result<Made, ExportError> {
+    async fn made(&self, window: &Window) -> Result<Tried, ExportError> {
         let versions = (window.policy_version, window.target_version);
         let mut made = self.made.lock().await;
         if let Some(made) = made.get(&versions) {
@@ -103,11 +115,20 @@ impl<'a> Toolbox<'a> {
         let target = store.target(tenant, &target_name, Some(versions.1)).await?;
         let target = target.ok_or_else(|| ExportError::NoTarget { target: target_name, policy: name.clone() })?;
         // Windows of earlier versions are tried again under the engine of today.
-        self.ward.add(self.exporter.check_engine(&policy).await?);
-        let modules = Arc::clone(shelf);
-        let evaluator = blocking(move || Evaluator::new(policy, &modules)).await??;
-        let one = (Arc::new(evaluator), Arc::new(target));
-        made.insert(versions, one.clone());
-        Ok(one)
+        self.ward.add(self.exporter.check_engine(&policy, self.purpose).await?);
+        let tried = if let Some(reason) = self.ward.refuses(&policy) {
+            Err(reason)
+        } else {
+            let modules = Arc::clone(shelf);
+            match blocking(move || Evaluator::new(policy, &modules)).await? {
+                Ok(evaluator) => Ok((Arc::new(evaluator), Arc::new(target))),
+                Err(error @ (ExportError::Module(_) | ExportError::Configuration { .. })) => {
+                    Err(HeldReason::Module { module: "of the policy".to_owned(), text: error.to_string(), fault: None })
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        made.insert(versions, tried.clone());
+        Ok(tried)
     }
 }

@@ -4,12 +4,13 @@
 //! memory, and the next is composed while one is on its way.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use consign_archive::Archive;
-use consign_model::policy::TargetVersion;
 use consign_model::run::EventCounts;
+use consign_model::target::TargetVersion;
 use consign_model::window::{Facts, SealedFile, Settled};
 use consign_model::{Delivery, HeldReason, TenantId, Timestamp, Window, WindowState};
 use consign_store::Store;
@@ -59,7 +60,10 @@ pub(crate) async fn work(exporter: &Exporter, tools: &Tools, outbox: &Outbox, wi
         done = once(exporter, tools, ways).await?;
     }
     let (sent, made) = done;
-    let state = settle(&exporter.archive, window, sent, made).await?;
+    let state = match made {
+        Made { refused: true, held: Some(reason), .. } => not_run(window, reason),
+        made => settle(&exporter.archive, window, sent, made).await?,
+    };
     store.settle(tenant, &window.key, &state).await?;
     Ok(state)
 }
@@ -84,15 +88,20 @@ async fn once(exporter: &Exporter, tools: &Tools, ways: Ways<'_>) -> Result<(Vec
     Ok((sent, made))
 }
 
-/// Holds a window whose modules can't be had or may not be run. What earlier attempts settled of it stays settled by the ledger.
-pub(crate) async fn hold(exporter: &Exporter, window: &Window, reason: HeldReason) -> Result<(), ExportError> {
+/// How a window stands whose modules can't be had or may not be run. What earlier attempts settled of it stays settled by the ledger, and one that is held already
+/// keeps its own reason, which says more.
+pub(crate) fn not_run(window: &Window, reason: HeldReason) -> WindowState {
+    match &window.state {
+        state @ WindowState::Held { .. } => state.clone(),
+        WindowState::Open | WindowState::Done { .. } => WindowState::Held { reason, settled: unevaluated(window), at: Timestamp::now() },
+    }
+}
+
+/// What is settled of a window of which nothing was evaluated now: what was settled before, or nothing.
+fn unevaluated(window: &Window) -> Settled {
     let events = window.events();
-    let settled = match window.state.settled() {
-        Some(settled) => settled.clone(),
-        None => Settled { counts: EventCounts { examined: events, held: events, ..EventCounts::default() }, ..Settled::default() },
-    };
-    let state = WindowState::Held { reason, settled, at: Timestamp::now() };
-    Ok(exporter.store.settle(&exporter.tenant, &window.key, &state).await?)
+    let none = || Settled { counts: EventCounts { examined: events, held: events, ..EventCounts::default() }, ..Settled::default() };
+    window.state.settled().cloned().unwrap_or_else(none)
 }
 
 /// What evaluating and composing came to.
@@ -105,11 +114,13 @@ pub(crate) struct Made {
     pub said: Vec<Said>,
     /// What shadows would have done.
     pub seen: Seen,
+    /// That no module was asked: one may not be run any more.
+    pub refused: bool,
 }
 
 impl Made {
     fn held(reason: HeldReason, said: Words) -> Self {
-        Self { evaluation: None, held: Some(reason), said: said.0, seen: Seen::default() }
+        Self { evaluation: None, held: Some(reason), said: said.0, seen: Seen::default(), refused: false }
     }
 }
 
@@ -147,7 +158,7 @@ pub(crate) async fn make_with(
     let mut segments = exporter.store.segments(&exporter.tenant, &window.key.chat, window.key.from).await?;
     segments.retain(|segment| end_of(segment) <= window.to);
     let (archive, tenant, budget) = (Arc::clone(&exporter.archive), exporter.tenant.clone(), exporter.pace.held_bytes);
-    let (tools, places) = (tools.clone(), Arc::clone(&exporter.places));
+    let (tools, places, stop) = (tools.clone(), Arc::clone(&exporter.places), exporter.stop.clone());
     let runtime = Handle::current();
     Ok(tokio::task::spawn_blocking(move || {
         let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), window.starts_at, segments, budget);
@@ -157,7 +168,7 @@ pub(crate) async fn make_with(
             let _place = runtime.block_on(places.evaluations.acquire()).ok();
             // While this one waited for its place, others may have failed.
             if let Some(reason) = tools.ward.refuses(&evaluator.policy) {
-                return Made::held(reason, said);
+                return Made { refused: true, ..Made::held(reason, said) };
             }
             let begun = Instant::now();
             let evaluation = evaluator.evaluate(&mut Work::new(&window, &facts, &mut reader, &mut said, &tools.ward));
@@ -188,11 +199,16 @@ pub(crate) async fn make_with(
         let mut seen = Seen::default();
         if let Some(budget) = tools.budget.as_ref().filter(|_| !evaluator.shadows.is_empty()) {
             let mut heard = Words::default();
-            let _place = runtime.block_on(places.evaluations.acquire()).ok();
-            seen = shadow::run(evaluator, &evaluation, &mut Work::new(&window, &facts, &mut reader, &mut heard, &tools.ward), budget);
+            // A place of their own: they take none of those who evaluate for an export.
+            let _place = runtime.block_on(places.shadows.acquire()).ok();
+            let mut work = Work::new(&window, &facts, &mut reader, &mut heard, &tools.ward);
+            // Whatever goes wrong here must not be the window's.
+            let compare = AssertUnwindSafe(|| shadow::run(evaluator, &evaluation, &mut work, budget));
+            let compared = if stop.is_set() { None } else { catch_unwind(compare).ok() };
+            seen = compared.unwrap_or_else(|| shadow::unseen(evaluator));
             said.add_shadows(heard);
         }
-        Made { evaluation: Some(evaluation), held, said: said.0, seen }
+        Made { evaluation: Some(evaluation), held, said: said.0, seen, refused: false }
     }))
 }
 
@@ -253,7 +269,7 @@ async fn send_all(ways: Ways<'_>, mut from: mpsc::Receiver<Composed>) -> Result<
 
 /// Accounts for every event of the window, seals that as its verdict file, and says how the window ends.
 async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made) -> Result<WindowState, ExportError> {
-    let Made { evaluation, mut held, said, seen } = made;
+    let Made { evaluation, mut held, said, seen, .. } = made;
     let at = Timestamp::now();
     let examined = window.events();
     let mut file = VerdictFile {
@@ -268,10 +284,13 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
         shadows: seen.verdicts,
     };
     let Some(evaluation) = evaluation else {
-        let counts = EventCounts { examined, held: examined, ..EventCounts::default() };
         let reason = held.unwrap_or(HeldReason::Compose { text: "it was not evaluated".to_owned() });
-        let verdicts = if file.said.is_empty() { None } else { Some(seal(archive, &file).await?) };
-        return Ok(WindowState::Held { reason, settled: Settled { counts, verdicts, ..Settled::default() }, at });
+        let mut settled = unevaluated(window);
+        // What accounts for events that are settled stays; what modules said now is kept where nothing is.
+        if settled.counts.held == examined && !file.said.is_empty() {
+            settled.verdicts = Some(seal(archive, &file).await?);
+        }
+        return Ok(WindowState::Held { reason, settled, at });
     };
     let omitted = evaluation.omitted(window.key.from);
     // For each grouped event whether it is in an e-mail, and whether every e-mail that it is in was accepted.

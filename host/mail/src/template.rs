@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::LazyLock;
 
-use consign_model::policy::{Composing, Profile};
+use consign_model::target::{Composing, Profile};
 use consign_model::{Name, TargetSpec};
 use minijinja::{AutoEscape, Environment, Template, UndefinedBehavior, Value};
 

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use consign_mail::compose::{ComposeError, FIRST_HEADER, SealedFile, plan, render};
 use consign_model::event::EventKind;
-use consign_model::policy::{AttachmentFilter, AttachmentsSpec, ByteSize};
+use consign_model::policy::{AttachmentFilter, AttachmentsSpec};
+use consign_model::target::ByteSize;
 use consign_model::{Attachment, ChatKind, Digest, Flags, Membership, RunId, Timestamp};
 use serde_json::{Value, json};
 

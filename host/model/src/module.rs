@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Digest;
 use crate::id::Hasher;
+use crate::{Digest, Name};
 
 /// The two kinds of module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -152,6 +152,18 @@ impl BoundModule {
             hasher.field(need.word().as_bytes());
         }
         hasher.finish()
+    }
+
+    /// SHA-256 of the binding under one policy. What a person accepts of a module is accepted for a policy, and not for all that bind it alike.
+    pub fn binding_under(&self, policy: &Name) -> Digest {
+        let mut hasher = Hasher::default();
+        hasher.field(&self.binding().0).field(policy.as_str().as_bytes());
+        hasher.finish()
+    }
+
+    /// The module's name without its version.
+    pub fn base_name(&self) -> &str {
+        self.name.split_once('@').map_or(self.name.as_str(), |(name, _)| name)
     }
 
     /// The same without its shadow.

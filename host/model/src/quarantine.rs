@@ -24,9 +24,14 @@ pub struct Quarantine {
 }
 
 impl Quarantine {
-    /// Whether it holds.
+    /// Whether nobody has ended it.
     pub fn is_in_force(&self) -> bool {
         self.release.is_none()
+    }
+
+    /// Whether it holds under this engine: one that was found otherwise under another is here what it always was.
+    pub fn holds_under(&self, engine: &str) -> bool {
+        self.is_in_force() && !matches!(&self.why, QuarantineReason::Engine { engine: of, .. } if of != engine)
     }
 
     /// Why, for a person.

@@ -44,7 +44,7 @@ fn best(rounds: usize, mut f: impl FnMut()) -> f64 {
 fn main() {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-filters/dist/std");
     let folder = tempfile::tempdir().unwrap();
-    let cache = || Some(CodeCache { dir: folder.path().to_owned(), key: CacheKey([7; 32]) });
+    let cache = || Some(CodeCache { dir: folder.path().to_owned(), key: CacheKey([7; 32]), most_bytes: 1 << 30 });
     let sandbox = || Sandbox::new(SandboxConfig { cache: cache(), ..SandboxConfig::default() }).unwrap();
     for name in ["keywords", "per-user"] {
         let bytes = std::fs::read(dist.join(format!("{name}.wasm"))).unwrap();

@@ -16,7 +16,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::examine::Examined;
-use crate::{CodeCache, SetupError};
+use crate::{CodeCache, Limits, SetupError};
 
 const TAG_BYTES: usize = 32;
 const LENGTH_BYTES: usize = 4;
@@ -24,20 +24,36 @@ const LENGTH_BYTES: usize = 4;
 /// The folder with its key.
 pub struct Cache {
     dir: PathBuf,
+    most_bytes: u64,
     key: hmac::Key,
+    /// What a component was held against before it was compiled.
+    checks: Digest,
     written: AtomicU64,
 }
 
+/// Raised with every change of what [`examine`](crate::examine) refuses: what passed before is looked at again.
+const CHECKS: u32 = 2;
+
 impl Cache {
     /// Makes the folder where it is missing.
-    pub fn open(config: &CodeCache) -> Result<Self, SetupError> {
+    pub fn open(config: &CodeCache, limits: &Limits) -> Result<Self, SetupError> {
         let failed = |source| SetupError::Cache { path: config.dir.display().to_string(), source };
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&config.dir).map_err(failed)?;
-        Ok(Self { dir: config.dir.clone(), key: hmac::Key::new(hmac::HMAC_SHA256, &config.key.0), written: AtomicU64::new(0) })
+        let mut checks = Hasher::default();
+        checks.field(&CHECKS.to_le_bytes()).field(format!("{:?} {:?}", limits.module_bytes, limits.instance_bytes).as_bytes());
+        let cache = Self {
+            dir: config.dir.clone(),
+            most_bytes: config.most_bytes,
+            key: hmac::Key::new(hmac::HMAC_SHA256, &config.key.0),
+            checks: checks.finish(),
+            written: AtomicU64::new(0),
+        };
+        cache.tidy();
+        Ok(cache)
     }
 
     /// The compiled module with what is known of it, where it is here and authentic.
@@ -53,7 +69,7 @@ impl Cache {
             }
         };
         let authentic = bytes.split_at_checked(TAG_BYTES).filter(|(tag, rest)| {
-            let message = message(digest, compatibility, rest);
+            let message = self.message(digest, compatibility, rest);
             hmac::verify(&self.key, &message, tag).is_ok()
         });
         let Some((examined, code)) = authentic.and_then(|(_, rest)| parts(rest)) else {
@@ -76,9 +92,10 @@ impl Cache {
         let written = component.serialize().map_err(|error| error.to_string()).and_then(|code| {
             let compatibility = compatibility(engine);
             let rest = joined(examined, &code).ok_or("what is known of it is too long")?;
-            let tag = hmac::sign(&self.key, &message(digest, compatibility, &rest));
+            let tag = hmac::sign(&self.key, &self.message(digest, compatibility, &rest));
             self.write(&self.path(digest, compatibility), tag.as_ref(), &rest).map_err(|error| error.to_string())
         });
+        self.tidy();
         if let Err(error) = written {
             tracing::warn!(module = %digest, error, "compiled code of a module could not be kept; the next process compiles it again");
         }
@@ -101,6 +118,31 @@ impl Cache {
         })
     }
 
+    /// Removes the oldest files beyond what the folder may have: of engines and modules that nobody uses any more, and what a process left half-written.
+    fn tidy(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        let file = |entry: std::fs::DirEntry| {
+            let about = entry.metadata().ok()?;
+            Some((about.modified().ok()?, about.len(), entry.path()))
+        };
+        let mut files: Vec<_> = entries.filter_map(|entry| file(entry.ok()?)).collect();
+        files.sort_unstable_by(|one, other| other.cmp(one));
+        let mut bytes = 0_u64;
+        for (_, length, path) in files {
+            bytes = bytes.saturating_add(length);
+            if bytes > self.most_bytes {
+                // What can't be removed takes room and nothing else.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+
+    fn message(&self, digest: Digest, compatibility: Digest, rest: &[u8]) -> Vec<u8> {
+        let mut hasher = Hasher::default();
+        hasher.field(b"consign compiled module 3").field(&self.checks.0).field(&digest.0).field(&compatibility.0).field(rest);
+        hasher.finish().0.to_vec()
+    }
+
     fn path(&self, digest: Digest, compatibility: Digest) -> PathBuf {
         self.dir.join(format!("{}-{}.cwasm", digest.hex(), compatibility.short()))
     }
@@ -121,12 +163,6 @@ fn parts(rest: &[u8]) -> Option<(Examined, &[u8])> {
     let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>()?;
     let (known, code) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     Some((serde_json::from_slice(known).ok()?, code))
-}
-
-fn message(digest: Digest, compatibility: Digest, rest: &[u8]) -> Vec<u8> {
-    let mut hasher = Hasher::default();
-    hasher.field(b"consign compiled module 2").field(&digest.0).field(&compatibility.0).field(rest);
-    hasher.finish().0.to_vec()
 }
 
 /// wasmtime's hash of all that compiled code depends on, as SHA-256: the standard hasher differs from one Rust release to the next.

@@ -60,6 +60,8 @@ enum Answer {
 
 /// Of a message's first part.
 const HEADER_BYTES: u32 = 4 << 20;
+/// Of compiled code: some twenty times the largest component of a module without an interpreter in it, and seven times what such a one becomes.
+const CODE_BYTES: u64 = 256 << 20;
 /// Of what the child writes on standard error before it is cut.
 const ERROR_BYTES: u64 = 4 << 10;
 /// How many times the limit of processor time it may take by the clock: it gives way to others.
@@ -110,7 +112,7 @@ fn in_child(how: &CompileChild, line_numbers: bool, bytes: &[u8], limits: &Limit
             let _ = stderr.take(ERROR_BYTES).read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
-        scope.spawn(move || answered.send(receive::<Answer>(&mut stdout, limits.compile_bytes)));
+        scope.spawn(move || answered.send(receive::<Answer>(&mut stdout, CODE_BYTES + 1)));
         let answer = answer.recv_timeout(limits.compile_time.saturating_mul(BY_THE_CLOCK));
         // The whole answer is here, or none will come: so there is nothing to wait for but the end of one that ended by itself.
         let status = if matches!(answer, Ok(Err(_))) { process.wait() } else { None };
@@ -118,6 +120,7 @@ fn in_child(how: &CompileChild, line_numbers: bool, bytes: &[u8], limits: &Limit
         process.kill();
         let complaint = complaint.join().unwrap_or_default();
         match answer {
+            Ok(Ok((Answer::Passed(_), code))) if code.len() as u64 > CODE_BYTES => Err(LoadError::CompileMemory { bytes: CODE_BYTES }),
             Ok(Ok((Answer::Passed(examined), code))) => Ok((examined, code)),
             Ok(Ok((Answer::Refused(error), _))) => Err(error),
             Ok(Err(error)) => Err(why_it_ended(status, &complaint, limits).unwrap_or_else(|| failed("it was not answered", &error))),

@@ -25,8 +25,30 @@ const MOST_BYTES: usize = 2 << 20;
 /// The same where the schema has patterns.
 const MOST_BYTES_FOR_PATTERNS: usize = 256 << 10;
 
-/// Refuses a configuration that would take too long to check, before anything looks at it.
-pub fn check_size(schema: &Value, config: &Value) -> Result<(), ConfigError> {
+/// Values of the schema times values of the configuration. Each may be checked against each, and a check takes up to some 100 ns.
+const MOST_CHECKS: usize = 20_000_000;
+
+/// The same up to which everything that is wrong is told. The validator makes a list of all of it first, and each entry takes some 250 bytes.
+const MOST_CHECKS_TOLD: usize = 200_000;
+
+/// Values in a value, itself among them; a long text counts like several.
+fn values(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(values).sum::<usize>(),
+        Value::Object(fields) => 1 + fields.values().map(values).sum::<usize>(),
+        Value::String(text) => 1 + text.len() / 1024,
+        Value::Null | Value::Bool(_) | Value::Number(_) => 1,
+    }
+}
+
+/// Refuses a configuration that would take too long to check, before anything looks at it. `nodes` are the schema's values.
+pub fn check_size(schema: &Value, nodes: usize, config: &Value) -> Result<(), ConfigError> {
+    let most = MOST_CHECKS / nodes.max(1);
+    if values(config) > most {
+        let message =
+            format!("it has more than {most} values, the most for so large a schema ({nodes} values): give less, or make the schema simpler");
+        return Err(ConfigError { pointer: String::new(), message });
+    }
     // A property that is called so counts too: nobody misses the difference.
     let patterns = schema.to_string().contains("\"pattern");
     let (limit, why) = if patterns { (MOST_BYTES_FOR_PATTERNS, " where the schema has patterns") } else { (MOST_BYTES, "") };
@@ -58,11 +80,14 @@ pub struct Found {
 }
 
 /// Everything that the schema has against a configuration, and marked time zones that are none. `schema` is what `validator` was compiled from.
-pub fn check(validator: &Validator, schema: &Value, config: &Value) -> Found {
+pub fn check(validator: &Validator, schema: &Value, nodes: usize, config: &Value) -> Found {
     let mut found = Found::default();
     check_zones(schema, config, "", &mut found.errors);
-    for error in validator.iter_errors(config) {
-        let pointer = error.instance_path().to_string();
+    let all = values(config).saturating_mul(nodes) <= MOST_CHECKS_TOLD;
+    let errors: Box<dyn Iterator<Item = jsonschema::ValidationError<'_>>> =
+        if all { Box::new(validator.iter_errors(config)) } else { Box::new(validator.validate(config).err().into_iter()) };
+    for error in errors {
+        let pointer = one_line(&error.instance_path().to_string(), MESSAGE_BYTES);
         match error.kind() {
             // Each unknown key at its own place.
             ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {

@@ -8,6 +8,8 @@ use std::fmt;
 use consign_model::module::{FaultClass, Need, Tier};
 use serde::{Deserialize, Serialize};
 
+use crate::logs::one_line;
+
 /// A text that came from a module and may hold message text. It is for roles that may read events.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(String);
@@ -108,7 +110,7 @@ pub enum Failure {
         backtrace: Vec<Frame>,
     },
     /// It took too long.
-    #[error("the module ran out of time in {call} ({}); make it do less for each event", out_of_time(*.clock, *.millis))]
+    #[error("the module ran out of time in {call} ({}); {}", out_of_time(*.clock, *.millis), less(*.call))]
     OutOfTime {
         /// During which call.
         call: Call,
@@ -195,6 +197,13 @@ impl Failure {
             Self::Configuration { .. } => Some(Call::Configure),
             Self::Refused { .. } | Self::Host(_) => None,
         }
+    }
+}
+
+fn less(call: Call) -> &'static str {
+    match call {
+        Call::Evaluate | Call::Place => "make it do less for each event",
+        _ => "make it do less there",
     }
 }
 
@@ -319,6 +328,40 @@ pub enum BindError {
     /// The module fails when it is given the configuration, instead of taking or refusing it.
     #[error("with this configuration {0}")]
     Failed(Failure),
+}
+
+impl LoadError {
+    /// As it may be shown: what a component's names say in it is in one line, and not endless.
+    pub(crate) fn cleaned(self) -> Self {
+        let clean = |text: String| one_line(&text, PROBLEM_BYTES);
+        let all = |texts: Vec<String>| {
+            let more = texts.len().saturating_sub(MOST_PROBLEMS);
+            let mut texts: Vec<String> = texts.into_iter().take(MOST_PROBLEMS).map(clean).collect();
+            texts.extend((more > 0).then(|| format!("and {more} more")));
+            texts
+        };
+        match self {
+            Self::Invalid(text) => Self::Invalid(clean(text)),
+            Self::CompileFailed(text) => Self::CompileFailed(clean(text)),
+            Self::Mismatch(problems) => Self::Mismatch(all(problems)),
+            Self::Manifest(problems) => Self::Manifest(all(problems)),
+            other => other,
+        }
+    }
+}
+
+/// Problems of a component that are told, and bytes of each.
+const MOST_PROBLEMS: usize = 200;
+const PROBLEM_BYTES: usize = 4 << 10;
+
+impl BindError {
+    /// For what is kept and read by others. What a module says of a configuration may quote it, and is told only to who writes it.
+    pub fn for_the_record(&self) -> String {
+        match self {
+            Self::Config(errors) => format!("its configuration is refused in {} places; applying the policy again says which", errors.len()),
+            Self::NotApproved(_) | Self::Failed(_) => self.to_string(),
+        }
+    }
 }
 
 fn words(needs: &[Need]) -> String {

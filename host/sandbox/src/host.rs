@@ -16,7 +16,7 @@ use wasmtime::component::{Resource, ResourceTable};
 
 use crate::bindings::criteria::consign::filter::{data, log, types};
 use crate::limiter::Limiter;
-use crate::logs::LogSink;
+use crate::logs::{LogSink, told};
 use crate::needles::Matcher;
 use crate::wasi::World;
 use crate::{BatchView, ChatContext, Level};
@@ -118,7 +118,11 @@ impl State {
     /// The rows of a view that a module names by number.
     fn row_of(view: &BatchView, index: u32) -> wasmtime::Result<usize> {
         let row = index as usize;
-        if row < view.len() { Ok(row) } else { stop(Stop::Contract(format!("it asked for event {index} of a batch of {}", view.len()))) }
+        if row < view.len() {
+            Ok(row)
+        } else {
+            stop(Stop::Contract(format!("it asked for event {} of a batch of {}", told(index.into()), view.len())))
+        }
     }
 }
 
@@ -282,7 +286,10 @@ impl data::HostView for State {
             return Ok(known.clone());
         }
         let Some(column) = matcher.matches(&handle.view.batch().texts, self.deadline) else { return stop(Stop::OutOfTime) };
-        handle.matches.insert(needles, column.clone());
+        // A list without keywords costs nothing to ask again, and a schema can mark many.
+        if !matcher.is_empty() {
+            handle.matches.insert(needles, column.clone());
+        }
         Ok(column)
     }
 
@@ -294,7 +301,9 @@ impl data::HostView for State {
             return Ok(known.clone());
         }
         let Some(column) = matcher.counts(&handle.view.batch().texts, self.deadline) else { return stop(Stop::OutOfTime) };
-        handle.counts.insert(needles, column.clone());
+        if !matcher.is_empty() {
+            handle.counts.insert(needles, column.clone());
+        }
         Ok(column)
     }
 
@@ -353,7 +362,7 @@ impl log::Host for State {
 }
 
 fn no_such_list(asked: u32, lists: usize) -> Stop {
-    Stop::Contract(format!("it asked for keyword list {asked}, and its config-schema marks {lists}, counted from 0"))
+    Stop::Contract(format!("it asked for keyword list {}, and its config-schema marks {lists}, counted from 0", told(asked.into())))
 }
 
 fn utc_offset(zone: chrono_tz::Tz, at: Timestamp) -> i32 {

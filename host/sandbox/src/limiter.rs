@@ -60,6 +60,16 @@ impl ResourceLimiter for Limiter {
         self.grow(current.saturating_mul(TABLE_ELEMENT_BYTES), desired.saturating_mul(TABLE_ELEMENT_BYTES))
     }
 
+    /// The machine has no memory left. A module that went on with a "no" would answer otherwise than on another day.
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(wasmtime::Error::new(Stop::OutOfMemory))
+    }
+
+    /// As with memories.
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(wasmtime::Error::new(Stop::OutOfMemory))
+    }
+
     fn instances(&self) -> usize {
         self.instances
     }

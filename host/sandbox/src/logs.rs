@@ -42,8 +42,21 @@ impl LogSink {
     }
 }
 
-/// At most `bytes` of a text, cut between two characters, with control characters as spaces.
+/// At most `bytes` of a text, cut between two characters, with characters that are no letters of a line as spaces.
 pub fn one_line(text: &str, bytes: usize) -> String {
     let cut = text.floor_char_boundary(bytes);
-    text.get(..cut).unwrap_or_default().chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+    text.get(..cut).unwrap_or_default().chars().map(|character| if disturbs(character) { ' ' } else { character }).collect()
 }
+
+/// What ends a line, steers a terminal, or shows a text in another order than it stands: a person reads such lines and decides by them.
+pub fn disturbs(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A number that a module chose, for an error's text, which stands in clear: a large one could be eight characters of a message.
+pub fn told(number: u64) -> String {
+    if number <= MOST_TOLD { number.to_string() } else { format!("more than {MOST_TOLD}") }
+}
+
+const MOST_TOLD: u64 = 1_000;

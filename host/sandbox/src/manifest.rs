@@ -6,6 +6,7 @@ use consign_model::module::{ModuleKind, ModuleManifest, Need, Rule};
 use serde::Deserialize;
 
 use crate::Limits;
+use crate::logs::disturbs;
 use crate::needles::{self, ListSpec};
 use crate::schema;
 
@@ -21,6 +22,8 @@ const MOST_RULES: usize = 255;
 pub struct Described {
     pub manifest: ModuleManifest,
     pub schema: jsonschema::Validator,
+    /// Values of the schema, unfolded.
+    pub nodes: usize,
     pub lists: Vec<ListSpec>,
 }
 
@@ -55,6 +58,14 @@ pub fn read(text: &str, kind: ModuleKind, limits: &Limits) -> Result<Described, 
         problems.push("needs: each can be named once".to_owned());
     }
     check_rules(&manifest.rules, &mut problems);
+    let nodes = match schema::check(&manifest.config_schema) {
+        Ok(nodes) => nodes,
+        Err(more) => {
+            // Not to be compiled or followed: it may never end.
+            problems.extend(more);
+            return Err(problems);
+        }
+    };
     let lists = needles::lists_of(&manifest.config_schema).unwrap_or_else(|problem| {
         problems.push(problem);
         Vec::new()
@@ -62,13 +73,8 @@ pub fn read(text: &str, kind: ModuleKind, limits: &Limits) -> Result<Described, 
     if !lists.is_empty() && !manifest.needs.contains(&Need::Matching) {
         problems.push(format!("needs: config-schema marks a list with {}, so 'matching' has to be among them", needles::MARK));
     }
-    if let Err(more) = schema::check(&manifest.config_schema) {
-        // Not to be compiled: it may never end.
-        problems.extend(more);
-        return Err(problems);
-    }
     match crate::config::compile(&manifest.config_schema) {
-        Ok(schema) if problems.is_empty() => Ok(Described { manifest, schema, lists }),
+        Ok(schema) if problems.is_empty() => Ok(Described { manifest, schema, nodes, lists }),
         Ok(_) => Err(problems),
         Err(problem) => {
             problems.push(problem);
@@ -114,7 +120,7 @@ fn is_code(code: &str) -> bool {
 }
 
 fn is_summary(summary: &str) -> bool {
-    summary.len() <= SUMMARY_BYTES && !summary.chars().any(char::is_control)
+    summary.len() <= SUMMARY_BYTES && !summary.chars().any(disturbs)
 }
 
 #[cfg(test)]

@@ -96,8 +96,9 @@ impl Module {
     /// # Errors
     /// `Config`, or `Failed`.
     pub fn check_config(&self, config: &Value) -> Result<(), BindError> {
-        config::check_size(&self.manifest().config_schema, config).map_err(|error| BindError::Config(vec![error]))?;
-        let config::Found { mut errors, unclear } = config::check(&self.0.described.schema, &self.manifest().config_schema, config);
+        config::check_size(&self.manifest().config_schema, self.0.described.nodes, config).map_err(|error| BindError::Config(vec![error]))?;
+        let config::Found { mut errors, unclear } =
+            config::check(&self.0.described.schema, &self.manifest().config_schema, self.0.described.nodes, config);
         if !unclear.is_empty() {
             // The schema's refusal stands; the module's words for it are better, where it has some.
             let mut more = match self.ask(config) {

@@ -35,6 +35,9 @@ const BYTES_BETWEEN_LOOKS: usize = 64 << 10;
 /// A match counts for the clock like this many bytes of text.
 const BYTES_OF_MATCH: usize = 16;
 
+/// Lists that a schema can mark.
+const MOST_LISTS: usize = 64;
+
 /// The schema's keyword that marks a list.
 pub const MARK: &str = "x-consign-needles";
 
@@ -74,6 +77,9 @@ fn walk(schema: &Value, pointer: &str, lists: &mut Vec<ListSpec>) -> Result<(), 
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
     for (name, property) in properties {
         let pointer = format!("{pointer}/{}", escaped(name));
+        if lists.len() > MOST_LISTS {
+            return Err(format!("config-schema: more than {MOST_LISTS} lists are marked with {MARK}"));
+        }
         if let Some(mark) = property.get(MARK) {
             let options = mark.as_object().ok_or_else(|| format!("config-schema: {MARK} at {pointer} has to be an object"))?;
             if let Some(unknown) = options.keys().find(|key| !matches!(key.as_str(), "ignore-case" | "whole-words")) {
@@ -183,6 +189,11 @@ enum Case {
 }
 
 impl Matcher {
+    /// Whether it has no keyword.
+    pub fn is_empty(&self) -> bool {
+        self.automaton.is_none()
+    }
+
     /// Compiles a list of keywords, none of which is empty. Without a `kind` the library chooses.
     fn new(needles: &[&str], ignore_case: bool, whole_words: bool, kind: Option<AhoCorasickKind>) -> Result<Self, String> {
         let mut case = Case::Exact;

@@ -12,10 +12,18 @@ use consign_model::window::{Facts, Participant};
 use consign_model::{Attachment, Chat, ChatKey, ChatKind, Digest, Event, EventBatch, EventKind, Flags, Membership, Name, Timestamp, User};
 use serde_json::Value;
 
-use crate::{BatchView, BindError, Bound, ChatContext, CriteriaSession, Decision, Failure, GroupingSession, LogLine, Module};
+use crate::logs::{one_line, told};
+use crate::{BatchView, BindError, Bound, Call, ChatContext, CriteriaSession, Decision, Failure, GroupingSession, LogLine, Module};
 
 /// Batch sizes that are tried: event by event, and such that batches end between events that belong together.
 const SIZES: [usize; 2] = [1, 3];
+
+/// Groups of the made-up chat. What is told of an event's groups is kept, so many groups of many events would be much.
+const MOST_GROUPS: usize = 1_000;
+
+/// Of what is told of a step: lines, and bytes of one.
+const LINES: usize = 20;
+const LINE_BYTES: usize = 1 << 10;
 
 const DESCRIBE: &str = "describe, twice";
 const CONFIGURATION: &str = "a configuration";
@@ -96,6 +104,12 @@ impl Report {
     }
 
     fn add(&mut self, name: &str, outcome: ProbeOutcome) {
+        let clean = |why: &str| why.lines().map(|line| one_line(line, LINE_BYTES)).take(LINES).collect::<Vec<_>>().join("; ");
+        let outcome = match outcome {
+            ProbeOutcome::Passed => ProbeOutcome::Passed,
+            ProbeOutcome::NotRun { why } => ProbeOutcome::NotRun { why: clean(&why) },
+            ProbeOutcome::Failed { why } => ProbeOutcome::Failed { why: clean(&why) },
+        };
         self.kept.steps.push(ProbeStep { name: name.to_owned(), outcome });
     }
 
@@ -204,11 +218,16 @@ fn placed(session: &mut GroupingSession, batches: &[Arc<BatchView>], at: &mut Op
     }
     *at = None;
     let groups = session.finish()?;
+    if groups.len() > MOST_GROUPS {
+        let text = format!("it makes {} groups of {} events", told(groups.len() as u64), placed.len());
+        return Err(Failure::Contract { call: Call::FinishChat, text });
+    }
     // Numbers of groups may differ from one batch size to another; their keys may not.
     let key = |group: &u32| groups.get(*group as usize).map_or("", |group| group.key.as_str());
     let mut all: Vec<String> = Vec::with_capacity(placed.len() + groups.len());
     for (mut rows, rule) in placed.into_iter().zip(out) {
         rows.sort_unstable_by_key(|group| key(group));
+        rows.dedup();
         let keys: Vec<&str> = rows.iter().map(key).collect();
         all.push(rule.map_or_else(|| format!("groups {keys:?}"), |rule| format!("rule {rule}")));
     }

@@ -4,18 +4,17 @@
 //! component-model async), so that less of the compiler is reachable.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use consign_model::Digest;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine};
 
 use crate::bindings::criteria::CriteriaModule;
 use crate::cache::{self, Cache};
-use crate::examine::Examined;
 use crate::host::State;
 use crate::{Compile, Limits, LoadError, Module, SetupError, compile};
 
@@ -42,6 +41,8 @@ pub struct CodeCache {
     pub dir: PathBuf,
     /// Authenticates what lies there.
     pub key: CacheKey,
+    /// The oldest of it is removed beyond this.
+    pub most_bytes: u64,
 }
 
 /// How the sandbox is set up.
@@ -58,6 +59,9 @@ pub struct SandboxConfig {
     pub line_numbers: bool,
 }
 
+/// Bytes of a memory's first contents that are kept as they are to be. What is larger and mostly empty is put together at each start instead.
+const IMAGE_BYTES: u64 = 1 << 20;
+
 /// One per process. Clones are the same sandbox.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
@@ -69,6 +73,8 @@ struct Inner {
     compile: Compile,
     line_numbers: bool,
     cache: Option<Cache>,
+    /// One component is compiled at a time: each takes up to [`Limits::compile_bytes`] and two processors.
+    compiling: Mutex<()>,
     _ticker: Ticker,
 }
 
@@ -81,34 +87,43 @@ impl std::fmt::Debug for Sandbox {
 impl Sandbox {
     /// Sets up the engine and its ticker.
     pub fn new(config: SandboxConfig) -> Result<Self, SetupError> {
-        let cache = config.cache.as_ref().map(Cache::open).transpose()?;
+        let cache = config.cache.as_ref().map(|cache| Cache::open(cache, &config.limits)).transpose()?;
         let engine = Engine::new(&engine_config(config.line_numbers)).map_err(|error| SetupError::Engine(format!("{error:#}")))?;
         let mut linker = Linker::new(&engine);
         CriteriaModule::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
             .map_err(|error| SetupError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(&engine).map_err(SetupError::Ticker)?;
         let SandboxConfig { limits, compile, line_numbers, .. } = config;
-        Ok(Self(Arc::new(Inner { engine, linker, limits, compile, line_numbers, cache, _ticker: ticker })))
+        Ok(Self(Arc::new(Inner { engine, linker, limits, compile, line_numbers, cache, compiling: Mutex::default(), _ticker: ticker })))
     }
 
     /// Checks a component, compiles it (or takes it from the cache) and asks what it is. Compiling takes some 150 ms for 200 KB of code; with
     /// [`Compile::Child`] it ends in [`Limits::compile_time`] whatever the component is.
     pub fn load(&self, bytes: &[u8]) -> Result<Module, LoadError> {
-        let digest = Digest::of(bytes);
-        let (examined, component) = self.component(digest, bytes)?;
-        Module::new(self.clone(), digest, examined, &component)
+        self.load_raw(bytes).map_err(LoadError::cleaned)
     }
 
-    fn component(&self, digest: Digest, bytes: &[u8]) -> Result<(Examined, Component), LoadError> {
+    fn load_raw(&self, bytes: &[u8]) -> Result<Module, LoadError> {
+        let digest = Digest::of(bytes);
         let Inner { engine, limits, cache, .. } = &*self.0;
-        if let Some(known) = cache.as_ref().and_then(|cache| cache.get(engine, digest)) {
-            return Ok(known);
+        let known = || cache.as_ref().and_then(|cache| cache.get(engine, digest));
+        if let Some((examined, component)) = known() {
+            return Module::new(self.clone(), digest, examined, &component);
+        }
+        let compiling = self.0.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have compiled it meanwhile.
+        if let Some((examined, component)) = known() {
+            drop(compiling);
+            return Module::new(self.clone(), digest, examined, &component);
         }
         let (examined, component) = compile::compile(&self.0.compile, engine, self.0.line_numbers, bytes, limits)?;
+        drop(compiling);
+        let module = Module::new(self.clone(), digest, examined.clone(), &component)?;
+        // Of what is refused nothing is kept.
         if let Some(cache) = cache {
             cache.put(engine, digest, &examined, &component);
         }
-        Ok((examined, component))
+        Ok(module)
     }
 
     /// What compiled code and verdicts depend on: wasmtime's version and this host's settings of it. Modules are probed again where it differs.
@@ -140,6 +155,9 @@ pub fn engine_config(line_numbers: bool) -> Config {
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_memory64(false)
+        // Of a memory's first contents. By default wasmtime makes an image of up to 16 MiB for each memory that a byte at either end asks for, also of
+        // memories that nothing instantiates: a few hundred bytes of a module become hundreds of megabytes of code.
+        .memory_guaranteed_dense_image_size(IMAGE_BYTES)
         .wasm_backtrace_details(if line_numbers { Enable } else { Disable })
         .max_wasm_stack(WASM_STACK);
     config

@@ -65,18 +65,23 @@ enum Via {
     Other,
 }
 
+/// Bytes of the names on the way to a schema: whoever follows it keeps the way to each value.
+const WAY_BYTES: usize = 2 << 10;
+
 struct Walk<'a> {
     root: &'a Value,
     left: usize,
+    /// Bytes of the names on the way to where it is.
+    way: usize,
     misplaced: Vec<String>,
 }
 
-/// Everything for which a schema is refused before it is compiled.
-pub fn check(schema: &Value) -> Result<(), Vec<String>> {
-    let mut walk = Walk { root: schema, left: MOST_NODES, misplaced: Vec::new() };
+/// Everything for which a schema is refused before it is compiled; else its values, unfolded.
+pub fn check(schema: &Value) -> Result<usize, Vec<String>> {
+    let mut walk = Walk { root: schema, left: MOST_NODES, way: 0, misplaced: Vec::new() };
     match walk.schema(schema, Via::Root, 0, "") {
         Err(problem) => Err(vec![problem]),
-        Ok(()) if walk.misplaced.is_empty() => Ok(()),
+        Ok(()) if walk.misplaced.is_empty() => Ok(MOST_NODES - walk.left),
         Ok(()) => {
             walk.misplaced.sort();
             walk.misplaced.dedup();
@@ -140,7 +145,15 @@ impl Walk<'_> {
                         if name == "patternProperties" {
                             self.spend(NODES_OF_PATTERN)?;
                         }
+                        self.way += key.len();
+                        if self.way > WAY_BYTES {
+                            return Err(format!(
+                                "config-schema: the names that lead to a schema have more than {WAY_BYTES} bytes together (at {})",
+                                place()
+                            ));
+                        }
                         self.schema(one, via, depth + 1, &within(&place(), key))?;
+                        self.way -= key.len();
                     }
                 }
                 name => self.data(value, DATA.contains(&name), &place())?,
@@ -244,7 +257,7 @@ mod tests {
             },
             "$defs": {"id": {"type": "string", "pattern": "^[a-z]+$"}}, "additionalProperties": false,
         });
-        assert_eq!(check(&usual), Ok(()));
+        assert!(check(&usual).is_ok_and(|nodes| nodes > 20), "{:?}", check(&usual));
     }
 
     #[test]

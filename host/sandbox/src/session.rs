@@ -9,7 +9,7 @@ use wasmtime::Store;
 use wasmtime::component::Resource;
 
 use crate::bindings::criteria::consign::filter::types;
-use crate::failure::Call;
+use crate::failure::{Call, Sealed};
 use crate::host::{ChatHandle, State, ViewHandle};
 use crate::instance::{Guest, Instance};
 use crate::logs::one_line;
@@ -88,6 +88,14 @@ impl<G: Guest> Session<G> {
         std::mem::take(&mut self.logs)
     }
 }
+
+/// What a module says when it gives up may hold anything, also what would be another module's line in a log.
+fn gave_up(call: Call, text: &str) -> Failure {
+    Failure::Guest { call, said: Sealed::new(one_line(text, SAID_BYTES)) }
+}
+
+/// Bytes of what a module says when it gives up.
+const SAID_BYTES: usize = 4 << 10;
 
 fn misuse(what: &str) -> Failure {
     Failure::Host(format!("a session: {what}"))

@@ -15,6 +15,7 @@ use wasmtime::component::{Component, ComponentNamedList, ComponentType, Lift, Li
 
 use crate::Level;
 use crate::host::{State, Stop};
+use crate::logs::told;
 
 /// Interfaces of WASI 0.2 that a component may import.
 const SEALED: [&str; 27] = [
@@ -92,7 +93,10 @@ impl World {
 
     fn random_bytes(&mut self, length: u64) -> wasmtime::Result<Vec<u8>> {
         let Some(wanted) = usize::try_from(length).ok().filter(|wanted| *wanted <= RANDOM_BYTES) else {
-            return Err(wasmtime::Error::new(Stop::Contract(format!("it asked for {length} random bytes at once, and {RANDOM_BYTES} are the most"))));
+            return Err(wasmtime::Error::new(Stop::Contract(format!(
+                "it asked for {} random bytes at once, and {RANDOM_BYTES} are the most",
+                told(length)
+            ))));
         };
         let mut bytes = Vec::with_capacity(wanted + 8);
         while bytes.len() < wanted {
@@ -147,7 +151,11 @@ impl State {
         }
     }
 
-    fn write(&mut self, output: Output, bytes: &[u8]) {
+    /// Takes what the stream said that it has room for.
+    fn write(&mut self, output: Output, bytes: &[u8]) -> wasmtime::Result<()> {
+        if bytes.len() > WRITE_BYTES {
+            return Err(wasmtime::Error::new(Stop::Contract(format!("it wrote more than {WRITE_BYTES} bytes at once"))));
+        }
         let index = match output {
             Output::Standard => 0,
             Output::Error => 1,
@@ -162,6 +170,7 @@ impl State {
                 line.extend_from_slice(part.get(..part.len().min(room)).unwrap_or_default());
             }
         }
+        Ok(())
     }
 
     /// Lines that were not ended, at the end of a call.
@@ -308,7 +317,7 @@ fn streams(linker: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
     type Write = (Resource<OutputStream>, Vec<u8>);
     fn write(state: &mut State, (stream, bytes): Write) -> wasmtime::Result<(Result<(), StreamError>,)> {
         let OutputStream(output) = *state.table.get(&stream)?;
-        state.write(output, &bytes);
+        state.write(output, &bytes)?;
         Ok((Ok(()),))
     }
     for name in ["[method]input-stream.read", "[method]input-stream.blocking-read"] {

@@ -11,7 +11,8 @@ use consign_export::{ExportError, Exporter, ShelfError};
 use consign_mail::smtp::check_connection;
 use consign_mail::template::check_templates;
 use consign_model::module::{BoundModule, ModuleKind, Need};
-use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, ShadowSpec, Since, TargetSpec, TargetVersion, Tls};
+use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, ShadowSpec, Since};
+use consign_model::target::{TargetSpec, TargetVersion, Tls};
 use consign_model::{Name, Timestamp};
 use consign_store::StoreError;
 use serde::Serialize;
@@ -254,7 +255,7 @@ async fn check_policy(
     }
     for (number, criterion) in (1..).zip(&policy.criteria) {
         let at = format!(", criteria {number} ({})", criterion.module);
-        ready.criteria.extend(bind_with_shadow(binder, criterion, ModuleKind::Criteria, &at, found).await?);
+        ready.criteria.extend(bind_with_shadow(binder, &policy.name, criterion, ModuleKind::Criteria, &at, found).await?);
     }
     if !policy.decrypt {
         check_undecrypted(policy, &ready.criteria, found);
@@ -273,23 +274,24 @@ async fn check_policy(
     };
     let at = format!(", grouping ({module})");
     let spec = CriterionSpec { module, config, negate: false, needs, shadow };
-    ready.grouping = bind_with_shadow(binder, &spec, ModuleKind::Grouping, &at, found).await?;
+    ready.grouping = bind_with_shadow(binder, &policy.name, &spec, ModuleKind::Grouping, &at, found).await?;
     Ok(ready)
 }
 
 /// Binds a module, and the shadow that is to run beside it.
 async fn bind_with_shadow(
     binder: &mut Binder<'_>,
+    policy: &Name,
     spec: &CriterionSpec,
     kind: ModuleKind,
     at: &str,
     found: &mut Vec<Found>,
 ) -> Result<Option<BoundModule>, ExportError> {
-    let bound = binder.bind(spec, kind, at, found).await?;
+    let bound = binder.bind(policy, spec, kind, at, found).await?;
     let Some(ShadowSpec { module, config, needs }) = spec.shadow.clone() else { return Ok(bound) };
     let at = format!("{at}, shadow ({module})");
     let config = config.unwrap_or_else(|| spec.config.clone());
-    let shadow = binder.bind(&CriterionSpec { module, config, negate: spec.negate, needs, shadow: None }, kind, &at, found).await?;
+    let shadow = binder.bind(policy, &CriterionSpec { module, config, negate: spec.negate, needs, shadow: None }, kind, &at, found).await?;
     let (Some(mut bound), Some(shadow)) = (bound, shadow) else { return Ok(None) };
     if shadow.binding() == bound.binding() {
         found.push((at, "it is the module beside which it is to run, with the same configuration: there is nothing to compare".to_owned()));

@@ -5,9 +5,9 @@
 //! does not name, since the person who writes the policy answers for it.
 
 use consign_export::{ExportError, Exporter, ShelfError};
-use consign_model::Digest;
 use consign_model::module::{BoundModule, ModuleKind, Need, ProbeReport};
 use consign_model::policy::CriterionSpec;
+use consign_model::{Digest, Name};
 use consign_sandbox::BindError;
 
 use crate::apply::Found;
@@ -29,6 +29,7 @@ impl<'a> Binder<'a> {
     /// Binds a module. What is wrong with it goes to `found`; an error is no fault of the file's.
     pub async fn bind(
         &mut self,
+        policy: &Name,
         spec: &CriterionSpec,
         kind: ModuleKind,
         at: &str,
@@ -89,7 +90,7 @@ impl<'a> Binder<'a> {
                     say(at.to_owned(), format!("with this configuration it does not pass its probe ({step}): {why}"));
                     return Ok(None);
                 }
-                self.probes.push((bound.binding(), report));
+                self.probes.push((bound.binding_under(policy), report));
                 Ok(Some(bound))
             }
         }

@@ -51,6 +51,14 @@ pub enum PromoteError {
         /// As `name@version`.
         modules: Vec<String>,
     },
+    /// It would not run.
+    #[error("{module} is quarantined for the policy '{policy}', which would be paused with it: consign quarantine list")]
+    Quarantined {
+        /// The policy.
+        policy: Name,
+        /// As `name@version`.
+        module: String,
+    },
     /// Anything else.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -71,7 +79,12 @@ pub async fn promote(exporter: &Exporter, policy: &Name, named: Option<&str>) ->
         ([], Some(named)) => return Err(PromoteError::Unknown { policy: policy.clone(), named: named.to_owned(), modules: modules() }),
         _ => return Err(PromoteError::Several { policy: policy.clone(), modules: modules() }),
     };
-    let (Some(spec), Some(bound)) = (promoted(&newest.spec, place), in_place_of(current)) else { return Err(PromoteError::None(policy.clone())) };
+    if exporter.in_force(policy).await.map_err(ExportError::from)?.iter().any(|one| one.digest == shadow.digest) {
+        return Err(PromoteError::Quarantined { policy: policy.clone(), module: shadow.name.clone() });
+    }
+    let (Some(spec), Some(bound)) = (promoted(&newest.spec, place, shadow), in_place_of(current)) else {
+        return Err(PromoteError::None(policy.clone()));
+    };
     let (mut criteria, mut grouping) = (newest.criteria.clone(), newest.grouping.clone());
     match place {
         Some(place) => criteria.iter_mut().skip(place).take(1).for_each(|one| *one = bound.clone()),

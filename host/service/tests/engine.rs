@@ -71,7 +71,7 @@ async fn what_answers_otherwise_under_another_engine_is_paused() {
     std::fs::write(&file, POLICY).unwrap();
     apply(&exporter, &[file]).await.unwrap();
     let policy = exporter.store.policy(&exporter.tenant, &"desk".parse().unwrap(), None).await.unwrap().unwrap();
-    let binding = policy.criteria.first().unwrap().binding();
+    let binding = policy.criteria.first().unwrap().binding_under(&policy.spec.name);
     let known = async || exporter.store.probe(&exporter.tenant, &binding).await.unwrap().unwrap();
     let applied = known().await;
     assert!(applied.passed() && applied.verdicts.is_some() && applied.engine == exporter.engine(), "{applied:?}");
@@ -116,7 +116,7 @@ async fn a_policy_looks_at_its_modules_by_itself() {
     std::fs::write(&file, POLICY).unwrap();
     apply(&exporter, std::slice::from_ref(&file)).await.unwrap();
     let policy = exporter.store.policy(&exporter.tenant, &"desk".parse().unwrap(), None).await.unwrap().unwrap();
-    let binding = policy.criteria.first().unwrap().binding();
+    let binding = policy.criteria.first().unwrap().binding_under(&policy.spec.name);
     let applied = exporter.store.probe(&exporter.tenant, &binding).await.unwrap().unwrap();
     let otherwise = ProbeReport { engine: "wasmtime of old".to_owned(), verdicts: None, ..applied };
     exporter.store.save_probe(&exporter.tenant, &binding, &otherwise).await.unwrap();

@@ -5,9 +5,10 @@
 
 use async_trait::async_trait;
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
-use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
 use consign_model::run::{StandIn, Trigger};
+use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys,

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use consign_export::chats::ReadError;
 use consign_model::module::{ModuleKind, Need};
 use consign_model::{ChatKey, Name};
-use consign_sandbox::{BatchView, Bound, Call, ChatContext, Decision, Failure, Limits, LoadError, Sandbox, Usage};
+use consign_sandbox::{Bound, Call, Decision, Failure, Limits, LoadError, Sandbox, Usage};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::failure::{FailureReport, Line};
 use crate::ground::{Events, Ground, GroundError};
-use crate::judge::{Batches, judge};
+use crate::judge::{AtHand, judge};
 use crate::made_up;
 
 /// Chats that are made up where none are given, messages of each, their bytes, and people.
@@ -129,27 +129,6 @@ pub struct LimitFigures {
     pub memory_bytes: usize,
 }
 
-/// A chat that is at hand: what reading it takes is not measured.
-struct Ready {
-    context: Arc<ChatContext>,
-    views: Vec<Arc<BatchView>>,
-}
-
-impl Batches for Ready {
-    fn context(&self) -> &Arc<ChatContext> {
-        &self.context
-    }
-    fn count(&self) -> usize {
-        self.views.len()
-    }
-    fn view(&mut self, index: usize) -> Result<Arc<BatchView>, ReadError> {
-        match self.views.get(index) {
-            Some(view) => Ok(Arc::clone(view)),
-            None => Ok(Arc::new(self.context.view(Arc::default(), Vec::new())?)),
-        }
-    }
-}
-
 /// What one module used over all chats, in one round.
 #[derive(Debug, Clone, Default)]
 struct Round {
@@ -200,7 +179,7 @@ pub fn bench(
     })
 }
 
-fn ready(ground: &Ground, events: Option<(&Events, Option<&str>)>) -> Result<Vec<Ready>, BenchError> {
+fn ready(ground: &Ground, events: Option<(&Events, Option<&str>)>) -> Result<Vec<AtHand>, BenchError> {
     let source: Name = "bench".parse().map_err(GroundError::from)?;
     let mut chats = Vec::new();
     let mut take = |events: &Events, chat: Option<&str>| -> Result<(), BenchError> {
@@ -222,11 +201,11 @@ fn ready(ground: &Ground, events: Option<(&Events, Option<&str>)>) -> Result<Vec
     Ok(chats)
 }
 
-fn load(laid: &crate::ground::Laid, key: &ChatKey) -> Result<Option<Ready>, BenchError> {
+fn load(laid: &crate::ground::Laid, key: &ChatKey) -> Result<Option<AtHand>, BenchError> {
     let Some(mut window) = laid.windows(key, None)?.into_iter().next() else { return Ok(None) };
     let context = Arc::clone(window.context());
     let views = (0..window.batches()).map(|index| window.batch(index)).collect::<Result<_, _>>()?;
-    Ok(Some(Ready { context, views }))
+    Ok(Some(AtHand { context, views }))
 }
 
 fn baseline(kind: ModuleKind, sandbox: &Sandbox) -> Result<Bound, BenchError> {
@@ -236,7 +215,7 @@ fn baseline(kind: ModuleKind, sandbox: &Sandbox) -> Result<Bound, BenchError> {
     module.bind(&Value::Object(serde_json::Map::default()), &nothing).map_err(|error| BenchError::Baseline(error.to_string()))
 }
 
-fn round(bound: &Bound, chats: &mut [Ready]) -> Result<Round, BenchError> {
+fn round(bound: &Bound, chats: &mut [AtHand]) -> Result<Round, BenchError> {
     let mut round = Round::default();
     for chat in chats {
         let cpu = processor();
@@ -257,7 +236,7 @@ fn round(bound: &Bound, chats: &mut [Ready]) -> Result<Round, BenchError> {
     Ok(round)
 }
 
-fn criteria(bound: &Bound, chat: &Ready, round: &mut Round) -> Result<(), Failure> {
+fn criteria(bound: &Bound, chat: &AtHand, round: &mut Round) -> Result<(), Failure> {
     let mut session = bound.criteria(Arc::clone(&chat.context))?;
     let decision = session.begin()?;
     if decision == Decision::Inspect {
@@ -273,7 +252,7 @@ fn criteria(bound: &Bound, chat: &Ready, round: &mut Round) -> Result<(), Failur
     Ok(())
 }
 
-fn grouping(bound: &Bound, chat: &Ready, round: &mut Round) -> Result<(), Failure> {
+fn grouping(bound: &Bound, chat: &AtHand, round: &mut Round) -> Result<(), Failure> {
     let mut session = bound.grouping(Arc::clone(&chat.context))?;
     session.begin()?;
     for view in &chat.views {

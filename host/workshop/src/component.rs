@@ -54,7 +54,7 @@ fn hint(path: &Path) -> String {
 }
 
 /// How a standard module's name begins.
-const STANDARD: &str = "std/";
+pub(crate) const STANDARD: &str = "std/";
 
 /// Whether this names a standard module, which is in the program, and not a file.
 pub fn is_standard(name: &Path) -> bool {
@@ -70,6 +70,14 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ComponentError> {
 pub fn load(sandbox: &Sandbox, name: &Path) -> Result<Module, ComponentError> {
     let bytes: Cow<'_, [u8]> = if is_standard(name) { standard_component(&name.to_string_lossy())?.into() } else { read(name)?.into() };
     sandbox.load(&bytes).map_err(|cause| ComponentError::Refused { path: name.to_owned(), cause })
+}
+
+/// Why a server would not take the module's name: it is one of those that come with Consign, and this is not that module.
+pub fn reserved_name(module: &Module) -> Option<String> {
+    let name = &module.manifest().name;
+    let is_ours = || standard_component(name).is_ok_and(|ours| Digest::of(ours) == module.digest());
+    (name.starts_with(STANDARD) && !is_ours())
+        .then(|| format!("its name is {name}, and names that begin with std/ are those of the modules that come with Consign: give it another one"))
 }
 
 /// Joins a module with a configuration; what is unset is all that it asks for.

@@ -32,15 +32,17 @@ impl Batches for ShownChat {
     }
 }
 
-/// A chat cut into batches of another size.
-pub struct Recut {
-    context: Arc<ChatContext>,
-    views: Vec<Arc<BatchView>>,
+/// A chat in memory.
+pub struct AtHand {
+    /// What is known of it.
+    pub context: Arc<ChatContext>,
+    /// Its batches.
+    pub views: Vec<Arc<BatchView>>,
 }
 
-impl Recut {
-    /// Cuts anew. The columns come from rows, as the importer makes them; the flags are those that the window shows.
-    pub fn new(chat: &mut dyn Batches, size: usize) -> Result<Self, ReadError> {
+impl AtHand {
+    /// Cuts a chat into batches of another size. The columns come from rows, as the importer makes them; the flags are those that the window shows.
+    pub fn recut(chat: &mut dyn Batches, size: usize) -> Result<Self, ReadError> {
         let context = Arc::clone(chat.context());
         let (mut rows, mut flags, mut views) = (Vec::new(), Vec::new(), Vec::new());
         for index in 0..chat.count() {
@@ -65,7 +67,7 @@ impl Recut {
     }
 }
 
-impl Batches for Recut {
+impl Batches for AtHand {
     fn context(&self) -> &Arc<ChatContext> {
         &self.context
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::failure::FailureReport;
 use crate::ground::{Events, Ground, GroundError};
-use crate::judge::{Batches, JudgeError, JudgedGroup, Judgement, Recut, judge};
+use crate::judge::{AtHand, Batches, JudgeError, JudgedGroup, Judgement, judge};
 use crate::made_up;
 
 /// Events of the mixed chat: more than a batch of 1,000 takes.
@@ -152,7 +152,7 @@ fn holds(bound: &Bound, ground: &Ground, chat: Chat, sizes: &[Option<usize>]) ->
     for size in sizes {
         let again = match size {
             None => judge(bound, &mut window)?,
-            Some(size) => judge(bound, &mut Recut::new(&mut window, *size).map_err(|error| Stop::Broken(error.to_string()))?)?,
+            Some(size) => judge(bound, &mut AtHand::recut(&mut window, *size).map_err(|error| Stop::Broken(error.to_string()))?)?,
         };
         if let Some(text) = difference(&natural, &again, *size, window.count()) {
             return Err(Stop::Differs(text));

@@ -8,7 +8,7 @@ use consign_sandbox::Bound;
 use serde::Serialize;
 
 use crate::failure::FailureReport;
-use crate::judge::{JudgeError, Judgement, KEEP, judge};
+use crate::judge::{JudgeError, Judgement, judge};
 
 /// An event as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,11 +88,6 @@ impl Summary {
             }
             Err(JudgeError::Read(error)) => Err(error),
         }
-    }
-
-    /// How many events a module keeps.
-    pub fn kept(&self) -> u64 {
-        self.by_rule.get(KEEP).copied().unwrap_or(0)
     }
 }
 

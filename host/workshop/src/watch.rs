@@ -29,13 +29,19 @@ pub struct Watch {
     _watcher: RecommendedWatcher,
 }
 
-/// The digest of a file; of a folder, that of the names, sizes and times in it.
+/// The digest of a file; of a folder, that of the names, sizes and times in it and below.
 fn state(path: &Path) -> Option<Digest> {
     if path.is_dir() {
         let mut names: Vec<String> = Vec::new();
-        for entry in std::fs::read_dir(path).ok()?.flatten() {
-            let about = entry.metadata().ok()?;
-            names.push(format!("{} {} {:?}", entry.file_name().display(), about.len(), about.modified().ok()));
+        let mut folders = vec![path.to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).ok()?.flatten() {
+                let about = entry.metadata().ok()?;
+                if about.is_dir() {
+                    folders.push(entry.path());
+                }
+                names.push(format!("{} {} {:?}", entry.path().display(), about.len(), about.modified().ok()));
+            }
         }
         names.sort();
         return Some(Digest::of(names.join("\n").as_bytes()));
@@ -53,11 +59,14 @@ impl Watch {
             let _ = tell.send(notice);
         })
         .map_err(|error| failed(Path::new("this machine's files"), error))?;
-        let mut folders: Vec<PathBuf> = files.iter().map(|file| folder_of(file)).collect();
-        folders.sort();
-        folders.dedup();
-        for folder in &folders {
-            watcher.watch(folder, RecursiveMode::NonRecursive).map_err(|error| failed(folder, error))?;
+        // What is a folder is watched with all below it.
+        let mode = |file: &PathBuf| (folder_of(file), file.is_dir());
+        let mut folders: Vec<(PathBuf, bool)> = files.iter().map(mode).collect();
+        folders.sort_unstable_by(|one, other| one.0.cmp(&other.0).then(other.1.cmp(&one.1)));
+        folders.dedup_by(|one, other| one.0 == other.0);
+        for (folder, below) in &folders {
+            let mode = if *below { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
+            watcher.watch(folder, mode).map_err(|error| failed(folder, error))?;
         }
         let files = files.iter().map(|file| (file.clone(), state(file))).collect();
         Ok(Self { files, notices, _watcher: watcher })

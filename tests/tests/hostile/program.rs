@@ -1,11 +1,10 @@
 //! Some of the guests against the program, as a tenant brings them: checked offline, pushed, bound by a policy, run over a chat. At each step it is refused
 //! with what has to be said, or held; and what others read holds nothing of what was said in the chat, or of what the guest would have written.
 
-use std::path::Path;
 use std::sync::PoisonError;
 
 use consign_tests::guests::{Guest, Must, guest};
-use consign_tests::{Consign, Inbox, Random};
+use consign_tests::{Consign, Inbox, Random, holds};
 use serde_json::json;
 
 use crate::chats::SECRET;
@@ -38,18 +37,6 @@ const GUESTS: [&str; 22] = [
 
 /// What guests would write into e-mails and logs if they could.
 const PAYLOAD: &str = "thief@evil.example";
-
-fn holds(folder: &Path, text: &str) -> bool {
-    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
-        if path.ends_with("modules") || path.ends_with("cache") {
-            false
-        } else if path.is_dir() {
-            holds(&path, text)
-        } else {
-            std::fs::read(&path).unwrap().windows(text.len()).any(|some| some == text.as_bytes())
-        }
-    })
-}
 
 fn policy(guest: &Guest, digest: &str, inbox: &Inbox) -> String {
     let module = format!("module = {digest:?}");

@@ -1,11 +1,11 @@
 //! What stands in an attribute's brackets.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
-use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Result, Token};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Result, Token, Visibility};
 
 /// The arguments of `criteria` and `grouping`.
 #[derive(Default)]
@@ -26,6 +26,18 @@ pub struct Rule {
     pub code: String,
     pub summary: String,
     pub span: Span,
+}
+
+impl Rule {
+    /// The type of a module's only rule, and what makes it: its one variant is `LeftOut`.
+    pub fn of(self, module: &Ident, visibility: &Visibility) -> (Ident, TokenStream) {
+        let Self { code, summary, span } = self;
+        let name = format_ident!("{module}Rule");
+        let (code, summary) = (LitStr::new(&code, span), LitStr::new(&summary, span));
+        let text = format!("Why [`{module}`] leaves an event out.");
+        let made = quote! { ::consign_filter::rules! { #[doc = #text] #visibility enum #name { LeftOut = #code: #summary } } };
+        (name, made)
+    }
 }
 
 const KNOWN: &str = "name, version, summary, leave_out, check, time_zone";

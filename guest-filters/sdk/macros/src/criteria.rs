@@ -1,9 +1,9 @@
 //! `#[criteria]`.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::spanned::Spanned as _;
-use syn::{Error, LitStr, Result, Type};
+use syn::{Error, Result, Type};
 
 use crate::arguments::{Arguments, Rule};
 use crate::function::{Function, generic, is};
@@ -41,13 +41,10 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
     } else {
         quote! { #name(#values) }
     };
-    let (rule, rules, verdict) = match &answer {
+    let (rule, rules, verdict) = match answer {
         Answer::Verdict(rule) => (quote! { #rule }, TokenStream::new(), call),
-        Answer::Bool(Rule { code, summary, span }) => {
-            let rule = format_ident!("{module}Rule");
-            let (code, summary) = (LitStr::new(code, *span), LitStr::new(summary, *span));
-            let text = format!("Why [`{module}`] leaves an event out.");
-            let rules = quote! { ::consign_filter::rules! { #[doc = #text] #visibility enum #rule { LeftOut = #code: #summary } } };
+        Answer::Bool(rule) => {
+            let (rule, rules) = rule.of(module, visibility);
             (quote! { #rule }, rules, quote! { ::consign_filter::Verdict::keep_if(#call, #rule::LeftOut) })
         }
     };

@@ -1,11 +1,11 @@
 //! `#[grouping]`.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
 use syn::spanned::Spanned as _;
-use syn::{Error, LitStr, Result};
+use syn::{Error, Result};
 
-use crate::arguments::{Arguments, Rule};
+use crate::arguments::Arguments;
 use crate::function::{Function, generic};
 
 const WANTED: &str = "A grouping returns the e-mail that an event goes into: a key (&str or String), a key and a title (two of them), or a Group. \
@@ -38,11 +38,8 @@ pub fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> 
             let each = quote! { let group = #call; #place; };
             (quote! { ::consign_filter::NoRules }, TokenStream::new(), each)
         }
-        (Some(_), Some(Rule { code, summary, span })) => {
-            let rule = format_ident!("{module}Rule");
-            let (code, summary) = (LitStr::new(&code, span), LitStr::new(&summary, span));
-            let text = format!("Why [`{module}`] leaves an event out.");
-            let rules = quote! { ::consign_filter::rules! { #[doc = #text] #visibility enum #rule { LeftOut = #code: #summary } } };
+        (Some(_), Some(rule)) => {
+            let (rule, rules) = rule.of(module, visibility);
             let each = quote! {
                 match #call {
                     ::core::option::Option::Some(group) => #place,

@@ -108,7 +108,7 @@ pub struct RunFilterArgs {
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     pub limit: usize,
     /// Run again when the module, its configuration or the events change, and show what the change does
-    #[arg(long)]
+    #[arg(long, conflicts_with = "source")]
     pub watch: bool,
 }
 
@@ -120,7 +120,7 @@ pub struct EventsArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "source")]
     pub events: Option<PathBuf>,
     /// What the file is [default: slack for a folder or .zip, else jsonl]
-    #[arg(long, requires = "events")]
+    #[arg(long, requires = "events", conflicts_with = "source")]
     pub format: Option<Format>,
     /// A source of the data folder
     #[arg(long, value_name = "NAME")]
@@ -160,11 +160,14 @@ pub struct CaptureArgs {
     #[command(flatten)]
     pub events: EventsArgs,
     /// The window of the chat that this policy holds, instead of all that has arrived
-    #[arg(long, value_name = "NAME", requires = "source")]
+    #[arg(long, value_name = "NAME", requires = "source", conflicts_with = "events")]
     pub policy: Option<Name>,
     /// The file to write (jsonl); the files that it names go into a folder beside it
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
+    /// Write over the file where it is there already
+    #[arg(long)]
+    pub force: bool,
     /// Have the same again: the number that an earlier capture printed
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,

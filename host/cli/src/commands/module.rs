@@ -156,7 +156,7 @@ async fn recheck(data: &Data, reference: Option<&str>, json: bool) -> Result<End
     for policy in exporter.store.policies(&exporter.tenant).await? {
         all.extend(exporter.recheck(&policy, only.as_ref()).await?);
     }
-    let good = all.iter().all(|one| !matches!(one.found, LookedAt::Otherwise { .. }));
+    let good = all.iter().all(|one| matches!(one.found, LookedAt::Same | LookedAt::First));
     if json {
         say_json(&serde_json::json!({ "engine": exporter.engine(), "modules": all }))?;
         return Ok(Ending::complete_if(good));
@@ -169,6 +169,7 @@ async fn recheck(data: &Data, reference: Option<&str>, json: bool) -> Result<End
         let found = match &one.found {
             LookedAt::Same => "is what it was".to_owned(),
             LookedAt::First => "passes; it had not been tried before".to_owned(),
+            LookedAt::Missing { text } => format!("can't be tried: {text}"),
             LookedAt::Otherwise { text, .. } => format!("is NOT what it was: {text}. It is quarantined for this policy"),
         };
         say(format_args!("policy {}: {} {found}", one.policy, one.module));
@@ -180,9 +181,10 @@ async fn keys(data: &Data, command: &ModuleKeysCommand, json: bool) -> Result<En
     let (store, tenant) = (&data.exporter.store, &data.exporter.tenant);
     match command {
         ModuleKeysCommand::Add { name, key } => {
-            // A key is shorter than any path that could be meant, but may have the characters of one: what is a file is read.
-            let text = if Path::new(key).is_file() { read(Path::new(key))? } else { key.clone().into_bytes() };
-            let key = ModuleKey { name: name.clone(), key: read_key(&text)?, added_at: Timestamp::now() };
+            // What is a file is read. A key's 32 bytes as they are stand in files alone: on the command line they would be a path that is mistyped.
+            let path = Path::new(key);
+            let key = if path.is_file() { read_key(&read(path)?)? } else { read_key(format!("{key}\n").as_bytes())? };
+            let key = ModuleKey { name: name.clone(), key, added_at: Timestamp::now() };
             store.save_module_key(tenant, &key).await?;
             if json {
                 say_json(&key)?;

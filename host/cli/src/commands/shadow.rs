@@ -73,7 +73,14 @@ pub fn line(found: &ShadowDifference) -> String {
 }
 
 fn details(found: &ShadowDifference) {
-    let rules = |by: &[RuleRef]| by.iter().map(|rule| format!("{} of {}", rule.rule, rule.module)).collect::<Vec<_>>().join(" and ");
+    // The rest, where there are too many combinations to tell.
+    let rules = |by: &[RuleRef]| {
+        if by.is_empty() {
+            "other rules".to_owned()
+        } else {
+            by.iter().map(|rule| format!("{} of {}", rule.rule, rule.module)).collect::<Vec<_>>().join(" and ")
+        }
+    };
     let say_rule = |sign: &str, what: &str, rule: &RuleDifference| {
         say(format_args!("    {sign}{} {what} {}: {}", number(rule.events), rules(&rule.by), examples(&rule.examples)));
     };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use consign_mail::inbox::{Inbox, InboxOptions};
-use consign_model::policy::TargetSpec;
+use consign_model::target::TargetSpec;
 use consign_model::{ChatKey, Digest, Name, RecipientOutcome, Reply, RunId, WindowState};
 use consign_store::Embedded;
 use serde_json::json;

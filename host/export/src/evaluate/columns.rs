@@ -48,8 +48,11 @@ impl Column {
     pub fn at(&self, row: usize) -> Option<u16> {
         let verdict = match &self.verdicts {
             Verdicts::Same(verdict) => *verdict,
-            // The sandbox has checked that there is a verdict for each event.
-            Verdicts::Each(verdicts) => verdicts.get(row).copied().unwrap_or(1),
+            // The sandbox has checked that there is a verdict for each event. Were there none, the event would be left out, whatever is negated.
+            Verdicts::Each(verdicts) => match verdicts.get(row) {
+                Some(verdict) => *verdict,
+                None => return Some(1),
+            },
         };
         Some(negated(verdict, self.negate)).filter(|rule| *rule != KEEP)
     }

@@ -2,7 +2,7 @@
 //! in these texts; what people wrote, what modules said and file names may not.
 
 use consign_model::Digest;
-use consign_model::policy::ByteSize;
+use consign_model::target::ByteSize;
 
 /// A group that cannot be composed as it stands. Its window is held with this text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

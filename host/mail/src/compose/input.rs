@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use consign_model::policy::{AttachmentsSpec, Composing};
+use consign_model::policy::AttachmentsSpec;
+use consign_model::target::Composing;
 use consign_model::window::{Facts, Participant};
 use consign_model::{Digest, Event, Flags, RunId, TenantId, Timestamp, WindowKey};
 

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use consign_model::delivery::Reply;
-use consign_model::policy::AuthMechanism;
+use consign_model::target::AuthMechanism;
 
 use super::connection::Connection;
 use super::fault::{Fault, Step};

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use consign_model::policy::{AuthMechanism, SecretSource, TargetSpec, Tls};
+use consign_model::target::{AuthMechanism, SecretSource, TargetSpec, Tls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use consign_mail::compose::{Email, GroupInfo, GroupInput, MailEvent, SealedFile, plan, render};
 use consign_model::event::EventKind;
-use consign_model::policy::{AttachmentsSpec, ByteSize, Composing, Profile};
+use consign_model::policy::AttachmentsSpec;
+use consign_model::target::{ByteSize, Composing, Profile};
 use consign_model::window::{Facts, Participant};
 use consign_model::{Attachment, Chat, ChatKey, ChatKind, Digest, Event, Flags, Membership, Name, RunId, Timestamp, User, WindowKey};
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Session, Stage, lend_chat, lend_view, misuse};
+use super::{Session, Stage, gave_up, lend_chat, lend_view, misuse};
 use crate::bindings::criteria::CriteriaModule;
 use crate::bindings::criteria::exports::consign::filter::criteria::ChatDecision;
-use crate::failure::{Call, Sealed};
+use crate::failure::Call;
+use crate::logs::told;
 use crate::{BatchView, Bound, ChatContext, Decision, Failure, LogLine, Usage};
 
 /// A criteria module at work on one chat: `begin` once, and if it says [`Decision::Inspect`] then `evaluate` for each batch in order. After a failure
@@ -24,7 +25,7 @@ impl CriteriaSession {
         let decision = self.0.begin(|instance, chat| {
             let answer = instance
                 .call(call, |guest, store| lend_chat(store, chat, |store, chat| guest.consign_filter_criteria().call_begin_chat(store, chat)))?;
-            match answer.map_err(|text| Failure::Guest { call, said: Sealed::new(text) })? {
+            match answer.map_err(|text| gave_up(call, &text))? {
                 ChatDecision::Inspect => Ok(Decision::Inspect),
                 ChatDecision::KeepAll => Ok(Decision::KeepAll),
                 ChatDecision::OmitAll(rule) => rule_index(rule, rules).map(Decision::OmitAll).map_err(|text| Failure::Contract { call, text }),
@@ -43,7 +44,7 @@ impl CriteriaSession {
         self.0.step(|instance| {
             let answer = instance
                 .call(call, |guest, store| lend_view(store, events, |store, view| guest.consign_filter_criteria().call_evaluate(store, view)))?;
-            let verdicts = answer.map_err(|text| Failure::Guest { call, said: Sealed::new(text) })?;
+            let verdicts = answer.map_err(|text| gave_up(call, &text))?;
             match wrong_verdicts(&verdicts, events.len(), rules) {
                 None => Ok(verdicts),
                 Some(text) => Err(Failure::Contract { call, text }),
@@ -71,12 +72,12 @@ impl std::fmt::Debug for CriteriaSession {
 /// A rule that the module names by number.
 pub fn rule_index(rule: u32, rules: usize) -> Result<u8, String> {
     let index = u8::try_from(rule).ok().filter(|index| usize::from(*index) < rules);
-    index.ok_or_else(|| format!("it names rule {rule} and has {rules}, counted from 0"))
+    index.ok_or_else(|| format!("it names rule {} and has {rules}, counted from 0", told(rule.into())))
 }
 
 fn wrong_verdicts(verdicts: &[u8], events: usize, rules: usize) -> Option<String> {
     if verdicts.len() != events {
-        return Some(format!("{} verdicts on {events} events", verdicts.len()));
+        return Some(format!("{} verdicts on {events} events", told(verdicts.len() as u64)));
     }
     let at = verdicts.iter().position(|verdict| usize::from(*verdict) > rules)?;
     let verdict = verdicts.get(at)?;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::placement::{Placed, check_groups};
-use super::{Session, Stage, lend_chat, lend_view};
+use super::{Session, Stage, gave_up, lend_chat, lend_view};
 use crate::bindings::grouping::GroupingModule;
-use crate::failure::{Call, Sealed};
+use crate::failure::Call;
 use crate::{BatchView, Bound, ChatContext, Failure, Group, LogLine, Placement, Usage};
 
 /// A grouping module at work on one chat: `begin` once, `place` for each batch of kept events in order, `finish` once. After a failure every further
@@ -26,7 +26,7 @@ impl GroupingSession {
         self.session.begin(|instance, chat| {
             let answer = instance
                 .call(call, |guest, store| lend_chat(store, chat, |store, chat| guest.consign_filter_grouping().call_begin_chat(store, chat)))?;
-            answer.map_err(|text| Failure::Guest { call, said: Sealed::new(text) })
+            answer.map_err(|text| gave_up(call, &text))
         })
     }
 
@@ -39,7 +39,7 @@ impl GroupingSession {
         self.session.step(|instance| {
             let answer = instance
                 .call(call, |guest, store| lend_view(store, events, |store, view| guest.consign_filter_grouping().call_place(store, view)))?;
-            let raw = answer.map_err(|text| Failure::Guest { call, said: Sealed::new(text) })?;
+            let raw = answer.map_err(|text| gave_up(call, &text))?;
             placed.take(&raw, &events.batch().times, rules, &limits).map_err(|text| Failure::Contract { call, text })
         })
     }
@@ -52,7 +52,7 @@ impl GroupingSession {
         let chat = self.session.chat.clone();
         let groups = self.session.step(|instance| {
             let answer = instance.call(call, |guest, store| guest.consign_filter_grouping().call_finish_chat(store))?;
-            let raw = answer.map_err(|text| Failure::Guest { call, said: Sealed::new(text) })?;
+            let raw = answer.map_err(|text| gave_up(call, &text))?;
             let participants = &chat.facts().participants;
             let groups = check_groups(raw, participants.len(), &limits).map_err(|text| Failure::Contract { call, text })?;
             match placed.check(&groups, participants, instance.deadline_of_checks()) {

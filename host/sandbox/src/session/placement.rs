@@ -8,7 +8,7 @@ use consign_model::window::Participant;
 
 use super::criteria::rule_index;
 use crate::bindings::grouping::exports::consign::filter::grouping as raw;
-use crate::logs::one_line;
+use crate::logs::{one_line, told};
 use crate::{Assignment, Group, LeftOut, Limits, Placement};
 
 /// What was placed so far, kept until the groups are known: 12 bytes for each assignment and 8 for each event.
@@ -42,7 +42,7 @@ impl Placed {
         for one in &raw.assigned {
             cover(&mut in_groups, one.first, one.last, events)?;
             if one.group >= limits.groups {
-                return Err(format!("it names group {} of one chat, and {} are the most", one.group, limits.groups));
+                return Err(format!("it names group {} of one chat, and {} are the most", told(one.group.into()), limits.groups));
             }
             self.groups = self.groups.max(one.group + 1);
             placement.assigned.push(Assignment { first: one.first, last: one.last, group: one.group });
@@ -58,7 +58,7 @@ impl Placed {
             match (inside, outside) {
                 (0, 1) | (1.., 0) => {}
                 (0, 0) => return Err(format!("event {event} of the batch is neither in a group nor left out")),
-                (0, _) => return Err(format!("event {event} of the batch is left out {outside} times")),
+                (0, _) => return Err(format!("event {event} of the batch is left out {} times", told(u64::try_from(outside).unwrap_or_default()))),
                 _ => return Err(format!("event {event} of the batch is in a group and left out too")),
             }
         }
@@ -70,7 +70,11 @@ impl Placed {
     /// Checks all placements against the groups. Unset when the time is over.
     pub fn check(&self, groups: &[Group], participants: &[Participant], deadline: Instant) -> Option<Result<(), String>> {
         if self.groups as usize > groups.len() {
-            return Some(Err(format!("it placed events into group {}, and names {} groups, counted from 0", self.groups - 1, groups.len())));
+            return Some(Err(format!(
+                "it placed events into group {}, and names {} groups, counted from 0",
+                told((self.groups - 1).into()),
+                told(groups.len() as u64)
+            )));
         }
         let mut stays = HashMap::<u32, Stays>::new();
         for group in groups {
@@ -94,7 +98,7 @@ impl Placed {
                     Within::Yes => {}
                     Within::OutOfTime => return None,
                     Within::No(event) => {
-                        let text = format!("event {event} of a batch is in group {}, whose user was not in the chat then", one.group);
+                        let text = format!("event {event} of a batch is in group {}, whose user was not in the chat then", told(one.group.into()));
                         return Some(Err(text));
                     }
                 }
@@ -107,7 +111,11 @@ impl Placed {
 fn cover(changes: &mut [i64], first: u32, last: u32, events: usize) -> Result<(), String> {
     let (start, end) = (first as usize, last as usize + 1);
     if first > last || end > events {
-        return Err(format!("the range from event {first} to {last} is not one of a batch of {events} events, counted from 0"));
+        return Err(format!(
+            "the range from event {} to {} is not one of a batch of {events} events, counted from 0",
+            told(first.into()),
+            told(last.into())
+        ));
     }
     if let Some(change) = changes.get_mut(start) {
         *change += 1;
@@ -127,7 +135,7 @@ fn twice_in_a_group(assigned: &[Assignment]) -> Result<(), String> {
             && group == next_group
             && first <= last
         {
-            return Err(format!("event {first} of the batch is twice in group {group}"));
+            return Err(format!("event {first} of the batch is twice in group {}", told(u64::from(*group))));
         }
     }
     Ok(())
@@ -136,7 +144,7 @@ fn twice_in_a_group(assigned: &[Assignment]) -> Result<(), String> {
 /// Checks the groups by themselves.
 pub fn check_groups(raw: Vec<raw::Group>, participants: usize, limits: &Limits) -> Result<Vec<Group>, String> {
     if raw.len() > limits.groups as usize {
-        return Err(format!("{} groups for one chat, and {} are the most", raw.len(), limits.groups));
+        return Err(format!("{} groups for one chat, and {} are the most", told(raw.len() as u64), limits.groups));
     }
     let mut keys = HashSet::with_capacity(raw.len());
     let mut groups = Vec::with_capacity(raw.len());
@@ -148,10 +156,13 @@ pub fn check_groups(raw: Vec<raw::Group>, participants: usize, limits: &Limits) 
             return Err(format!("the key of group {index} is another group's too"));
         }
         if let Some(subject) = group.subject.filter(|subject| *subject as usize >= participants) {
-            return Err(format!("the subject of group {index} is participant {subject}, and the chat has {participants}, counted from 0"));
+            return Err(format!(
+                "the subject of group {index} is participant {}, and the chat has {participants}, counted from 0",
+                told(subject.into())
+            ));
         }
         if group.labels.len() > limits.labels {
-            return Err(format!("group {index} has {} labels, and {} are the most", group.labels.len(), limits.labels));
+            return Err(format!("group {index} has {} labels, and {} are the most", told(group.labels.len() as u64), limits.labels));
         }
         let mut names = HashSet::new();
         for (name, value) in &group.labels {

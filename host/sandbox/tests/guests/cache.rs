@@ -7,7 +7,7 @@ use consign_sandbox::{CacheKey, CodeCache, Sandbox, SandboxConfig};
 use crate::made::{Made, manifest};
 
 fn load(dir: &Path, key: u8, made: &Made) {
-    let cache = CodeCache { dir: dir.to_owned(), key: CacheKey([key; 32]) };
+    let cache = CodeCache { dir: dir.to_owned(), key: CacheKey([key; 32]), most_bytes: 1 << 30 };
     let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), ..SandboxConfig::default() }).unwrap();
     let module = sandbox.load(&made.criteria()).unwrap();
     assert_eq!(module.manifest().name, "test/made");
@@ -68,7 +68,7 @@ fn a_folder_that_can_not_be() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let cache = CodeCache { dir: file.join("cache"), key: CacheKey([0; 32]) };
+    let cache = CodeCache { dir: file.join("cache"), key: CacheKey([0; 32]), most_bytes: 1 << 30 };
     let error = Sandbox::new(SandboxConfig { cache: Some(cache), ..SandboxConfig::default() }).unwrap_err();
     assert!(error.to_string().contains("can't be used"), "{error}");
 }

@@ -42,7 +42,7 @@ fn careless_modules_do_not_pass() {
     assert!(name.contains("made-up chat") && why.contains("size of the batches") && why.contains("event m1"), "{name}: {why}");
 
     let (_, why) = step(&Made { batch: "unreachable", ..Made::default() });
-    assert!(why.contains("in batches of 1: the module failed in evaluate"), "{why}");
+    assert!(why.contains("in batches of 1 at event m1: the module failed in evaluate"), "{why}");
     assert!(probe(&Made::default()).passed());
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest, ProbeOutcome, ProbeReport, ProbeStep, Producer, Tier};
-use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::{QuarantineReason, Release};
 use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
+use consign_model::target::TargetVersion;
 use consign_model::window::{Facts, Participant, SealedFile, Settled};
 use consign_model::{
     Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, ModuleKey, Move, MoveKind,

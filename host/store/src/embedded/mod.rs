@@ -27,8 +27,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use consign_model::module::ProbeReport;
-use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
+use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,

@@ -1,6 +1,7 @@
 //! Targets and policies. Versions are never replaced: windows name them for as long as anybody asks what was sent.
 
-use consign_model::policy::{PolicyVersion, TargetVersion};
+use consign_model::policy::PolicyVersion;
+use consign_model::target::TargetVersion;
 use consign_model::{Name, TenantId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

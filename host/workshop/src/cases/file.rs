@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use consign_model::module::{FaultClass, Need};
+use consign_model::module::{FaultClass, ModuleKind, Need};
 use consign_model::{Name, Timestamp};
 use serde::Deserialize;
 use serde::de::{SeqAccess, Visitor};
 use serde_json::Value;
+
+use crate::judge::KEEP;
 
 /// The names under which a folder's cases are looked for.
 pub const NAMES: [&str; 3] = ["filter-tests.yaml", "filter-tests.yml", "filter-tests.toml"];
@@ -114,6 +116,20 @@ pub struct Expect {
     pub refused_needs: Option<Vec<Need>>,
     /// The module fails, in this way.
     pub fails: Option<FaultClass>,
+}
+
+impl Expect {
+    /// What is expected that a module of this kind never says: it could not fail, or not be met.
+    pub(super) fn of_another_kind(&self, kind: ModuleKind) -> Option<String> {
+        let problem = match kind {
+            ModuleKind::Criteria if self.groups.is_some() => "'groups' is of a grouping, and this module is a criterion",
+            ModuleKind::Criteria if !self.left_out.is_empty() => "'left-out' is of a grouping, and this module is a criterion: use 'verdicts'",
+            ModuleKind::Grouping if self.decision.is_some() => "'decision' is of a criterion, and this module is a grouping",
+            ModuleKind::Grouping if self.left_out.values().any(|word| word == KEEP) => "'left-out' names rules: an event that is kept is in a group",
+            ModuleKind::Criteria | ModuleKind::Grouping => return None,
+        };
+        Some(problem.to_owned())
+    }
 }
 
 /// A group that is expected.

@@ -162,6 +162,9 @@ impl Cases {
     }
 
     fn case(&mut self, case: &Case, selection: &Selection) -> Result<CaseOutcome, String> {
+        if let Some(problem) = case.expect.of_another_kind(self.module.kind()) {
+            return Err(problem);
+        }
         let config = case.config.clone().unwrap_or_else(|| Value::Object(serde_json::Map::default()));
         let bound = match component::bind(&self.module, &config, case.needs.as_deref()) {
             Ok(bound) => bound,
@@ -309,6 +312,9 @@ fn refused(case: &Case, error: &BindError) -> Result<CaseOutcome, String> {
             }
             let (expected, actual) = (format!("refused, because of {}", words(expected)), format!("refused, because of {}", words(missing)));
             Ok(failed(vec![Difference { what: "binding".to_owned(), expected, actual, event: None }]))
+        }
+        (BindError::Config(_), None, _) if case.expect.fails.is_some() => {
+            Err(format!("{error}\nThe configuration is refused, which is no failure: expect it with refused-config"))
         }
         _ => Err(error.to_string()),
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, DirEntry, include_dir};
 
 use super::{Kind, Language};
+use crate::component::STANDARD;
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/project/templates");
 static SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../guest-filters/sdk");
@@ -23,6 +24,11 @@ pub enum NewError {
     /// The name can't be a module's.
     #[error("{0:?} can't be a filter's name: it has 1 to 128 of a-z, 0-9, '.', '_' and '-', with '/' between parts, such as acme/no-bots")]
     Name(String),
+    /// Nobody could upload it.
+    #[error(
+        "{0:?} can't be a filter's name: names that begin with std/ are those of the modules that come with Consign; begin with your firm's, say"
+    )]
+    Standard(String),
     /// There is something already.
     #[error("{} is there already and not empty. Choose another name, or another folder with --folder", .0.display())]
     NotEmpty(PathBuf),
@@ -51,6 +57,9 @@ pub fn folder_of(name: &str) -> PathBuf {
 pub fn create(name: &str, language: Language, kind: Kind, folder: &Path) -> Result<(), NewError> {
     if !is_name(name) {
         return Err(NewError::Name(name.to_owned()));
+    }
+    if name.starts_with(STANDARD) {
+        return Err(NewError::Standard(name.to_owned()));
     }
     let here = |source| NewError::File { path: folder.to_owned(), source };
     match std::fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
@@ -91,7 +100,7 @@ fn write(path: &Path, text: &str) -> Result<(), NewError> {
 
 /// All files of a project, by their place in it.
 fn files(name: &str, language: Language, kind: Kind, folder: &Path) -> Result<Vec<(PathBuf, String)>, NewError> {
-    let package = folder_of(name).to_string_lossy().replace('.', "-");
+    let package = package_name(&folder_of(name).to_string_lossy());
     // `consign filter build` names the module by its folder.
     let module = folder.file_name().map_or_else(|| package.clone(), |folder| folder.to_string_lossy().into_owned());
     let function = function_name(&package);
@@ -134,6 +143,18 @@ fn unhidden(path: &Path) -> PathBuf {
 
 fn filled(text: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(text.to_owned(), |text, (key, value)| text.replace(&format!("{{{{{key}}}}}"), value))
+}
+
+/// What a package, or the function and the type that are named by it, can't be called: words of Rust, and what the templates and the SDK use themselves.
+const RESERVED: &str = "abstract alloc as assert async await become bitflags bool box break char check config consign-filter consign-filter-macros const continue core crate \
+    default do dyn else enum err error event-flags extern f32 f64 false final fn for gen group i128 i16 i32 i64 i8 if impl in isize let loop macro match mod \
+    move mut none ok option override participant placement priv proc-macro pub ref result return rule schema self serde serde-json some static std str string struct \
+    super test tests trait true try type typeof u128 u16 u32 u64 u8 union unsafe unsized use user-flags usize vec verdict view virtual where while yield";
+
+/// A name's last part as a package's.
+fn package_name(last: &str) -> String {
+    let name = last.replace('.', "-");
+    if RESERVED.split_whitespace().any(|reserved| reserved == name.replace('_', "-")) { format!("filter-{name}") } else { name }
 }
 
 /// A package's name as a function's.
@@ -257,5 +278,11 @@ mod tests {
         }
         assert_eq!(folder_of("acme/desk/no-bots"), PathBuf::from("no-bots"));
         assert_eq!(function_name("2-much"), "filter_2_much");
+        assert_eq!(
+            ["match", "check", "consign-filter", "participant", "no-bots"].map(package_name),
+            ["filter-match", "filter-check", "filter-consign-filter", "filter-participant", "no-bots"]
+        );
+        let standard = create("std/mine", Language::Rust, Kind::Criteria, Path::new("never-made"));
+        assert!(matches!(standard, Err(NewError::Standard(_))), "{standard:?}");
     }
 }

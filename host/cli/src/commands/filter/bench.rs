@@ -76,7 +76,13 @@ fn tell(module: &str, report: &Report) {
     ];
     say(table(&["least (median)", "", "this module", "one that keeps all", "its own part"], &[2, 3, 4], rows));
     say("of what a module may use, at most:");
-    let percent = |share: f64| format!("{:.2} %", share * 100.0);
+    // Two digits, however small.
+    let percent = |share: f64| {
+        let of_hundred = share * 100.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of digits")]
+        let digits = if of_hundred > 0.0 { (1.0 - of_hundred.log10().floor()).clamp(0.0, 9.0) as usize } else { 0 };
+        format!("{of_hundred:.digits$} %")
+    };
     let rows = [
         vec!["  a call".to_owned(), percent(shares.call), format!("of {} s", limits.call_s)],
         vec!["  a chat".to_owned(), percent(shares.chat), format!("of {} s", limits.chat_s)],

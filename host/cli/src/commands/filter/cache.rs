@@ -2,15 +2,14 @@
 //! compile. It lies with the user's other caches, under a key of its own; without it everything works and takes longer.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use consign_archive::MasterKey;
 use consign_sandbox::{CacheKey, CodeCache};
 
 use crate::data::{make_private, write_secret};
 
-/// Files that stay: a module with an interpreter in it takes some 50 MB.
-const KEPT: usize = 16;
+/// A module with an interpreter in it takes some 50 MB.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// The user's cache of compiled modules; none where it can't be had.
 pub fn code_cache() -> Option<CodeCache> {
@@ -48,17 +47,5 @@ fn open(folder: &Path) -> Result<CodeCache, String> {
     }
     let key = MasterKey::from_file(&file).map_err(|error| error.to_string())?;
     let dir = folder.join("code");
-    tidy(&dir);
-    Ok(CodeCache { dir, key: CacheKey(*key.derive_key("consign filter cache")) })
-}
-
-/// Removes all but the newest. What can't be removed takes room and nothing else.
-fn tidy(dir: &Path) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    let mut files: Vec<(SystemTime, PathBuf)> =
-        entries.filter_map(|entry| entry.ok().and_then(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))).collect();
-    files.sort_unstable_by(|one, other| other.cmp(one));
-    for (_, file) in files.into_iter().skip(KEPT) {
-        let _ = std::fs::remove_file(file);
-    }
+    Ok(CodeCache { dir, key: CacheKey(*key.derive_key("consign filter cache")), most_bytes: MOST_BYTES })
 }

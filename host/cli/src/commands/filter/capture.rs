@@ -33,6 +33,7 @@ struct Asked {
     out: PathBuf,
     seed: u64,
     keep_words: bool,
+    force: bool,
     module: Option<PathBuf>,
     config: Option<String>,
     json: bool,
@@ -48,6 +49,7 @@ pub async fn capture(cli: &Cli, args: &CaptureArgs) -> Result<Ending, Failure> {
         out: args.out.clone(),
         seed: args.seed.unwrap_or_else(fresh_seed),
         keep_words: args.keep_words,
+        force: args.force,
         module: args.module.clone(),
         config: args.config.clone(),
         json: cli.json,
@@ -64,6 +66,10 @@ fn fresh_seed() -> u64 {
 }
 
 fn run(asked: &Asked, ground: &Ground) -> Result<Ending, Failure> {
+    if asked.out.exists() && (!asked.force || asked.from.file().is_some_and(|file| is_same(file, &asked.out))) {
+        let way_out = if asked.force { "it is what is captured: name another file" } else { "name another file, or --force to write over it" };
+        return Err(Failure::new(format!("{} is there already; {way_out}", asked.out.display())));
+    }
     let found = asked.from.find(ground, Some(&asked.chat), |line| eprintln!("not read: {line}"))?;
     let mut chat = window(asked, &found)?;
     let config = config(asked.config.as_deref())?;
@@ -97,14 +103,24 @@ fn run(asked: &Asked, ground: &Ground) -> Result<Ending, Failure> {
     tell(asked, &made, fails.as_ref())
 }
 
-/// The chat, or the window of it that a policy holds.
+/// Whether two paths lead to one file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().ok().is_some_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
+/// The chat, or the window of it that a policy holds: the first that it holds.
 fn window(asked: &Asked, found: &Found) -> Result<ShownChat, Failure> {
     let none = || Failure::new(format!("the chat {} has no events", asked.chat));
     let key = found.chats().first().ok_or_else(none)?;
     let (Some(policy), Found::Kept(chats, _)) = (&asked.policy, found) else { return found.show(key, None)?.ok_or_else(none) };
     let runtime = Handle::current();
-    let windows = runtime.block_on(chats.store.windows(&chats.tenant, &WindowFilter::OfChat(policy.clone(), key.clone()), None, PAGE))?;
-    let held = windows.into_iter().find(|window| matches!(window.state, WindowState::Held { .. }));
+    let (filter, mut after, mut held) = (WindowFilter::OfChat(policy.clone(), key.clone()), None, None);
+    while held.is_none() {
+        let windows = runtime.block_on(chats.store.windows(&chats.tenant, &filter, after.as_ref(), PAGE))?;
+        let Some(last) = windows.last() else { break };
+        after = Some(last.key.clone());
+        held = windows.into_iter().find(|window| matches!(window.state, WindowState::Held { .. }));
+    }
     let held = held.ok_or_else(|| Failure::new(format!("the policy '{policy}' holds nothing of the chat {}: see 'consign held'", asked.chat)))?;
     let span = Span { from: held.key.from, to: Some(held.to), starts_at: held.starts_at, ends_at: Some(held.ends_at) };
     runtime.block_on(chats.show(key, span))?.ok_or_else(none)

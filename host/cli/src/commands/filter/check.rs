@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use consign_model::module::{ProbeOutcome, ProbeReport};
 use consign_sandbox::{LoadError, Module, Sandbox};
-use consign_workshop::component::{ComponentError, label, load};
+use consign_workshop::component::{ComponentError, label, load, reserved_name};
 use consign_workshop::failure::{Details, Line};
 
 use super::inspect::object;
@@ -30,14 +30,16 @@ pub fn check(files: &[PathBuf], json: bool) -> Result<Ending, Failure> {
     }
     match (refused, files.len()) {
         (0, _) => Ok(Ending::Done),
-        (_, 1) => Err(Failure::new("the component is refused")),
-        (_, all) => Err(Failure::new(format!("{refused} of {all} components are refused"))),
+        (_, 1) => Err(Failure::new("the component does not pass")),
+        (_, all) => Err(Failure::new(format!("{refused} of {all} components do not pass"))),
     }
 }
 
 /// What came of a component.
 enum Checked {
     Refused(ComponentError),
+    /// It has the name of another.
+    Reserved(Box<Module>, String),
     /// With what a call failed by, for its author.
     Probed(Box<Module>, ProbeReport, Option<Details>),
 }
@@ -46,6 +48,9 @@ fn one(sandbox: &Sandbox, file: &std::path::Path) -> Checked {
     match load(sandbox, file) {
         Err(error) => Checked::Refused(error),
         Ok(module) => {
+            if let Some(problem) = reserved_name(&module) {
+                return Checked::Reserved(Box::new(module), problem);
+            }
             let (report, failure) = module.probe_closely();
             let details = failure.map(|failed| Details::of(&module, &failed.failure, failed.logs.into_iter().map(Line::from).collect()));
             Checked::Probed(Box::new(module), report, details)
@@ -68,6 +73,9 @@ impl Checked {
                 };
                 serde_json::json!({"file": file, "passed": false, "problems": problems})
             }
+            Self::Reserved(module, problem) => {
+                serde_json::json!({"file": file, "passed": false, "problems": [problem], "module": object(module)})
+            }
             Self::Probed(module, report, details) => serde_json::json!({
                 "file": file, "passed": report.passed(), "problems": [], "probe": report, "details": details, "module": object(module),
             }),
@@ -76,7 +84,9 @@ impl Checked {
 
     fn text(&self, file: &std::path::Path) -> String {
         let (module, report, details) = match self {
+            Self::Refused(error @ ComponentError::Unreadable { .. }) => return format!("NOT READ {error}"),
             Self::Refused(error) => return format!("REFUSED  {error}"),
+            Self::Reserved(_, problem) => return format!("REFUSED  {}: {problem}", file.display()),
             Self::Probed(module, report, details) => (module, report, details),
         };
         let head = if report.passed() { "ok     " } else { "REFUSED" };

@@ -48,7 +48,13 @@ impl Origin {
         match (&args.events, &args.source) {
             (Some(path), _) => Ok(Self::File { path: path.clone(), format: args.format }),
             (None, Some(source)) => {
-                let data = Data::open(&Place::of(cli)?).await?;
+                let place = Place::of(cli)?;
+                // To look at what is not there must not make a data folder with keys of its own.
+                if !place.folder.join("store").exists() {
+                    let folder = place.folder.display();
+                    return Err(Failure::new(format!("{folder} is no data folder: name one with --data, or a file with --events")));
+                }
+                let data = Data::open(&place).await?;
                 Ok(Self::Source { chats: data.exporter.chats(), source: source.clone() })
             }
             (None, None) => Err(Failure::new("say which events: --events FILE, or --source NAME for those of the data folder")),

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use consign_model::module::Need;
 use consign_sandbox::Module;
 use consign_workshop::component::load;
 
@@ -48,7 +47,7 @@ fn tell(module: &Module) {
         say("needs nothing but what is open to every module");
     } else {
         say("needs:");
-        say(table(&[], &[], manifest.needs.iter().map(|need| vec![format!("  {}", word(*need)), opens(*need).to_owned()])));
+        say(table(&[], &[], manifest.needs.iter().map(|need| vec![format!("  {}", need.word()), need.opens().to_owned()])));
     }
     if manifest.rules.is_empty() {
         say("has no rules: it leaves nothing out");
@@ -58,26 +57,4 @@ fn tell(module: &Module) {
     }
     say("its configuration's schema:");
     say(serde_json::to_string_pretty(&manifest.config_schema).unwrap_or_default());
-}
-
-fn word(need: Need) -> String {
-    serde_json::to_value(need).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// What a need opens to the module, for whoever has to approve it.
-fn opens(need: Need) -> &'static str {
-    match need {
-        Need::Titles => "the chat's title",
-        Need::Labels => "the chat's labels",
-        Need::Participants => "names, addresses and memberships of the people in the chat",
-        Need::Attributes => "what an identity map says of people: departments and the like",
-        Need::Times => "when events happened",
-        Need::Senders => "who did what",
-        Need::Kinds => "what kind of event each is",
-        Need::Ids => "the events' ids",
-        Need::References => "which message answers, edits or removes which",
-        Need::Matching => "whether texts hold the keywords of the configuration; not the texts",
-        Need::Text => "the texts themselves",
-        Need::Attachments => "names, types and sizes of files",
-    }
 }

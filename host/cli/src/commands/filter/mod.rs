@@ -45,12 +45,17 @@ fn ground() -> Result<Ground, Failure> {
 
 /// Does something that blocks, and removes the temporary data folder when it is told to end meanwhile.
 async fn at_work<T: Send + 'static>(ground: &Ground, work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    until_ended(ground, work).await?.ok_or_else(|| Failure::new("ended by Ctrl-C"))
+}
+
+/// As [`at_work`]; unset where it was ended by Ctrl-C.
+async fn until_ended<T: Send + 'static>(ground: &Ground, work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<Option<T>, Failure> {
     let working = tokio::task::spawn_blocking(work);
     tokio::select! {
-        done = working => done?,
+        done = working => done?.map(Some),
         _ = tokio::signal::ctrl_c() => {
             ground.remove();
-            Err(Failure::new("ended by Ctrl-C"))
+            Ok(None)
         }
     }
 }

@@ -10,7 +10,7 @@ use consign_workshop::run::{Change, Memory, Shown, ShownGroup, Summary, events, 
 use consign_workshop::watch::Watch;
 
 use super::events::Origin;
-use super::{at_work, ground, sandbox};
+use super::{ground, sandbox, until_ended};
 use crate::args::{Cli, RunFilterArgs};
 use crate::output::{Ending, Failure, number, say, say_json, table};
 
@@ -50,9 +50,12 @@ pub async fn run(cli: &Cli, args: &RunFilterArgs) -> Result<Ending, Failure> {
         let sandbox = sandbox()?;
         if watch { watched(&asked, &sandbox, &used) } else { once(&asked, &sandbox, &used, true).map(|ran| ran.ending()) }
     };
-    let ended = at_work(&ground, work).await;
-    // Whoever watches ends it so.
-    if watch && ended.is_err() { Ok(Ending::Done) } else { ended }
+    match until_ended(&ground, work).await? {
+        Some(ending) => Ok(ending),
+        // Whoever watches ends it so.
+        None if watch => Ok(Ending::Done),
+        None => Err(Failure::new("ended by Ctrl-C")),
+    }
 }
 
 /// What came of it.

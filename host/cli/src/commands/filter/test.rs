@@ -37,8 +37,9 @@ fn run(mut cases: Cases, selection: &Selection, with_properties: bool, ground: &
     talk(format!("{} ({}, sha256:{digest})", label(&cases.module), cases.component.display()));
     let width = cases.file.cases.iter().map(|case| case.name.chars().count()).max().unwrap_or(0).clamp(32, 60);
     let reports = cases.run(selection, |report| talk(case_text(report, width)));
-    if reports.is_empty() && !with_properties {
-        return Err(Failure::new("there is no case to run: is the name right?"));
+    if reports.is_empty() && (selection.name.is_some() || !with_properties) {
+        let names: Vec<&str> = cases.file.cases.iter().map(|case| case.name.as_str()).collect();
+        return Err(Failure::new(format!("no case was run: the file has {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") })));
     }
     let mut held = Vec::new();
     if with_properties {

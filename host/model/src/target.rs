@@ -1,0 +1,276 @@
+//! Targets as a person writes them (TOML) and as the store keeps them (JSON).
+//!
+//! As with [policies](crate::policy), the types refuse what can be refused by shape.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Name, Timestamp};
+
+/// How the connection to the archive's server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    /// STARTTLS before anything else; refused where the server does not offer it.
+    Starttls,
+    /// TLS from the first byte (port 465).
+    Implicit,
+    /// None; only with `allow-plaintext = true`.
+    None,
+}
+
+/// How to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMechanism {
+    /// RFC 4616.
+    Plain,
+    /// The older LOGIN.
+    Login,
+    /// OAuth 2: the secret is the access token.
+    Xoauth2,
+}
+
+/// Where a secret is read, each time it is needed. The secret itself never stands in a policy file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file; a line end at its end is cut.
+    File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = SecretSource;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ env = \"NAME\" } or { file = \"PATH\" }")
+            }
+            // Not echoed: it may well be the secret.
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
+                Err(E::custom("a password is not written into a policy file: use { env = \"NAME\" } or { file = \"PATH\" }"))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                use serde::de::Error;
+                let expected = "write { env = \"NAME\" } or { file = \"PATH\" }";
+                let source = match map.next_key::<String>()?.as_deref() {
+                    Some("env") => SecretSource::Env(map.next_value()?),
+                    Some("file") => SecretSource::File(map.next_value()?),
+                    Some(_) | None => return Err(A::Error::custom(expected)),
+                };
+                match map.next_key::<String>()? {
+                    None => Ok(source),
+                    Some(_) => Err(A::Error::custom(expected)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Bytes, in text as `25 MiB`; a bare number is bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+impl ByteSize {
+    /// Reads `25 MiB`, `10MB`, `4096`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(split);
+        let factor: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1_000,
+            "kib" => 1 << 10,
+            "mb" => 1_000_000,
+            "mib" => 1 << 20,
+            "gb" => 1_000_000_000,
+            "gib" => 1 << 30,
+            _ => return None,
+        };
+        number.parse::<u64>().ok()?.checked_mul(factor).map(Self)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(1_u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match units.iter().find(|(factor, _)| self.0 >= *factor && self.0.is_multiple_of(*factor)) {
+            Some((factor, unit)) => write!(f, "{} {unit}", self.0 / factor),
+            None => write!(f, "{} B", self.0),
+        }
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(u64),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Number(bytes) => Ok(Self(bytes)),
+            Either::Text(text) => Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a size: write it as \"25 MiB\"")),
+        }
+    }
+}
+
+/// Which archive's conventions an e-mail follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Plain e-mail.
+    #[default]
+    Plain,
+    /// Global Relay's.
+    GlobalRelay,
+    /// Enterprise Vault's.
+    EnterpriseVault,
+    /// Exchange journal reports.
+    ExchangeJournal,
+}
+
+/// An SMTP storage target, as written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct TargetSpec {
+    /// Policies name it by this.
+    pub name: Name,
+    /// The server's DNS name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Protection of the connection.
+    pub tls: Tls,
+    /// Leave to send conversations in clear over the network.
+    #[serde(default)]
+    pub allow_plaintext: bool,
+    /// A PEM file of certificate authorities to trust instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Signs in as this user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Where the password, or the OAuth 2 token, is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretSource>,
+    /// How to sign in; unset: PLAIN, else LOGIN, as the server offers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthMechanism>,
+    /// The name given in EHLO; unset: this machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hello: Option<String>,
+    /// Connections at once, at most.
+    #[serde(default = "four")]
+    pub connections: u16,
+    /// Sender, of the envelope and the header.
+    pub from: String,
+    /// Recipients, of the envelope and the header; each gets each e-mail.
+    pub to: Vec<String>,
+    /// Template of the subject.
+    #[serde(default = "default_subject")]
+    pub subject: String,
+    /// Templates of more headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Largest e-mail, encoded; a larger one is split into parts.
+    #[serde(default = "default_max_size")]
+    pub max_size: ByteSize,
+    /// The archive's conventions.
+    #[serde(default)]
+    pub profile: Profile,
+}
+
+fn four() -> u16 {
+    4
+}
+
+fn default_subject() -> String {
+    "{{ group.title or chat.title or chat.id }}, {{ participants | length }} users, {{ events | length }} {{ 'encrypted events' if encrypted else 'messages' }}".to_owned()
+}
+
+fn default_max_size() -> ByteSize {
+    ByteSize(25 << 20)
+}
+
+/// The fields of a target that composing reads: frozen with a window, so that a repeat is the same e-mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Composing {
+    /// See [`TargetSpec::from`].
+    pub from: String,
+    /// See [`TargetSpec::to`].
+    pub to: Vec<String>,
+    /// See [`TargetSpec::subject`].
+    pub subject: String,
+    /// See [`TargetSpec::headers`].
+    pub headers: BTreeMap<String, String>,
+    /// See [`TargetSpec::max_size`].
+    pub max_size: ByteSize,
+    /// See [`TargetSpec::profile`].
+    pub profile: Profile,
+}
+
+impl TargetSpec {
+    /// What composing reads of it.
+    pub fn composing(&self) -> Composing {
+        Composing {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            subject: self.subject.clone(),
+            headers: self.headers.clone(),
+            max_size: self.max_size,
+            profile: self.profile,
+        }
+    }
+}
+
+/// A target as the store keeps it. A change makes a new version; old ones stay, since windows name them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetVersion {
+    /// Counted from 1.
+    pub version: u32,
+    /// As written.
+    pub spec: TargetSpec,
+    /// When it was applied.
+    pub applied_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        assert_eq!(ByteSize::parse("25 MiB"), Some(ByteSize(25 << 20)));
+        assert_eq!(ByteSize::parse("10MB"), Some(ByteSize(10_000_000)));
+        assert_eq!(ByteSize::parse("lots"), None);
+        assert_eq!(ByteSize::parse("99999999999 GiB"), None);
+        assert_eq!(ByteSize(25 << 20).to_string(), "25 MiB");
+        assert_eq!(ByteSize(1000).to_string(), "1000 B");
+    }
+
+    #[test]
+    fn a_literal_password_is_refused_and_not_repeated() {
+        let error = serde_json::from_str::<SecretSource>("\"hunter2\"").unwrap_err().to_string();
+        assert!(error.contains("{ env = \"NAME\" }") && !error.contains("hunter2"), "{error}");
+        assert!(serde_json::from_str::<SecretSource>(r#"{"env":"A","file":"b"}"#).is_err());
+        let source: SecretSource = serde_json::from_str(r#"{"env":"A"}"#).unwrap();
+        assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"env":"A"}"#);
+    }
+}
