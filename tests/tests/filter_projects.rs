@@ -149,6 +149,25 @@ fn python_grouping() {
     from_nothing("python", "grouping", ("python3", &["-m", "unittest", "discover", "test"]));
 }
 
+/// Where nothing is installed, what is missing is named with the command that brings it, and a build says so too.
+#[test]
+fn what_is_missing_comes_with_what_brings_it() {
+    let at = Workplace::new();
+    let bare = |args: &[&str]| {
+        let mut command = Command::new(binary());
+        command.args(args).current_dir(at.path()).env("PATH", "/nowhere").stdin(Stdio::null());
+        Ran::of(command)
+    };
+    for (language, remedy) in [("ts", "nodejs"), ("python", "python3")] {
+        let told = bare(&["filter", "doctor", "--lang", language]).ended(3).stdout;
+        assert!(told.contains("something is missing") && told.contains("get it:") && told.contains(remedy), "{told}");
+        bare(&["filter", "new", "acme/no-bots", "--lang", language, "--kind", "criteria", "--folder", language]).succeeded();
+        let built = bare(&["filter", "build", language]);
+        assert_eq!(built.code, Some(1), "{}", built.stderr);
+        assert!(built.stderr.contains("filter doctor") || built.stderr.contains(remedy) || built.stderr.contains("npm"), "{}", built.stderr);
+    }
+}
+
 #[test]
 fn what_is_there_stays_as_it_is() {
     let at = Workplace::new();

@@ -245,6 +245,11 @@ fn signatures_of_minisign_and_openssl() {
     push(&module, &with("module.wasm")).refused(1, &["no signature"]);
     assert_eq!(modules(&consign), kept);
     push(&module, &["--unsigned".to_owned()]).succeeded();
+    // Who vouches for it later is kept.
+    let signed_now = push(&module, &with("raw.sig")).succeeded().json();
+    assert_eq!((&signed_now["now_signed"], &signed_now["signed_by"]["name"]), (&json!(true), &json!("ann-openssl")), "{signed_now}");
+    let again = push(&module, &with("new.minisig")).succeeded().json();
+    assert_eq!((&again["now_signed"], &again["signed_by"]["name"]), (&json!(false), &json!("ann-openssl")), "{again}");
 
     // A key that is gone vouches for nothing any more; what it has vouched for stays.
     consign.json(&["module", "keys", "remove", "ann"]);

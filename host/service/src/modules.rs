@@ -95,6 +95,8 @@ pub enum Voucher<'a> {
 pub struct Pushed {
     /// Whether the very same module was there already: then nothing was changed.
     pub again: bool,
+    /// Whether it was there unsigned, and its signature was added.
+    pub now_signed: bool,
     /// Its record.
     #[serde(flatten)]
     pub record: ModuleRecord,
@@ -114,7 +116,12 @@ pub async fn push(exporter: &Exporter, bytes: Vec<u8>, voucher: Voucher<'_>) -> 
         // Its file may be what was lost.
         let (shelf, bytes) = (Arc::clone(shelf), bytes);
         in_background(move || shelf.add(&bytes)).await??;
-        return Ok(Pushed { again: true, record });
+        let now_signed = record.signed_by.is_none() && signed_by.is_some();
+        let record = if now_signed { ModuleRecord { signed_by, ..record } } else { record };
+        if now_signed {
+            store.save_module(tenant, &record).await?;
+        }
+        return Ok(Pushed { again: true, now_signed, record });
     }
     let examining = Arc::clone(shelf);
     let (module, bytes) = in_background(move || (examining.examine(&bytes), bytes)).await?;
@@ -136,7 +143,7 @@ pub async fn push(exporter: &Exporter, bytes: Vec<u8>, voucher: Voucher<'_>) -> 
     in_background(move || shelf.add(&bytes)).await??;
     let record = ModuleRecord { digest, kind, manifest, facts, probe, signed_by, added_at: Timestamp::now() };
     match store.save_module(tenant, &record).await {
-        Ok(()) => Ok(Pushed { again: false, record }),
+        Ok(()) => Ok(Pushed { again: false, now_signed: false, record }),
         // Somebody else has pushed at the same moment.
         Err(StoreError::Conflict { .. }) => {
             let known = store.modules(tenant).await?.into_iter().find(|known| known.name() == name);

@@ -240,7 +240,7 @@ pub trait Store: Send + Sync {
     async fn policy(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<PolicyVersion>>;
     /// The newest version of every policy, by name.
     async fn policies(&self, tenant: &TenantId) -> Result<Vec<PolicyVersion>>;
-    /// Adds a module; the same digest again changes nothing. `name@version` with another digest is a conflict.
+    /// Adds a module; the same digest again changes nothing but that it is signed now, where it was not. `name@version` with another digest is a conflict.
     async fn save_module(&self, tenant: &TenantId, module: &ModuleRecord) -> Result<()>;
     /// A module by digest.
     async fn module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRecord>>;

@@ -42,7 +42,9 @@ async fn push(data: &Data, file: &Path, signature: Option<&Path>, unsigned: bool
         return Ok(Ending::Done);
     }
     let record = &pushed.record;
-    if pushed.again {
+    if pushed.now_signed {
+        say(format_args!("{} is there already, since {}: its signature was added", record.name(), record.added_at));
+    } else if pushed.again {
         say(format_args!("{} is there already, since {}: nothing was changed", record.name(), record.added_at));
     } else {
         say(format_args!("pushed {} ({}): {}", record.name(), bytes(record.facts.bytes), record.manifest.summary));

@@ -34,7 +34,11 @@ impl Embedded {
         let (name, module) = (module_name_key(tenant, &module.manifest), module.clone());
         self.writer
             .write(move |changes| {
-                if changes.has(&key)? {
+                if let Some(known) = changes.get::<ModuleRecord>(&key)? {
+                    // Who vouches for the same bytes later is kept too.
+                    if known.signed_by.is_none() && module.signed_by.is_some() {
+                        changes.put(&key, &ModuleRecord { signed_by: module.signed_by, ..known })?;
+                    }
                     return Ok(());
                 }
                 if changes.has(&name)? {
