@@ -44,7 +44,7 @@ impl Paused {
         let earlier = self.no_earlier.as_ref().map(|why| format!(" {why}.")).unwrap_or_default();
         let policy = &self.policy;
         format!(
-            "the policy '{policy}' is paused: quarantined is {}.{earlier} Nothing is lost: its windows begin where the last ones ended. Apply the policy with \
+            "the policy '{policy}' is paused: quarantined is {}.{earlier} Nothing is lost: its windows begin where the last ones ended, and what is still owed of earlier ones waits. Apply the policy with \
              a mended module, or release this one: consign quarantine release {policy}",
             modules.join(", ")
         )

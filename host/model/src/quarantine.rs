@@ -75,3 +75,26 @@ pub struct Release {
     /// When.
     pub at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn an_engines_quarantine_is_that_engines() {
+        let by = |why: QuarantineReason| Quarantine {
+            policy: "p".parse().unwrap(),
+            digest: Digest::of(b"module"),
+            module: "acme/x@1".to_owned(),
+            why,
+            since: Timestamp(0),
+            release: None,
+        };
+        let engine = by(QuarantineReason::Engine { engine: "new".to_owned(), text: String::new() });
+        let faults = by(QuarantineReason::Faults { run: RunId::from_text("p-000001"), chats: 3, class: FaultClass::Trap });
+        assert_eq!(["new", "old"].map(|under| (engine.holds_under(under), faults.holds_under(under))), [(true, true), (false, true)]);
+        let released = Quarantine { release: Some(Release { by: "ann".to_owned(), at: Timestamp(1) }), ..engine };
+        assert!(!released.holds_under("new"));
+    }
+}

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use consign_model::{Digest, Quarantine};
 
 use super::samples::{module, name, probe, quarantine, release, signing_key};
-use crate::{Store, StoreError};
+use crate::{ModuleRecord, Store, StoreError};
 
 pub(super) async fn modules_by_digest(store: Arc<dyn Store>) {
     let tenant = name("t");
-    let first = module("std/keywords", "0.1.0", "bytes");
+    let first = ModuleRecord { signed_by: None, ..module("std/keywords", "0.1.0", "bytes") };
     store.save_module(&tenant, &first).await.unwrap();
     let mut again = first.clone();
     again.manifest.summary = "says otherwise".into();
     store.save_module(&tenant, &again).await.unwrap();
     assert_eq!(store.module(&tenant, &first.digest).await.unwrap(), Some(first.clone()), "the same digest again changes nothing");
     let (ann, bob) = (Some(signing_key("ann", "RWQ1")), Some(signing_key("bob", "RWQ2")));
-    let signed = crate::ModuleRecord { signed_by: ann.clone(), ..again.clone() };
-    for one in [&signed, &crate::ModuleRecord { signed_by: bob, ..again.clone() }, &again] {
+    let signed = ModuleRecord { signed_by: ann.clone(), ..again.clone() };
+    for one in [&signed, &ModuleRecord { signed_by: bob, ..again.clone() }, &again] {
         store.save_module(&tenant, one).await.unwrap();
         let known = store.module(&tenant, &first.digest).await.unwrap().unwrap();
-        assert_eq!(known, crate::ModuleRecord { signed_by: ann.clone(), ..first.clone() }, "the first signature is added, and nothing else");
+        assert_eq!(known, ModuleRecord { signed_by: ann.clone(), ..first.clone() }, "the first signature is added, and nothing else");
     }
     let refused = store.save_module(&tenant, &module("std/keywords", "0.1.0", "other bytes")).await;
     assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
