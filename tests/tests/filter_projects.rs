@@ -182,6 +182,17 @@ fn what_is_there_stays_as_it_is() {
     assert_eq!(nothing.code, Some(1));
 }
 
+/// A project and an example each stand alone, so what turns exceptions into words is in both: the same.
+#[test]
+fn examples_tell_faults_as_new_projects_do() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path: &str| std::fs::read_to_string(repository.join(path)).unwrap();
+    for (language, file) in [("python", "told.py"), ("typescript", "told.ts")] {
+        let template = read(&format!("host/workshop/src/project/templates/{language}/common/src/{file}"));
+        assert!(template == read(&format!("guest-filters/examples/{language}/src/{file}")), "{file}");
+    }
+}
+
 /// The examples' folders, with `--lang`'s word for each.
 const LANGUAGES: [(&str, &str); 3] = [("rust", "rust"), ("typescript", "ts"), ("python", "python")];
 
