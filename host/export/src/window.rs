@@ -286,8 +286,8 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
     let Some(evaluation) = evaluation else {
         let reason = held.unwrap_or(HeldReason::Compose { text: "it was not evaluated".to_owned() });
         let mut settled = unevaluated(window);
-        // What accounts for events that are settled stays; what modules said now is kept where nothing is.
-        if settled.counts.held == examined && !file.said.is_empty() {
+        // What accounts for events that are settled, or names e-mails that wait to be sent, stays; what modules said now is kept where nothing does.
+        if settled.counts.held == examined && settled.waiting == 0 && !file.said.is_empty() {
             settled.verdicts = Some(seal(archive, &file).await?);
         }
         return Ok(WindowState::Held { reason, settled, at });

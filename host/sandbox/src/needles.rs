@@ -77,10 +77,10 @@ fn walk(schema: &Value, pointer: &str, lists: &mut Vec<ListSpec>) -> Result<(), 
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
     for (name, property) in properties {
         let pointer = format!("{pointer}/{}", escaped(name));
-        if lists.len() > MOST_LISTS {
-            return Err(format!("config-schema: more than {MOST_LISTS} lists are marked with {MARK}"));
-        }
         if let Some(mark) = property.get(MARK) {
+            if lists.len() == MOST_LISTS {
+                return Err(format!("config-schema: more than {MOST_LISTS} lists are marked with {MARK}"));
+            }
             let options = mark.as_object().ok_or_else(|| format!("config-schema: {MARK} at {pointer} has to be an object"))?;
             if let Some(unknown) = options.keys().find(|key| !matches!(key.as_str(), "ignore-case" | "whole-words")) {
                 return Err(format!("config-schema: {MARK} at {pointer} has an unknown key '{unknown}'"));

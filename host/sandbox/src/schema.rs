@@ -239,6 +239,14 @@ mod tests {
     }
 
     #[test]
+    fn names_that_are_long_together() {
+        let nested = |depth: usize| (0..depth).fold(json!({"type": "string"}), |inner, _| json!({"properties": {"n".repeat(100): inner}}));
+        assert!(check(&nested(20)).is_ok(), "{:?}", check(&nested(20)));
+        let problem = problem(&nested(21));
+        assert!(problem.contains("2048 bytes together") && problem.len() < 1_000, "{problem}");
+    }
+
+    #[test]
     fn references_that_are_not_followed_here() {
         for other in ["other.json", "https://example.org/x.json", "#anchor", "#/$defs/none", "#/%24defs/a", ""] {
             assert!(problem(&json!({"$ref": other, "$defs": {"a": true}})).contains("$ref at /$ref"), "{other}");

@@ -77,6 +77,9 @@ impl Watch<'_> {
 
     fn failed(&self, stage: Stage, failure: &Failure, took: Took) -> End {
         let end = Self::end(stage, class(failure), failure.to_string());
+        // Both go onto screens as they are, and the former into logs.
+        let words = if let Failure::Guest { said, .. } = failure { said.expose() } else { "" };
+        assert!(!end.text.chars().chain(words.chars()).any(char::is_control), "{:?}, {words:?}", end.text);
         match failure {
             Failure::OutOfTime { clock: Clock::Call, .. } => Self::late(end, took, self.limits.call_time),
             Failure::OutOfTime { clock: Clock::Chat, .. } => Self::late(end, self.session, self.limits.chat_time),

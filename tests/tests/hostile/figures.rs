@@ -16,7 +16,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::attempt::Over;
-use crate::honest::Batch;
+use crate::honest::Batches;
 
 /// Two ticks and 10 ms.
 const MOST_OVER: Duration = Duration::from_millis(30);
@@ -49,9 +49,9 @@ pub struct Figures {
     /// By how much it was over its deadline, each time; empty where it has none.
     pub over: Vec<Over>,
     /// The honest tenant's batches before it.
-    pub alone: Vec<Batch>,
+    pub alone: Batches,
     /// And beside it.
-    pub beside: Vec<Batch>,
+    pub beside: Batches,
     /// What the process had when it was gone, in bytes.
     pub memory: u64,
 }
@@ -69,14 +69,6 @@ fn times(beside: Duration, alone: Duration) -> f64 {
     beside.as_secs_f64() / alone.as_secs_f64().max(1e-9)
 }
 
-fn own(batches: &[Batch], share: f64) -> Duration {
-    quantile(batches.iter().map(Batch::own), share)
-}
-
-fn clock(batches: &[Batch], share: f64) -> Duration {
-    quantile(batches.iter().map(|batch| batch.clock), share)
-}
-
 impl Figures {
     fn undisturbed(&self) -> Vec<Duration> {
         self.over.iter().filter(|over| over.queue < UNDISTURBED).map(|over| over.by).collect()
@@ -92,7 +84,7 @@ impl Figures {
     }
 
     fn worst_p99(&self) -> f64 {
-        times(own(&self.beside, 0.99), own(&self.alone, 0.99))
+        times(self.beside.own.quantile(0.99), self.alone.own.quantile(0.99))
     }
 }
 
@@ -108,14 +100,13 @@ pub struct Table {
 }
 
 impl Table {
-    fn pool(&self, of: impl Fn(&Figures) -> &Vec<Batch>) -> Vec<Batch> {
-        self.guests.iter().flat_map(|figures| of(figures).iter().copied()).collect()
+    fn pool(&self, of: impl Fn(&Figures) -> &Batches) -> Batches {
+        self.guests.iter().fold(Batches::default(), |all, figures| all.and(of(figures)))
     }
 
     fn waited_alone(&self) -> f64 {
         let alone = self.pool(|figures| &figures.alone);
-        let sum = |of: fn(&Batch) -> Duration| alone.iter().map(of).sum::<Duration>();
-        times(sum(|batch| batch.queue), sum(|batch| batch.clock))
+        times(alone.queued, alone.took)
     }
 
     /// What is not as it must be.
@@ -127,7 +118,7 @@ impl Table {
             if let Some(over) = figures.judged_over().filter(|over| *over > most) {
                 problems.push(format!("{name} was stopped {over:?} after its deadline, and {most:?} are the most"));
             }
-            let slower = times(own(&figures.beside, 0.5), own(&figures.alone, 0.5));
+            let slower = times(figures.beside.own.quantile(0.5), figures.alone.own.quantile(0.5));
             if slower > MOST_TIMES {
                 problems.push(format!("beside {name} half of the honest tenant's batches took {slower:.2} times as long and more"));
             }
@@ -137,11 +128,11 @@ impl Table {
             }
         }
         let (alone, beside) = (self.pool(|figures| &figures.alone), self.pool(|figures| &figures.beside));
-        let slower = times(own(&beside, 0.99), own(&alone, 0.99));
+        let slower = times(beside.own.quantile(0.99), alone.own.quantile(0.99));
         if slower > MOST_TIMES {
             problems.push(format!("beside the guests the honest tenant's p99 was {slower:.2} times as long"));
         }
-        let by_the_clock = times(clock(&beside, 0.99), clock(&alone, 0.99));
+        let by_the_clock = times(beside.clock.quantile(0.99), alone.clock.quantile(0.99));
         // A batch takes a hundredth of its time. On a busy machine one in a hundred may wait for a lock whose holder has lost its core.
         let batches = (alone.len() + beside.len()) as u64;
         if self.honest_stopped > if self.waited_alone() < QUIET { 0 } else { batches / 100 } {
@@ -178,7 +169,7 @@ impl fmt::Display for Table {
                     format!("{:>6} {:>6} {:>5}/{:<5}", millis(judged), millis(worst), figures.undisturbed().len(), figures.over.len())
                 }
             };
-            let (beside, alone) = (own(&figures.beside, 0.99), own(&figures.alone, 0.99));
+            let (beside, alone) = (figures.beside.own.quantile(0.99), figures.alone.own.quantile(0.99));
             writeln!(
                 f,
                 "{:32} {:22} {:>5} {:>8} | {over}| {:>6.2} {:>6.2} {:>6.2}  | {:+.1}",
@@ -209,12 +200,12 @@ impl fmt::Display for Table {
              alone it waited for a core {:.1} % of its time; {} ran out of time",
             alone.len(),
             beside.len(),
-            own(&alone, 0.99).as_secs_f64() * 1e3,
-            own(&beside, 0.99).as_secs_f64() * 1e3,
-            times(own(&beside, 0.99), own(&alone, 0.99)),
-            clock(&alone, 0.99).as_secs_f64() * 1e3,
-            clock(&beside, 0.99).as_secs_f64() * 1e3,
-            times(clock(&beside, 0.99), clock(&alone, 0.99)),
+            alone.own.quantile(0.99).as_secs_f64() * 1e3,
+            beside.own.quantile(0.99).as_secs_f64() * 1e3,
+            times(beside.own.quantile(0.99), alone.own.quantile(0.99)),
+            alone.clock.quantile(0.99).as_secs_f64() * 1e3,
+            beside.clock.quantile(0.99).as_secs_f64() * 1e3,
+            times(beside.clock.quantile(0.99), alone.clock.quantile(0.99)),
             self.waited_alone() * 100.0,
             self.honest_stopped,
         )?;

@@ -4,6 +4,7 @@
 //! this process can take from it: a lock, the engine, memory. Who else runs on the machine, and on how many cores, is the queue's share alone; so the
 //! figure that is judged leaves it out, and is the same on a busy machine as on a quiet one.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::FileExt as _;
@@ -25,17 +26,78 @@ const BATCHES: usize = 20;
 
 /// What a batch took.
 #[derive(Debug, Clone, Copy)]
-pub struct Batch {
+struct Batch {
     /// By the clock.
-    pub clock: Duration,
+    clock: Duration,
     /// Of it, waiting for a core.
-    pub queue: Duration,
+    queue: Duration,
 }
 
-impl Batch {
-    /// What this process took, or what it was kept from by this process.
-    pub fn own(&self) -> Duration {
-        self.clock.saturating_sub(self.queue)
+/// What batches took. A run of a hundred attempts has millions of them, and the memory that is measured is this process's: so they are counted, not kept.
+#[derive(Debug, Clone, Default)]
+pub struct Batches {
+    /// Without the queue: what this process took, or what they were kept from by this process.
+    pub own: Spread,
+    /// By the clock.
+    pub clock: Spread,
+    /// All of it, by the clock.
+    pub took: Duration,
+    /// And in the queue for a core.
+    pub queued: Duration,
+}
+
+impl Batches {
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.own.0.values().sum()
+    }
+
+    /// With those of another time.
+    pub fn and(mut self, others: &Self) -> Self {
+        self.own.add(&others.own);
+        self.clock.add(&others.clock);
+        (self.took, self.queued) = (self.took + others.took, self.queued + others.queued);
+        self
+    }
+
+    fn push(&mut self, batch: Batch) {
+        self.own.count(batch.clock.saturating_sub(batch.queue));
+        self.clock.count(batch.clock);
+        (self.took, self.queued) = (self.took + batch.clock, self.queued + batch.queue);
+    }
+}
+
+/// How often each time was seen, to within a hundredth of it.
+#[derive(Debug, Clone, Default)]
+pub struct Spread(BTreeMap<i32, usize>);
+
+impl Spread {
+    /// Of one size class to the next.
+    const STEP: f64 = 1.01;
+
+    fn count(&mut self, time: Duration) {
+        #[expect(clippy::cast_possible_truncation, reason = "some thousands, of any time that there is")]
+        let class = time.as_secs_f64().max(1e-9).log(Self::STEP).ceil() as i32;
+        *self.0.entry(class).or_default() += 1;
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (class, count) in &other.0 {
+            *self.0.entry(*class).or_default() += count;
+        }
+    }
+
+    /// The time that this share of all is not over; nothing where there are none.
+    pub fn quantile(&self, share: f64) -> Duration {
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place among some millions")]
+        let mut before = (self.0.values().sum::<usize>().saturating_sub(1) as f64 * share) as usize;
+        for (class, count) in &self.0 {
+            if before < *count {
+                return Duration::from_secs_f64(Self::STEP.powi(*class));
+            }
+            before -= count;
+        }
+        Duration::ZERO
     }
 }
 
@@ -71,7 +133,7 @@ pub fn texts() -> Vec<String> {
 
 struct Shared {
     /// What was measured since it was last taken; unset while nobody wants it.
-    batches: Mutex<Option<Vec<Batch>>>,
+    batches: Mutex<Option<Batches>>,
     more: Condvar,
     over: AtomicBool,
     /// Calls that ran out of time for another reason than the queue.
@@ -100,18 +162,18 @@ impl Honest {
     }
 
     /// What so many batches take while nothing else is done.
-    pub fn alone(&self, least: usize) -> Vec<Batch> {
+    pub fn alone(&self, least: usize) -> Batches {
         self.beside(least, || false)
     }
 
     /// What batches take while `others` is done, again and again until it says that it has done enough and there are so many of them.
-    pub fn beside(&self, least: usize, mut others: impl FnMut() -> bool) -> Vec<Batch> {
-        *self.shared.batches.lock().unwrap() = Some(Vec::new());
+    pub fn beside(&self, least: usize, mut others: impl FnMut() -> bool) -> Batches {
+        *self.shared.batches.lock().unwrap() = Some(Batches::default());
         let mut again = true;
         loop {
             again = again && others();
             let batches = self.shared.batches.lock().unwrap();
-            let enough = |batches: &mut Option<Vec<Batch>>| batches.as_ref().is_some_and(|batches| batches.len() >= least);
+            let enough = |batches: &mut Option<Batches>| batches.as_ref().is_some_and(|batches| batches.len() >= least);
             let mut batches = if again { batches } else { self.shared.more.wait_while(batches, |batches| !enough(batches) && !self.gone()).unwrap() };
             assert!(!self.gone(), "the honest tenant's run has failed: see above");
             if !again && enough(&mut batches) {

@@ -123,6 +123,15 @@ fn long_lists_take_the_small_automaton() {
 }
 
 #[test]
+fn more_lists_than_may_be() {
+    let lists = |count: usize| {
+        (0..count).map(|at| (format!("l{at}"), serde_json::json!({(MARK): {}, "items": {"type": "string"}}))).collect::<serde_json::Map<_, _>>()
+    };
+    assert_eq!(lists_of(&serde_json::json!({"properties": lists(64)})).unwrap().len(), 64);
+    assert!(lists_of(&serde_json::json!({"properties": lists(65)})).unwrap_err().contains("more than 64 lists"));
+}
+
+#[test]
 fn lists_from_a_schema() {
     let schema = serde_json::json!({"properties": {
         "z": {"type": "array", "x-consign-needles": {"ignore-case": "/o/case"}},
