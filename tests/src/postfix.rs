@@ -73,7 +73,7 @@ impl Postfix {
 
     /// How to reach it.
     pub fn target(&self) -> Target {
-        Target { port: self.port, ca_file: Some(self.folder.path().join("tls/ca.pem")) }
+        Target { ca_file: Some(self.folder.path().join("tls/ca.pem")), ..Target::plain(self.port) }
     }
 
     /// Where its e-mails go.

@@ -28,12 +28,28 @@ pub struct Target {
     pub port: u16,
     /// STARTTLS with this certificate authority; else in clear.
     pub ca_file: Option<PathBuf>,
+    /// More lines of it.
+    pub more: String,
 }
 
 impl Target {
     /// In clear, on this machine.
     pub fn plain(port: u16) -> Self {
-        Self { port, ca_file: None }
+        Self { port, ca_file: None, more: String::new() }
+    }
+
+    /// Tried again after so many seconds, at most so many, and for so long.
+    #[must_use]
+    pub fn retrying(self, first: u32, most: u32, within: u32) -> Self {
+        self.with(&format!("retry = {{ first = \"{first}s\", most = \"{most}s\", within = \"{within}s\" }}"))
+    }
+
+    /// With another line.
+    #[must_use]
+    pub fn with(mut self, line: &str) -> Self {
+        self.more.push_str(line);
+        self.more.push('\n');
+        self
     }
 
     /// As TOML, by the name `archive`.
@@ -45,6 +61,7 @@ impl Target {
         };
         text.push_str(&tls);
         text.push_str("from = \"journal@corp.example\"\nto = [\"ingest@archive.example\"]\n");
+        text.push_str(&self.more);
         text
     }
 }

@@ -100,7 +100,7 @@ fn figures(run: &Value) -> Vec<&Value> {
 fn it_says_a_line_about_each_run() {
     let (corpus, consign, server) = (made_up("jsonl", 24), Consign::new(), Scripted::start(Behaviour::Defer));
     consign.import(corpus.form, &corpus.file, "s");
-    consign.policy(&server.target(), "schedule = { cron = \"* * * * * *\" }");
+    consign.policy(&server.target().retrying(1, 2, 3600), "schedule = { cron = \"* * * * * *\" }");
     let (serving, said) = consign.serving(&["--json"]);
     until("the first run to end", || manifests(&consign, "all") >= 1);
     server.now(Behaviour::Accept);

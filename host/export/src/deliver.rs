@@ -6,27 +6,47 @@
 //! What a crash can repeat are e-mails that were sent and whose outcome is not durable yet. There are never more of them than connections: a slot is
 //! held until the outcome is on the disk, not only until the server has answered. Intents need no slot, so those of many windows share a flush.
 
+mod gate;
+
+use std::sync::Arc;
+
 use consign_mail::compose::{COMPOSER, Email};
 use consign_mail::smtp::{Sender, Target};
-use consign_model::{Delivery, DeliveryKey, HeldReason, Obstacle, Outcome, TenantId, Timestamp, Window, WindowKey};
+use consign_model::delivery::Next;
+use consign_model::{Backoff, Delivery, DeliveryKey, HeldReason, Obstacle, Outcome, TenantId, Timestamp, Window, WindowKey};
 use consign_store::{Store, StoreError};
 
 use tokio::sync::Semaphore;
 
 use crate::compose::Composed;
 
+use gate::Gate;
+pub(crate) use gate::Gates;
+
 /// The way to one target.
 pub(crate) struct Outbox {
     sender: Sender,
     /// One for each e-mail that may have arrived without a durable outcome: as many as connections.
     unsettled: Semaphore,
+    backoff: Backoff,
+    gate: Arc<Gate>,
 }
 
 impl Outbox {
-    /// Connects when the first e-mail comes. `connections` as the target has them.
-    pub(crate) fn new(target: Target, connections: u16) -> Self {
-        let unsettled = Semaphore::new(usize::from(connections.max(1)));
-        Self { sender: Sender::new(target), unsettled }
+    /// Connects when the first e-mail comes. `backoff` is the target's, `gate` the one before it.
+    pub(crate) fn new(target: Target, backoff: Backoff, gate: Arc<Gate>) -> Self {
+        let unsettled = Semaphore::new(usize::from(target.connections()));
+        Self { sender: Sender::new(target), unsettled, backoff, gate }
+    }
+
+    /// Whether the target is down, as far as is known.
+    pub(crate) fn is_down(&self) -> bool {
+        self.gate.is_down()
+    }
+
+    /// When what was not tried, since the target is down, is looked at again.
+    pub(crate) fn put_off(&self) -> Timestamp {
+        self.backoff.after_first(Timestamp::now())
     }
 
     /// Ends the connections in order.
@@ -38,7 +58,9 @@ impl Outbox {
 /// What a person has asked for about a window that was held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// Nothing: a run that comes to it by itself.
+    /// Nothing, and the scheduler comes to it: what is due by now, its backoff says.
+    WhenDue,
+    /// Nothing, but the policy's run, by a person: whatever waits is tried now.
     Nothing,
     /// To try everything again, also what the target refused for good.
     Again,
@@ -60,32 +82,73 @@ pub(crate) async fn deliver(
     let mut delivery = match known {
         None => new_delivery(&window.key, composed),
         Some(known) if known.digest == email.digest => known.clone(),
-        Some(known) if known.may_have_arrived() && asked != Asked::SendChanged => return Ok(Delivered::Held(changed(window, known))),
+        Some(known) if known.may_have_arrived() && asked != Asked::SendChanged => return Ok(Delivered::held(changed(window, known))),
         Some(known) => known.clone().anew(email.digest, email.bytes.len() as u64, email.parts),
     };
+    let by_a_person = match asked {
+        Asked::WhenDue | Asked::Nothing => false,
+        Asked::Again | Asked::SendChanged => true,
+    };
     // An attempt that the process died in may have been asked for: it is made again.
-    let refused_too = asked != Asked::Nothing || delivery.in_flight;
+    let refused_too = by_a_person || delivery.in_flight;
     let owed: Vec<String> = delivery.owed(&email.recipients, refused_too).into_iter().cloned().collect();
-    if owed.is_empty() {
-        return Ok(judge(&delivery));
+    if owed.is_empty() || !is_its_time(&delivery, asked, &outbox.backoff) {
+        return Ok(judge(&delivery, &outbox.backoff));
     }
-    delivery.begin(Timestamp::now());
+    let pass = match outbox.gate.pass().await {
+        Ok(pass) => pass,
+        Err(reason) => {
+            delivery.not_tried(&owed, &reason);
+            store.record(tenant, std::slice::from_ref(&delivery)).await?;
+            return Ok(judge(&delivery, &outbox.backoff).not_before(outbox.put_off()));
+        }
+    };
+    delivery.begin(Timestamp::now(), by_a_person);
     store.record(tenant, std::slice::from_ref(&delivery)).await?;
     // `None` can't be: nobody closes it.
     let slot = outbox.unsettled.acquire().await.ok();
     let outcomes = outbox.sender.send(&email.from, &owed, &email.bytes).await;
+    outbox.gate.hear(&pass, &outcomes);
     delivery.record(outcomes);
     store.record(tenant, std::slice::from_ref(&delivery)).await?;
     drop(slot);
-    Ok(judge(&delivery))
+    Ok(judge(&delivery, &outbox.backoff))
+}
+
+/// Whether an e-mail that is owed to somebody is tried now.
+fn is_its_time(delivery: &Delivery, asked: Asked, backoff: &Backoff) -> bool {
+    match (asked, delivery.next(backoff)) {
+        (Asked::Again | Asked::SendChanged, _) | (Asked::Nothing, Next::At(_)) => true,
+        (Asked::WhenDue, Next::At(at)) => delivery.attempts == 0 || at <= Timestamp::now(),
+        (Asked::WhenDue | Asked::Nothing, Next::Expired { .. }) => false,
+    }
 }
 
 /// What has become of an e-mail, for its window.
 pub(crate) enum Delivered {
     /// Every recipient's server took responsibility.
     Accepted,
-    /// Not so, and why.
-    Held(HeldReason),
+    /// Not so.
+    Held {
+        /// Why.
+        reason: HeldReason,
+        /// When it is tried again by itself, where it is and that is known.
+        again: Option<Timestamp>,
+    },
+}
+
+impl Delivered {
+    /// The same, but tried again no earlier than this.
+    fn not_before(self, time: Timestamp) -> Self {
+        match self {
+            Self::Held { reason, again: Some(again) } => Self::Held { reason, again: Some(again.max(time)) },
+            other => other,
+        }
+    }
+
+    fn held(reason: HeldReason) -> Self {
+        Self::Held { reason, again: None }
+    }
 }
 
 /// Whether a window was frozen by a release that composes otherwise, or has other tables.
@@ -96,10 +159,10 @@ pub(crate) fn is_of_another_release(window: &Window) -> bool {
 /// What the ledger says of an e-mail that is not sent now.
 pub(crate) fn compare(window: &Window, known: Option<&Delivery>, composed: &Composed) -> Delivered {
     match known {
-        Some(known) if known.digest != composed.email.digest && known.may_have_arrived() => Delivered::Held(changed(window, known)),
+        Some(known) if known.digest != composed.email.digest && known.may_have_arrived() => Delivered::held(changed(window, known)),
         Some(known) if known.is_accepted() => Delivered::Accepted,
         // Whatever the others of its window come to decides about it too.
-        Some(_) | None => Delivered::Held(HeldReason::Delivery { text: "it waits until it is decided about another e-mail of its chat".to_owned() }),
+        Some(_) | None => Delivered::held(HeldReason::Delivery { text: "it waits until it is decided about another e-mail of its chat".to_owned() }),
     }
 }
 
@@ -128,6 +191,7 @@ fn new_delivery(window: &WindowKey, composed: &Composed) -> Delivery {
         events: u32::try_from(composed.rows.len()).unwrap_or(u32::MAX),
         attempted_at: Timestamp::now(),
         attempts: 0,
+        since: None,
         outcomes: Vec::new(),
         in_flight: false,
         doubt: false,
@@ -135,22 +199,31 @@ fn new_delivery(window: &WindowKey, composed: &Composed) -> Delivery {
     }
 }
 
-fn judge(delivery: &Delivery) -> Delivered {
+fn judge(delivery: &Delivery, backoff: &Backoff) -> Delivered {
     if delivery.is_accepted() {
         return Delivered::Accepted;
     }
     // The reply is the server's own text, for the person who has to act on it.
     let waits_for_a_person = |outcome: &Outcome| matches!(outcome, Outcome::Rejected { .. }) || outcome.is_not_sendable();
-    let worst = delivery.outcomes.iter().filter(|one| !one.outcome.is_accepted()).max_by_key(|one| waits_for_a_person(&one.outcome));
-    let Some(worst) = worst else {
-        return Delivered::Held(HeldReason::Delivery { text: "the target has no recipient: give it one in 'to'".to_owned() });
+    let open = delivery.outcomes.iter().filter(|one| !one.outcome.is_accepted());
+    let Some(worst) = open.clone().max_by_key(|one| waits_for_a_person(&one.outcome)) else {
+        return Delivered::held(HeldReason::Delivery { text: "the target has no recipient: give it one in 'to'".to_owned() });
     };
-    let text = format!("{}: {}", worst.recipient, worst.outcome.text());
-    Delivered::Held(match worst.outcome {
+    let waits = open.filter(|one| !waits_for_a_person(&one.outcome)).count() > 0;
+    let (next, text) = (delivery.next(backoff), format!("{}: {}", worst.recipient, worst.outcome.text()));
+    let reason = match worst.outcome {
         Outcome::Rejected { .. } => HeldReason::Refused { text },
         Outcome::NotSent { obstacle: Obstacle::Lasting, .. } => HeldReason::Unsendable { text },
-        _ => HeldReason::Delivery { text },
-    })
+        _ => match next {
+            Next::At(_) => HeldReason::Delivery { text },
+            Next::Expired { since } => HeldReason::Expired { text: format!("given up after {} (since {since}); {text}", backoff.within()) },
+        },
+    };
+    let again = match next {
+        Next::At(at) => Some(at).filter(|_| waits),
+        Next::Expired { .. } => None,
+    };
+    Delivered::Held { reason, again }
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ use consign_store::{Store, StoreError};
 
 use tokio::sync::Semaphore;
 
+use crate::deliver::Gates;
+
 pub use modules::{Found, Shelf, ShelfError};
 pub use quarantine::Paused;
 pub use run::{How, Progress, Retry, RunReport, Watch};
@@ -108,11 +110,13 @@ pub struct Places {
     pub(crate) evaluations: Semaphore,
     /// Windows that shadows look at.
     pub(crate) shadows: Semaphore,
+    /// Before each target.
+    pub(crate) gates: Gates,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { windows: Semaphore::new(96), evaluations: Semaphore::new(cores() * 2), shadows: Semaphore::new(1) }
+        Self { windows: Semaphore::new(96), evaluations: Semaphore::new(cores() * 2), shadows: Semaphore::new(1), gates: Gates::default() }
     }
 }
 

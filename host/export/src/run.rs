@@ -19,7 +19,7 @@ use crate::deliver::Asked;
 use crate::manifest::{Totals, email_counts, window_entry};
 use crate::quarantine::{Paused, Standing};
 use crate::toolbox::{Purpose, Toolbox};
-use crate::window::{not_run, work};
+use crate::window::{not_run, put_off, work};
 use crate::{ExportError, Exporter, freeze};
 
 /// Chats listed, windows frozen and windows listed at a time.
@@ -54,6 +54,8 @@ pub type Watch<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 pub enum Retry {
     /// Those that may pass by waiting: deferred, unreachable, unknown.
     Waiting,
+    /// Of these those that are due, as their targets say.
+    Due,
     /// These, by [`WindowKey::id`].
     These {
         /// The windows.
@@ -75,6 +77,14 @@ pub enum How {
 }
 
 impl Retry {
+    /// What a run tries again that is taken up: what it would have tried.
+    fn of(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Hand => Self::Waiting,
+            Trigger::Schedule(_) | Trigger::Retry => Self::Due,
+        }
+    }
+
     /// What was asked for about this window.
     fn asked(&self, window: &WindowKey) -> Asked {
         match self {
@@ -82,6 +92,7 @@ impl Retry {
                 How::AsFrozen | How::Current => Asked::Again,
                 How::SendChanged => Asked::SendChanged,
             },
+            Self::Due => Asked::WhenDue,
             Self::These { .. } | Self::Waiting => Asked::Nothing,
         }
     }
@@ -142,7 +153,7 @@ impl Exporter {
                 Begun::Unfinished(run) => {
                     tracing::info!(run = %run.id, "taking up the interrupted run {}", run.id);
                     // Held windows that were asked for belong to the run that is asked for, not to the one that was interrupted.
-                    let summary = self.go_on(&run, &Retry::Waiting, watch).await?;
+                    let summary = self.go_on(&run, &Retry::of(run.trigger), watch).await?;
                     let nothing_new = self.store.newest_arrival(&self.tenant).await? <= run.until;
                     resumed = Some(summary);
                     // By hand, an interrupted run that is ended now is what was asked for, unless more has arrived since it began.
@@ -158,9 +169,19 @@ impl Exporter {
     pub async fn resume(&self, policy: &Name, watch: Watch<'_>) -> Result<Option<RunSummary>, ExportError> {
         let runs = self.store.runs(&self.tenant, Some(policy), 1).await?;
         match runs.into_iter().find(|run| run.state == RunState::Running) {
-            Some(run) => Ok(Some(self.go_on(&run, &Retry::Waiting, watch).await?)),
+            Some(run) => Ok(Some(self.go_on(&run, &Retry::of(run.trigger), watch).await?)),
             None => Ok(None),
         }
+    }
+
+    /// When something of a policy is tried again by itself: the earliest time, which may have passed. Looks at every held window of it.
+    pub async fn next_attempt(&self, policy: &Name) -> Result<Option<Timestamp>, ExportError> {
+        let mut next = None;
+        let mut windows = Windows::new(self, WindowFilter::Unsettled(policy.clone()));
+        while let Some(page) = windows.next().await? {
+            next = page.iter().filter_map(|window| window.state.next_attempt()).chain(next).min();
+        }
+        Ok(next)
     }
 
     /// The newest version of a policy and of its target.
@@ -209,13 +230,14 @@ impl Exporter {
 
     /// Held windows of earlier runs that this run tries again. A window of an earlier run that is still open is one too: its run was ended by force.
     async fn supplements(&self, run: &Run, retry: &Retry) -> Result<Vec<WindowKey>, ExportError> {
-        let mut found = Vec::new();
+        let (mut found, now) = (Vec::new(), Timestamp::now());
         let mut windows = Windows::new(self, WindowFilter::Unsettled(run.policy.clone()));
         while let Some(page) = windows.next().await? {
             for window in page.into_iter().filter(|window| window.run != run.id) {
                 let wanted = match (retry, window.state.held()) {
                     (_, None) => true,
                     (Retry::Waiting, Some(_)) => window.state.is_tried_again(),
+                    (Retry::Due, Some(_)) => window.state.next_attempt().is_some_and(|next| next <= now),
                     (Retry::These { ids, .. }, Some(_)) => ids.contains(&window.key.id()),
                 };
                 if wanted {
@@ -269,6 +291,9 @@ impl Exporter {
     async fn freeze_all(&self, toolbox: &Toolbox<'_>, run: &Run, watch: Watch<'_>) -> Result<(), ExportError> {
         let policy = &toolbox.policy;
         let mut after = self.store.progress(&self.tenant, &run.policy).await?.cursor;
+        if run.until <= after {
+            return Ok(());
+        }
         let (mut windows, mut events) = (0, 0);
         loop {
             let chats = self.store.chats_arrived(&self.tenant, after, PAGE).await?;
@@ -319,6 +344,11 @@ impl Exporter {
                     }
                 };
                 let outbox = toolbox.outbox(&tools.target.spec.name).await?;
+                if let Some(state) = put_off(&window, &outbox) {
+                    self.store.settle(&self.tenant, &window.key, &state).await?;
+                    watch(Progress::Settled { events: window.events(), held: true });
+                    return Ok(());
+                }
                 let (state, key) = (work(self, &tools, &outbox, &window, retry.asked(&window.key)).await?, &window.key);
                 if let Some(reason) = state.held() {
                     // One line a run is a warning (its end says how much is held); which chats, and why, is for who asks.

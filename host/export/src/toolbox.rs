@@ -24,7 +24,8 @@ impl Exporter {
         let target = self.store.target(&self.tenant, name, None).await?;
         let target = target.ok_or_else(|| ExportError::NoTarget { target: name.clone(), policy: policy.clone() })?;
         let connection = Target::from_spec(&target.spec).map_err(|cause| ExportError::Target { target: name.clone(), cause })?;
-        Ok(Outbox::new(connection, target.spec.connections))
+        let gate = self.places.gates.of(&self.tenant, name, target.version, target.spec.max_per_minute);
+        Ok(Outbox::new(connection, target.spec.retry, gate))
     }
 }
 

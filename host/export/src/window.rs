@@ -12,7 +12,7 @@ use consign_archive::Archive;
 use consign_model::run::EventCounts;
 use consign_model::target::TargetVersion;
 use consign_model::window::{Facts, SealedFile, Settled};
-use consign_model::{Delivery, HeldReason, TenantId, Timestamp, Window, WindowState};
+use consign_model::{Backoff, Delivery, HeldReason, TenantId, Timestamp, Window, WindowState};
 use consign_store::Store;
 use futures::StreamExt;
 use tokio::runtime::Handle;
@@ -94,6 +94,17 @@ pub(crate) fn not_run(window: &Window, reason: HeldReason) -> WindowState {
     match &window.state {
         state @ WindowState::Held { .. } => state.clone(),
         WindowState::Open | WindowState::Done { .. } => WindowState::Held { reason, settled: unevaluated(window), at: Timestamp::now() },
+    }
+}
+
+/// How a window stands whose e-mails are only waiting for a target that is down: as before, without the work of making them. Unset where it has to be worked on.
+pub(crate) fn put_off(window: &Window, outbox: &Outbox) -> Option<WindowState> {
+    match &window.state {
+        WindowState::Held { reason: reason @ HeldReason::Delivery { .. }, settled, at } if outbox.is_down() => {
+            let settled = Settled { next_attempt: Some(outbox.put_off()), ..settled.clone() };
+            Some(WindowState::Held { reason: reason.clone(), settled, at: *at })
+        }
+        WindowState::Open | WindowState::Done { .. } | WindowState::Held { .. } => None,
     }
 }
 
@@ -218,6 +229,8 @@ struct Sent {
     rows: Vec<u32>,
     carries_for: Vec<u32>,
     held: Option<HeldReason>,
+    /// When it is tried again by itself.
+    again: Option<Timestamp>,
 }
 
 /// What a window's e-mails are sent with.
@@ -243,9 +256,9 @@ async fn send_all(ways: Ways<'_>, mut from: mpsc::Receiver<Composed>) -> Result<
                 Some(outbox) => deliver(store, tenant, outbox, window, asked, known, &composed).await?,
                 None => compare(window, known, &composed),
             };
-            let held = match delivered {
-                Delivered::Accepted => None,
-                Delivered::Held(reason) => Some(reason),
+            let (held, again) = match delivered {
+                Delivered::Accepted => (None, None),
+                Delivered::Held { reason, again } => (Some(reason), again),
             };
             let positions = composed.rows.iter().map(|row| window.key.from + u64::from(*row));
             let email = VerdictEmail {
@@ -256,7 +269,7 @@ async fn send_all(ways: Ways<'_>, mut from: mpsc::Receiver<Composed>) -> Result<
                 subject: composed.subject,
                 events: ranges(positions),
             };
-            Ok::<_, ExportError>(Sent { email, rows: composed.rows, carries_for: composed.carries_for, held })
+            Ok::<_, ExportError>(Sent { email, rows: composed.rows, carries_for: composed.carries_for, held, again })
         })
         .buffer_unordered(AT_ONCE);
     let mut sent = Vec::new();
@@ -290,6 +303,7 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
         if settled.counts.held == examined && settled.waiting == 0 && !file.said.is_empty() {
             settled.verdicts = Some(seal(archive, &file).await?);
         }
+        settled.next_attempt = again(window, &reason, settled.next_attempt, at);
         return Ok(WindowState::Held { reason, settled, at });
     };
     let omitted = evaluation.omitted(window.key.from);
@@ -325,8 +339,9 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
         held: grouped - exported_count,
         copies,
     };
-    let mut waiting = 0;
+    let (mut waiting, mut next_attempt) = (0, None);
     for one in sent {
+        next_attempt = [next_attempt, one.again].into_iter().flatten().min();
         waiting += u32::from(one.held.as_ref().is_some_and(HeldReason::passes_by_waiting));
         held = worse(held, one.held);
         file.emails.push(one.email);
@@ -337,11 +352,20 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
     let (omitted, positions): (Vec<_>, Vec<_>) = omitted.into_iter().unzip();
     file.omitted = omitted.iter().zip(positions).map(|(count, events)| VerdictOmitted { by: count.by.clone(), events }).collect();
     let verdicts = Some(seal(archive, &file).await?);
-    let settled = Settled { counts, omitted, verdicts, waiting, shadows: seen.differences };
+    if let Some(reason) = &held {
+        next_attempt = again(window, reason, next_attempt, at);
+    }
+    let settled = Settled { counts, omitted, verdicts, waiting, next_attempt, shadows: seen.differences };
     Ok(match held {
         None => WindowState::Done { settled, at },
         Some(reason) => WindowState::Held { reason, settled, at },
     })
+}
+
+/// When a window is tried again by itself. Where no e-mail says so (a file of the archive can't be read, say), as late after its end as that is past, and without end.
+fn again(window: &Window, reason: &HeldReason, emails: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let ours = || Backoff::default().next_without_end(&window.key.id(), window.ends_at, now);
+    emails.or_else(|| reason.passes_by_waiting().then(ours))
 }
 
 async fn seal(archive: &Archive, file: &VerdictFile) -> Result<SealedFile, ExportError> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Timestamp, WindowKey};
+use crate::{Backoff, Digest, Timestamp, WindowKey};
 
 /// A server's whole reply: code and text lines, as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,6 +112,18 @@ pub struct RecipientOutcome {
     pub outcome: Outcome,
 }
 
+/// When an e-mail is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Not before this time.
+    At(Timestamp),
+    /// Not any more, unless a person asks for it: it was tried for as long as the target's [`Backoff`] says.
+    Expired {
+        /// The first attempt of these.
+        since: Timestamp,
+    },
+}
+
 /// Which e-mail: a window's group and part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DeliveryKey {
@@ -142,6 +154,10 @@ pub struct Delivery {
     pub attempted_at: Timestamp,
     /// Attempts so far.
     pub attempts: u32,
+    /// When the first of the attempts began that count against the target's [`Backoff`]: of all, or of those since a person asked for one. Unset while
+    /// there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// The outcome for each recipient of the newest attempt at it. Empty while the first attempt is under way: an open intent.
     pub outcomes: Vec<RecipientOutcome>,
     /// An attempt is under way, or was when the process died: each recipient without an accepted outcome counts as unknown.
@@ -180,15 +196,37 @@ impl Delivery {
         if self.may_have_arrived() {
             earlier.push(self.digest);
         }
-        Self { digest, size, parts, earlier, outcomes: Vec::new(), in_flight: false, doubt: false, ..self }
+        Self { digest, size, parts, earlier, since: None, outcomes: Vec::new(), in_flight: false, doubt: false, ..self }
     }
 
-    /// Begins an attempt.
-    pub fn begin(&mut self, at: Timestamp) {
+    /// Begins an attempt. `anew`: a person asked for it, so the time that the target has begins again.
+    pub fn begin(&mut self, at: Timestamp, anew: bool) {
+        if anew || self.since.is_none() {
+            self.since = Some(at);
+        }
         self.doubt |= self.in_flight;
         self.in_flight = true;
         self.attempts = self.attempts.saturating_add(1);
         self.attempted_at = at;
+    }
+
+    /// Notes for recipients of whom nothing is known that the target was not asked, and why: that is no attempt.
+    pub fn not_tried(&mut self, recipients: &[String], reason: &str) {
+        for recipient in recipients {
+            if !self.outcomes.iter().any(|one| one.recipient == *recipient) {
+                self.outcomes.push(RecipientOutcome { recipient: recipient.clone(), outcome: Outcome::not_sent(reason) });
+            }
+        }
+    }
+
+    /// When it is due again, for a recipient who may take it yet.
+    pub fn next(&self, backoff: &Backoff) -> Next {
+        match self.since {
+            // One that the process died in is made again by whoever comes to it.
+            _ if self.in_flight => Next::At(self.attempted_at),
+            None => Next::At(self.attempted_at),
+            Some(since) => backoff.next(&self.message_id, since, self.attempted_at).map_or(Next::Expired { since }, Next::At),
+        }
     }
 
     /// Takes in an attempt's outcomes; one that was accepted earlier stays accepted.

@@ -93,6 +93,8 @@ pub enum Trigger {
     Hand,
     /// The scheduler, for this due time.
     Schedule(Timestamp),
+    /// The scheduler, to try e-mails again between due times: it examines nothing.
+    Retry,
 }
 
 /// Where a run stands.

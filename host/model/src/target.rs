@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, Timestamp};
+use crate::{Backoff, Name, Timestamp};
 
 /// How the connection to the archive's server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +178,12 @@ pub struct TargetSpec {
     /// Connections at once, at most.
     #[serde(default = "four")]
     pub connections: u16,
+    /// E-mails in a minute, at most, over all runs of a process; unset: as many as the connections carry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_per_minute: Option<NonZeroU32>,
+    /// How an e-mail is tried again that the server did not take.
+    #[serde(default)]
+    pub retry: Backoff,
     /// Sender, of the envelope and the header.
     pub from: String,
     /// Recipients, of the envelope and the header; each gets each e-mail.

@@ -111,6 +111,12 @@ impl WindowState {
             Self::Open | Self::Done { .. } => false,
         }
     }
+
+    /// When it is tried again by itself: the smallest time where that is not said, unset where it is not.
+    pub fn next_attempt(&self) -> Option<Timestamp> {
+        let next = self.settled().and_then(|settled| settled.next_attempt);
+        self.is_tried_again().then(|| next.unwrap_or(Timestamp::MIN))
+    }
 }
 
 /// How a window's events are accounted for.
@@ -125,6 +131,9 @@ pub struct Settled {
     /// E-mails that may pass by waiting, whatever else holds the window.
     #[serde(default)]
     pub waiting: u32,
+    /// When the first of these is tried again by itself; unset where there is none, or nothing was said of the time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt: Option<Timestamp>,
     /// What shadows would have done otherwise; they decided nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shadows: Vec<ShadowDifference>,
@@ -177,6 +186,11 @@ pub enum HeldReason {
         /// What it said.
         text: String,
     },
+    /// The target did not accept an e-mail for as long as it is tried again.
+    Expired {
+        /// Since when, and what it said last.
+        text: String,
+    },
     /// The target refused an e-mail for good.
     Refused {
         /// What it said.
@@ -206,6 +220,7 @@ impl HeldReason {
             Self::Archive { text }
             | Self::Compose { text }
             | Self::Delivery { text }
+            | Self::Expired { text }
             | Self::Refused { text }
             | Self::Unsendable { text }
             | Self::Changed { text } => text.clone(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consign_export::{ExportError, Exporter, Paused, Progress, Retry};
 use consign_model::policy::PolicyVersion;
 use consign_model::run::Trigger;
-use consign_model::{Name, Quarantine, RunState, RunSummary, Timestamp};
+use consign_model::{Name, Quarantine, RunId, RunState, RunSummary, Timestamp};
 use tracing::{error, info, warn};
 
 use crate::scheduler::{Ended, Planned, Runner, scheduled_since};
@@ -30,12 +30,19 @@ pub struct Policies {
     tell: Box<dyn Fn(News<'_>) + Send + Sync>,
     /// Why policies are paused, as it was last said.
     paused: Mutex<HashMap<Name, Paused>>,
+    /// When something of a policy is tried again, as it was after this run of it.
+    next_attempts: Mutex<HashMap<Name, (RunId, Option<Timestamp>)>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Each step under it is one call, so a panic leaves it whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Policies {
     /// Those that this exporter sees. `tell` hears of each run when it has ended and is in the store, and of what keeps policies from running.
     pub fn new(exporter: Exporter, tell: impl Fn(News<'_>) + Send + Sync + 'static) -> Self {
-        Self { exporter: Arc::new(exporter), tell: Box::new(tell), paused: Mutex::default() }
+        Self { exporter: Arc::new(exporter), tell: Box::new(tell), paused: Mutex::default(), next_attempts: Mutex::default() }
     }
 
     /// Compiles and tries all modules that were last used under another engine. A policy that is due meanwhile does that itself first, so this only
@@ -50,23 +57,18 @@ impl Policies {
     fn ended(&self, news: News<'_>) {
         if let News::Whole(summary) | News::TakenUp(summary) = news {
             log(summary);
-            self.lock().remove(&summary.policy);
+            lock(&self.paused).remove(&summary.policy);
         }
         (self.tell)(news);
     }
 
     /// Says that a policy is paused, unless that was the last thing said of it.
     fn is_paused(&self, paused: &Paused) {
-        let before = self.lock().insert(paused.policy.clone(), paused.clone());
+        let before = lock(&self.paused).insert(paused.policy.clone(), paused.clone());
         if before.as_ref() != Some(paused) {
             warn!(policy = %paused.policy, "{}", paused.text());
             (self.tell)(News::Paused(paused));
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Name, Paused>> {
-        // Each step on it is one call, so a panic leaves it whole.
-        self.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A policy's versions, newest first, as far back as the scheduler needs them: its first one is never far.
@@ -93,11 +95,15 @@ impl Runner for Policies {
         let Exporter { tenant, store, .. } = self.exporter.as_ref();
         let mut planned = Vec::new();
         for policy in store.policies(tenant).await? {
+            if !policy.spec.enabled {
+                continue;
+            }
             let (name, schedule) = (policy.spec.name.clone(), policy.spec.schedule.clone());
+            let retry = self.next_attempt(&name).await?;
             let versions = self.versions(policy).await?;
-            let (Some(since), Some(schedule)) = (scheduled_since(&versions), schedule) else { continue };
+            let Some(since) = scheduled_since(&versions).or_else(|| retry.map(|_| Timestamp::now())) else { continue };
             let last_due = store.progress(tenant, &name).await?.last_due;
-            planned.push(Planned { policy: name, schedule, since: last_due.map_or(since, |due| due.max(since)) });
+            planned.push(Planned { policy: name, schedule, retry, since: last_due.map_or(since, |due| due.max(since)) });
         }
         Ok(planned)
     }
@@ -128,7 +134,25 @@ impl Runner for Policies {
     }
 
     async fn run(&self, policy: &Name, due: Timestamp) -> Result<Ended, ExportError> {
-        let report = match self.exporter.run(policy, Trigger::Schedule(due), &Retry::Waiting, &quietly).await {
+        self.make(policy, Trigger::Schedule(due)).await
+    }
+
+    async fn retry(&self, policy: &Name) -> Result<Ended, ExportError> {
+        // What was due when the plan was made may have been done since: a run that tries nothing would leave a manifest of nothing.
+        match self.exporter.next_attempt(policy).await? {
+            Some(next) if next <= Timestamp::now() => self.make(policy, Trigger::Retry).await,
+            Some(_) | None => Ok(Ended::AlreadyRun),
+        }
+    }
+
+    fn stopping(&self) {
+        self.exporter.stop.set();
+    }
+}
+
+impl Policies {
+    async fn make(&self, policy: &Name, trigger: Trigger) -> Result<Ended, ExportError> {
+        let report = match self.exporter.run(policy, trigger, &Retry::Due, &quietly).await {
             Err(ExportError::Stopping(_)) => return Ok(Ended::Stopped),
             report => report?,
         };
@@ -140,8 +164,18 @@ impl Runner for Policies {
         Ok(if report.run.is_some() { Ended::Done } else { Ended::AlreadyRun })
     }
 
-    fn stopping(&self) {
-        self.exporter.stop.set();
+    /// As [`Exporter::next_attempt`], which only a run changes: so it is asked once after each.
+    async fn next_attempt(&self, policy: &Name) -> Result<Option<Timestamp>, ExportError> {
+        let newest = self.exporter.store.runs(&self.exporter.tenant, Some(policy), 1).await?;
+        let Some(run) = newest.first().filter(|run| run.state != RunState::Running).map(|run| run.id.clone()) else { return Ok(None) };
+        if let Some((of, next)) = lock(&self.next_attempts).get(policy)
+            && *of == run
+        {
+            return Ok(*next);
+        }
+        let next = self.exporter.next_attempt(policy).await?;
+        lock(&self.next_attempts).insert(policy.clone(), (run, next));
+        Ok(next)
     }
 }
 

@@ -26,13 +26,15 @@ use tracing::{debug, error, info, warn};
 pub use self::clock::{Clock, SystemClock};
 use self::plan::{Job, Plan};
 
-/// A policy that is enabled and has a schedule.
+/// A policy that is enabled and has a schedule, or something to try again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
     /// The policy.
     pub policy: Name,
-    /// When it is due.
-    pub schedule: ScheduleSpec,
+    /// When it is due; unset where it runs by hand only.
+    pub schedule: Option<ScheduleSpec>,
+    /// When something of an earlier run is tried again, also between due times.
+    pub retry: Option<Timestamp>,
     /// Due times up to this one are none of ours: the later of the last due time that had a run and of [`scheduled_since`].
     pub since: Timestamp,
 }
@@ -55,7 +57,7 @@ pub trait Runner: Send + Sync + 'static {
     /// Why something failed, in words for the log: what, where, what to do next; no message text, no secret.
     type Error: Display + Send + 'static;
 
-    /// The policies that are enabled and have a schedule.
+    /// The policies that are enabled and have a schedule or something to try again.
     fn planned(&self) -> impl Future<Output = Result<Vec<Planned>, Self::Error>> + Send;
 
     /// The policies that have a run which was begun and has not ended. Asked once, at start, before anything runs.
@@ -66,6 +68,9 @@ pub trait Runner: Send + Sync + 'static {
 
     /// Makes the run for this due time. Where it was begun already it goes on; where another run of the policy was interrupted, that one is ended first.
     fn run(&self, policy: &Name, due: Timestamp) -> impl Future<Output = Result<Ended, Self::Error>> + Send;
+
+    /// Tries again what is due of the policy's earlier runs, and examines nothing new.
+    fn retry(&self, policy: &Name) -> impl Future<Output = Result<Ended, Self::Error>> + Send;
 
     /// Called once when serving ends: runs under way should end soon, at a place from where they can be resumed, and answer [`Ended::Stopped`].
     fn stopping(&self) {}
@@ -230,12 +235,14 @@ impl<R: Runner, C: Clock> Scheduler<R, C> {
         match job {
             Job::Resume => debug!(policy = policy.as_str(), "policy {policy}: resuming"),
             Job::Run(due) => info!(policy = policy.as_str(), due = %due, "policy {policy}: starting the run due at {due}"),
+            Job::Retry(due) => debug!(policy = policy.as_str(), due = %due, "policy {policy}: trying again what was due at {due}"),
         }
         let name = policy.clone();
         let task = self.jobs.spawn(async move {
             match job {
                 Job::Resume => runner.resume(&policy).await,
                 Job::Run(due) => runner.run(&policy, due).await,
+                Job::Retry(_) => runner.retry(&policy).await,
             }
         });
         self.policies.insert(task.id(), name);

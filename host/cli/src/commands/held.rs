@@ -1,7 +1,7 @@
 //! `held`
 
 use consign_export::{ExportError, How, Retry, RunReport};
-use consign_model::{HeldReason, Name, Window, WindowKey};
+use consign_model::{HeldReason, Name, Timestamp, Window, WindowKey};
 use consign_store::WindowFilter;
 
 use super::run::{report_json, run_now, say_report};
@@ -87,10 +87,11 @@ fn list(windows: &[Window], json: bool) -> Result<Ending, Failure> {
 fn way_out(window: &Window, reason: &HeldReason) -> String {
     let id: String = window.key.id().chars().take(8).collect();
     match reason {
-        _ if reason.passes_by_waiting() => "the next run tries again by itself".to_owned(),
+        _ if reason.passes_by_waiting() => tried_again(window),
+        HeldReason::Expired { .. } => format!("mend the target, then: consign held retry {id}"),
         HeldReason::Changed { .. } => format!("compare the two, then send it as it is now: consign held retry {id} --send-changed"),
         HeldReason::Refused { .. } | HeldReason::Unsendable { .. } if window.state.is_tried_again() => {
-            format!("the rest is tried again by the next run; for this one mend the cause, then: consign held retry {id}")
+            format!("the rest: {}; for this one mend the cause, then: consign held retry {id}", tried_again(window))
         }
         HeldReason::Quarantine { .. } => {
             let policy = &window.key.policy;
@@ -101,6 +102,14 @@ fn way_out(window: &Window, reason: &HeldReason) -> String {
         HeldReason::Module { .. } => format!("see 'consign logs {}'; mend the cause, then: consign held retry {id} --current", window.run),
         _ => format!("mend the cause, then: consign held retry {id} (with --current under today's policy and target)"),
     }
+}
+
+fn tried_again(window: &Window) -> String {
+    let due = window.state.next_attempt().filter(|next| *next > Timestamp::now());
+    due.map_or_else(
+        || "'consign serve' tries again by itself, and so does the next 'consign run'".to_owned(),
+        |due| format!("'consign serve' tries again by itself at {due}; 'consign run' tries at once"),
+    )
 }
 
 fn window_json(window: &Window) -> serde_json::Value {
@@ -115,6 +124,7 @@ fn window_json(window: &Window) -> serde_json::Value {
         "reason": window.state.held(),
         "text": window.state.held().map(HeldReason::text),
         "tried_again": window.state.is_tried_again(),
+        "next_attempt": window.state.settled().and_then(|settled| settled.next_attempt),
         "events": window.state.settled().map(|settled| settled.counts),
     })
 }

@@ -51,6 +51,7 @@ fn trigger(run: &Run) -> String {
     match run.trigger {
         Trigger::Hand => "hand".to_owned(),
         Trigger::Schedule(due) => format!("schedule, due {due}"),
+        Trigger::Retry => "retry".to_owned(),
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) enum Job {
     Resume,
     /// The run for this due time.
     Run(Timestamp),
+    /// What was to be tried again at this time.
+    Retry(Timestamp),
 }
 
 /// Something about a policy that a person should know.
@@ -45,6 +47,8 @@ pub(super) struct Plan {
 struct Policy {
     /// None: disabled or without one. Nothing new is due then, but what was begun is ended.
     schedule: Option<Read>,
+    /// When something of an earlier run is tried again.
+    retry: Option<Timestamp>,
     /// Due times up to this one are settled.
     since: Timestamp,
     state: State,
@@ -100,8 +104,13 @@ impl Plan {
     pub fn replace(&mut self, planned: Vec<Planned>, now: Timestamp) -> Vec<Remark> {
         let mut remarks = Vec::new();
         let named: BTreeSet<Name> = planned.iter().map(|planned| planned.policy.clone()).collect();
-        for Planned { policy: name, schedule: spec, since } in planned {
+        for Planned { policy: name, schedule: spec, retry, since } in planned {
             let policy = self.policies.entry(name.clone()).or_default();
+            policy.retry = retry;
+            let Some(spec) = spec else {
+                policy.unschedule();
+                continue;
+            };
             if let Some(why) = policy.take(spec, since, now)
                 && policy.remark.as_ref() != Some(&why)
             {
@@ -110,13 +119,10 @@ impl Plan {
             }
         }
         for (_, policy) in self.policies.iter_mut().filter(|(name, _)| !named.contains(name)) {
-            policy.schedule = None;
-            // A person took its schedule away: what has not begun does not begin any more, what has is ended.
-            if let State::Owed { job, .. } = &mut policy.state {
-                *job = Job::Resume;
-            }
+            policy.retry = None;
+            policy.unschedule();
         }
-        self.policies.retain(|_, policy| policy.schedule.is_some() || !matches!(policy.state, State::Idle));
+        self.policies.retain(|_, policy| policy.schedule.is_some() || policy.retry.is_some() || !matches!(policy.state, State::Idle));
         remarks
     }
 
@@ -176,6 +182,8 @@ impl Plan {
 
     fn end(&mut self, policy: &Name, next: impl FnOnce(Job, Wait) -> (State, Option<Timestamp>)) {
         let Some(policy) = self.policies.get_mut(policy) else { return };
+        // What is to be tried again after this job the next look says.
+        policy.retry = None;
         if let State::Running { job, before } = std::mem::take(&mut policy.state) {
             self.running = self.running.saturating_sub(1);
             let (state, settled) = next(job, before);
@@ -186,6 +194,21 @@ impl Plan {
 }
 
 impl Policy {
+    /// A person took its schedule away: what has not begun does not begin any more, what has is ended.
+    fn unschedule(&mut self) {
+        self.schedule = None;
+        if let State::Owed { job, .. } = &mut self.state {
+            *job = Job::Resume;
+        }
+    }
+
+    /// What is due while nothing is owed, and when the next of it is: the run before what is tried again, which it does too.
+    fn due(&self, now: Timestamp) -> Option<(Timestamp, Job)> {
+        let schedule = self.schedule.as_ref().and_then(|read| read.schedule.as_ref());
+        let run = schedule.and_then(|schedule| schedule.latest_at_or_before(now, self.since)).map(|due| (due, Job::Run(due)));
+        run.or_else(|| self.retry.filter(|due| *due <= now).map(|due| (due, Job::Retry(due))))
+    }
+
     /// Takes what is planned of it now, and answers what is worth saying.
     fn take(&mut self, spec: ScheduleSpec, since: Timestamp, now: Timestamp) -> Option<String> {
         // What was asked for a moment ago may not be in the store yet.
@@ -211,13 +234,10 @@ impl Policy {
         match &self.state {
             State::Owed { job, wait } if wait.over_at(now) <= now => match job {
                 Job::Resume => Some((Timestamp::MIN, *job)),
-                Job::Run(due) => Some((*due, *job)),
+                Job::Run(due) | Job::Retry(due) => Some((*due, *job)),
             },
             State::Running { .. } | State::Owed { .. } => None,
-            State::Idle => {
-                let due = self.schedule.as_ref()?.schedule.as_ref()?.latest_at_or_before(now, self.since)?;
-                Some((due, Job::Run(due)))
-            }
+            State::Idle => self.due(now),
         }
     }
 
@@ -226,7 +246,11 @@ impl Policy {
         match &self.state {
             State::Running { .. } => None,
             State::Owed { wait, .. } => Some(wait.over_at(now)).filter(|over| *over > now),
-            State::Idle => self.schedule.as_ref()?.schedule.as_ref()?.next_after(self.since.max(now)),
+            State::Idle => {
+                let schedule = self.schedule.as_ref().and_then(|read| read.schedule.as_ref());
+                let run = schedule.and_then(|schedule| schedule.next_after(self.since.max(now)));
+                run.into_iter().chain(self.retry.filter(|due| *due > now)).min()
+            }
         }
     }
 }

@@ -59,6 +59,21 @@ fn due_times_before_the_policy_are_not_missed() {
 }
 
 #[test]
+fn what_waits_is_tried_again_between_due_times() {
+    let world = World::new("2026-01-05T08:00:00Z");
+    world.add("daily", "0 9 * * *", 30 * MINUTE);
+    let retry = |time: &str| world.records().policies.get_mut(&name("daily")).unwrap().retry = Some(at(time));
+    retry("2026-01-05T08:10:00Z");
+    world.serve(20 * MINUTE);
+    assert_eq!(world.records().retried, [(name("daily"), at("2026-01-05T08:10:00Z"))]);
+    // Due while the run is under way: after it, and not beside it. One at the same time as the run is left to the run.
+    retry("2026-01-05T09:10:00Z");
+    world.serve(80 * MINUTE);
+    assert_eq!(world.records().retried.last(), Some(&(name("daily"), at("2026-01-05T09:30:00Z"))).filter(|_| world.records().retried.len() == 2));
+    assert_eq!(world.story("daily"), ["09:00 09:00 09:30"]);
+}
+
+#[test]
 fn a_slow_run_delays_the_next() {
     let world = World::new("2026-01-05T08:00:00Z");
     world.add("slow", "*/10 * * * *", 14 * MINUTE);

@@ -245,8 +245,9 @@ impl Rehearsal {
 
     async fn begin_run(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
         let of = self.random.pick(&self.policies).clone();
-        let trigger = match self.random.below(2) {
+        let trigger = match self.random.below(3) {
             0 => Trigger::Hand,
+            1 => Trigger::Retry,
             _ => Trigger::Schedule(Timestamp(i64::try_from(self.random.below(30)).unwrap())),
         };
         let answer = store.begin_run(tenant, &new_run(of.as_str(), trigger)).await.unwrap();
@@ -264,12 +265,15 @@ impl Rehearsal {
         }
         let run = Run {
             id: RunId::new(&of, mine.len() as u64 + 1),
-            policy: of,
+            policy: of.clone(),
             policy_version: 1,
             target_version: 2,
             trigger,
             started_at: Timestamp(100),
-            until: expected.arrivals,
+            until: match trigger {
+                Trigger::Retry => mine.iter().filter(|run| run.state != RunState::Running).map(|run| run.until).max().unwrap_or_default(),
+                Trigger::Hand | Trigger::Schedule(_) => expected.arrivals,
+            },
             stands_in: None,
             state: RunState::Running,
         };

@@ -250,6 +250,7 @@ pub(crate) fn delivery(window: &WindowKey, group: u32, part: u32, outcome: Optio
         events: 3,
         attempted_at: Timestamp(50),
         attempts: 1,
+        since: None,
         in_flight: outcome.is_none(),
         doubt: false,
         earlier: Vec::new(),

@@ -49,8 +49,10 @@ impl Embedded {
                 match new.trigger {
                     Trigger::Schedule(due) if row.progress.last_due.is_some_and(|last| last >= due) => return Ok(Begun::AlreadyRun),
                     Trigger::Schedule(due) => row.progress.last_due = Some(due),
-                    Trigger::Hand => {}
+                    Trigger::Hand | Trigger::Retry => {}
                 }
+                // Nothing that has arrived belongs to one that only tries again.
+                let until = if new.trigger == Trigger::Retry { row.progress.cursor } else { newest_arrival(changes, &tenant)? };
                 let number = row.progress.runs.saturating_add(1);
                 let run = Run {
                     id: RunId::new(&new.policy, number),
@@ -59,7 +61,7 @@ impl Embedded {
                     target_version: new.target_version,
                     trigger: new.trigger,
                     started_at: new.started_at,
-                    until: newest_arrival(changes, &tenant)?,
+                    until,
                     stands_in: new.stands_in,
                     state: RunState::Running,
                 };

@@ -125,6 +125,8 @@ pub struct Behaviour {
     pub schedule: ScheduleSpec,
     pub since: Timestamp,
     pub length: i64,
+    /// When something is tried again.
+    pub retry: Option<Timestamp>,
     /// So many of the next attempts fail, and how.
     pub failures: Vec<Failure>,
 }
@@ -161,6 +163,8 @@ pub struct Records {
     pub open: BTreeMap<Name, Timestamp>,
     pub finished: Vec<(Name, Timestamp)>,
     pub attempts: Vec<Attempt>,
+    /// When something was tried again.
+    pub retried: Vec<(Name, Timestamp)>,
     pub under_way: BTreeSet<Name>,
     pub most_at_once: usize,
     pub looks: usize,
@@ -192,7 +196,7 @@ impl World {
     /// Adds a policy now, whose runs take so long.
     pub fn add(&self, policy: &str, schedule: &str, length: i64) {
         let since = self.clock.now();
-        self.records().policies.insert(name(policy), Behaviour { schedule: cron(schedule), since, length, failures: Vec::new() });
+        self.records().policies.insert(name(policy), Behaviour { schedule: cron(schedule), since, length, retry: None, failures: Vec::new() });
     }
 
     pub fn fail(&self, policy: &str, failures: &[Failure]) {
@@ -308,7 +312,12 @@ impl Runner for World {
         Ok(records
             .policies
             .iter()
-            .map(|(name, policy)| Planned { policy: name.clone(), schedule: policy.schedule.clone(), since: since(name, policy.since) })
+            .map(|(name, policy)| Planned {
+                policy: name.clone(),
+                schedule: Some(policy.schedule.clone()),
+                retry: policy.retry,
+                since: since(name, policy.since),
+            })
             .collect())
     }
 
@@ -322,6 +331,16 @@ impl Runner for World {
 
     async fn run(&self, policy: &Name, due: Timestamp) -> Result<Ended, String> {
         self.attempt(policy, Some(due)).await
+    }
+
+    async fn retry(&self, policy: &Name) -> Result<Ended, String> {
+        let _under_way = UnderWay::new(self, policy);
+        let now = self.clock.now();
+        let mut records = self.records();
+        let due = records.policies.get_mut(policy).and_then(|behaviour| behaviour.retry.take());
+        assert!(due.is_some_and(|due| due <= now), "nothing was due");
+        records.retried.push((policy.clone(), now));
+        Ok(Ended::Done)
     }
 
     fn stopping(&self) {
