@@ -42,7 +42,7 @@ async fn names_and_authorities() {
             } else {
                 Options { starttls: config, ..Options::default() }
             };
-            Server::start(options, |_| Act::Normal).await
+            Server::start(options, |_| Act::Normal)
         };
         // By address and by name.
         let server = start(&["127.0.0.1"]).await;
@@ -81,26 +81,24 @@ async fn starttls_is_not_to_be_talked_out_of() {
     let ca = folder.path().join("ca.pem");
     authority.write(&ca);
     let config = || Some(authority.server(&["localhost"]));
-    let hidden = Server::start(Options::default(), |_| Act::Normal).await;
+    let hidden = Server::start(Options::default(), |_| Act::Normal);
     let outcome = send(secure(&hidden, "localhost", "starttls", &ca)).await;
     assert!(reason(&outcome).contains("does not offer STARTTLS"), "{outcome:?}");
 
     let refused = Server::start(Options { starttls: config(), ..Options::default() }, |visit| match visit.point {
         Point::StartTls => Act::Say(b"502 5.5.1 no\r\n".to_vec()),
         _ => Act::Normal,
-    })
-    .await;
+    });
     assert!(reason(&send(secure(&refused, "localhost", "starttls", &ca)).await).contains("refused STARTTLS"));
 
-    let injected =
-        Server::start(Options { starttls: config(), inject: "250-evil\r\n250 AUTH PLAIN\r\n", ..Options::default() }, |_| Act::Normal).await;
+    let injected = Server::start(Options { starttls: config(), inject: "250-evil\r\n250 AUTH PLAIN\r\n", ..Options::default() }, |_| Act::Normal);
     assert!(reason(&send(secure(&injected, "localhost", "starttls", &ca)).await).contains("inserting"));
 
     for server in [&hidden, &refused, &injected] {
         assert!(!server.commands().iter().any(|line| line.starts_with("MAIL")), "sent in clear");
     }
     // The tls setting and the port don't fit.
-    let plain = Server::start(Options::default(), |_| Act::Normal).await;
+    let plain = Server::start(Options::default(), |_| Act::Normal);
     let outcome = send(secure(&plain, "localhost", "implicit", &ca)).await;
     assert!(reason(&outcome).contains("tls setting"), "{outcome:?}");
     // 421 and the like in the handshake.
@@ -113,8 +111,7 @@ async fn starttls_is_not_to_be_talked_out_of() {
         let server = Server::start(Options { starttls: config(), ..Options::default() }, move |visit| match visit.point {
             Point::StartTls => act.clone(),
             _ => Act::Normal,
-        })
-        .await;
+        });
         assert_eq!(send(secure(&server, "localhost", "starttls", &ca)).await.word(), word);
     }
 }
@@ -135,7 +132,7 @@ async fn signing_in() {
         ("AUTH=plain", json!("plain"), vec![plain]),
         ("AUTH PLAIN XOAUTH2", json!("xoauth2"), vec![oauth]),
     ] {
-        let server = Server::start(Options { offers: vec!["SIZE", offer], ..Options::default() }, |_| Act::Normal).await;
+        let server = Server::start(Options { offers: vec!["SIZE", offer], ..Options::default() }, |_| Act::Normal);
         assert!(send(target(server.address, &with(auth))).await.is_accepted(), "{offer}");
         let commands = server.commands();
         assert_eq!(commands[1..=sent.len()], sent);
@@ -143,7 +140,7 @@ async fn signing_in() {
     }
     // Not offered.
     for (offer, auth) in [("SIZE", json!(null)), ("AUTH CRAM-MD5", json!(null)), ("AUTH LOGIN", json!("plain")), ("AUTH XOAUTH2", json!(null))] {
-        let server = Server::start(Options { offers: vec![offer], ..Options::default() }, |_| Act::Normal).await;
+        let server = Server::start(Options { offers: vec![offer], ..Options::default() }, |_| Act::Normal);
         let outcome = send(target(server.address, &with(auth))).await;
         assert!(reason(&outcome).contains("offers"), "{outcome:?}");
         assert!(!server.commands().iter().any(|line| line.starts_with("AUTH")));
@@ -156,7 +153,7 @@ async fn signing_in() {
         _ => Act::Normal,
     };
     for auth in ["plain", "login", "xoauth2"] {
-        let server = Server::start(Options { offers: vec!["AUTH PLAIN LOGIN XOAUTH2"], ..Options::default() }, refusals).await;
+        let server = Server::start(Options { offers: vec!["AUTH PLAIN LOGIN XOAUTH2"], ..Options::default() }, refusals);
         let outcome = send(target(server.address, &with(json!(auth)))).await;
         let text = reason(&outcome);
         assert!(text.contains("sign in") && !text.contains("sesame"), "{text}");
