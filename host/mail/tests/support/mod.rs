@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -173,18 +174,8 @@ impl Server {
                         None => Some(stream),
                         Some(tls) => TlsAcceptor::from(tls.clone()).accept(stream).await.ok().map(|stream| Box::new(stream) as Box<dyn Wire>),
                     };
-                    let mut peer = Peer {
-                        wire,
-                        input: Vec::new(),
-                        number,
-                        last: b'\n',
-                        no_smtp: false,
-                        options,
-                        truth,
-                        news,
-                        script: &*script,
-                        visits: Vec::new(),
-                    };
+                    let mut peer =
+                        Peer { wire, input: Vec::new(), number, last: 0, no_smtp: false, options, truth, news, script: &*script, visits: Vec::new() };
                     let _ = peer.serve().await;
                     truth.lock().unwrap().open -= 1;
                     news.notify_one();
@@ -250,7 +241,7 @@ struct Peer<'s> {
     wire: Option<Box<dyn Wire>>,
     input: Vec<u8>,
     number: usize,
-    /// The byte before the next one.
+    /// A CR, if the last byte was one.
     last: u8,
     /// TLS was begun by the client and not by the server: what comes is none of SMTP.
     no_smtp: bool,
@@ -298,11 +289,20 @@ impl Peer<'_> {
         // A record of TLS, on a connection without it.
         self.no_smtp |= self.visits == [Point::Greeting] && new[0] == 0x16;
         if !self.no_smtp {
-            let last = std::iter::once(self.last).chain(new.iter().copied());
-            if last.zip(new).any(|(last, byte)| (last == b'\r') != (*byte == b'\n')) {
-                self.truth.lock().unwrap().bare.push(self.number);
+            let mut last = self.last;
+            for line in lines(new) {
+                // A CR is the last byte or before an LF, an LF is after one.
+                let inner = line.strip_suffix(b"\n").unwrap_or(line);
+                let before = inner.last().copied().unwrap_or(last);
+                let bare_lf = inner.len() < line.len() && before != b'\r';
+                let bare_cr = inner.split_last().is_some_and(|(_, rest)| rest.contains(&b'\r')) || (last == b'\r' && line != b"\n");
+                let cr_at_end = inner.len() == line.len() && before == b'\r';
+                if bare_lf || bare_cr {
+                    self.truth.lock().unwrap().bare.push(self.number);
+                }
+                last = if cr_at_end { b'\r' } else { 0 };
             }
-            self.last = new[new.len() - 1];
+            self.last = last;
         }
         if self.options.keep_streams {
             self.truth.lock().unwrap().streams.entry(self.number).or_default().extend_from_slice(new);
@@ -518,24 +518,35 @@ impl Peer<'_> {
                     act => return Err(self.end(act).await),
                 }
             }
-            let end = if self.input.starts_with(b".\r\n") {
-                Some(0)
-            } else {
-                let from = searched;
-                searched = self.input.len().saturating_sub(4);
-                self.input[from..].windows(5).position(|five| five == b"\r\n.\r\n").map(|at| from + at + 2)
-            };
-            if let Some(end) = end {
-                let text: Vec<u8> = self.input.drain(..end + 3).take(end).collect();
-                let mut bytes = Vec::with_capacity(text.len());
-                for line in text.split_inclusive(|byte| *byte == b'\n') {
-                    bytes.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
+            while let Some(length) = line_length(&self.input[searched..]) {
+                if &self.input[searched..searched + length] == b".\r\n" {
+                    let mut bytes = Vec::with_capacity(searched);
+                    for line in lines(&self.input[..searched]) {
+                        bytes.extend_from_slice(line.strip_prefix(b".").unwrap_or(line));
+                    }
+                    self.input.drain(..searched + length);
+                    return Ok(bytes);
                 }
-                return Ok(bytes);
+                searched += length;
             }
             self.fill().await?;
         }
     }
+}
+
+/// The first line's length with its LF; `None` where there is none. By what the standard library has compiled: a text is large, and a test is not optimised.
+fn line_length(bytes: &[u8]) -> Option<usize> {
+    let length = { bytes }.skip_until(b'\n').unwrap();
+    bytes[..length].ends_with(b"\n").then_some(length)
+}
+
+/// Lines with their LF; the last perhaps without.
+pub fn lines(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (line, rest) = bytes.split_at(line_length(bytes).unwrap_or(bytes.len()));
+        bytes = rest;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 pub fn reply(code: u16, text: &str) -> Reply {
