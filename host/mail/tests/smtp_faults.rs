@@ -1,4 +1,4 @@
-//! What a table of points and faults (`smtp_points`) can't say: connections over their lives, sends that are dropped, what a server offers, and mixtures.
+//! What a table of points and faults (`smtp_points`) can't say: connections over their lives, sends that are dropped, and what a server offers.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use consign_mail::smtp::Sender;
 use consign_model::delivery::{Obstacle, Outcome, RecipientOutcome};
 use serde_json::json;
-use support::{Act, Options, Point, Random, Server, email, target};
+use support::{Act, Options, Point, Server, email, target};
 
 fn people(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| format!("{name}@archive.example")).collect()
@@ -30,75 +30,6 @@ async fn nobody_answers_there() {
         Sender::new(target(address, &json!({"host": "no-such-host.invalid"}))).send("j@corp.example", &people(&["a"]), &email("x", 10)).await;
     let Outcome::NotSent { reason, obstacle: Obstacle::Passing } = &outcomes[0].outcome else { panic!("{outcomes:?}") };
     assert!(reason.contains("no-such-host.invalid"), "{reason}");
-}
-
-/// Recipients are answered as their address says; each gets its own outcome, and the e-mail goes to those that were taken and nobody else.
-#[tokio::test(flavor = "multi_thread")]
-async fn recipients_in_random_mixtures() {
-    let mut random = Random::new();
-    let script = |visit: &support::Visit<'_>| {
-        // Codes stand in the addresses and in the subject.
-        let said = |code: &str| Act::Say(format!("{code} 4.0.0 {}\r\n", visit.line.replace("\r\n", " ")).into_bytes());
-        match visit.point {
-            Point::Data if visit.nth % 13 == 5 => said("451"),
-            Point::Rcpt | Point::AfterDot => said(visit.line.split("code").nth(1).unwrap().get(..3).unwrap()),
-            _ => Act::Normal,
-        }
-    };
-    let offers = [Options::default(), Options { offers: vec!["SIZE"], ..Options::default() }];
-    for options in offers {
-        let server = Server::start(options, script);
-        let sender = Sender::new(target(server.address, &json!({"connections": 1})));
-        for number in 0..500 {
-            let count = 1 + if random.below(50) == 0 { 120 } else { random.below(6) };
-            let codes: Vec<&str> = (0..count).map(|_| *random.pick(&["250", "250", "451", "550"])).collect();
-            let recipients: Vec<String> = codes.iter().enumerate().map(|(index, code)| format!("r{index}.code{code}@x.example")).collect();
-            let last = *random.pick(&["250", "250", "250", "451", "554"]);
-            let before = server.came().len();
-            let datas = server.commands().iter().filter(|line| *line == "DATA").count();
-            let outcomes = sender.send("j@corp.example", &recipients, &email(&format!("n{number} code{last}"), 300)).await;
-            let came = server.came().split_off(before);
-            let taken: Vec<&String> = recipients.iter().filter(|one| one.contains("code250")).collect();
-            let asked = server.commands().iter().filter(|line| *line == "DATA").count() - datas;
-            assert_eq!(asked, usize::from(!taken.is_empty()), "DATA is for somebody");
-            let refused_at_data = !taken.is_empty() && came.is_empty();
-            if let [one] = came.as_slice() {
-                assert_eq!(one.recipients.iter().collect::<Vec<_>>(), taken);
-            }
-            for ((recipient, code), one) in recipients.iter().zip(&codes).zip(&outcomes) {
-                assert_eq!(recipient, &one.recipient);
-                let (code, of_its_own) = match *code {
-                    "250" if refused_at_data => ("451", false),
-                    "250" => (last, false),
-                    code => (code, true),
-                };
-                let reply = match &one.outcome {
-                    Outcome::Accepted { reply } | Outcome::Rejected { reply } | Outcome::Deferred { reply } => reply,
-                    other => panic!("n{number}: {other:?}"),
-                };
-                assert_eq!(reply.code.to_string(), code);
-                assert_eq!(
-                    one.outcome.word(),
-                    match code.as_bytes()[0] {
-                        b'2' => "accepted",
-                        b'4' => "deferred",
-                        _ => "rejected",
-                    }
-                );
-                // No answer of another recipient or e-mail.
-                let marker = if of_its_own {
-                    recipient.clone()
-                } else if refused_at_data {
-                    "DATA".to_owned()
-                } else {
-                    format!("n{number} ")
-                };
-                assert!(reply.text.contains(&marker), "n{number}: {reply:?} for {recipient}");
-            }
-        }
-        // All on one connection: a refusal costs none.
-        assert_eq!(server.truth.lock().unwrap().commands.iter().map(|(connection, _)| *connection).max(), Some(0));
-    }
 }
 
 /// A server may close an idle connection at any time: nothing is lost, nothing sent twice.
