@@ -18,6 +18,7 @@ mod capabilities;
 mod connection;
 mod fault;
 mod reply;
+mod secret;
 mod sender;
 mod target;
 mod transaction;

@@ -161,6 +161,53 @@ async fn signing_in() {
     }
 }
 
+/// A token that is good for one connection only: each has to get its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_each_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // Counts its calls; at the fifth it fails.
+    let (script, count, file) = (path("get-token"), path("count"), path("token"));
+    let text = format!("n=$(($(cat {0}) + 1)); echo $n > {0}; [ $n -ne 5 ] || {{ echo sesame-5; exit 1; }}; echo sesame-$n", count.display());
+    std::fs::write(&script, text).unwrap();
+    for source in [json!({"command": ["/bin/sh", script]}), json!({"file": file})] {
+        let by_command = source.get("command").is_some();
+        std::fs::write(&count, "0").unwrap();
+        // The only good token is the one after those of the connections before; the first was read when the target was made.
+        let server = Server::start(Options { offers: vec!["AUTH XOAUTH2"], ..Options::default() }, |visit| match visit.point {
+            Point::Auth => {
+                let good = STANDARD.encode(format!("user=consign\x01auth=Bearer sesame-{}\x01\x01", visit.connection + 2));
+                if visit.line == format!("AUTH XOAUTH2 {good}") { Act::Normal } else { Act::Say(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n".to_vec()) }
+            }
+            Point::AuthAnswer => Act::Say(b"535 5.7.8 expired\r\n".to_vec()),
+            Point::AfterDot => Act::SayAndClose(b"250 2.0.0 kept\r\n".to_vec()),
+            _ => Act::Normal,
+        });
+        std::fs::write(&file, "sesame-1\n").unwrap();
+        let sender = Sender::new(target(server.address, &json!({"username": "consign", "password": source, "auth": "xoauth2", "connections": 1})));
+        for token in 2..=6 {
+            std::fs::write(&file, format!("sesame-{token}\n")).unwrap();
+            let subject = format!("n{token}");
+            let mut outcomes = sender.send("j@corp.example", &["a@archive.example".to_owned()], &email(&subject, 500)).await;
+            let outcome = outcomes.remove(0).outcome;
+            match token {
+                // No token, no connection; and what the command said stays with it.
+                5 if by_command => {
+                    assert!(reason(&outcome).contains("/bin/sh, which failed") && !outcome.is_not_sendable(), "{outcome:?}");
+                    assert!(!reason(&outcome).contains("sesame"), "{outcome:?}");
+                }
+                // This one is not the fourth connection's.
+                6 if by_command => {
+                    assert!(reason(&outcome).contains("sign in") && reason(&outcome).contains("expired"), "{outcome:?}");
+                    assert!(!reason(&outcome).contains("sesame"), "{outcome:?}");
+                }
+                _ => assert!(outcome.is_accepted(), "{outcome:?}"),
+            }
+        }
+        assert_eq!(server.came().len(), if by_command { 3 } else { 5 });
+    }
+}
+
 #[test]
 fn targets_that_are_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -179,6 +226,9 @@ fn targets_that_are_refused() {
         (json!({"username": "u", "password": {"file": folder.path().join("none")}}), "none"),
         (json!({"username": "u", "password": {"file": file("empty", "\n")}}), "is empty"),
         (json!({"username": "u", "password": {"file": file("two", "sesame\nsesame\n")}}), "more than one line"),
+        (json!({"username": "u", "password": {"command": [folder.path().join("none"), "sesame"]}}), "none, which can't be started"),
+        (json!({"username": "u", "password": {"command": ["/bin/sh", "-c", "echo sesame; exit 7"]}}), "/bin/sh, which failed (exit status: 7)"),
+        (json!({"username": "u", "password": {"command": ["/bin/sh", "-c", "echo sesame; echo sesame"]}}), "more than one line"),
         (json!({"username": "u\u{0}", "password": {"file": file("one", "sesame")}}), "control character"),
         (json!({"tls": "starttls", "ca-file": folder.path().join("gone.pem")}), "gone.pem"),
         (json!({"tls": "starttls", "ca-file": file("no.pem", "hello")}), "holds no certificate"),
@@ -204,5 +254,7 @@ fn targets_that_are_refused() {
     let several = json!({"host": "a:25", "hello": "x y", "connections": 0, "username": "u", "password": {"env": "CONSIGN_TEST_SURELY_UNSET"}});
     let found: Vec<&str> = check_connection(&spec(address, &several)).iter().map(TargetFault::field).collect();
     assert_eq!(found, ["host", "hello", "connections"]);
+    assert!(!format!("{good:?}").contains("sesame"));
+    let good = Target::from_spec(&spec(address, &json!({"username": "u", "password": {"command": ["/bin/echo", "sesame"]}}))).unwrap();
     assert!(!format!("{good:?}").contains("sesame"));
 }

@@ -35,33 +35,56 @@ pub enum AuthMechanism {
 }
 
 /// Where a secret is read, each time it is needed. The secret itself never stands in a policy file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
     /// A file; a line end at its end is cut.
     File(PathBuf),
+    /// What a command writes to its standard output; a line end at its end is cut. A program and its arguments, run without a shell.
+    Command(Vec<String>),
+}
+
+/// Without a command's arguments: somebody may have put into them what is no business of a log.
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => f.debug_tuple("Env").field(name).finish(),
+            Self::File(file) => f.debug_tuple("File").field(file).finish(),
+            Self::Command(command) => f.debug_tuple("Command").field(&command.first()).finish_non_exhaustive(),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const FORMS: &str = "{ env = \"NAME\" }, { file = \"PATH\" } or { command = [\"PROGRAM\", …] }";
         struct Visitor;
         impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = SecretSource;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("{ env = \"NAME\" } or { file = \"PATH\" }")
+                f.write_str(FORMS)
             }
             // Not echoed: it may well be the secret.
             fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
-                Err(E::custom("a password is not written into a policy file: use { env = \"NAME\" } or { file = \"PATH\" }"))
+                Err(E::custom(format_args!("a password is not written into a policy file: use {FORMS}")))
             }
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 use serde::de::Error;
-                let expected = "write { env = \"NAME\" } or { file = \"PATH\" }";
+                let expected = format_args!("write {FORMS}");
                 let source = match map.next_key::<String>()?.as_deref() {
                     Some("env") => SecretSource::Env(map.next_value()?),
                     Some("file") => SecretSource::File(map.next_value()?),
+                    // Its own error would echo what stands there.
+                    Some("command") => match map.next_value::<Vec<String>>() {
+                        Ok(command) if command.first().is_some_and(|program| !program.is_empty()) => SecretSource::Command(command),
+                        _ => {
+                            return Err(A::Error::custom(
+                                "a command is a program and its arguments: write { command = [\"PROGRAM\", \"ARGUMENT\", …] }",
+                            ));
+                        }
+                    },
                     Some(_) | None => return Err(A::Error::custom(expected)),
                 };
                 match map.next_key::<String>()? {
@@ -272,5 +295,16 @@ mod tests {
         assert!(serde_json::from_str::<SecretSource>(r#"{"env":"A","file":"b"}"#).is_err());
         let source: SecretSource = serde_json::from_str(r#"{"env":"A"}"#).unwrap();
         assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"env":"A"}"#);
+        for bad in
+            [r#"{"command":[]}"#, r#"{"command":[""]}"#, r#"{"command":"hunter2"}"#, r#"{"command":["a",1]}"#, r#"{"command":["a"],"env":"A"}"#]
+        {
+            let error = serde_json::from_str::<SecretSource>(bad).unwrap_err().to_string();
+            assert!(error.contains("command = [") && !error.contains("hunter2"), "{bad}: {error}");
+        }
+        let source: SecretSource = serde_json::from_str(r#"{"command":["get-token","--for","hunter2"]}"#).unwrap();
+        assert_eq!(source, SecretSource::Command(vec!["get-token".to_owned(), "--for".to_owned(), "hunter2".to_owned()]));
+        assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"command":["get-token","--for","hunter2"]}"#);
+        let debug = format!("{source:?}");
+        assert!(debug.contains("get-token") && !debug.contains("hunter2"), "{debug}");
     }
 }

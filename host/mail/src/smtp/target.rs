@@ -1,7 +1,7 @@
 //! Where e-mails go: a target as the session uses it.
 //!
 //! A policy file's `[[target]]` becomes one of these once for each run: everything that can be refused without talking to the server is
-//! refused here (a secret that can't be read, a certificate file that holds none, plaintext without leave), so that the session has no such
+//! refused here (a secret that can't be read by now, a certificate file that holds none, plaintext without leave), so that the session has no such
 //! case. In particular [`Security::Plain`] can't be made without the leave, which is why the session signs in over whatever it has.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::address;
+use super::{address, secret};
 use crate::address::Mailbox;
 
 /// How long each step of a session may take. What is longer than allowed ends the session.
@@ -58,28 +58,12 @@ impl Default for Timeouts {
     }
 }
 
-/// A secret in memory. Its debug text is not the secret.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    /// For the one place that sends it.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
 /// Signs in with these.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(super) user: String,
-    pub(super) secret: Secret,
+    /// Read anew for each connection: a token that was good for one may have expired before the next.
+    pub(super) source: SecretSource,
     /// Unset: PLAIN, else LOGIN, as the server offers.
     pub(super) mechanism: Option<AuthMechanism>,
 }
@@ -108,7 +92,7 @@ pub(crate) enum Security {
     Implicit(TlsSetup),
 }
 
-/// An SMTP target, checked and with its secret read.
+/// An SMTP target, checked. That its secret can be read was tried; it is not kept.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The server's DNS name or address, without brackets.
@@ -157,10 +141,20 @@ pub enum TargetFault {
         /// Why.
         error: io::Error,
     },
+    /// The command gave none. Neither its output nor what it said on standard error is shown: both may hold secrets.
+    #[error(
+        "the password is asked of the command {program}, which {what}. Run it by hand, as the user and with the environment that consign runs with, to see why"
+    )]
+    Command {
+        /// The program, without its arguments.
+        program: String,
+        /// What it did.
+        what: String,
+    },
     /// Empty, or with a control character in it.
     #[error("the password in {place} {what}")]
     Secret {
-        /// The variable or file.
+        /// The variable, file or command.
         place: String,
         /// What is wrong with it.
         what: &'static str,
@@ -224,7 +218,7 @@ impl TargetFault {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Plaintext | Self::TlsSetup { .. } | Self::NoAuthorities { .. } => "tls",
-            Self::Variable { .. } | Self::SecretFile { .. } | Self::Secret { .. } => "password",
+            Self::Variable { .. } | Self::SecretFile { .. } | Self::Command { .. } | Self::Secret { .. } => "password",
             Self::Credentials { .. } => "username",
             Self::CaFile { .. } => "ca-file",
             Self::Host { .. } => "host",
@@ -291,7 +285,8 @@ fn envelope_address(field: &'static str, text: &str) -> Result<(), TargetFault> 
 }
 
 impl Target {
-    /// Checks a target and reads its secret and its certificate authorities, now.
+    /// Checks a target and reads its certificate authorities, now. Its secret is read too, so that one that can't be is told before anything is
+    /// begun; where that is by a command this takes as long as the command. Each connection reads it again.
     pub fn from_spec(spec: &TargetSpec) -> Result<Self, TargetError> {
         Self::read(spec).map_err(|fault| TargetError { target: spec.name.to_string(), fault })
     }
@@ -305,7 +300,10 @@ impl Target {
         };
         let credentials = match signing_in(spec)? {
             None => None,
-            Some((user, source)) => Some(Credentials { user: user.to_owned(), secret: read_secret(source)?, mechanism: spec.auth }),
+            Some((user, source)) => {
+                secret::try_to_read(source)?;
+                Some(Credentials { user: user.to_owned(), source: source.clone(), mechanism: spec.auth })
+            }
         };
         let (hello, connections) = (hello(spec)?.map(str::to_owned), connections(spec)?);
         if spec.to.is_empty() {
@@ -333,29 +331,6 @@ pub(super) fn is_hello(text: &str) -> bool {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c) || (inner.is_some() && c == ':');
     !inner.unwrap_or(text).is_empty() && text.len() <= 255 && inner.unwrap_or(text).chars().all(allowed)
-}
-
-fn read_secret(source: &SecretSource) -> Result<Secret, TargetFault> {
-    let (place, text) = match source {
-        SecretSource::Env(variable) => {
-            let wrong = |what| TargetFault::Variable { variable: variable.clone(), what };
-            let value = std::env::var_os(variable).ok_or_else(|| wrong("unset"))?;
-            (format!("the environment variable {variable}"), value.into_string().map_err(|_| wrong("not UTF-8"))?)
-        }
-        SecretSource::File(file) => {
-            let text = std::fs::read_to_string(file).map_err(|error| TargetFault::SecretFile { file: file.clone(), error })?;
-            (format!("the file {}", file.display()), text)
-        }
-    };
-    let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-    let wrong = |what| TargetFault::Secret { place: place.clone(), what };
-    if text.is_empty() {
-        return Err(wrong("is empty"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(wrong("holds a control character or more than one line"));
-    }
-    Ok(Secret(text.to_owned()))
 }
 
 /// A client's TLS that trusts the authorities in `ca_file`, or, without one, the system's.

@@ -424,7 +424,16 @@ impl Peer<'_> {
                 }
                 "AUTH" => {
                     let normal = if line == "AUTH LOGIN" { "334 VXNlcm5hbWU6\r\n" } else { "235 2.7.0 in\r\n" };
-                    if self.answer(Point::Auth, &line, normal).await? && line == "AUTH LOGIN" {
+                    let act = self.act(Point::Auth, &line);
+                    // XOAUTH2 tells an error as a challenge, to which there is nothing to say.
+                    let told = matches!(&act, Act::Say(bytes) if bytes.starts_with(b"334"));
+                    if !self.answer_with(act, normal).await? {
+                        continue;
+                    }
+                    if told {
+                        let line = self.line().await?;
+                        self.answer(Point::AuthAnswer, &line, "535 5.7.8 no\r\n").await?;
+                    } else if line == "AUTH LOGIN" {
                         for normal in ["334 UGFzc3dvcmQ6\r\n", "235 2.7.0 in\r\n"] {
                             let line = self.line().await?;
                             self.truth.lock().unwrap().commands.push((self.number, line.clone()));
