@@ -16,6 +16,7 @@ mod auth;
 mod body;
 mod capabilities;
 mod connection;
+mod dkim;
 mod fault;
 mod reply;
 mod secret;

@@ -210,13 +210,40 @@ pub struct TargetSpec {
     /// Templates of more headers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// Largest e-mail, encoded; a larger one is split into parts.
+    /// Largest e-mail, encoded and with its signature; a larger one is split into parts.
     #[serde(default = "default_max_size")]
     pub max_size: ByteSize,
     /// The archive's conventions.
     #[serde(default)]
     pub profile: Profile,
+    /// Signs each e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dkim: Option<DkimSpec>,
 }
+
+/// Signs e-mails by DKIM (RFC 6376), when they are sent: what composing makes does not depend on it, so a key can be changed at any time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DkimSpec {
+    /// The domain that signs.
+    pub domain: String,
+    /// Which of its keys: the public one stands in the DNS at `SELECTOR._domainkey.DOMAIN`.
+    pub selector: String,
+    /// Where the private key is.
+    pub key: KeyFile,
+}
+
+/// A private key in PEM form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct KeyFile {
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// What an e-mail leaves of its `max-size` for a signature on top of it. Less, and one of the largest kind might be refused by a server that takes just
+/// `max-size`; a signature has some 700 bytes, more where many headers are signed. A change splits new groups otherwise, and no frozen window.
+const SIGNATURE: u64 = 2 << 10;
 
 fn four() -> u16 {
     4
@@ -242,7 +269,7 @@ pub struct Composing {
     pub subject: String,
     /// See [`TargetSpec::headers`].
     pub headers: BTreeMap<String, String>,
-    /// See [`TargetSpec::max_size`].
+    /// See [`TargetSpec::max_size`]; without what a signature takes of it.
     pub max_size: ByteSize,
     /// See [`TargetSpec::profile`].
     pub profile: Profile,
@@ -256,7 +283,7 @@ impl TargetSpec {
             to: self.to.clone(),
             subject: self.subject.clone(),
             headers: self.headers.clone(),
-            max_size: self.max_size,
+            max_size: if self.dkim.is_some() { ByteSize(self.max_size.0.saturating_sub(SIGNATURE)) } else { self.max_size },
             profile: self.profile,
         }
     }

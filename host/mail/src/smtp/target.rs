@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use consign_model::target::{AuthMechanism, SecretSource, TargetSpec, Tls};
+use consign_model::target::{AuthMechanism, DkimSpec, SecretSource, TargetSpec, Tls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{address, secret};
+use super::dkim::Signer;
+use super::{address, dkim, secret};
 use crate::address::Mailbox;
 
 /// How long each step of a session may take. What is longer than allowed ends the session.
@@ -103,6 +104,7 @@ pub struct Target {
     /// Unset: this machine's name where it is a full one, else its address.
     pub(crate) hello: Option<String>,
     pub(crate) connections: u16,
+    pub(crate) dkim: Option<Arc<Signer>>,
     /// See [`Timeouts`].
     pub timeouts: Timeouts,
 }
@@ -208,6 +210,20 @@ pub enum TargetFault {
     /// `to` is empty.
     #[error("to is empty; name at least one recipient")]
     NoRecipient,
+    /// A name of the signature is none.
+    #[error("dkim: {what}")]
+    Dkim {
+        /// Which, and what is wrong with it.
+        what: String,
+    },
+    /// The key can't be used.
+    #[error("the key of dkim is read from the file {}, which {what}", file.display())]
+    DkimKey {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        what: String,
+    },
     /// `connections = 0`.
     #[error("connections must be at least 1")]
     NoConnections,
@@ -225,15 +241,17 @@ impl TargetFault {
             Self::Hello { .. } => "hello",
             Self::Address { field, .. } => field,
             Self::NoRecipient => "to",
+            Self::Dkim { .. } | Self::DkimKey { .. } => "dkim",
             Self::NoConnections => "connections",
         }
     }
 }
 
-/// Every fault of a target that can be found without its secret and without its server; of `from` and `to` only that they are addresses is asked, by
+/// Every fault of a target that can be found without its secrets and without its server; of `from` and `to` only that they are addresses is asked, by
 /// [`check_templates`](crate::template::check_templates).
 pub fn check_connection(spec: &TargetSpec) -> Vec<TargetFault> {
-    let found = [server_name(spec).err(), security(spec).err(), signing_in(spec).err(), hello(spec).err(), connections(spec).err()];
+    let found =
+        [server_name(spec).err(), security(spec).err(), signing_in(spec).err(), hello(spec).err(), connections(spec).err(), signing(spec).err()];
     found.into_iter().flatten().collect()
 }
 
@@ -274,6 +292,11 @@ fn hello(spec: &TargetSpec) -> Result<Option<&str>, TargetFault> {
     }
 }
 
+/// Who signs, and where the key is; it is not read.
+fn signing(spec: &TargetSpec) -> Result<Option<&DkimSpec>, TargetFault> {
+    spec.dkim.as_ref().map(|spec| dkim::check(spec).map(|()| spec).map_err(|what| TargetFault::Dkim { what })).transpose()
+}
+
 fn connections(spec: &TargetSpec) -> Result<u16, TargetFault> {
     if spec.connections == 0 { Err(TargetFault::NoConnections) } else { Ok(spec.connections) }
 }
@@ -312,7 +335,14 @@ impl Target {
         envelope_address("from", &spec.from)?;
         spec.to.iter().try_for_each(|to| envelope_address("to", to))?;
         let host = bare_host(spec).to_owned();
-        Ok(Self { host, port: spec.port, security, credentials, hello, connections, timeouts: Timeouts::default() })
+        let dkim = match signing(spec)? {
+            None => None,
+            Some(spec) => {
+                let signer = Signer::read(spec).map_err(|what| TargetFault::DkimKey { file: spec.key.file.clone(), what })?;
+                Some(Arc::new(signer))
+            }
+        };
+        Ok(Self { host, port: spec.port, security, credentials, hello, connections, dkim, timeouts: Timeouts::default() })
     }
 
     /// `host:port`, for texts.
