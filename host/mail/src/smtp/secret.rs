@@ -20,6 +20,8 @@ use super::target::TargetFault;
 const LIMIT: Duration = Duration::from_secs(30);
 /// The most bytes that a command may write. Tokens of some identity providers have several KiB.
 const MAX_SIZE: usize = 64 << 10;
+/// What a command does not inherit: it opens the archive, which is no business of whoever hands out tokens.
+const NOT_INHERITED: &str = "CONSIGN_MASTER_KEY";
 
 /// A secret in memory. Its debug text is not the secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -81,18 +83,19 @@ fn program(command: &[String]) -> &str {
     command.first().map_or("", String::as_str)
 }
 
+/// Ready to be run; killed when it is dropped.
+fn prepare(command: &[String]) -> Command {
+    let mut prepared = Command::new(program(command));
+    prepared.args(command.get(1..).unwrap_or_default()).env_remove(NOT_INHERITED).kill_on_drop(true);
+    prepared.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    prepared
+}
+
 /// Runs it, for at most so long. It is killed when it takes longer or writes too much, and when this future is dropped.
 async fn output_of(command: &[String], limit: Duration) -> Result<Secret, TargetFault> {
     let program = program(command);
     let wrong = |what: String| TargetFault::Command { program: program.to_owned(), what };
-    let mut child = Command::new(program)
-        .args(command.get(1..).unwrap_or_default())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| wrong(format!("can't be started ({error})")))?;
+    let mut child = prepare(command).spawn().map_err(|error| wrong(format!("can't be started ({error})")))?;
     let mut output = Vec::new();
     let ended = timeout(limit, async {
         if let Some(pipe) = child.stdout.take() {
@@ -167,6 +170,12 @@ mod tests {
         }
         let none = output_of(&["/no/such/program".to_owned(), "sesame".to_owned()], LIMIT).await.unwrap_err().to_string();
         assert!(none.contains("/no/such/program, which can't be started") && !none.contains("sesame"), "{none}");
+    }
+
+    #[test]
+    fn the_master_key_is_not_inherited() {
+        let command = prepare(&shell("env"));
+        assert!(command.as_std().get_envs().any(|(name, value)| name == NOT_INHERITED && value.is_none()));
     }
 
     /// It is killed, and so is one whose connection nobody waits for any more.

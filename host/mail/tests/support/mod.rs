@@ -42,7 +42,7 @@ pub enum Point {
 }
 
 /// What the server does there.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Act {
     /// What a good server does.
     Normal,
@@ -59,6 +59,23 @@ pub enum Act {
     Endless(Vec<u8>),
     /// At DATA: says 354, reads just so many bytes of the text, tells the gate, waits there, and reads on.
     Hold(usize, Arc<Gate>),
+}
+
+/// Long answers are cut: this stands in what a failing test says.
+impl std::fmt::Debug for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, bytes) = match self {
+            Self::Normal => return f.write_str("Normal"),
+            Self::Close => return f.write_str("Close"),
+            Self::Reset => return f.write_str("Reset"),
+            Self::Stall => return f.write_str("Stall"),
+            Self::Hold(bytes, _) => return write!(f, "Hold({bytes})"),
+            Self::Say(bytes) => ("Say", bytes),
+            Self::SayAndClose(bytes) => ("SayAndClose", bytes),
+            Self::Endless(bytes) => ("Endless", bytes),
+        };
+        write!(f, "{name}({:?}, {} bytes)", String::from_utf8_lossy(&bytes[..bytes.len().min(60)]), bytes.len())
+    }
 }
 
 /// Where the server stands still until a test has done something.
