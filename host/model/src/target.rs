@@ -233,12 +233,35 @@ pub struct DkimSpec {
     pub key: KeyFile,
 }
 
-/// A private key in PEM form.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+/// A private key in PEM form. The key itself never stands in a policy file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeyFile {
     /// The file.
     pub file: PathBuf,
+}
+
+impl<'de> Deserialize<'de> for KeyFile {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = KeyFile;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ file = \"PATH\" }")
+            }
+            // Not echoed: it may well be the key.
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
+                Err(E::custom("a key is not written into a policy file: use { file = \"PATH\" }"))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                use serde::de::Error;
+                let expected = "write { file = \"PATH\" }";
+                let Some("file") = map.next_key::<String>()?.as_deref() else { return Err(A::Error::custom(expected)) };
+                let file = map.next_value()?;
+                if map.next_key::<String>()?.is_some() { Err(A::Error::custom(expected)) } else { Ok(KeyFile { file }) }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 /// What an e-mail leaves of its `max-size` for a signature on top of it. Less, and one of the largest kind might be refused by a server that takes just
@@ -333,5 +356,46 @@ mod tests {
         assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"command":["get-token","--for","hunter2"]}"#);
         let debug = format!("{source:?}");
         assert!(debug.contains("get-token") && !debug.contains("hunter2"), "{debug}");
+    }
+
+    const WRITTEN: &str = r#"
+        name = "archive"
+        host = "smtp.archive.example"
+        port = 587
+        tls = "starttls"
+        username = "consign@corp.example"
+        password = { command = ["/usr/bin/get-token", "--for", "archive"] }
+        auth = "xoauth2"
+        from = "journal@corp.example"
+        to = ["ingest@archive.example"]
+        max-size = "10 MB"
+    "#;
+
+    #[test]
+    fn signatures_and_commands_as_a_person_writes_them() {
+        let plain: TargetSpec = toml::from_str(WRITTEN).unwrap();
+        assert_eq!((&plain.dkim, plain.composing().max_size), (&None, ByteSize(10_000_000)));
+        assert!(matches!(&plain.password, Some(SecretSource::Command(command)) if command.len() == 3));
+        // What the store has of targets that were applied before there were signatures.
+        assert!(!serde_json::to_string(&plain).unwrap().contains("dkim"));
+
+        let dkim = "[dkim]\ndomain = \"corp.example\"\nselector = \"s1\"\nkey = { file = \"/etc/consign/dkim.pem\" }\n";
+        let signing: TargetSpec = toml::from_str(&format!("{WRITTEN}{dkim}")).unwrap();
+        let key = KeyFile { file: PathBuf::from("/etc/consign/dkim.pem") };
+        assert_eq!(signing.dkim, Some(DkimSpec { domain: "corp.example".to_owned(), selector: "s1".to_owned(), key }));
+        // Of what composing reads only the room is less.
+        let composing = Composing { max_size: ByteSize(10_000_000 - SIGNATURE), ..plain.composing() };
+        assert_eq!(signing.composing(), composing);
+        let again: TargetSpec = serde_json::from_str(&serde_json::to_string(&signing).unwrap()).unwrap();
+        assert_eq!(again, signing);
+        let (no_selector, key_as_text) = (dkim.replace("selector", "#"), dkim.replace("{ file = ", "").replace(" }", ""));
+        for (bad, hint) in [(no_selector, "selector"), (format!("{dkim}hash = \"md5\"\n"), "hash"), (key_as_text, "use { file = ")] {
+            let error = toml::from_str::<TargetSpec>(&format!("{WRITTEN}{bad}")).unwrap_err();
+            assert!(error.to_string().contains(hint), "{bad}: {error}");
+            assert!(!error.message().contains("dkim.pem"), "{bad}: {error}");
+        }
+        for bad in [r#"{"text":"x"}"#, r#"{"file":"a","text":"x"}"#, "{}", "1"] {
+            assert!(serde_json::from_str::<KeyFile>(bad).unwrap_err().to_string().contains("{ file = "), "{bad}");
+        }
     }
 }
