@@ -9,6 +9,8 @@
 //! - a reply with a code such as 571 or with a byte that is not UTF-8 is an error, and its text is lost;
 //! - it doesn't pipeline.
 //!
+//! What becomes of an e-mail at each point of a session and each fault is a table: `tests/smtp_points.txt`. Every cell of it is run.
+//!
 //! A future that is dropped takes its connection with it: nothing half-used is ever used again.
 
 pub(crate) mod address;
@@ -16,8 +18,10 @@ mod auth;
 mod body;
 mod capabilities;
 mod connection;
+mod dkim;
 mod fault;
 mod reply;
+mod secret;
 mod sender;
 mod target;
 mod transaction;

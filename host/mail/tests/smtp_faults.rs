@@ -1,4 +1,4 @@
-//! Every step of a session fails in every way once: the outcome says what truly happened at the server.
+//! What a table of points and faults (`smtp_points`) can't say: connections over their lives, sends that are dropped, and what a server offers.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use consign_mail::smtp::Sender;
 use consign_model::delivery::{Obstacle, Outcome, RecipientOutcome};
 use serde_json::json;
-use support::{Act, Options, Point, Random, Server, email, target};
+use support::{Act, Options, Point, Server, email, target};
 
 fn people(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| format!("{name}@archive.example")).collect()
@@ -16,137 +16,6 @@ fn people(names: &[&str]) -> Vec<String> {
 
 fn words(outcomes: &[RecipientOutcome]) -> Vec<&'static str> {
     outcomes.iter().map(|one| one.outcome.word()).collect()
-}
-
-/// How a server can misbehave at a point, with a name for the test's text.
-fn misdeeds() -> Vec<(&'static str, Act)> {
-    let say = |text: &str| Act::Say(text.as_bytes().to_vec());
-    let last = |text: &str| Act::SayAndClose(text.as_bytes().to_vec());
-    let mut long = b"250 ".to_vec();
-    long.resize(1001, b'x');
-    long.extend_from_slice(b"\r\n");
-    vec![
-        ("421", last("421 4.3.2 going down\r\n")),
-        ("421 open", say("421 4.3.2 going down\r\n")),
-        ("451", say("451-4.7.1 come\r\n451 4.7.1 later\r\n")),
-        ("550", say("550-5.7.1 never\r\n550 5.7.1 ever\r\n")),
-        ("571", say("571 no\r\n")),
-        ("close", Act::Close),
-        ("stall", Act::Stall),
-        ("garbage", say("HTTP/1.1 400 Bad Request\r\n")),
-        ("zeros", say("\0\0\0\0\r\n")),
-        ("two codes", say("250-a\r\n550 b\r\n")),
-        ("long line", Act::Say(long)),
-        ("no end of line", Act::Say(b"2".repeat(200_000))),
-        ("no end of reply", Act::Say(b"250-x\r\n".repeat(20_000))),
-        ("half a line", last("250 o")),
-        ("half a reply", last("250-one\r\n")),
-        ("half a reply, then nothing", say("250-one\r\n")),
-    ]
-}
-
-/// The expected outcome. `None`: the misdeed is none at this point.
-fn expected(point: Point, misdeed: &str) -> &'static str {
-    let before_the_email = matches!(point, Point::Greeting | Point::Ehlo | Point::Auth);
-    match misdeed {
-        "421" | "421 open" | "451" => "deferred",
-        "550" | "571" if before_the_email => "not_sent",
-        "550" | "571" => "rejected",
-        _ if point == Point::AfterDot => "unknown",
-        _ => "not_sent",
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_step_fails_in_every_way() {
-    let points = [Point::Greeting, Point::Ehlo, Point::Auth, Point::Mail, Point::Rcpt, Point::Data, Point::AfterDot];
-    let secrets = tempfile::tempdir().unwrap();
-    let password = secrets.path().join("password");
-    std::fs::write(&password, "sesame\n").unwrap();
-    for pipelining in [true, false] {
-        for point in points {
-            for (name, act) in misdeeds() {
-                let what = format!("{name} at {point:?}, pipelining {pipelining}");
-                println!("{what}");
-                let mut options = Options::default();
-                options.offers.push("AUTH PLAIN");
-                if !pipelining {
-                    options.offers.retain(|offer| *offer != "PIPELINING");
-                }
-                let stalls = matches!(act, Act::Stall) || name == "half a reply, then nothing";
-                // At RCPT the second of three.
-                let nth = usize::from(point == Point::Rcpt);
-                let server =
-                    Server::start(options, move |visit| if visit.point == point && visit.nth == nth { act.clone() } else { Act::Normal }).await;
-                let mut target = target(server.address, &json!({"username": "u", "password": {"file": password}}));
-                if stalls {
-                    let short = Duration::from_millis(150);
-                    match point {
-                        Point::AfterDot => target.timeouts.end_of_data = short,
-                        Point::Data => target.timeouts.data = short,
-                        _ => target.timeouts.command = short,
-                    }
-                }
-                let sender = Sender::new(target);
-                let recipients = people(&["a", "b", "c"]);
-                let outcomes = sender.send("journal@corp.example", &recipients, &email("one", 2000)).await;
-                let names: Vec<&str> = outcomes.iter().map(|one| one.recipient.as_str()).collect();
-                assert_eq!(names, recipients, "{what}");
-                let word = expected(point, name);
-                if point == Point::Rcpt && matches!(name, "451" | "550" | "571") {
-                    assert_eq!(words(&outcomes), ["accepted", word, "accepted"], "{what}: {outcomes:?}");
-                } else {
-                    assert_eq!(words(&outcomes), [word; 3], "{what}: {outcomes:?}");
-                }
-                // The whole reply, and what truly happened.
-                for one in &outcomes {
-                    match &one.outcome {
-                        Outcome::Deferred { reply } if name == "451" => assert_eq!(reply, &support::reply(451, "4.7.1 come\n4.7.1 later")),
-                        Outcome::Rejected { reply } if name == "550" => assert_eq!(reply, &support::reply(550, "5.7.1 never\n5.7.1 ever")),
-                        Outcome::NotSent { reason, .. } | Outcome::Unknown { reason } => {
-                            assert!(reason.contains(&server.address.to_string()), "{what}: {reason}");
-                            assert!(!reason.contains("sesame"), "{what}: {reason}");
-                        }
-                        _ => {}
-                    }
-                }
-                let came = server.came();
-                if point != Point::AfterDot && word == "not_sent" {
-                    assert!(came.is_empty(), "{what}: said not sent, but the server has it");
-                }
-                // Whatever it was, the next e-mail on this sender fares on its own.
-                if point == Point::AfterDot && !stalls {
-                    let next = sender.send("journal@corp.example", &people(&["d"]), &email("two", 100)).await;
-                    let again = if name == "451" || name == "550" || name == "571" { "accepted" } else { word };
-                    assert_eq!(words(&next), [again], "{what}: {next:?}");
-                }
-            }
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_text_is_cut_off() {
-    // More than all the buffers on the way hold.
-    let large = email("large", 24 << 20);
-    for (name, act, allowed) in [
-        ("close", Act::Close, &["not_sent"][..]),
-        ("stall", Act::Stall, &["not_sent"]),
-        ("550, reading on", Act::Say(b"552 5.3.4 too much\r\n".to_vec()), &["rejected"]),
-        ("421, reading on", Act::Say(b"421 4.3.2 down\r\n".to_vec()), &["deferred"]),
-        ("250 too early", Act::Say(b"250 2.0.0 kept\r\n".to_vec()), &["not_sent"]),
-        // What is said last may be lost with the connection.
-        ("421 and close", Act::SayAndClose(b"421 4.3.2 down\r\n".to_vec()), &["deferred", "not_sent"]),
-    ] {
-        let server = Server::start(Options::default(), move |visit| if visit.point == Point::MidBody { act.clone() } else { Act::Normal }).await;
-        let mut target = target(server.address, &json!({}));
-        if name == "stall" {
-            target.timeouts.chunk = Duration::from_millis(300);
-        }
-        let outcomes = Sender::new(target).send("j@corp.example", &people(&["a"]), &large).await;
-        assert!(allowed.contains(&outcomes[0].outcome.word()), "{name}: {outcomes:?}");
-        assert!(server.came().is_empty(), "{name}");
-    }
 }
 
 #[tokio::test]
@@ -163,75 +32,6 @@ async fn nobody_answers_there() {
     assert!(reason.contains("no-such-host.invalid"), "{reason}");
 }
 
-/// Recipients are answered as their address says; each gets its own outcome, and the e-mail goes to those that were taken and nobody else.
-#[tokio::test(flavor = "multi_thread")]
-async fn recipients_in_random_mixtures() {
-    let mut random = Random::new();
-    let script = |visit: &support::Visit<'_>| {
-        // Codes stand in the addresses and in the subject.
-        let said = |code: &str| Act::Say(format!("{code} 4.0.0 {}\r\n", visit.line.replace("\r\n", " ")).into_bytes());
-        match visit.point {
-            Point::Data if visit.nth % 13 == 5 => said("451"),
-            Point::Rcpt | Point::AfterDot => said(visit.line.split("code").nth(1).unwrap().get(..3).unwrap()),
-            _ => Act::Normal,
-        }
-    };
-    let offers = [Options::default(), Options { offers: vec!["SIZE"], ..Options::default() }];
-    for options in offers {
-        let server = Server::start(options, script).await;
-        let sender = Sender::new(target(server.address, &json!({"connections": 1})));
-        for number in 0..500 {
-            let count = 1 + if random.below(50) == 0 { 120 } else { random.below(6) };
-            let codes: Vec<&str> = (0..count).map(|_| *random.pick(&["250", "250", "451", "550"])).collect();
-            let recipients: Vec<String> = codes.iter().enumerate().map(|(index, code)| format!("r{index}.code{code}@x.example")).collect();
-            let last = *random.pick(&["250", "250", "250", "451", "554"]);
-            let before = server.came().len();
-            let datas = server.commands().iter().filter(|line| *line == "DATA").count();
-            let outcomes = sender.send("j@corp.example", &recipients, &email(&format!("n{number} code{last}"), 300)).await;
-            let came = server.came().split_off(before);
-            let taken: Vec<&String> = recipients.iter().filter(|one| one.contains("code250")).collect();
-            let asked = server.commands().iter().filter(|line| *line == "DATA").count() - datas;
-            assert_eq!(asked, usize::from(!taken.is_empty()), "DATA is for somebody");
-            let refused_at_data = !taken.is_empty() && came.is_empty();
-            if let [one] = came.as_slice() {
-                assert_eq!(one.recipients.iter().collect::<Vec<_>>(), taken);
-            }
-            for ((recipient, code), one) in recipients.iter().zip(&codes).zip(&outcomes) {
-                assert_eq!(recipient, &one.recipient);
-                let (code, of_its_own) = match *code {
-                    "250" if refused_at_data => ("451", false),
-                    "250" => (last, false),
-                    code => (code, true),
-                };
-                let reply = match &one.outcome {
-                    Outcome::Accepted { reply } | Outcome::Rejected { reply } | Outcome::Deferred { reply } => reply,
-                    other => panic!("n{number}: {other:?}"),
-                };
-                assert_eq!(reply.code.to_string(), code);
-                assert_eq!(
-                    one.outcome.word(),
-                    match code.as_bytes()[0] {
-                        b'2' => "accepted",
-                        b'4' => "deferred",
-                        _ => "rejected",
-                    }
-                );
-                // No answer of another recipient or e-mail.
-                let marker = if of_its_own {
-                    recipient.clone()
-                } else if refused_at_data {
-                    "DATA".to_owned()
-                } else {
-                    format!("n{number} ")
-                };
-                assert!(reply.text.contains(&marker), "n{number}: {reply:?} for {recipient}");
-            }
-        }
-        // All on one connection: a refusal costs none.
-        assert_eq!(server.truth.lock().unwrap().commands.iter().map(|(connection, _)| *connection).max(), Some(0));
-    }
-}
-
 /// A server may close an idle connection at any time: nothing is lost, nothing sent twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_idle_connection_is_closed() {
@@ -239,8 +39,7 @@ async fn an_idle_connection_is_closed() {
         let server = Server::start(Options::default(), move |visit| match visit.point {
             Point::AfterDot => Act::SayAndClose(last_words.as_bytes().to_vec()),
             _ => Act::Normal,
-        })
-        .await;
+        });
         let sender = Sender::new(target(server.address, &json!({"connections": 2})));
         for number in 0..60 {
             let outcomes = sender.send("j@corp.example", &people(&["a"]), &email(&format!("n{number}"), 200)).await;
@@ -255,15 +54,14 @@ async fn an_idle_connection_is_closed() {
         let server = Server::start(Options::default(), move |visit| match visit.point {
             Point::Mail if visit.nth == 1 => script.clone(),
             _ => Act::Normal,
-        })
-        .await;
+        });
         let sender = Sender::new(target(server.address, &json!({"connections": 1})));
         for number in 0..10 {
             let outcomes = sender.send("j@corp.example", &people(&["a"]), &email(&format!("n{number}"), 200)).await;
             assert_eq!(words(&outcomes), ["accepted"], "{outcomes:?}");
         }
         assert_eq!(server.came().len(), 10);
-        let always = Server::start(Options::default(), move |visit| if visit.point == Point::Mail { act.clone() } else { Act::Normal }).await;
+        let always = Server::start(Options::default(), move |visit| if visit.point == Point::Mail { act.clone() } else { Act::Normal });
         let outcomes = Sender::new(target(always.address, &json!({}))).send("j@corp.example", &people(&["a"]), &email("x", 200)).await;
         assert!(!outcomes[0].outcome.is_accepted());
         always.until("it tried once", |truth| truth.open == 0).await;
@@ -278,8 +76,7 @@ async fn a_send_that_is_dropped() {
         Point::AfterDot if visit.line.contains("odd") => Act::Say(format!("550 5.0.0 {}\r\n", visit.line.lines().next().unwrap()).into_bytes()),
         Point::AfterDot => Act::Say(format!("250 2.0.0 {}\r\n", visit.line.lines().next().unwrap()).into_bytes()),
         _ => Act::Normal,
-    })
-    .await;
+    });
     let sender = Sender::new(target(server.address, &json!({"connections": 2})));
     let mut finished = 0;
     for polls in 0..40 {
@@ -329,8 +126,7 @@ async fn no_more_connections_than_allowed() {
     let server = Server::start(Options::default(), |visit| match visit.point {
         Point::AfterDot if visit.line.contains("bad") => Act::Close,
         _ => Act::Normal,
-    })
-    .await;
+    });
     let sender = Sender::new(target(server.address, &json!({"connections": 3})));
     let send = |number: usize| {
         let sender = &sender;
@@ -352,7 +148,7 @@ async fn no_more_connections_than_allowed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_idle_connection_says_good_bye() {
-    let server = Server::start(Options::default(), |_| Act::Normal).await;
+    let server = Server::start(Options::default(), |_| Act::Normal);
     let mut target = target(server.address, &json!({}));
     target.timeouts.idle = Duration::from_millis(30);
     let sender = Sender::new(target);
@@ -364,7 +160,7 @@ async fn an_old_idle_connection_says_good_bye() {
 
 #[tokio::test]
 async fn what_the_server_does_not_take_is_not_begun() {
-    let server = Server::start(Options { offers: vec!["SIZE 1000"], ..Options::default() }, |_| Act::Normal).await;
+    let server = Server::start(Options { offers: vec!["SIZE 1000"], ..Options::default() }, |_| Act::Normal);
     let sender = Sender::new(target(server.address, &json!({})));
     let reason = |outcomes: &[RecipientOutcome]| match &outcomes[0].outcome {
         Outcome::NotSent { reason, obstacle: Obstacle::Lasting } => reason.clone(),
@@ -394,7 +190,7 @@ async fn what_the_server_does_not_take_is_not_begun() {
 
 #[tokio::test]
 async fn what_is_offered_is_used() {
-    let server = Server::start(Options::default(), |_| Act::Normal).await;
+    let server = Server::start(Options::default(), |_| Act::Normal);
     let sender = Sender::new(target(server.address, &json!({})));
     let bytes = "Subject: x\r\n\r\nGrüße\r\n".as_bytes();
     let outcomes = sender.send("j@corp.example", &["佐藤@archive.example".to_owned()], bytes).await;
@@ -406,8 +202,7 @@ async fn what_is_offered_is_used() {
     assert!(checked.offers.contains(&"PIPELINING".to_owned()));
     // An old server.
     let old =
-        Server::start(Options::default(), |visit| if visit.point == Point::Ehlo { Act::Say(b"502 5.5.1 what?\r\n".to_vec()) } else { Act::Normal })
-            .await;
+        Server::start(Options::default(), |visit| if visit.point == Point::Ehlo { Act::Say(b"502 5.5.1 what?\r\n".to_vec()) } else { Act::Normal });
     let outcomes = Sender::new(target(old.address, &json!({}))).send("j@corp.example", &people(&["a"]), &email("x", 10)).await;
     assert_eq!(words(&outcomes), ["accepted"]);
     assert_eq!(old.commands()[..3], ["EHLO test.example", "HELO test.example", "MAIL FROM:<j@corp.example>"]);

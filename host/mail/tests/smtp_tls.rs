@@ -42,7 +42,7 @@ async fn names_and_authorities() {
             } else {
                 Options { starttls: config, ..Options::default() }
             };
-            Server::start(options, |_| Act::Normal).await
+            Server::start(options, |_| Act::Normal)
         };
         // By address and by name.
         let server = start(&["127.0.0.1"]).await;
@@ -81,26 +81,24 @@ async fn starttls_is_not_to_be_talked_out_of() {
     let ca = folder.path().join("ca.pem");
     authority.write(&ca);
     let config = || Some(authority.server(&["localhost"]));
-    let hidden = Server::start(Options::default(), |_| Act::Normal).await;
+    let hidden = Server::start(Options::default(), |_| Act::Normal);
     let outcome = send(secure(&hidden, "localhost", "starttls", &ca)).await;
     assert!(reason(&outcome).contains("does not offer STARTTLS"), "{outcome:?}");
 
     let refused = Server::start(Options { starttls: config(), ..Options::default() }, |visit| match visit.point {
         Point::StartTls => Act::Say(b"502 5.5.1 no\r\n".to_vec()),
         _ => Act::Normal,
-    })
-    .await;
+    });
     assert!(reason(&send(secure(&refused, "localhost", "starttls", &ca)).await).contains("refused STARTTLS"));
 
-    let injected =
-        Server::start(Options { starttls: config(), inject: "250-evil\r\n250 AUTH PLAIN\r\n", ..Options::default() }, |_| Act::Normal).await;
+    let injected = Server::start(Options { starttls: config(), inject: "250-evil\r\n250 AUTH PLAIN\r\n", ..Options::default() }, |_| Act::Normal);
     assert!(reason(&send(secure(&injected, "localhost", "starttls", &ca)).await).contains("inserting"));
 
     for server in [&hidden, &refused, &injected] {
         assert!(!server.commands().iter().any(|line| line.starts_with("MAIL")), "sent in clear");
     }
     // The tls setting and the port don't fit.
-    let plain = Server::start(Options::default(), |_| Act::Normal).await;
+    let plain = Server::start(Options::default(), |_| Act::Normal);
     let outcome = send(secure(&plain, "localhost", "implicit", &ca)).await;
     assert!(reason(&outcome).contains("tls setting"), "{outcome:?}");
     // 421 and the like in the handshake.
@@ -113,8 +111,7 @@ async fn starttls_is_not_to_be_talked_out_of() {
         let server = Server::start(Options { starttls: config(), ..Options::default() }, move |visit| match visit.point {
             Point::StartTls => act.clone(),
             _ => Act::Normal,
-        })
-        .await;
+        });
         assert_eq!(send(secure(&server, "localhost", "starttls", &ca)).await.word(), word);
     }
 }
@@ -135,7 +132,7 @@ async fn signing_in() {
         ("AUTH=plain", json!("plain"), vec![plain]),
         ("AUTH PLAIN XOAUTH2", json!("xoauth2"), vec![oauth]),
     ] {
-        let server = Server::start(Options { offers: vec!["SIZE", offer], ..Options::default() }, |_| Act::Normal).await;
+        let server = Server::start(Options { offers: vec!["SIZE", offer], ..Options::default() }, |_| Act::Normal);
         assert!(send(target(server.address, &with(auth))).await.is_accepted(), "{offer}");
         let commands = server.commands();
         assert_eq!(commands[1..=sent.len()], sent);
@@ -143,7 +140,7 @@ async fn signing_in() {
     }
     // Not offered.
     for (offer, auth) in [("SIZE", json!(null)), ("AUTH CRAM-MD5", json!(null)), ("AUTH LOGIN", json!("plain")), ("AUTH XOAUTH2", json!(null))] {
-        let server = Server::start(Options { offers: vec![offer], ..Options::default() }, |_| Act::Normal).await;
+        let server = Server::start(Options { offers: vec![offer], ..Options::default() }, |_| Act::Normal);
         let outcome = send(target(server.address, &with(auth))).await;
         assert!(reason(&outcome).contains("offers"), "{outcome:?}");
         assert!(!server.commands().iter().any(|line| line.starts_with("AUTH")));
@@ -156,11 +153,58 @@ async fn signing_in() {
         _ => Act::Normal,
     };
     for auth in ["plain", "login", "xoauth2"] {
-        let server = Server::start(Options { offers: vec!["AUTH PLAIN LOGIN XOAUTH2"], ..Options::default() }, refusals).await;
+        let server = Server::start(Options { offers: vec!["AUTH PLAIN LOGIN XOAUTH2"], ..Options::default() }, refusals);
         let outcome = send(target(server.address, &with(json!(auth)))).await;
         let text = reason(&outcome);
         assert!(text.contains("sign in") && !text.contains("sesame"), "{text}");
         assert!(!server.commands().iter().any(|line| line.starts_with("MAIL")));
+    }
+}
+
+/// A token that is good for one connection only: each has to get its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_for_each_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    // Counts its calls; at the fifth it fails.
+    let (script, count, file) = (path("get-token"), path("count"), path("token"));
+    let text = format!("n=$(($(cat {0}) + 1)); echo $n > {0}; [ $n -ne 5 ] || {{ echo sesame-5; exit 1; }}; echo sesame-$n", count.display());
+    std::fs::write(&script, text).unwrap();
+    for source in [json!({"command": ["/bin/sh", script]}), json!({"file": file})] {
+        let by_command = source.get("command").is_some();
+        std::fs::write(&count, "0").unwrap();
+        // The only good token is the one after those of the connections before; the first was read when the target was made.
+        let server = Server::start(Options { offers: vec!["AUTH XOAUTH2"], ..Options::default() }, |visit| match visit.point {
+            Point::Auth => {
+                let good = STANDARD.encode(format!("user=consign\x01auth=Bearer sesame-{}\x01\x01", visit.connection + 2));
+                if visit.line == format!("AUTH XOAUTH2 {good}") { Act::Normal } else { Act::Say(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n".to_vec()) }
+            }
+            Point::AuthAnswer => Act::Say(b"535 5.7.8 expired\r\n".to_vec()),
+            Point::AfterDot => Act::SayAndClose(b"250 2.0.0 kept\r\n".to_vec()),
+            _ => Act::Normal,
+        });
+        std::fs::write(&file, "sesame-1\n").unwrap();
+        let sender = Sender::new(target(server.address, &json!({"username": "consign", "password": source, "auth": "xoauth2", "connections": 1})));
+        for token in 2..=6 {
+            std::fs::write(&file, format!("sesame-{token}\n")).unwrap();
+            let subject = format!("n{token}");
+            let mut outcomes = sender.send("j@corp.example", &["a@archive.example".to_owned()], &email(&subject, 500)).await;
+            let outcome = outcomes.remove(0).outcome;
+            match token {
+                // No token, no connection; and what the command said stays with it.
+                5 if by_command => {
+                    assert!(reason(&outcome).contains("/bin/sh, which failed") && !outcome.is_not_sendable(), "{outcome:?}");
+                    assert!(!reason(&outcome).contains("sesame"), "{outcome:?}");
+                }
+                // This one is not the fourth connection's.
+                6 if by_command => {
+                    assert!(reason(&outcome).contains("sign in") && reason(&outcome).contains("expired"), "{outcome:?}");
+                    assert!(!reason(&outcome).contains("sesame"), "{outcome:?}");
+                }
+                _ => assert!(outcome.is_accepted(), "{outcome:?}"),
+            }
+        }
+        assert_eq!(server.came().len(), if by_command { 3 } else { 5 });
     }
 }
 
@@ -182,6 +226,9 @@ fn targets_that_are_refused() {
         (json!({"username": "u", "password": {"file": folder.path().join("none")}}), "none"),
         (json!({"username": "u", "password": {"file": file("empty", "\n")}}), "is empty"),
         (json!({"username": "u", "password": {"file": file("two", "sesame\nsesame\n")}}), "more than one line"),
+        (json!({"username": "u", "password": {"command": [folder.path().join("none"), "sesame"]}}), "none, which can't be started"),
+        (json!({"username": "u", "password": {"command": ["/bin/sh", "-c", "echo sesame; exit 7"]}}), "/bin/sh, which failed (exit status: 7)"),
+        (json!({"username": "u", "password": {"command": ["/bin/sh", "-c", "echo sesame; echo sesame"]}}), "more than one line"),
         (json!({"username": "u\u{0}", "password": {"file": file("one", "sesame")}}), "control character"),
         (json!({"tls": "starttls", "ca-file": folder.path().join("gone.pem")}), "gone.pem"),
         (json!({"tls": "starttls", "ca-file": file("no.pem", "hello")}), "holds no certificate"),
@@ -207,5 +254,7 @@ fn targets_that_are_refused() {
     let several = json!({"host": "a:25", "hello": "x y", "connections": 0, "username": "u", "password": {"env": "CONSIGN_TEST_SURELY_UNSET"}});
     let found: Vec<&str> = check_connection(&spec(address, &several)).iter().map(TargetFault::field).collect();
     assert_eq!(found, ["host", "hello", "connections"]);
+    assert!(!format!("{good:?}").contains("sesame"));
+    let good = Target::from_spec(&spec(address, &json!({"username": "u", "password": {"command": ["/bin/echo", "sesame"]}}))).unwrap();
     assert!(!format!("{good:?}").contains("sesame"));
 }

@@ -36,33 +36,56 @@ pub enum AuthMechanism {
 }
 
 /// Where a secret is read, each time it is needed. The secret itself never stands in a policy file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
     /// A file; a line end at its end is cut.
     File(PathBuf),
+    /// What a command writes to its standard output; a line end at its end is cut. A program and its arguments, run without a shell.
+    Command(Vec<String>),
+}
+
+/// Without a command's arguments: somebody may have put into them what is no business of a log.
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => f.debug_tuple("Env").field(name).finish(),
+            Self::File(file) => f.debug_tuple("File").field(file).finish(),
+            Self::Command(command) => f.debug_tuple("Command").field(&command.first()).finish_non_exhaustive(),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        const FORMS: &str = "{ env = \"NAME\" }, { file = \"PATH\" } or { command = [\"PROGRAM\", …] }";
         struct Visitor;
         impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = SecretSource;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("{ env = \"NAME\" } or { file = \"PATH\" }")
+                f.write_str(FORMS)
             }
             // Not echoed: it may well be the secret.
             fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
-                Err(E::custom("a password is not written into a policy file: use { env = \"NAME\" } or { file = \"PATH\" }"))
+                Err(E::custom(format_args!("a password is not written into a policy file: use {FORMS}")))
             }
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 use serde::de::Error;
-                let expected = "write { env = \"NAME\" } or { file = \"PATH\" }";
+                let expected = format_args!("write {FORMS}");
                 let source = match map.next_key::<String>()?.as_deref() {
                     Some("env") => SecretSource::Env(map.next_value()?),
                     Some("file") => SecretSource::File(map.next_value()?),
+                    // Its own error would echo what stands there.
+                    Some("command") => match map.next_value::<Vec<String>>() {
+                        Ok(command) if command.first().is_some_and(|program| !program.is_empty()) => SecretSource::Command(command),
+                        _ => {
+                            return Err(A::Error::custom(
+                                "a command is a program and its arguments: write { command = [\"PROGRAM\", \"ARGUMENT\", …] }",
+                            ));
+                        }
+                    },
                     Some(_) | None => return Err(A::Error::custom(expected)),
                 };
                 match map.next_key::<String>()? {
@@ -194,13 +217,63 @@ pub struct TargetSpec {
     /// Templates of more headers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// Largest e-mail, encoded; a larger one is split into parts.
+    /// Largest e-mail, encoded and with its signature; a larger one is split into parts.
     #[serde(default = "default_max_size")]
     pub max_size: ByteSize,
     /// The archive's conventions.
     #[serde(default)]
     pub profile: Profile,
+    /// Signs each e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dkim: Option<DkimSpec>,
 }
+
+/// Signs e-mails by DKIM (RFC 6376), when they are sent: what composing makes does not depend on it, so a key can be changed at any time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DkimSpec {
+    /// The domain that signs.
+    pub domain: String,
+    /// Which of its keys: the public one stands in the DNS at `SELECTOR._domainkey.DOMAIN`.
+    pub selector: String,
+    /// Where the private key is.
+    pub key: KeyFile,
+}
+
+/// A private key in PEM form. The key itself never stands in a policy file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyFile {
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl<'de> Deserialize<'de> for KeyFile {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = KeyFile;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("{ file = \"PATH\" }")
+            }
+            // Not echoed: it may well be the key.
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
+                Err(E::custom("a key is not written into a policy file: use { file = \"PATH\" }"))
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                use serde::de::Error;
+                let expected = "write { file = \"PATH\" }";
+                let Some("file") = map.next_key::<String>()?.as_deref() else { return Err(A::Error::custom(expected)) };
+                let file = map.next_value()?;
+                if map.next_key::<String>()?.is_some() { Err(A::Error::custom(expected)) } else { Ok(KeyFile { file }) }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// What an e-mail leaves of its `max-size` for a signature on top of it. Less, and one of the largest kind might be refused by a server that takes just
+/// `max-size`; a signature has some 700 bytes, more where many headers are signed. A change splits new groups otherwise, and no frozen window.
+const SIGNATURE: u64 = 2 << 10;
 
 fn four() -> u16 {
     4
@@ -226,7 +299,7 @@ pub struct Composing {
     pub subject: String,
     /// See [`TargetSpec::headers`].
     pub headers: BTreeMap<String, String>,
-    /// See [`TargetSpec::max_size`].
+    /// See [`TargetSpec::max_size`]; without what a signature takes of it.
     pub max_size: ByteSize,
     /// See [`TargetSpec::profile`].
     pub profile: Profile,
@@ -240,7 +313,7 @@ impl TargetSpec {
             to: self.to.clone(),
             subject: self.subject.clone(),
             headers: self.headers.clone(),
-            max_size: self.max_size,
+            max_size: if self.dkim.is_some() { ByteSize(self.max_size.0.saturating_sub(SIGNATURE)) } else { self.max_size },
             profile: self.profile,
         }
     }
@@ -279,5 +352,57 @@ mod tests {
         assert!(serde_json::from_str::<SecretSource>(r#"{"env":"A","file":"b"}"#).is_err());
         let source: SecretSource = serde_json::from_str(r#"{"env":"A"}"#).unwrap();
         assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"env":"A"}"#);
+        for bad in
+            [r#"{"command":[]}"#, r#"{"command":[""]}"#, r#"{"command":"hunter2"}"#, r#"{"command":["a",1]}"#, r#"{"command":["a"],"env":"A"}"#]
+        {
+            let error = serde_json::from_str::<SecretSource>(bad).unwrap_err().to_string();
+            assert!(error.contains("command = [") && !error.contains("hunter2"), "{bad}: {error}");
+        }
+        let source: SecretSource = serde_json::from_str(r#"{"command":["get-token","--for","hunter2"]}"#).unwrap();
+        assert_eq!(source, SecretSource::Command(vec!["get-token".to_owned(), "--for".to_owned(), "hunter2".to_owned()]));
+        assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"command":["get-token","--for","hunter2"]}"#);
+        let debug = format!("{source:?}");
+        assert!(debug.contains("get-token") && !debug.contains("hunter2"), "{debug}");
+    }
+
+    const WRITTEN: &str = r#"
+        name = "archive"
+        host = "smtp.archive.example"
+        port = 587
+        tls = "starttls"
+        username = "consign@corp.example"
+        password = { command = ["/usr/bin/get-token", "--for", "archive"] }
+        auth = "xoauth2"
+        from = "journal@corp.example"
+        to = ["ingest@archive.example"]
+        max-size = "10 MB"
+    "#;
+
+    #[test]
+    fn signatures_and_commands_as_a_person_writes_them() {
+        let plain: TargetSpec = toml::from_str(WRITTEN).unwrap();
+        assert_eq!((&plain.dkim, plain.composing().max_size), (&None, ByteSize(10_000_000)));
+        assert!(matches!(&plain.password, Some(SecretSource::Command(command)) if command.len() == 3));
+        // What the store has of targets that were applied before there were signatures.
+        assert!(!serde_json::to_string(&plain).unwrap().contains("dkim"));
+
+        let dkim = "[dkim]\ndomain = \"corp.example\"\nselector = \"s1\"\nkey = { file = \"/etc/consign/dkim.pem\" }\n";
+        let signing: TargetSpec = toml::from_str(&format!("{WRITTEN}{dkim}")).unwrap();
+        let key = KeyFile { file: PathBuf::from("/etc/consign/dkim.pem") };
+        assert_eq!(signing.dkim, Some(DkimSpec { domain: "corp.example".to_owned(), selector: "s1".to_owned(), key }));
+        // Of what composing reads only the room is less.
+        let composing = Composing { max_size: ByteSize(10_000_000 - SIGNATURE), ..plain.composing() };
+        assert_eq!(signing.composing(), composing);
+        let again: TargetSpec = serde_json::from_str(&serde_json::to_string(&signing).unwrap()).unwrap();
+        assert_eq!(again, signing);
+        let (no_selector, key_as_text) = (dkim.replace("selector", "#"), dkim.replace("{ file = ", "").replace(" }", ""));
+        for (bad, hint) in [(no_selector, "selector"), (format!("{dkim}hash = \"md5\"\n"), "hash"), (key_as_text, "use { file = ")] {
+            let error = toml::from_str::<TargetSpec>(&format!("{WRITTEN}{bad}")).unwrap_err();
+            assert!(error.to_string().contains(hint), "{bad}: {error}");
+            assert!(!error.message().contains("dkim.pem"), "{bad}: {error}");
+        }
+        for bad in [r#"{"text":"x"}"#, r#"{"file":"a","text":"x"}"#, "{}", "1"] {
+            assert!(serde_json::from_str::<KeyFile>(bad).unwrap_err().to_string().contains("{ file = "), "{bad}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use consign_model::target::AuthMechanism;
 
 use super::connection::Connection;
 use super::fault::{Fault, Step};
-use super::target::Credentials;
+use super::secret::Secret;
 
 /// The word of SASL.
 pub(super) fn word(mechanism: AuthMechanism) -> &'static str {
@@ -39,9 +39,8 @@ pub(super) fn choose(asked: Option<AuthMechanism>, offered: &[String]) -> Result
 }
 
 /// Signs in, or says why not.
-pub(super) async fn sign_in(connection: &mut Connection, mechanism: AuthMechanism, credentials: &Credentials) -> Result<(), Fault> {
-    let user = &credentials.user;
-    let secret = credentials.secret.reveal();
+pub(super) async fn sign_in(connection: &mut Connection, mechanism: AuthMechanism, user: &str, secret: &Secret) -> Result<(), Fault> {
+    let secret = secret.reveal();
     match mechanism {
         AuthMechanism::Plain => {
             let line = format!("AUTH PLAIN {}\r\n", STANDARD.encode(format!("\0{user}\0{secret}")));

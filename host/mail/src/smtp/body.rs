@@ -1,4 +1,4 @@
-//! An e-mail's bytes on their way: what can't be sent unchanged is not sent, and dots are doubled.
+//! An e-mail's bytes on their way: what can't be sent unchanged is not sent, dots are doubled, and a signature goes first.
 
 /// How much is handed over under one deadline, about.
 const CHUNK: usize = 64 << 10;
@@ -7,7 +7,11 @@ const MAX_LINE: usize = 998;
 
 /// An e-mail that SMTP carries as it is, byte for byte.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Message<'a>(&'a [u8]);
+pub(super) struct Message<'a> {
+    /// Whole header lines, ASCII; perhaps none. Apart, so that a large e-mail is not copied to put one on top.
+    signature: &'a [u8],
+    bytes: &'a [u8],
+}
 
 impl<'a> Message<'a> {
     /// Refuses what servers would change (and with it the hash), or read as more than one e-mail.
@@ -25,28 +29,44 @@ impl<'a> Message<'a> {
             };
             return Err(format!("line {number} of the e-mail {wrong}. That is a fault of consign, not of the server: please report it"));
         }
-        Ok(Self(bytes))
+        Ok(Self { signature: &[], bytes })
     }
 
-    /// In bytes, as RFC 1870 counts them: without the doubled dots and the final one.
+    /// This one with a signature on top, made by [`Signer::sign`](super::dkim::Signer::sign).
+    pub(super) fn under(self, signature: &'a [u8]) -> Self {
+        Self { signature, ..self }
+    }
+
+    /// The e-mail as it was composed.
+    pub(super) fn composed(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// How many bytes the signature adds.
+    pub(super) fn signature_size(self) -> u64 {
+        self.signature.len() as u64
+    }
+
+    /// In bytes, with the signature, as RFC 1870 counts them: without the doubled dots and the final one.
     pub(super) fn size(self) -> u64 {
-        self.0.len() as u64
+        (self.signature.len() + self.bytes.len()) as u64
     }
 
     pub(super) fn is_ascii(self) -> bool {
-        self.0.is_ascii()
+        self.bytes.is_ascii()
     }
 
     /// The bytes with dots doubled, in pieces.
     pub(super) fn chunks(self) -> Chunks<'a> {
-        Chunks { rest: self.0, buffer: Vec::with_capacity(self.0.len().min(CHUNK) + MAX_LINE + 8) }
+        Chunks { rest: [self.signature, self.bytes], buffer: Vec::with_capacity(self.bytes.len().min(CHUNK) + MAX_LINE + 8) }
     }
 }
 
 /// See [`Message::chunks`].
 #[derive(Debug)]
 pub(super) struct Chunks<'a> {
-    rest: &'a [u8],
+    /// Pieces of whole lines.
+    rest: [&'a [u8]; 2],
     buffer: Vec<u8>,
 }
 
@@ -63,16 +83,18 @@ impl Chunks<'_> {
     /// The next piece; after the last one nothing may be asked any more.
     pub(super) fn next(&mut self) -> Chunk<'_> {
         self.buffer.clear();
-        while self.buffer.len() < CHUNK && !self.rest.is_empty() {
-            let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
-            let (line, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, &[]));
-            if line.first() == Some(&b'.') {
-                self.buffer.push(b'.');
+        for rest in &mut self.rest {
+            while self.buffer.len() < CHUNK && !rest.is_empty() {
+                let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+                let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+                if line.first() == Some(&b'.') {
+                    self.buffer.push(b'.');
+                }
+                self.buffer.extend_from_slice(line);
+                *rest = after;
             }
-            self.buffer.extend_from_slice(line);
-            self.rest = rest;
         }
-        if self.rest.is_empty() {
+        if self.rest.iter().all(|rest| rest.is_empty()) {
             self.buffer.extend_from_slice(b".\r\n");
             Chunk::Last(&self.buffer)
         } else {
@@ -87,7 +109,11 @@ mod tests {
     use super::*;
 
     fn wire(bytes: &[u8]) -> Vec<u8> {
-        let mut chunks = Message::new(bytes).unwrap().chunks();
+        signed(b"", bytes)
+    }
+
+    fn signed(signature: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let mut chunks = Message::new(bytes).unwrap().under(signature).chunks();
         let mut all = Vec::new();
         loop {
             match chunks.next() {
@@ -106,6 +132,18 @@ mod tests {
         assert_eq!(wire(b"a\r\n.b\r\n..\r\nc.\r\n\r\n"), b"a\r\n..b\r\n...\r\nc.\r\n\r\n.\r\n");
         let long = b".12345678\r\n".repeat(20_000);
         assert_eq!(wire(&long), [b"..12345678\r\n".repeat(20_000).as_slice(), b".\r\n"].concat());
+    }
+
+    #[test]
+    fn a_signature_goes_first() {
+        for size in [0, 10, CHUNK - 10, CHUNK, CHUNK + 10] {
+            let signature = b"S: x\r\n".repeat(size / 6);
+            for text in [b"a\r\n".to_vec(), b".b\r\n".repeat(30_000)] {
+                assert_eq!(signed(&signature, &text), [signature.as_slice(), &wire(&text)].concat());
+            }
+        }
+        let message = Message::new(b"a\r\n").unwrap().under(b"S: x\r\n");
+        assert_eq!((message.size(), message.signature_size(), message.composed()), (9, 6, &b"a\r\n"[..]));
     }
 
     #[test]

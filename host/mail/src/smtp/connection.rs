@@ -16,11 +16,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::auth;
 use super::capabilities::Capabilities;
 use super::fault::{Fault, Step};
 use super::reply::Parser;
 use super::target::{Security, Target, Timeouts, TlsSetup, is_hello};
+use super::{auth, secret};
 use crate::wire::Wire;
 
 /// How long a server's last words are waited for when it takes no more of ours: they say why, but they may never have been said.
@@ -41,6 +41,14 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects, protects the connection and signs in.
     pub(super) async fn open(target: &Target) -> Result<Self, Fault> {
+        // First, since a command may take its time, and a server that has been greeted doesn't wait for ever.
+        let credentials = match &target.credentials {
+            None => None,
+            Some(credentials) => Some((
+                credentials,
+                secret::read(&credentials.source).await.map_err(|fault| Fault::Setup(format!("no connection was tried: {fault}")))?,
+            )),
+        };
         let (stream, local) = connect(target).await?;
         let wire = match &target.security {
             Security::Implicit(setup) => handshake(stream, setup, target).await?,
@@ -62,10 +70,10 @@ impl Connection {
             connection = connection.start_tls(setup, target).await?;
             connection.hello(&hello, target).await?;
         }
-        if let Some(credentials) = &target.credentials {
+        if let Some((credentials, secret)) = credentials {
             let mechanism = auth::choose(credentials.mechanism, &connection.capabilities.auth).map_err(Fault::Setup)?;
             connection.signed_in = Some(auth::word(mechanism));
-            auth::sign_in(&mut connection, mechanism, credentials).await?;
+            auth::sign_in(&mut connection, mechanism, &credentials.user, &secret).await?;
         }
         tracing::debug!(host = %target.host, port = target.port, tls = ?connection.tls(), signed_in = ?connection.signed_in, "SMTP session opened");
         Ok(connection)

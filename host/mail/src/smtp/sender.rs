@@ -69,7 +69,8 @@ impl Sender {
         &self.shared.target
     }
 
-    /// Sends one e-mail: bytes with CRLF line ends, the last line ended too; what SMTP can't carry unchanged is not sent. One outcome for each of
+    /// Sends one e-mail: bytes with CRLF line ends, the last line ended too; what SMTP can't carry unchanged is not sent. Where the target signs, the
+    /// signature is put on top, and the bytes below it are these. One outcome for each of
     /// `recipients`, in their order.
     ///
     /// Waits while all connections are in use. Dropping the future closes its connection; whether the e-mail arrived is then unknown. Needs
@@ -91,7 +92,14 @@ impl Sender {
         let checks: Vec<_> = recipients.iter().map(|recipient| address::check(recipient)).collect();
         let sendable: Vec<&str> =
             recipients.iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(recipient, _)| recipient.as_str()).collect();
-        let sent = if sendable.is_empty() { Vec::new() } else { self.shared.send(from, &sendable, message).await };
+        let sent = if sendable.is_empty() {
+            Vec::new()
+        } else {
+            match self.target().dkim.as_ref().map(|signer| signer.sign(message)).transpose() {
+                Ok(signature) => self.shared.send(from, &sendable, message.under(signature.as_deref().unwrap_or_default())).await,
+                Err(reason) => vec![Outcome::not_sent(reason); sendable.len()],
+            }
+        };
         let mut sent = sent.into_iter();
         let outcome = |check| match check {
             Err(error) => Outcome::not_sendable(format!("the recipient {error}")),

@@ -1,7 +1,7 @@
 //! Where e-mails go: a target as the session uses it.
 //!
 //! A policy file's `[[target]]` becomes one of these once for each run: everything that can be refused without talking to the server is
-//! refused here (a secret that can't be read, a certificate file that holds none, plaintext without leave), so that the session has no such
+//! refused here (a secret that can't be read by now, a certificate file that holds none, plaintext without leave), so that the session has no such
 //! case. In particular [`Security::Plain`] can't be made without the leave, which is why the session signs in over whatever it has.
 
 use std::fmt;
@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use consign_model::target::{AuthMechanism, SecretSource, TargetSpec, Tls};
+use consign_model::target::{AuthMechanism, DkimSpec, SecretSource, TargetSpec, Tls};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-use super::address;
+use super::dkim::Signer;
+use super::{address, dkim, secret};
 use crate::address::Mailbox;
 
 /// How long each step of a session may take. What is longer than allowed ends the session.
@@ -58,28 +59,12 @@ impl Default for Timeouts {
     }
 }
 
-/// A secret in memory. Its debug text is not the secret.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    /// For the one place that sends it.
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
 /// Signs in with these.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(super) user: String,
-    pub(super) secret: Secret,
+    /// Read anew for each connection: a token that was good for one may have expired before the next.
+    pub(super) source: SecretSource,
     /// Unset: PLAIN, else LOGIN, as the server offers.
     pub(super) mechanism: Option<AuthMechanism>,
 }
@@ -108,7 +93,7 @@ pub(crate) enum Security {
     Implicit(TlsSetup),
 }
 
-/// An SMTP target, checked and with its secret read.
+/// An SMTP target, checked. That its secret can be read was tried; it is not kept.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The server's DNS name or address, without brackets.
@@ -119,6 +104,7 @@ pub struct Target {
     /// Unset: this machine's name where it is a full one, else its address.
     pub(crate) hello: Option<String>,
     pub(crate) connections: u16,
+    pub(crate) dkim: Option<Arc<Signer>>,
     /// See [`Timeouts`].
     pub timeouts: Timeouts,
 }
@@ -157,10 +143,20 @@ pub enum TargetFault {
         /// Why.
         error: io::Error,
     },
+    /// The command gave none. Neither its output nor what it said on standard error is shown: both may hold secrets.
+    #[error(
+        "the password is asked of the command {program}, which {what}. Run it by hand, as the user and with the environment that consign runs with, to see why"
+    )]
+    Command {
+        /// The program, without its arguments.
+        program: String,
+        /// What it did.
+        what: String,
+    },
     /// Empty, or with a control character in it.
     #[error("the password in {place} {what}")]
     Secret {
-        /// The variable or file.
+        /// The variable, file or command.
         place: String,
         /// What is wrong with it.
         what: &'static str,
@@ -214,6 +210,20 @@ pub enum TargetFault {
     /// `to` is empty.
     #[error("to is empty; name at least one recipient")]
     NoRecipient,
+    /// A name of the signature is none.
+    #[error("dkim: {what}")]
+    Dkim {
+        /// Which, and what is wrong with it.
+        what: String,
+    },
+    /// The key can't be used.
+    #[error("the key of dkim is read from the file {}, which {what}", file.display())]
+    DkimKey {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        what: String,
+    },
     /// `connections = 0`.
     #[error("connections must be at least 1")]
     NoConnections,
@@ -224,22 +234,24 @@ impl TargetFault {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Plaintext | Self::TlsSetup { .. } | Self::NoAuthorities { .. } => "tls",
-            Self::Variable { .. } | Self::SecretFile { .. } | Self::Secret { .. } => "password",
+            Self::Variable { .. } | Self::SecretFile { .. } | Self::Command { .. } | Self::Secret { .. } => "password",
             Self::Credentials { .. } => "username",
             Self::CaFile { .. } => "ca-file",
             Self::Host { .. } => "host",
             Self::Hello { .. } => "hello",
             Self::Address { field, .. } => field,
             Self::NoRecipient => "to",
+            Self::Dkim { .. } | Self::DkimKey { .. } => "dkim",
             Self::NoConnections => "connections",
         }
     }
 }
 
-/// Every fault of a target that can be found without its secret and without its server; of `from` and `to` only that they are addresses is asked, by
+/// Every fault of a target that can be found without its secrets and without its server; of `from` and `to` only that they are addresses is asked, by
 /// [`check_templates`](crate::template::check_templates).
 pub fn check_connection(spec: &TargetSpec) -> Vec<TargetFault> {
-    let found = [server_name(spec).err(), security(spec).err(), signing_in(spec).err(), hello(spec).err(), connections(spec).err()];
+    let found =
+        [server_name(spec).err(), security(spec).err(), signing_in(spec).err(), hello(spec).err(), connections(spec).err(), signing(spec).err()];
     found.into_iter().flatten().collect()
 }
 
@@ -280,6 +292,11 @@ fn hello(spec: &TargetSpec) -> Result<Option<&str>, TargetFault> {
     }
 }
 
+/// Who signs, and where the key is; it is not read.
+fn signing(spec: &TargetSpec) -> Result<Option<&DkimSpec>, TargetFault> {
+    spec.dkim.as_ref().map(|spec| dkim::check(spec).map(|()| spec).map_err(|what| TargetFault::Dkim { what })).transpose()
+}
+
 fn connections(spec: &TargetSpec) -> Result<u16, TargetFault> {
     if spec.connections == 0 { Err(TargetFault::NoConnections) } else { Ok(spec.connections) }
 }
@@ -291,7 +308,8 @@ fn envelope_address(field: &'static str, text: &str) -> Result<(), TargetFault> 
 }
 
 impl Target {
-    /// Checks a target and reads its secret and its certificate authorities, now.
+    /// Checks a target and reads its certificate authorities, now. Its secret is read too, so that one that can't be is told before anything is
+    /// begun; where that is by a command this takes as long as the command. Each connection reads it again.
     pub fn from_spec(spec: &TargetSpec) -> Result<Self, TargetError> {
         Self::read(spec).map_err(|fault| TargetError { target: spec.name.to_string(), fault })
     }
@@ -305,7 +323,10 @@ impl Target {
         };
         let credentials = match signing_in(spec)? {
             None => None,
-            Some((user, source)) => Some(Credentials { user: user.to_owned(), secret: read_secret(source)?, mechanism: spec.auth }),
+            Some((user, source)) => {
+                secret::try_to_read(source)?;
+                Some(Credentials { user: user.to_owned(), source: source.clone(), mechanism: spec.auth })
+            }
         };
         let (hello, connections) = (hello(spec)?.map(str::to_owned), connections(spec)?);
         if spec.to.is_empty() {
@@ -314,7 +335,14 @@ impl Target {
         envelope_address("from", &spec.from)?;
         spec.to.iter().try_for_each(|to| envelope_address("to", to))?;
         let host = bare_host(spec).to_owned();
-        Ok(Self { host, port: spec.port, security, credentials, hello, connections, timeouts: Timeouts::default() })
+        let dkim = match signing(spec)? {
+            None => None,
+            Some(spec) => {
+                let signer = Signer::read(spec).map_err(|what| TargetFault::DkimKey { file: spec.key.file.clone(), what })?;
+                Some(Arc::new(signer))
+            }
+        };
+        Ok(Self { host, port: spec.port, security, credentials, hello, connections, dkim, timeouts: Timeouts::default() })
     }
 
     /// `host:port`, for texts.
@@ -333,29 +361,6 @@ pub(super) fn is_hello(text: &str) -> bool {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c) || (inner.is_some() && c == ':');
     !inner.unwrap_or(text).is_empty() && text.len() <= 255 && inner.unwrap_or(text).chars().all(allowed)
-}
-
-fn read_secret(source: &SecretSource) -> Result<Secret, TargetFault> {
-    let (place, text) = match source {
-        SecretSource::Env(variable) => {
-            let wrong = |what| TargetFault::Variable { variable: variable.clone(), what };
-            let value = std::env::var_os(variable).ok_or_else(|| wrong("unset"))?;
-            (format!("the environment variable {variable}"), value.into_string().map_err(|_| wrong("not UTF-8"))?)
-        }
-        SecretSource::File(file) => {
-            let text = std::fs::read_to_string(file).map_err(|error| TargetFault::SecretFile { file: file.clone(), error })?;
-            (format!("the file {}", file.display()), text)
-        }
-    };
-    let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-    let wrong = |what| TargetFault::Secret { place: place.clone(), what };
-    if text.is_empty() {
-        return Err(wrong("is empty"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(wrong("holds a control character or more than one line"));
-    }
-    Ok(Secret(text.to_owned()))
 }
 
 /// A client's TLS that trusts the authorities in `ca_file`, or, without one, the system's.

@@ -69,9 +69,10 @@ fn offered(connection: &Connection, from: &str, recipients: &[&str], message: Me
         && message.size() > limit
     {
         return Err(format!(
-            "the e-mail has {} bytes, and the server takes {limit} at most. Set the target's max-size to \"{limit} B\" or less, apply it, and run \
+            "the e-mail has {} bytes, and the server takes {limit} at most. Set the target's max-size to \"{} B\" or less, apply it, and run \
              'consign held retry ID --current'",
-            message.size()
+            message.size(),
+            limit.saturating_sub(message.signature_size())
         ));
     }
     if !message.is_ascii() && !offers.eight_bit {
