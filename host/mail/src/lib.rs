@@ -3,6 +3,7 @@
 pub mod address;
 pub mod compose;
 pub mod inbox;
+mod profile;
 pub mod smtp;
 pub mod template;
 mod wire;

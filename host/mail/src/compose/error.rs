@@ -69,11 +69,11 @@ pub enum ComposeError {
         /// Why not.
         reason: &'static str,
     },
-    /// The target asks for an archive's conventions that this release does not have.
-    #[error("the profile {profile} is not in this release: set profile = \"plain\"")]
+    /// The target's profile needs a key that the target does not have (a target that was applied has been checked).
+    #[error("the target's profile needs {key}: write it into the target, apply it and run `consign held retry --current`")]
     Profile {
         /// Its name in a policy file.
-        profile: &'static str,
+        key: &'static str,
     },
     /// The caller had no bytes for an attachment that the archive has.
     #[error("the bytes of the attachment {digest} of event {event} could not be read: see to the archive and retry the held window")]

@@ -169,12 +169,12 @@ pub(super) fn lay_out(group: &Group<'_>) -> Result<Plan, ComposeError> {
     }
     // Headers differ from part to part, by templates that are free to: lay out with as much room as the first part's need, and again with more where
     // another's need more.
-    let mut reserve = wide(heads.part(1, 1)?.bytes.len()) + 200;
+    let mut reserve = heads.part(1, 1)?.len() + 200;
     for _ in 0..4 {
         let mut packer = Packer::new(group, &boundaries, frame + reserve)?;
         packer.pack()?;
         let plan = packer.finish(&heads)?;
-        let needed = plan.parts.iter().map(|part| wide(part.head.bytes.len())).max().unwrap_or_default();
+        let needed = plan.parts.iter().map(|part| part.head.len()).max().unwrap_or_default();
         if needed <= reserve {
             return Ok(plan);
         }
@@ -198,7 +198,7 @@ fn in_one(group: &Group<'_>, heads: &Heads<'_>, boundaries: &Boundaries, frame: 
     write_files(&mut bodies, group, &carried);
     events_open(&mut bodies, group);
     let head = heads.part(1, 1)?;
-    let mut size = wide(head.bytes.len()).saturating_add(frame);
+    let mut size = head.len().saturating_add(frame);
     let (mut attachments, mut places) = (Vec::new(), Vec::new());
     for index in events.clone() {
         write_event(&mut bodies, group, index, &|attachment| own_fate(group, index, attachment));

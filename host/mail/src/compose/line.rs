@@ -158,6 +158,9 @@ pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<(&'stati
         rows.push(("Ended", ended.to_string()));
         rows.push(("Duration", super::words::duration(ended.0.saturating_sub(started.0))));
     }
+    if let Some((in_to, all)) = group.in_to() {
+        rows.push(("In To", format!("{in_to} of {all} participants")));
+    }
     rows.push(("Events", events(group, view)));
     if view.parts > 1 && !view.events.is_empty() {
         rows.push(("In this part", format!("events {} to {} of {}", view.events.start + 1, view.events.end, input.events.len())));
