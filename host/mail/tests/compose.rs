@@ -5,6 +5,8 @@
 mod forged;
 #[path = "compose/profiles.rs"]
 mod profiles;
+#[path = "compose/sizes.rs"]
+mod sizes;
 #[path = "compose/support.rs"]
 mod support;
 
@@ -285,7 +287,7 @@ fn an_attachment_that_no_e_mail_takes_is_not_dropped() {
     let text = error.to_string();
     assert!(text.contains("raise the target's max-size") && text.contains("attachments = { max = ") && !text.contains("secret"), "{text}");
     // What the policy leaves out stays a placeholder.
-    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { types: None, max: Some(ByteSize(50_000)) });
+    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { max: Some(ByteSize(50_000)), ..AttachmentFilter::default() });
     let parsed = python(&sample.compose());
     let files: Vec<&Value> = parsed
         .iter()
@@ -326,7 +328,7 @@ fn what_cannot_be_composed_is_an_error_that_names_it() {
 #[test]
 fn the_policy_leaves_attachments_out_by_name() {
     let mut sample = day();
-    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { types: Some(vec!["image/*".to_owned()]), max: None });
+    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { types: Some(vec!["image/*".to_owned()]), ..AttachmentFilter::default() });
     let parsed = python(&sample.compose());
     let attachment = &parsed[0]["json"]["events"][2]["attachments"][0];
     assert_eq!((&attachment["attached"], &attachment["reason"]), (&json!(false), &json!("left out by policy")));

@@ -21,7 +21,7 @@ pub enum ComposeError {
     },
     /// Attachments that the policy exports are too large for an e-mail. None is left out by itself.
     #[error(
-        "{count} attachments are too large for one e-mail of at most {max}, the largest has {largest} bytes (in an e-mail a file takes a good third more): raise the target's max-size, if the archive takes it, or leave such files out by the policy's attachments = {{ max = \"…\" }}; then run `consign held retry --current`"
+        "{count} attachments are too large for one e-mail of at most {max}, the largest has {largest} bytes (in an e-mail a file takes a good third more): raise the target's max-size, if the archive takes it, or leave such files out by the policy's attachments = {{ max = \"…\" }} or {{ too-large = \"placeholder\" }}; then run `consign held retry --current`"
     )]
     AttachmentsTooLarge {
         /// How many.

@@ -85,6 +85,8 @@ pub(super) enum Fate {
     Missing,
     /// Nowhere: the policy leaves it out.
     LeftOut,
+    /// Nowhere: no e-mail takes it, and the policy has a placeholder for it.
+    TooLarge,
 }
 
 /// A file in a part that does not hold its event.

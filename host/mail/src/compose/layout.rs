@@ -1,11 +1,13 @@
 //! Which event and which attachment goes into which part. The planner writes each piece of text as the renderer will, and adds up its encoded length; a part
 //! is closed when the next event does not fit. An event's text is never cut. Its attachments follow it in the same part where they fit, else they
-//! are carried by the parts right after it. One that no part could carry holds the window: nothing that the policy exports is left out by itself.
+//! are carried by the parts right after it. One that no part could carry holds the window, unless the policy has a placeholder for such: nothing that the
+//! policy exports is left out by itself.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use consign_model::Digest;
+use consign_model::policy::TooLarge;
 
 use super::error::ComposeError;
 use super::group::{Carried, Fate, Group};
@@ -43,7 +45,7 @@ impl PartPlan {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) parts: Vec<PartPlan>,
-    /// Attachments that another part carries than their event's.
+    /// Attachments that another part carries than their event's, or none.
     pub(super) fates: BTreeMap<(usize, usize), Fate>,
     /// The bodies of a group that fits into one part, so that they are not written twice.
     pub(super) written: Option<Box<Bodies>>,
@@ -317,7 +319,10 @@ impl<'g, 'a> Packer<'g, 'a> {
 
     fn piece(&self, event: usize, fate: impl Fn(usize) -> Option<Fate>) -> Costs {
         let mut bodies = Bodies::default();
-        write_event(&mut bodies, self.group, event, &|index| fate(index).unwrap_or_else(|| own_fate(self.group, event, index)));
+        write_event(&mut bodies, self.group, event, &|index| {
+            let known = fate(index).or_else(|| self.fates.get(&(event, index)).copied());
+            known.unwrap_or_else(|| own_fate(self.group, event, index))
+        });
         Costs::of(&bodies)
     }
 
@@ -343,14 +348,22 @@ impl<'g, 'a> Packer<'g, 'a> {
         self.attach(carried, digest);
     }
 
-    /// Every attachment fits into a part, if need be into one of its own.
-    fn check_attachments(&self) -> Result<(), ComposeError> {
+    /// Every attachment fits into a part, if need be into one of its own; or the policy has a placeholder for it.
+    fn check_attachments(&mut self) -> Result<(), ComposeError> {
         let (mut count, mut largest) = (0, 0);
         for event in 0..self.group.input.events.len() {
             for one in wanted(self.group, self.boundaries, event) {
-                if !self.fits_alone(self.file(Carried::Attachment(event, one.index)), one.bytes) {
-                    count += 1;
-                    largest = one.size.max(largest);
+                if self.fits_alone(self.file(Carried::Attachment(event, one.index)), one.bytes) {
+                    continue;
+                }
+                match self.group.input.attachments.too_large() {
+                    TooLarge::Placeholder => {
+                        self.fates.insert((event, one.index), Fate::TooLarge);
+                    }
+                    TooLarge::Hold => {
+                        count += 1;
+                        largest = one.size.max(largest);
+                    }
                 }
             }
         }
@@ -374,7 +387,8 @@ impl<'g, 'a> Packer<'g, 'a> {
     }
 
     fn event(&mut self, event: usize) -> Result<(), ComposeError> {
-        let wanted = wanted(self.group, self.boundaries, event);
+        let mut wanted = wanted(self.group, self.boundaries, event);
+        wanted.retain(|one| !self.fates.contains_key(&(event, one.index)));
         let whole = self.piece(event, |_| None);
         let bytes = wanted.iter().map(|one| one.bytes).fold(0, u64::saturating_add);
         if self.make_room(whole, bytes) {
