@@ -3,6 +3,8 @@
 
 #[path = "compose/forged.rs"]
 mod forged;
+#[path = "compose/injected.rs"]
+mod injected;
 #[path = "compose/profiles.rs"]
 mod profiles;
 #[path = "compose/sizes.rs"]

@@ -11,6 +11,7 @@ import html.parser
 import json
 import re
 import sys
+import unicodedata
 
 
 class Frame(html.parser.HTMLParser):
@@ -111,6 +112,7 @@ def read(path, both):
         faults.append(f"shape {shape}")
     if message.get_content_type() != "multipart/mixed" or top[1].get_filename() != "consign.json":
         faults.append("no consign.json where it belongs")
+    inner = [list(part.keys()) for part in list(message.walk())[1:]]
     page = alternative[1].get_content()
     frame = Frame()
     frame.feed(page)
@@ -123,9 +125,12 @@ def read(path, both):
         }
         for part in top[2:]
     ]
-    return outer | (second(raw) if both else {}) | {
+    # mail-parser gives letters with their accents as one, where they are.
+    composed = {"composed": unicodedata.normalize("NFC", str(message["Subject"]))}
+    return outer | composed | (second(raw) if both else {}) | {
         "people": {name: [[one.display_name, one.addr_spec] for one in message[name].addresses] for name in ("From", "To")},
         "faults": faults,
+        "parts": inner,
         "headers": [[name, str(value)] for name, value in message.items()],
         "plain": alternative[0].get_content(),
         "html": page,

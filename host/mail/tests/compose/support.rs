@@ -164,7 +164,7 @@ fn parse(emails: &[Email], options: &[&str]) -> Vec<serde_json::Value> {
     let folder = tempfile::tempdir().unwrap();
     let mut parsed = Vec::new();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/compose/parse.py");
-    for (index, chunk) in emails.chunks(200).enumerate() {
+    for (index, chunk) in emails.chunks(2000).enumerate() {
         let mut command = Command::new("python3");
         command.arg(script).args(options);
         for (place, email) in chunk.iter().enumerate() {
