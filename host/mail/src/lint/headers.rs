@@ -53,6 +53,10 @@ pub(super) fn message(head: &Head<'_>, found: &mut Findings) {
             address(header, found);
         }
     }
+    let several = head.first("From").filter(|from| head.first("Sender").is_none() && addresses(from).is_some_and(|all| all.len() > 1));
+    if let Some(from) = several {
+        found.header("address", from, "it names several, and there is no Sender to say which", "archives take any one of them");
+    }
 }
 
 fn is_id(text: &str) -> bool {
@@ -87,9 +91,6 @@ fn address(header: &Header<'_>, found: &mut Findings) {
         None => found.header("address", header, "it can't be read as addresses", then),
         Some(all) if all.is_empty() => found.header("address", header, "it names nobody", then),
         Some(all) if !all.iter().all(|one| is_address(one)) => found.header("address", header, "one of those in it is no address", then),
-        Some(all) if header.is("From") && all.len() > 1 => {
-            found.header("address", header, "it names several, and there is no Sender to say which", "archives take any one of them");
-        }
         Some(_) => {}
     }
 }

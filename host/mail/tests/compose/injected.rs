@@ -80,7 +80,7 @@ fn attempt(random: &mut Random, profile: Profile) -> Attempt {
     sample.target.profile = profile;
     profile.default_subject().clone_into(&mut sample.target.subject);
     if profile == Profile::GlobalRelay {
-        "{{ group.title }} {{ chat.title }}".clone_into(&mut sample.target.subject);
+        "chat: {{ group.title }} {{ chat.title }}".clone_into(&mut sample.target.subject);
     }
     sample.target.feed = Some("Consign".to_owned());
     sample.target.archive_id = Some("16A0".to_owned());
@@ -170,7 +170,7 @@ fn check(Attempt { sample, from, to }: &Attempt, email: &Email, parsed: &Value) 
     }
     assert_eq!((email.from.as_str(), &email.recipients[..]), ("journal@corp.example", &["ingest@archive.example".to_owned()][..]));
     if profile == Profile::GlobalRelay {
-        let meant = format!("{} {}", sample.title.as_deref().unwrap(), sample.facts.chat.title.as_deref().unwrap());
+        let meant = format!("chat: {} {}", sample.title.as_deref().unwrap(), sample.facts.chat.title.as_deref().unwrap());
         assert_eq!(squeezed(header(parsed, "Subject")[0]), shown(&meant));
     }
     assert_eq!(squeezed(second["Subject"].as_str().unwrap()), squeezed(parsed["composed"].as_str().unwrap()));
