@@ -1,6 +1,7 @@
 //! E-mails in the form of each archive, read back by two parsers that are not ours.
 
 use consign_mail::compose::FIRST_HEADER;
+use consign_mail::lint::lint;
 use consign_model::event::EventKind;
 use consign_model::target::{ByteSize, Profile};
 use serde_json::json;
@@ -138,6 +139,7 @@ fn nobody_and_very_many() {
         for (max_size, least) in [(4 << 20, 500), (128 << 10, 50)] {
             sample.target.max_size = ByteSize(max_size);
             let emails = sample.compose();
+            assert_eq!(lint(&emails[0].bytes, profile, Some(max_size)), [], "{profile}");
             let parsed = &python(&emails)[0];
             let to = parsed["people"]["To"].as_array().unwrap();
             if matches!(profile, Profile::GlobalRelay | Profile::ExchangeJournal) {
