@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use consign_model::Name;
+use consign_model::target::{ByteSize, Profile};
 use consign_source::Format;
 
 pub use filter::{BenchArgs, CaptureArgs, EventsArgs, FilterCommand, FilterKind, FilterLanguage, RunFilterArgs, TestArgs};
@@ -101,6 +102,18 @@ pub enum Command {
         #[arg(long, value_name = "BASE64")]
         key: Option<String>,
     },
+    /// Say what is wrong with e-mails for an archive: exit code 0 if nothing is, 1 if anything
+    Lint {
+        /// E-mails, one a file
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The archive's rules: plain, global-relay, enterprise-vault or exchange-journal
+        #[arg(long)]
+        profile: Profile,
+        /// The largest e-mail that the archive takes, as "25 MiB"
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        max_size: Option<ByteSize>,
+    },
     /// Show the tenant's public keys
     Keys,
     /// Run policies when they are due, and say a line about each run
@@ -145,6 +158,10 @@ pub enum Command {
         #[command(subcommand)]
         command: FilterCommand,
     },
+}
+
+fn size(text: &str) -> Result<ByteSize, &'static str> {
+    ByteSize::parse(text).ok_or("not a size: write it as \"25 MiB\"")
 }
 
 /// `import`

@@ -1,8 +1,10 @@
-//! E-mails: templates, MIME, the SMTP session, and a receiver for trying things.
+//! E-mails: templates, MIME, the SMTP session, a linter, and a receiver for trying things.
 
 pub mod address;
 pub mod compose;
 pub mod inbox;
+pub mod lint;
+mod profile;
 pub mod smtp;
 pub mod template;
 mod wire;

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::LazyLock;
 
-use consign_model::target::{Composing, Profile};
+use consign_model::target::Composing;
 use consign_model::{Name, TargetSpec};
 use minijinja::{AutoEscape, Environment, Template, UndefinedBehavior, Value};
 
@@ -65,7 +65,7 @@ const RESERVED: [&str; 20] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct TemplateError {
-    /// The key in the policy file: `subject`, `headers.X-Desk`, `from`, `to`, `max-size`, `profile`.
+    /// The key in the policy file: `subject`, `headers.X-Desk`, `from`, `to`, `max-size`, `feed`, `archive-id`.
     pub field: String,
     /// What is wrong and what to write.
     pub reason: String,
@@ -194,10 +194,8 @@ pub fn check_templates(target: &TargetSpec) -> Result<(), Vec<TemplateError>> {
     if target.max_size.0 < SMALLEST_EMAIL {
         fault("max-size", format!("{} is too small for a heading and an event: write at least \"64 KiB\"", target.max_size));
     }
-    if let Some(name) = profile_to_come(target.profile) {
-        fault("profile", format!("\"{name}\" is not in this release: write profile = \"plain\" or leave it out"));
-    }
-    if let Err(reason) = check_template(&target.subject, &target.name) {
+    crate::profile::check(target, &mut fault);
+    if let Err(reason) = check_template(&target.composing().subject, &target.name) {
         fault("subject", reason);
     }
     let mut seen: BTreeMap<String, &str> = BTreeMap::new();
@@ -214,16 +212,6 @@ pub fn check_templates(target: &TargetSpec) -> Result<(), Vec<TemplateError>> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
-}
-
-/// The name of a profile that this release does not have.
-pub(crate) fn profile_to_come(profile: Profile) -> Option<&'static str> {
-    match profile {
-        Profile::Plain => None,
-        Profile::GlobalRelay => Some("global-relay"),
-        Profile::EnterpriseVault => Some("enterprise-vault"),
-        Profile::ExchangeJournal => Some("exchange-journal"),
-    }
 }
 
 fn check_header_name(name: &str) -> Result<(), String> {
@@ -307,12 +295,13 @@ mod tests {
         has("from: ", "line break");
         has("to: the 2. one", "'@'");
         has("max-size: ", "64 KiB");
-        has("profile: ", "not in this release");
+        has("feed: ", "write feed = ");
+        has("headers: ", "keep 4");
         has("subject: ", "\"chat.titel\"; there are chat.id, chat.title");
         for name in ["Bcc", "X-Consign-Run", "X Y", "Content-Type", "x-desk", "X-A", "X-B", "X-C", "X-D", "X-E", "X-F", "X-G", "X-H", "X-I", "X-J"] {
             has(&format!("headers.{name}: "), "");
         }
-        assert_eq!(faults.len(), 20, "{faults:#?}");
+        assert_eq!(faults.len(), 21, "{faults:#?}");
     }
 
     #[test]

@@ -3,6 +3,12 @@
 
 #[path = "compose/forged.rs"]
 mod forged;
+#[path = "compose/injected.rs"]
+mod injected;
+#[path = "compose/profiles.rs"]
+mod profiles;
+#[path = "compose/sizes.rs"]
+mod sizes;
 #[path = "compose/support.rs"]
 mod support;
 
@@ -11,7 +17,7 @@ use std::path::PathBuf;
 use consign_mail::compose::{ComposeError, FIRST_HEADER, SealedFile, plan, render};
 use consign_model::event::EventKind;
 use consign_model::policy::{AttachmentFilter, AttachmentsSpec};
-use consign_model::target::ByteSize;
+use consign_model::target::{ByteSize, Profile};
 use consign_model::{Attachment, ChatKind, Digest, Flags, Membership, RunId, Timestamp};
 use serde_json::{Value, json};
 
@@ -208,6 +214,8 @@ fn parts_hold_every_event_once_and_none_is_too_large() {
         let mut sample = Sample::new();
         sample.person("U1", "Ann", Some("ann@desk.example")).person("U2", "Bob", None);
         sample.target.max_size = ByteSize(20_000 + random.below(120_000) as u64);
+        sample.target.profile = Profile::ALL[random.below(4)];
+        sample.target.feed = Some("Consign".to_owned());
         if random.below(2) == 0 {
             sample.target.subject = "{% if part > 2 %}{{ chat.title * 20 }}{% endif %} {{ part }}".to_owned();
         }
@@ -242,7 +250,8 @@ fn parts_hold_every_event_once_and_none_is_too_large() {
             let parsed = python(&emails);
             check_parts(&sample, &parsed);
             for later in parsed.iter().skip(1) {
-                assert_eq!(header(later, "In-Reply-To"), [format!("<{}>", emails[0].message_id)]);
+                let prefix = if sample.target.profile == Profile::ExchangeJournal { "original." } else { "" };
+                assert_eq!(header(later, "In-Reply-To"), [format!("<{prefix}{}>", emails[0].message_id)]);
             }
         }
     }
@@ -280,7 +289,7 @@ fn an_attachment_that_no_e_mail_takes_is_not_dropped() {
     let text = error.to_string();
     assert!(text.contains("raise the target's max-size") && text.contains("attachments = { max = ") && !text.contains("secret"), "{text}");
     // What the policy leaves out stays a placeholder.
-    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { types: None, max: Some(ByteSize(50_000)) });
+    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { max: Some(ByteSize(50_000)), ..AttachmentFilter::default() });
     let parsed = python(&sample.compose());
     let files: Vec<&Value> = parsed
         .iter()
@@ -321,7 +330,7 @@ fn what_cannot_be_composed_is_an_error_that_names_it() {
 #[test]
 fn the_policy_leaves_attachments_out_by_name() {
     let mut sample = day();
-    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { types: Some(vec!["image/*".to_owned()]), max: None });
+    sample.attachments = AttachmentsSpec::Some(AttachmentFilter { types: Some(vec!["image/*".to_owned()]), ..AttachmentFilter::default() });
     let parsed = python(&sample.compose());
     let attachment = &parsed[0]["json"]["events"][2]["attachments"][0];
     assert_eq!((&attachment["attached"], &attachment["reason"]), (&json!(false), &json!("left out by policy")));
@@ -550,7 +559,7 @@ fn an_encrypted_chat_is_sent_as_its_files() {
     let mut sample = Sample::new();
     sample.person("U1", "Ann Lee", None).person("U2", "Left Before", None);
     sample.facts.participants[1].memberships[0].left = Some(Timestamp(START));
-    sample.target.subject = default_subject();
+    sample.target.subject = Profile::Plain.default_subject().to_owned();
     sample.target.headers.insert("X-First".to_owned(), "{{ events[0].type }} {{ events | length }} {{ encrypted }} {{ started }}".to_owned());
     let contents = [vec![7; 1000], vec![8; 500]];
     sample.files = vec![sealed("0001.arrow.zst.age", &contents[0], 100, 4), sealed("0002.arrow.zst.age", &contents[1], 104, 1)];
@@ -576,13 +585,4 @@ fn an_encrypted_chat_is_sent_as_its_files() {
         assert!(text.contains("5 events, encrypted, in the attached files") && !text.contains("none") && !text.contains("order of time"), "{text}");
         assert!(text.contains(": 1 event, encrypted, from 2026-01-05T08:01:44.000Z to 2026-01-05T08:01:44.000Z"), "{text}");
     }
-}
-
-/// The subject of a target that names none.
-fn default_subject() -> String {
-    let target: consign_model::TargetSpec = serde_json::from_value(json!({
-        "name": "t", "host": "h", "port": 25, "tls": "starttls", "from": "a@b.example", "to": ["c@d.example"]
-    }))
-    .unwrap();
-    target.subject
 }

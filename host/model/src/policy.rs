@@ -139,7 +139,7 @@ pub enum BasedOn {
 
 /// *Export Attachments in IM Conversations*.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "write true, false, or { types = [\"image/*\"], max = \"10 MiB\" }")]
+#[serde(untagged, expecting = "write true, false, or { types = [\"image/*\"], max = \"10 MiB\", too-large = \"placeholder\" }")]
 pub enum AttachmentsSpec {
     /// All or none; of those that are left out the e-mail has a placeholder.
     All(bool),
@@ -147,9 +147,20 @@ pub enum AttachmentsSpec {
     Some(AttachmentFilter),
 }
 
+/// What becomes of an attachment that the policy exports and that no e-mail of the target's `max-size` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TooLarge {
+    /// Its chat's window is held, until somebody raises `max-size` or decides otherwise. Nothing is left out that nobody decided on.
+    #[default]
+    Hold,
+    /// The e-mail has its name, type, size and SHA-256 in its place.
+    Placeholder,
+}
+
 /// Which attachments are exported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct AttachmentFilter {
     /// Media types, `image/*` for a family. Unset: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,9 +168,25 @@ pub struct AttachmentFilter {
     /// Largest one, in bytes as it is. Unset: any size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<ByteSize>,
+    /// What becomes of one that no e-mail takes.
+    #[serde(default, skip_serializing_if = "is_hold")]
+    pub too_large: TooLarge,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_hold(what: &TooLarge) -> bool {
+    *what == TooLarge::Hold
 }
 
 impl AttachmentsSpec {
+    /// What becomes of an attachment that no e-mail takes.
+    pub fn too_large(&self) -> TooLarge {
+        match self {
+            Self::All(_) => TooLarge::Hold,
+            Self::Some(filter) => filter.too_large,
+        }
+    }
+
     /// Whether an attachment of this type and size is exported.
     pub fn takes(&self, media_type: &str, size: u64) -> bool {
         match self {
@@ -361,6 +388,11 @@ mod tests {
         let some: AttachmentsSpec = serde_json::from_str(r#"{"types":["image/*","text/plain"],"max":"1 KiB"}"#).unwrap();
         assert!(some.takes("IMAGE/png", 1024) && some.takes("text/plain", 1));
         assert!(!some.takes("image/png", 1025) && !some.takes("text/html", 1));
+        assert_eq!(some.too_large(), TooLarge::Hold);
+        assert_eq!(serde_json::to_string(&some).unwrap(), r#"{"types":["image/*","text/plain"],"max":"1 KiB"}"#);
+        let placeholder: AttachmentsSpec = serde_json::from_str(r#"{"too-large":"placeholder"}"#).unwrap();
+        assert!(placeholder.takes("text/html", u64::MAX) && placeholder.too_large() == TooLarge::Placeholder);
+        assert!(serde_json::from_str::<AttachmentsSpec>(r#"{"too-large":"drop"}"#).is_err());
         let none: AttachmentsSpec = serde_json::from_str("false").unwrap();
         assert!(!none.takes("image/png", 1));
     }

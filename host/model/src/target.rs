@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +169,46 @@ pub enum Profile {
     ExchangeJournal,
 }
 
+impl Profile {
+    /// Every one, in the order in which texts name them.
+    pub const ALL: [Self; 4] = [Self::Plain, Self::GlobalRelay, Self::EnterpriseVault, Self::ExchangeJournal];
+
+    /// As a policy file says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::GlobalRelay => "global-relay",
+            Self::EnterpriseVault => "enterprise-vault",
+            Self::ExchangeJournal => "exchange-journal",
+        }
+    }
+
+    /// The subject of a target that says none, a template. Global Relay's users know theirs by this form.
+    pub fn default_subject(self) -> &'static str {
+        match self {
+            Self::GlobalRelay => {
+                "chat, {{ participants | length }} Users, {{ counts.message or encrypted }} Messages, {{ duration_minutes }} Minutes"
+            }
+            Self::Plain | Self::EnterpriseVault | Self::ExchangeJournal => {
+                "{{ group.title or chat.title or chat.id }}, {{ participants | length }} users, {{ events | length }} {{ 'encrypted events' if encrypted else 'messages' }}"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Profile {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|one| one.name() == text).ok_or("write plain, global-relay, enterprise-vault or exchange-journal")
+    }
+}
+
 /// An SMTP storage target, as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -211,9 +252,9 @@ pub struct TargetSpec {
     pub from: String,
     /// Recipients, of the envelope and the header; each gets each e-mail.
     pub to: Vec<String>,
-    /// Template of the subject.
-    #[serde(default = "default_subject")]
-    pub subject: String,
+    /// Template of the subject; unset: [`Profile::default_subject`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Templates of more headers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -226,6 +267,12 @@ pub struct TargetSpec {
     /// Signs each e-mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dkim: Option<DkimSpec>,
+    /// Global Relay's name for where these e-mails come from. Only that profile has it, and needs it: no archive is told a feed that nobody named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
+    /// Enterprise Vault's id of the archive to store in; unset: the one of the address that is sent to. Only that profile has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_id: Option<String>,
 }
 
 /// Signs e-mails by DKIM (RFC 6376), when they are sent: what composing makes does not depend on it, so a key can be changed at any time.
@@ -279,10 +326,6 @@ fn four() -> u16 {
     4
 }
 
-fn default_subject() -> String {
-    "{{ group.title or chat.title or chat.id }}, {{ participants | length }} users, {{ events | length }} {{ 'encrypted events' if encrypted else 'messages' }}".to_owned()
-}
-
 fn default_max_size() -> ByteSize {
     ByteSize(25 << 20)
 }
@@ -303,6 +346,12 @@ pub struct Composing {
     pub max_size: ByteSize,
     /// See [`TargetSpec::profile`].
     pub profile: Profile,
+    /// See [`TargetSpec::feed`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
+    /// See [`TargetSpec::archive_id`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_id: Option<String>,
 }
 
 impl TargetSpec {
@@ -311,10 +360,12 @@ impl TargetSpec {
         Composing {
             from: self.from.clone(),
             to: self.to.clone(),
-            subject: self.subject.clone(),
+            subject: self.subject.clone().unwrap_or_else(|| self.profile.default_subject().to_owned()),
             headers: self.headers.clone(),
             max_size: if self.dkim.is_some() { ByteSize(self.max_size.0.saturating_sub(SIGNATURE)) } else { self.max_size },
             profile: self.profile,
+            feed: self.feed.clone(),
+            archive_id: self.archive_id.clone(),
         }
     }
 }
@@ -343,6 +394,15 @@ mod tests {
         assert_eq!(ByteSize::parse("99999999999 GiB"), None);
         assert_eq!(ByteSize(25 << 20).to_string(), "25 MiB");
         assert_eq!(ByteSize(1000).to_string(), "1000 B");
+    }
+
+    #[test]
+    fn profiles_by_name() {
+        for profile in Profile::ALL {
+            assert_eq!(profile.name().parse::<Profile>(), Ok(profile));
+            assert_eq!(serde_json::to_string(&profile).unwrap(), format!("\"{profile}\""));
+        }
+        assert!("Plain".parse::<Profile>().is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod held;
 mod import;
 mod inbox;
 mod init;
+mod lint;
 mod logs;
 mod module;
 mod policies;
@@ -43,6 +44,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs(&open().await?, run, json).await,
         Command::Verify { manifests, mail, key } => verify::verify(manifests, mail, key.as_deref(), json),
+        Command::Lint { files, profile, max_size } => lint::lint(files, *profile, *max_size, json),
         Command::Keys => init::keys(&open().await?, json),
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,

@@ -21,7 +21,7 @@ pub enum ComposeError {
     },
     /// Attachments that the policy exports are too large for an e-mail. None is left out by itself.
     #[error(
-        "{count} attachments are too large for one e-mail of at most {max}, the largest has {largest} bytes (in an e-mail a file takes a good third more): raise the target's max-size, if the archive takes it, or leave such files out by the policy's attachments = {{ max = \"…\" }}; then run `consign held retry --current`"
+        "{count} attachments are too large for one e-mail of at most {max}, the largest has {largest} bytes (in an e-mail a file takes a good third more): raise the target's max-size, if the archive takes it, or leave such files out by the policy's attachments = {{ max = \"…\" }} or {{ too-large = \"placeholder\" }}; then run `consign held retry --current`"
     )]
     AttachmentsTooLarge {
         /// How many.
@@ -69,11 +69,11 @@ pub enum ComposeError {
         /// Why not.
         reason: &'static str,
     },
-    /// The target asks for an archive's conventions that this release does not have.
-    #[error("the profile {profile} is not in this release: set profile = \"plain\"")]
+    /// The target's profile needs a key that the target does not have (a target that was applied has been checked).
+    #[error("the target's profile needs {key}: write it into the target, apply it and run `consign held retry --current`")]
     Profile {
         /// Its name in a policy file.
-        profile: &'static str,
+        key: &'static str,
     },
     /// The caller had no bytes for an attachment that the archive has.
     #[error("the bytes of the attachment {digest} of event {event} could not be read: see to the archive and retry the held window")]

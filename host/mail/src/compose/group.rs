@@ -1,16 +1,19 @@
 //! What is found out about a group once, before anything is written: who acts in it, who is shown, when it began and ended, which message an
 //! event refers to.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 
 use consign_model::event::EventKind;
 use consign_model::id::Hasher;
+use consign_model::target::Profile;
 use consign_model::window::Participant;
 use consign_model::{Attachment, Digest, Membership, Timestamp};
 
 use super::input::{GroupInput, MailEvent, SealedFile};
 use super::mime::{Bodies, Costs};
+use super::people::People;
 use super::words::{push_number, push_time, shown_name};
 
 /// Participants listed in each part after the first. The first has the whole list, as far as half of an e-mail takes it.
@@ -68,6 +71,7 @@ pub(super) struct Group<'a> {
     listed: usize,
     /// The input's sealed files, as attachments.
     pub files: Vec<Attachment>,
+    people: OnceCell<People>,
 }
 
 /// Where an attachment goes.
@@ -81,6 +85,8 @@ pub(super) enum Fate {
     Missing,
     /// Nowhere: the policy leaves it out.
     LeftOut,
+    /// Nowhere: no e-mail takes it, and the policy has a placeholder for it.
+    TooLarge,
 }
 
 /// A file in a part that does not hold its event.
@@ -200,9 +206,24 @@ impl<'a> Group<'a> {
             shown,
             listed: 0,
             files: input.files.iter().map(sealed).collect(),
+            people: OnceCell::new(),
         };
         group.listed = group.how_many_listed();
         group
+    }
+
+    /// The people as addresses, for the profiles that name them so.
+    pub fn people(&self) -> &People {
+        self.people.get_or_init(|| People::of(self))
+    }
+
+    /// How many of the people stand in To, where that are not all of them.
+    pub fn in_to(&self) -> Option<(usize, usize)> {
+        let addressed = match self.input.target.profile {
+            Profile::GlobalRelay | Profile::ExchangeJournal => self.people(),
+            Profile::Plain | Profile::EnterpriseVault => return None,
+        };
+        Some((addressed.addressed, addressed.all.len())).filter(|(in_to, all)| in_to < all)
     }
 
     /// As many as take half an e-mail at most.
@@ -264,6 +285,11 @@ impl<'a> Group<'a> {
     /// The index of the actor of an event.
     pub fn sender(&self, index: usize) -> Option<u32> {
         self.senders.get(index).copied().flatten()
+    }
+
+    /// The id of the actor of an event.
+    pub fn sender_id(&self, index: usize) -> Option<&str> {
+        self.actor(index).map(|actor| actor.id.as_str())
     }
 
     /// Ids and labels of those who act.

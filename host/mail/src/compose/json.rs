@@ -246,6 +246,7 @@ fn attachment(out: &mut String, one: &Attachment, fate: Fate) {
             }
         }
         Fate::LeftOut => text(out, "reason", "left out by policy"),
+        Fate::TooLarge => text(out, "reason", "too large for one e-mail"),
     }
     out.push('}');
 }

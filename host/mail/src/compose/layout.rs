@@ -1,11 +1,13 @@
 //! Which event and which attachment goes into which part. The planner writes each piece of text as the renderer will, and adds up its encoded length; a part
 //! is closed when the next event does not fit. An event's text is never cut. Its attachments follow it in the same part where they fit, else they
-//! are carried by the parts right after it. One that no part could carry holds the window: nothing that the policy exports is left out by itself.
+//! are carried by the parts right after it. One that no part could carry holds the window, unless the policy has a placeholder for such: nothing that the
+//! policy exports is left out by itself.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use consign_model::Digest;
+use consign_model::policy::TooLarge;
 
 use super::error::ComposeError;
 use super::group::{Carried, Fate, Group};
@@ -43,7 +45,7 @@ impl PartPlan {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(super) parts: Vec<PartPlan>,
-    /// Attachments that another part carries than their event's.
+    /// Attachments that another part carries than their event's, or none.
     pub(super) fates: BTreeMap<(usize, usize), Fate>,
     /// The bodies of a group that fits into one part, so that they are not written twice.
     pub(super) written: Option<Box<Bodies>>,
@@ -169,12 +171,12 @@ pub(super) fn lay_out(group: &Group<'_>) -> Result<Plan, ComposeError> {
     }
     // Headers differ from part to part, by templates that are free to: lay out with as much room as the first part's need, and again with more where
     // another's need more.
-    let mut reserve = wide(heads.part(1, 1)?.bytes.len()) + 200;
+    let mut reserve = heads.part(1, 1)?.len() + 200;
     for _ in 0..4 {
         let mut packer = Packer::new(group, &boundaries, frame + reserve)?;
         packer.pack()?;
         let plan = packer.finish(&heads)?;
-        let needed = plan.parts.iter().map(|part| wide(part.head.bytes.len())).max().unwrap_or_default();
+        let needed = plan.parts.iter().map(|part| part.head.len()).max().unwrap_or_default();
         if needed <= reserve {
             return Ok(plan);
         }
@@ -198,7 +200,7 @@ fn in_one(group: &Group<'_>, heads: &Heads<'_>, boundaries: &Boundaries, frame: 
     write_files(&mut bodies, group, &carried);
     events_open(&mut bodies, group);
     let head = heads.part(1, 1)?;
-    let mut size = wide(head.bytes.len()).saturating_add(frame);
+    let mut size = head.len().saturating_add(frame);
     let (mut attachments, mut places) = (Vec::new(), Vec::new());
     for index in events.clone() {
         write_event(&mut bodies, group, index, &|attachment| own_fate(group, index, attachment));
@@ -317,7 +319,10 @@ impl<'g, 'a> Packer<'g, 'a> {
 
     fn piece(&self, event: usize, fate: impl Fn(usize) -> Option<Fate>) -> Costs {
         let mut bodies = Bodies::default();
-        write_event(&mut bodies, self.group, event, &|index| fate(index).unwrap_or_else(|| own_fate(self.group, event, index)));
+        write_event(&mut bodies, self.group, event, &|index| {
+            let known = fate(index).or_else(|| self.fates.get(&(event, index)).copied());
+            known.unwrap_or_else(|| own_fate(self.group, event, index))
+        });
         Costs::of(&bodies)
     }
 
@@ -343,14 +348,22 @@ impl<'g, 'a> Packer<'g, 'a> {
         self.attach(carried, digest);
     }
 
-    /// Every attachment fits into a part, if need be into one of its own.
-    fn check_attachments(&self) -> Result<(), ComposeError> {
+    /// Every attachment fits into a part, if need be into one of its own; or the policy has a placeholder for it.
+    fn check_attachments(&mut self) -> Result<(), ComposeError> {
         let (mut count, mut largest) = (0, 0);
         for event in 0..self.group.input.events.len() {
             for one in wanted(self.group, self.boundaries, event) {
-                if !self.fits_alone(self.file(Carried::Attachment(event, one.index)), one.bytes) {
-                    count += 1;
-                    largest = one.size.max(largest);
+                if self.fits_alone(self.file(Carried::Attachment(event, one.index)), one.bytes) {
+                    continue;
+                }
+                match self.group.input.attachments.too_large() {
+                    TooLarge::Placeholder => {
+                        self.fates.insert((event, one.index), Fate::TooLarge);
+                    }
+                    TooLarge::Hold => {
+                        count += 1;
+                        largest = one.size.max(largest);
+                    }
                 }
             }
         }
@@ -374,7 +387,8 @@ impl<'g, 'a> Packer<'g, 'a> {
     }
 
     fn event(&mut self, event: usize) -> Result<(), ComposeError> {
-        let wanted = wanted(self.group, self.boundaries, event);
+        let mut wanted = wanted(self.group, self.boundaries, event);
+        wanted.retain(|one| !self.fates.contains_key(&(event, one.index)));
         let whole = self.piece(event, |_| None);
         let bytes = wanted.iter().map(|one| one.bytes).fold(0, u64::saturating_add);
         if self.make_room(whole, bytes) {

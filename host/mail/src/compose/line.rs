@@ -102,7 +102,7 @@ pub(super) fn attachment(one: &Attachment, fate: Fate) -> String {
     let mut out = match fate {
         Fate::Here => "attached: ".to_owned(),
         Fate::Part(part) => format!("attached to part {part}: "),
-        Fate::Missing | Fate::LeftOut => "not attached: ".to_owned(),
+        Fate::Missing | Fate::LeftOut | Fate::TooLarge => "not attached: ".to_owned(),
     };
     out.push_str(&named(one));
     match fate {
@@ -115,6 +115,7 @@ pub(super) fn attachment(one: &Attachment, fate: Fate) -> String {
             }
         }
         Fate::LeftOut => out.push_str(": left out by policy"),
+        Fate::TooLarge => out.push_str(": too large for one e-mail, left out by policy"),
     }
     out
 }
@@ -157,6 +158,9 @@ pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<(&'stati
         rows.push(("Started", started.to_string()));
         rows.push(("Ended", ended.to_string()));
         rows.push(("Duration", super::words::duration(ended.0.saturating_sub(started.0))));
+    }
+    if let Some((in_to, all)) = group.in_to() {
+        rows.push(("In To", format!("{in_to} of {all} participants")));
     }
     rows.push(("Events", events(group, view)));
     if view.parts > 1 && !view.events.is_empty() {

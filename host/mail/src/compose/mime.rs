@@ -187,12 +187,14 @@ fn safe_name(name: &str) -> String {
 pub(super) struct Boundaries {
     mixed: String,
     alternative: String,
+    /// Of a journal report, around the e-mail.
+    pub journal: String,
 }
 
 impl Boundaries {
     pub fn new(hash: &Digest) -> Self {
         let hex: String = hash.hex().chars().rev().take(32).collect();
-        Self { mixed: format!("=_m_{hex}"), alternative: format!("=_a_{hex}") }
+        Self { mixed: format!("=_m_{hex}"), alternative: format!("=_a_{hex}"), journal: format!("=_j_{hex}") }
     }
 }
 

@@ -10,11 +10,14 @@ mod group;
 mod header;
 mod html;
 mod input;
+mod journal;
 mod json;
 mod layout;
 mod line;
 mod mime;
+mod people;
 mod plain;
+mod vault;
 mod words;
 
 use std::borrow::Cow;
@@ -75,9 +78,6 @@ pub(crate) fn duration_minutes(started: Option<Timestamp>, ended: Option<Timesta
 
 /// Lays out a group into parts, none of them over the target's `max-size`.
 pub fn plan(input: &GroupInput<'_>) -> Result<Plan, ComposeError> {
-    if let Some(profile) = crate::template::profile_to_come(input.target.profile) {
-        return Err(ComposeError::Profile { profile });
-    }
     layout::lay_out(&Group::new(input))
 }
 
@@ -110,6 +110,7 @@ pub fn render<'b>(input: &GroupInput<'_>, plan: &Plan, part: u32, bytes: impl Fn
     let mut out = Vec::with_capacity(usize::try_from(layout.size).unwrap_or_default());
     let boundaries = Boundaries::new(&header::part_hash(&plan.base, part));
     mime::write(&mut out, &layout.head.bytes, &boundaries, &bodies, attached.iter().map(|(one, bytes)| (one.as_ref(), *bytes)));
+    out.extend_from_slice(&layout.head.tail);
     let size = u64::try_from(out.len()).unwrap_or(u64::MAX);
     if size > input.target.max_size.0 {
         return Err(ComposeError::Oversize { part, size, max: input.target.max_size });

@@ -61,6 +61,8 @@ impl Sample {
                 headers: BTreeMap::new(),
                 max_size: ByteSize(25 << 20),
                 profile: Profile::Plain,
+                feed: None,
+                archive_id: None,
             },
             attachments: AttachmentsSpec::All(true),
             references: Vec::new(),
@@ -150,12 +152,21 @@ impl Sample {
 
 /// What Python makes of these e-mails: see `parse.py`. Fails where it found a fault.
 pub fn python(emails: &[Email]) -> Vec<serde_json::Value> {
+    parse(emails, &[])
+}
+
+/// The same, and what `mail-parser` makes of them.
+pub fn both(emails: &[Email]) -> Vec<serde_json::Value> {
+    parse(emails, &["--both"])
+}
+
+fn parse(emails: &[Email], options: &[&str]) -> Vec<serde_json::Value> {
     let folder = tempfile::tempdir().unwrap();
     let mut parsed = Vec::new();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/compose/parse.py");
-    for (index, chunk) in emails.chunks(200).enumerate() {
+    for (index, chunk) in emails.chunks(2000).enumerate() {
         let mut command = Command::new("python3");
-        command.arg(script);
+        command.arg(script).args(options);
         for (place, email) in chunk.iter().enumerate() {
             let path = folder.path().join(format!("{index}-{place}.eml"));
             std::fs::write(&path, &email.bytes).unwrap();
@@ -174,9 +185,18 @@ pub fn python(emails: &[Email]) -> Vec<serde_json::Value> {
     parsed
 }
 
+/// The same of a journal report itself.
+pub fn outer<'p>(parsed: &'p serde_json::Value, name: &str) -> Vec<&'p str> {
+    values(&parsed["outer"], name)
+}
+
 /// The values of a header, as Python unfolded and decoded them.
 pub fn header<'p>(parsed: &'p serde_json::Value, name: &str) -> Vec<&'p str> {
-    let headers = parsed["headers"].as_array().unwrap().iter();
+    values(&parsed["headers"], name)
+}
+
+fn values<'p>(headers: &'p serde_json::Value, name: &str) -> Vec<&'p str> {
+    let headers = headers.as_array().unwrap().iter();
     headers.filter(|one| one[0].as_str().unwrap().eq_ignore_ascii_case(name)).map(|one| one[1].as_str().unwrap()).collect()
 }
 
