@@ -54,6 +54,7 @@ impl Author {
     }
 
     /// Somebody else, who signs alike.
+    #[must_use]
     pub fn acting_as(&self, actor: Actor) -> Self {
         Self { actor, sign: Arc::clone(&self.sign) }
     }
@@ -442,20 +443,20 @@ impl Chain {
             return Err(Wrong::Changed);
         }
         holds(body.as_bytes(), &signed.signature)?;
-        let link: Link = serde_json::from_str(body).map_err(not_an_entry)?;
+        let linked: Link = serde_json::from_str(body).map_err(not_an_entry)?;
         // The same contents in another form would be another line with nothing to tell which of them is right.
         let form = serde_json::from_str::<serde_json::Value>(line).ok().and_then(|value| canonical(&value).ok());
         if form.as_deref() != Some(line) {
             return Err(Wrong::Changed);
         }
-        let tenant = self.tenant.get_or_insert_with(|| link.tenant.clone());
-        if link.tenant != *tenant {
-            return Err(Wrong::Tenant(link.tenant));
+        let tenant = self.tenant.get_or_insert_with(|| linked.tenant.clone());
+        if linked.tenant != *tenant {
+            return Err(Wrong::Tenant(linked.tenant));
         }
-        if link.seq != seq {
-            return Err(Wrong::Place(link.seq));
+        if linked.seq != seq {
+            return Err(Wrong::Place(linked.seq));
         }
-        if link.previous != self.head.map(|head| head.digest) {
+        if linked.previous != self.head.map(|head| head.digest) {
             return Err(Wrong::Previous);
         }
         Ok((signed.entry, Head { seq, digest: signed.signature.digest }))
