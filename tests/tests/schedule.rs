@@ -41,6 +41,11 @@ fn policies_run_when_they_are_due() {
     assert_eq!(with_events.len(), 1, "{runs:?}");
     check("everything", &inbox.maildir(), &corpus, with_events[0], &[]);
     assert_eq!(manifests(&consign, "asleep"), 0);
+    let entries = consign.json(&["audit", "list"]);
+    let scheduled =
+        |what: &str| entries.as_array().unwrap().iter().filter(|entry| entry["deed"]["what"] == what && entry["by"]["who"] == "schedule").count();
+    assert_eq!((scheduled("run-begun"), scheduled("run-ended")), (runs.len(), runs.len()), "{entries}");
+    consign.run(&["audit", "verify"]).succeeded();
     assert_eq!(consign.json(&["run", "all"])["emails"]["composed"], 0);
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use consign_model::audit::Actor;
 use consign_model::manifest::Signature;
-use consign_model::{Digest, EventBatch, TenantId, TenantKeys};
+use consign_model::{Author, Digest, EventBatch, TenantId, TenantKeys};
 use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use ring::signature::Ed25519KeyPair;
@@ -90,6 +91,12 @@ impl Archive {
     /// Signs the SHA-256 of bytes (a manifest's) with the tenant's Ed25519 key.
     pub fn sign(&self, digest: &Digest) -> Signature {
         tenant::sign(&self.signing, digest)
+    }
+
+    /// Somebody who does what the audit log tells of, and signs for it with the tenant's key. That key is all of the archive that they hold.
+    pub fn author(&self, actor: Actor) -> Author {
+        let signing = Arc::clone(&self.signing);
+        Author::new(actor, move |digest| tenant::sign(&signing, digest))
     }
 
     async fn fetch(&self, path: &str) -> Result<(Path, Bytes), ArchiveError> {

@@ -27,6 +27,9 @@ pub struct Cli {
     /// The tenant [default: default]
     #[arg(long, global = true, env = "CONSIGN_TENANT", value_name = "NAME")]
     pub tenant: Option<Name>,
+    /// Who gives the command, for the audit log: it is written beside what the operating system says, not in its place
+    #[arg(long, global = true, env = "CONSIGN_BY", value_name = "TEXT")]
+    pub by: Option<String>,
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
@@ -90,14 +93,14 @@ pub enum Command {
         #[arg(value_name = "RUN")]
         run: String,
     },
-    /// Check manifests against a mailbox, offline
+    /// Check manifests, their chain, and a mailbox against them, offline
     Verify {
-        /// The manifest; several of a policy, where what one run had to hold was sent by a later one
+        /// The manifest, several of a policy, or a folder of them: of several the chain is checked, and what one run had to hold a later one may have sent
         #[arg(required = true, value_name = "MANIFEST")]
         manifests: Vec<PathBuf>,
         /// A Maildir, an mbox file, or a folder of .eml files
         #[arg(long, value_name = "PATH")]
-        mail: PathBuf,
+        mail: Option<PathBuf>,
         /// The tenant's public key (see `consign keys`): without it the manifest is checked against the key that stands in it
         #[arg(long, value_name = "BASE64")]
         key: Option<String>,
@@ -116,6 +119,12 @@ pub enum Command {
     },
     /// Show the tenant's public keys
     Keys,
+    /// The log of who changed what, and which runs there were: list it, export it, check it
+    Audit {
+        /// What to do
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Run policies when they are due, and say a line about each run
     Serve {
         /// Settings (TOML): data, master-key-file, tenant
@@ -266,6 +275,35 @@ pub enum ShadowCommand {
         policy: Name,
         /// Which shadow, where it has several: name@version
         module: Option<String>,
+    },
+}
+
+/// `audit`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no entry was changed, removed or inserted, and that the end was not cut off
+    Verify {
+        /// A file that `audit export` wrote, checked offline; without it the log of the data folder is checked
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// The tenant's public key (see `consign keys`), best from where you keep it yourself
+        #[arg(long, value_name = "BASE64")]
+        key: Option<String>,
+        /// Manifests, or folders of them, which name the log's end of their time [default: those of the data folder; for a file none]
+        #[arg(long, value_name = "PATH")]
+        manifest: Vec<PathBuf>,
+    },
+    /// List the entries, oldest first
+    List {
+        /// Only so many, the newest
+        #[arg(long, value_name = "COUNT")]
+        last: Option<u64>,
+    },
+    /// Write the log into a file: JSON lines, with its signed head as the last one
+    Export {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
 }
 

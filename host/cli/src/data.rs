@@ -47,6 +47,8 @@ pub struct Place {
     pub master_key_file: Option<PathBuf>,
     /// The tenant.
     pub tenant: TenantId,
+    /// Who gives the command, as they call themselves.
+    pub by: Option<String>,
 }
 
 impl Place {
@@ -60,7 +62,7 @@ impl Place {
             Some(tenant) => tenant.clone(),
             None => "default".parse()?,
         };
-        Ok(Self { folder, master_key_file: cli.master_key_file.clone(), tenant })
+        Ok(Self { folder, master_key_file: cli.master_key_file.clone(), tenant, by: cli.by.clone() })
     }
 }
 
@@ -115,11 +117,19 @@ impl Data {
             return Err(orphaned(place));
         }
         let (master, made) = master_key(place, known.is_some())?;
-        let (keys, new) = match known {
-            Some(keys) => (keys, None),
-            None => (store.create_tenant(tenant, &generate_tenant_keys(&master)?).await?, Some(NewKeys { master_key_file: made })),
+        let (is_new, keys) = match known {
+            Some(keys) => (false, keys),
+            None => (true, generate_tenant_keys(&master)?),
         };
-        let archive = Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?;
+        let archive = Arc::new(Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?);
+        let author = archive.author(crate::who::person(place.by.as_deref()));
+        let new = if is_new {
+            // The store is locked, so nobody else has made the tenant meanwhile.
+            store.create_tenant(tenant, &keys, &author).await?;
+            Some(NewKeys { master_key_file: made })
+        } else {
+            None
+        };
         let writer = ArchiveWriter::new(objects, tenant.clone(), &keys.recipient)?;
         let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")), most_bytes: CACHE_BYTES };
         let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), compile: compile_child(), ..SandboxConfig::default() })?;
@@ -127,14 +137,15 @@ impl Data {
         let exporter = Exporter {
             tenant: tenant.clone(),
             store: Arc::clone(&store),
-            archive: Arc::new(archive),
+            archive,
             shelf,
             data: folder.clone(),
             pace: Pace::default(),
             places: Arc::default(),
             stop: StopSign::default(),
+            author: author.clone(),
         };
-        let importer = Importer { tenant: tenant.clone(), store, archive: writer };
+        let importer = Importer { tenant: tenant.clone(), store, archive: writer, author };
         Ok(Self { importer, exporter, keys, new })
     }
 }

@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod data;
 mod output;
+mod who;
 
 use std::process::ExitCode;
 use std::time::Duration;

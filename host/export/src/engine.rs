@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use consign_model::audit::Actor;
 use consign_model::module::{BoundModule, ProbeReport};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::QuarantineReason;
@@ -141,7 +142,7 @@ impl Exporter {
             self.store.save_probe(&self.tenant, &module.binding_under(&policy.spec.name), &report).await?;
         }
         let Some(one) = self.judged(looked) else { return Ok(None) };
-        if self.store.quarantine(&self.tenant, &one).await? {
+        if self.store.quarantine(&self.tenant, &one, &self.author.acting_as(Actor::Consign)).await? {
             tracing::warn!(policy = %one.policy, module = one.module, "policy {}: {} is quarantined: {}", one.policy, one.module, one.text());
         }
         Ok(Some(one))

@@ -4,6 +4,7 @@
 //! delivers. Work goes window by window (one chat's events of one run), each frozen before it begins, so that a process that dies at any point
 //! leaves a state from which the next one goes on: what was composed is composed again to the same bytes, and what was accepted is not sent again.
 
+pub mod audit;
 pub mod chats;
 mod compose;
 mod deliver;
@@ -32,7 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use consign_archive::Archive;
 use consign_mail::smtp::TargetError;
-use consign_model::{Name, RunId, TenantId};
+use consign_model::{Author, Name, RunId, TenantId};
 use consign_store::{Store, StoreError};
 
 use tokio::sync::Semaphore;
@@ -62,6 +63,8 @@ pub struct Exporter {
     pub places: Arc<Places>,
     /// Set to end runs early, at a place from where they are taken up again.
     pub stop: StopSign,
+    /// Who asks for what is done here: whom the audit log names.
+    pub author: Author,
 }
 
 /// Asks runs to end early. Clones are the same sign.

@@ -1,11 +1,13 @@
-//! Writing a run's manifest: one JSON document, written window by window while its SHA-256 runs along, then signed.
+//! Writing a run's manifest: one JSON document in its canonical form, written window by window while its SHA-256 runs along, then signed.
 //!
 //! It is not built in memory, since a run over a large archive has as many entries as chats. What is signed is the digest of the manifest's bytes
-//! exactly as they stand in the file, so a reader needs no canonical form: it hashes what it sees.
+//! exactly as they stand in the file, so a reader can hash what it sees; that the form is the canonical one lets a program that has read the manifest
+//! and kept no bytes of it make them again.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use consign_model::canonical::canonical;
 use consign_model::id::Hasher;
 use consign_model::manifest::{EmailEntry, Manifest, Signature, WindowEntry};
 use consign_model::run::{ChatCounts, EmailCounts, EventCounts};
@@ -102,25 +104,25 @@ pub fn write(
     entries: impl FnOnce(&mut EntryWriter<'_>) -> std::io::Result<()>,
     sign: impl FnOnce(&Digest) -> Signature,
 ) -> std::io::Result<Digest> {
-    let text = serde_json::to_string(head)?;
+    let text = canonical(head).map_err(std::io::Error::other)?;
     // Inside a JSON string every quote has a backslash before it, so this finds the key and nothing else.
-    let (before, rest) = text.split_once("\"windows\":[]").ok_or_else(shape)?;
-    let (between, after) = rest.split_once("\"supplements\":[]").ok_or_else(shape)?;
+    let (before, rest) = text.split_once("\"supplements\":[]").ok_or_else(shape)?;
+    let (between, after) = rest.split_once("\"windows\":[]").ok_or_else(shape)?;
     let mut digest = None;
     crate::files::write_durably_with(path, |out| {
         out.write_all(b"{\"manifest\":")?;
-        let mut writer = EntryWriter { out, hasher: Hasher::default(), first: true, between: Some(format!("]{between}\"supplements\":[")) };
+        let mut writer = EntryWriter { out, hasher: Hasher::default(), first: true, between: Some(format!("]{between}\"windows\":[")) };
         writer.raw(before)?;
-        writer.raw("\"windows\":[")?;
+        writer.raw("\"supplements\":[")?;
         entries(&mut writer)?;
-        writer.end_windows()?;
+        writer.end_supplements()?;
         writer.raw("]")?;
         writer.raw(after)?;
         let EntryWriter { out, hasher, .. } = writer;
         let done = hasher.finish();
         digest = Some(done);
         out.write_all(b",\"signature\":")?;
-        serde_json::to_writer(&mut *out, &sign(&done))?;
+        out.write_all(canonical(&sign(&done)).map_err(std::io::Error::other)?.as_bytes())?;
         out.write_all(b"}\n")
     })?;
     digest.ok_or_else(shape)
@@ -130,7 +132,7 @@ fn shape() -> std::io::Error {
     std::io::Error::other("the manifest's head has another shape than its writer expects")
 }
 
-/// Writes windows, then supplements.
+/// Writes supplements, then windows: in the order of their names.
 pub struct EntryWriter<'a> {
     out: &'a mut dyn Write,
     hasher: Hasher,
@@ -146,15 +148,15 @@ impl EntryWriter<'_> {
 
     /// Adds an entry to the list that is open.
     pub fn entry(&mut self, entry: &WindowEntry) -> std::io::Result<()> {
-        let text = serde_json::to_string(entry)?;
+        let text = canonical(entry).map_err(std::io::Error::other)?;
         if !std::mem::take(&mut self.first) {
             self.raw(",")?;
         }
         self.raw(&text)
     }
 
-    /// Ends the windows: what follows are supplements.
-    pub fn end_windows(&mut self) -> std::io::Result<()> {
+    /// Ends the supplements: what follows are windows.
+    pub fn end_supplements(&mut self) -> std::io::Result<()> {
         match self.between.take() {
             None => Ok(()),
             Some(text) => {

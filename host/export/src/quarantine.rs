@@ -10,6 +10,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use consign_model::audit::{Actor, Author};
 use consign_model::fault::Fault;
 use consign_model::module::BoundModule;
 use consign_model::policy::{OnQuarantine, PolicyVersion};
@@ -134,7 +135,7 @@ impl Exporter {
             if matches!(one.why, QuarantineReason::Engine { .. }) {
                 self.accept_engine(policy, &one.digest).await?;
             }
-            ended.extend(self.store.release(&self.tenant, policy, &one.digest, &release).await?);
+            ended.extend(self.store.release(&self.tenant, policy, &one.digest, &release, &self.author).await?);
         }
         Ok(ended)
     }
@@ -180,6 +181,7 @@ struct Keep {
     tenant: TenantId,
     store: Arc<dyn Store>,
     runtime: Handle,
+    author: Author,
 }
 
 #[derive(Default)]
@@ -228,7 +230,12 @@ impl Ward {
                 }
             }
         }
-        let keep = (purpose == Purpose::Run).then(|| Keep { tenant: tenant.clone(), store: Arc::clone(store), runtime: Handle::current() });
+        let keep = (purpose == Purpose::Run).then(|| Keep {
+            tenant: tenant.clone(),
+            store: Arc::clone(store),
+            runtime: Handle::current(),
+            author: exporter.author.acting_as(Actor::Consign),
+        });
         Ok(Self {
             policy: run.policy.clone(),
             run: run.id.clone(),
@@ -290,9 +297,9 @@ impl Ward {
         state.quarantined.insert(one.digest, one.clone());
         state.new.push(one.clone());
         drop(state);
-        if let Some(Keep { tenant, store, runtime }) = &self.keep {
+        if let Some(Keep { tenant, store, runtime, author }) = &self.keep {
             tracing::warn!(policy = %self.policy, module = one.module, "policy {}: {} is quarantined: {}", self.policy, one.module, one.text());
-            if let Err(error) = runtime.block_on(store.quarantine(tenant, &one)) {
+            if let Err(error) = runtime.block_on(store.quarantine(tenant, &one, author)) {
                 // The run fails at its next write to the store; the next one counts the same windows again.
                 tracing::error!(policy = %self.policy, "the quarantine of {} could not be written down: {error}", one.module);
             }

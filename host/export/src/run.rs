@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use consign_model::audit::{Actor, Author, Retried};
 use consign_model::manifest::{Manifest, ModuleUse};
 use consign_model::module::BoundModule;
 use consign_model::policy::PolicyVersion;
@@ -96,6 +97,25 @@ impl Retry {
             Self::These { .. } | Self::Waiting => Asked::Nothing,
         }
     }
+
+    /// What the audit log says of it.
+    fn told(&self) -> Option<Retried> {
+        let Self::These { ids, how } = self else { return None };
+        let mut sorted: Vec<&str> = ids.iter().map(String::as_str).collect();
+        sorted.sort_unstable();
+        let ids = Digest::of(sorted.iter().flat_map(|id| [id, "\n"]).collect::<String>().as_bytes());
+        Some(Retried { how: how.word().to_owned(), windows: sorted.len() as u64, ids })
+    }
+}
+
+impl How {
+    fn word(self) -> &'static str {
+        match self {
+            Self::AsFrozen => "as-frozen",
+            Self::Current => "current",
+            Self::SendChanged => "send-changed",
+        }
+    }
 }
 
 /// What a call of [`Exporter::run`] did.
@@ -121,6 +141,10 @@ impl Exporter {
     /// Runs a policy now, after taking up a run of it that was interrupted.
     pub async fn run(&self, policy: &Name, trigger: Trigger, retry: &Retry, watch: Watch<'_>) -> Result<RunReport, ExportError> {
         let mut resumed = None;
+        let author = match trigger {
+            Trigger::Hand => self.author.clone(),
+            Trigger::Schedule(_) => self.author.acting_as(Actor::Schedule),
+        };
         loop {
             let (policy, target, stands_in) = match self.standing(policy, Purpose::Run).await? {
                 Standing::Runs(how) => *how,
@@ -142,18 +166,19 @@ impl Exporter {
                 target_version: target.version,
                 trigger,
                 stands_in,
+                retry: retry.told(),
                 started_at: Timestamp::now(),
             };
-            match self.store.begin_run(&self.tenant, &new).await? {
+            match self.store.begin_run(&self.tenant, &new, &author).await? {
                 Begun::New(run) => {
-                    let summary = self.go_on(&run, retry, watch).await?;
+                    let summary = self.go_on(&run, retry, &author, watch).await?;
                     return Ok(RunReport { resumed, run: Some(summary), paused: None });
                 }
                 Begun::AlreadyRun => return Ok(RunReport { resumed, run: None, paused: None }),
                 Begun::Unfinished(run) => {
                     tracing::info!(run = %run.id, "taking up the interrupted run {}", run.id);
                     // Held windows that were asked for belong to the run that is asked for, not to the one that was interrupted.
-                    let summary = self.go_on(&run, &Retry::of(run.trigger), watch).await?;
+                    let summary = self.go_on(&run, &Retry::of(run.trigger), &self.author.acting_as(Actor::Consign), watch).await?;
                     let nothing_new = self.store.newest_arrival(&self.tenant).await? <= run.until;
                     resumed = Some(summary);
                     // By hand, an interrupted run that is ended now is what was asked for, unless more has arrived since it began.
@@ -169,7 +194,7 @@ impl Exporter {
     pub async fn resume(&self, policy: &Name, watch: Watch<'_>) -> Result<Option<RunSummary>, ExportError> {
         let runs = self.store.runs(&self.tenant, Some(policy), 1).await?;
         match runs.into_iter().find(|run| run.state == RunState::Running) {
-            Some(run) => Ok(Some(self.go_on(&run, &Retry::of(run.trigger), watch).await?)),
+            Some(run) => Ok(Some(self.go_on(&run, &Retry::of(run.trigger), &self.author.acting_as(Actor::Consign), watch).await?)),
             None => Ok(None),
         }
     }
@@ -193,7 +218,7 @@ impl Exporter {
     }
 
     /// A run that has begun, to its end.
-    async fn go_on(&self, run: &Run, retry: &Retry, watch: Watch<'_>) -> Result<RunSummary, ExportError> {
+    async fn go_on(&self, run: &Run, retry: &Retry, author: &Author, watch: Watch<'_>) -> Result<RunSummary, ExportError> {
         let begun = Instant::now();
         let toolbox = Toolbox::open(self, run, Purpose::Run).await?;
         // Before anything is frozen: a target that can't be used fails the run as a whole, not each window.
@@ -222,7 +247,7 @@ impl Exporter {
         if self.stop.is_set() {
             return Err(ExportError::Stopping(run.id.clone()));
         }
-        let summary = self.finish(&toolbox, run, &supplements, begun).await?;
+        let summary = self.finish(&toolbox, run, &supplements, author, begun).await?;
         // The manifest has them now. What is left over after a crash here is removed with the next run's.
         let _ = std::fs::remove_file(&noted.file);
         Ok(summary)
@@ -363,7 +388,14 @@ impl Exporter {
     }
 
     /// Sums up, writes and signs the manifest, and ends the run.
-    async fn finish(&self, toolbox: &Toolbox<'_>, run: &Run, supplements: &[WindowKey], begun: Instant) -> Result<RunSummary, ExportError> {
+    async fn finish(
+        &self,
+        toolbox: &Toolbox<'_>,
+        run: &Run,
+        supplements: &[WindowKey],
+        author: &Author,
+        begun: Instant,
+    ) -> Result<RunSummary, ExportError> {
         let (mut totals, mut shadows) = (Totals::default(), Vec::new());
         let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
         while let Some(page) = windows.next().await? {
@@ -397,6 +429,7 @@ impl Exporter {
             started_at: run.started_at,
             finished_at: at,
             previous: self.store.progress(&self.tenant, &run.policy).await?.manifest,
+            audit: self.store.audit_head(&self.tenant).await?,
             windows: Vec::new(),
             supplements: Vec::new(),
             events: totals.events,
@@ -417,7 +450,7 @@ impl Exporter {
             manifest: path.display().to_string(),
             millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        self.store.finish_run(&self.tenant, &run.id, at, &summary, &digest).await?;
+        self.store.finish_run(&self.tenant, &run.id, at, &summary, &digest, author).await?;
         Ok(summary)
     }
 
@@ -430,19 +463,19 @@ impl Exporter {
                 &target,
                 &head,
                 |writer| {
+                    for key in &supplements {
+                        let window = runtime.block_on(exporter.store.window(&exporter.tenant, key)).map_err(std::io::Error::other)?;
+                        let deliveries = runtime.block_on(exporter.store.deliveries(&exporter.tenant, key)).map_err(std::io::Error::other)?;
+                        if let Some(window) = window {
+                            writer.entry(&window_entry(&window, &deliveries))?;
+                        }
+                    }
+                    writer.end_supplements()?;
                     let mut windows = Windows::new(&exporter, WindowFilter::OfRun(run));
                     while let Some(page) = runtime.block_on(windows.next()).map_err(std::io::Error::other)? {
                         for window in page {
                             let deliveries =
                                 runtime.block_on(exporter.store.deliveries(&exporter.tenant, &window.key)).map_err(std::io::Error::other)?;
-                            writer.entry(&window_entry(&window, &deliveries))?;
-                        }
-                    }
-                    writer.end_windows()?;
-                    for key in &supplements {
-                        let window = runtime.block_on(exporter.store.window(&exporter.tenant, key)).map_err(std::io::Error::other)?;
-                        let deliveries = runtime.block_on(exporter.store.deliveries(&exporter.tenant, key)).map_err(std::io::Error::other)?;
-                        if let Some(window) = window {
                             writer.entry(&window_entry(&window, &deliveries))?;
                         }
                     }

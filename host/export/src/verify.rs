@@ -1,5 +1,8 @@
 //! `consign verify`: checks manifests of a policy against a mailbox, with nothing but these and a public key.
 //!
+//! A policy's manifests are a chain, each naming the SHA-256 of the one before. So of several the links are checked as well: one that was removed,
+//! inserted, changed or put into another's place in the middle shows, and which. That the newest was taken away shows in the audit log.
+//!
 //! What a run had to hold may be sent by a later one, whose manifest names it then: of several manifests the newest that names an e-mail counts.
 //!
 //! It runs offline and knows no store and no archive: an auditor who trusts neither us nor the operator runs it elsewhere. Mail servers add
@@ -38,6 +41,10 @@ pub enum VerifyError {
 pub struct Findings {
     /// How many manifests were read.
     pub manifests: u64,
+    /// Links between them that do not hold: which, and what is wrong.
+    pub links: Vec<String>,
+    /// Between manifests that were named one by one: which were left out, so that nothing links those around them.
+    pub gaps: Vec<String>,
     /// Whether they are as they were signed, by the expected key: the worst of them.
     pub signature: SignatureCheck,
     /// Accepted e-mails that are there, whole and once.
@@ -76,17 +83,19 @@ pub enum SignatureCheck {
 }
 
 impl Findings {
+    /// Whether the manifests are as they were signed, and follow each other.
+    pub fn are_manifests_good(&self) -> bool {
+        matches!(self.signature, SignatureCheck::Trusted | SignatureCheck::SelfSigned) && self.links.is_empty()
+    }
+
     /// Whether everything that was accepted is there, unchanged, and the signature holds.
     pub fn is_good(&self) -> bool {
-        matches!(self.signature, SignatureCheck::Trusted | SignatureCheck::SelfSigned)
-            && self.missing.is_empty()
-            && self.changed.is_empty()
-            && self.unexpected.is_empty()
+        self.are_manifests_good() && self.missing.is_empty() && self.changed.is_empty() && self.unexpected.is_empty()
     }
 }
 
 /// Reads a manifest and checks its signature; with a public key (base64) also who signed it.
-fn read_manifest(path: &Path, trusted_key: Option<&str>) -> Result<(Manifest, SignatureCheck), VerifyError> {
+fn read_manifest(path: &Path, trusted_key: Option<&str>) -> Result<(Link, SignatureCheck), VerifyError> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     let not_a_manifest = |error: serde_json::Error| VerifyError::NotAManifest { path: path.to_owned(), cause: error.to_string() };
     let signed: SignedManifest = serde_json::from_str(&text).map_err(not_a_manifest)?;
@@ -99,7 +108,86 @@ fn read_manifest(path: &Path, trusted_key: Option<&str>) -> Result<(Manifest, Si
         Some(trusted) if trusted == own_key => SignatureCheck::Trusted,
         Some(_) => SignatureCheck::OtherKey,
     };
-    Ok((manifest, check))
+    let number = manifest.run.as_str().rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+    let number = number.ok_or_else(|| VerifyError::NotAManifest { path: path.to_owned(), cause: "its run has no number".to_owned() })?;
+    let digest = Digest::of(signed.manifest.get().as_bytes());
+    Ok((Link { path: path.to_owned(), listed: false, digest, key: signed.signature.key, number, manifest }, check))
+}
+
+/// The manifests under a folder, whatever their depth, by path; or this one.
+pub(crate) fn manifests_below(path: &Path) -> Result<Vec<PathBuf>, VerifyError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let (mut found, mut folders) = (Vec::new(), vec![path.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|error| unreadable(&folder, &error))? {
+            let path = entry.map_err(|error| unreadable(&folder, &error))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "json") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A manifest as a link of its policy's chain.
+struct Link {
+    path: PathBuf,
+    /// Found in a folder, where its neighbours should be too.
+    listed: bool,
+    /// Of the manifest's bytes as they are now.
+    digest: Digest,
+    key: String,
+    number: u64,
+    manifest: Manifest,
+}
+
+/// Says which links between these manifests do not hold, and where one was left out. A policy's may begin with any run: those before are of no concern.
+fn broken_links(links: &mut [Link]) -> (Vec<String>, Vec<String>) {
+    let (mut broken, mut gaps) = (Vec::new(), Vec::new());
+    for link in links.iter().filter(|link| link.path.file_stem().is_none_or(|stem| stem != link.manifest.run.as_str())) {
+        // A copy may have any name, but not another run's.
+        let named = link.path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.rsplit_once('-'));
+        if named.is_some_and(|(policy, number)| policy == link.manifest.policy.as_str() && number.parse::<u64>().is_ok()) {
+            broken.push(format!("{} holds the manifest of run {}: it was put into another's place", link.path.display(), link.manifest.run));
+        }
+    }
+    links.sort_by(|one, other| {
+        let of = |link: &Link| (link.manifest.tenant.clone(), link.manifest.policy.clone(), link.number);
+        of(one).cmp(&of(other))
+    });
+    for pair in links.windows(2) {
+        let [before, after] = pair else { continue };
+        if (&before.manifest.tenant, &before.manifest.policy) != (&after.manifest.tenant, &after.manifest.policy) {
+            continue;
+        }
+        let (earlier, later) = (&before.manifest.run, &after.manifest.run);
+        if before.number == after.number {
+            if before.digest != after.digest {
+                broken.push(format!("there are two manifests of run {later}, in {} and {}", before.path.display(), after.path.display()));
+            }
+        } else if before.number.checked_add(1) != Some(after.number) {
+            let list = if before.listed && after.listed { &mut broken } else { &mut gaps };
+            list.push(format!("between runs {earlier} and {later} a manifest is missing"));
+        } else if after.manifest.previous != Some(before.digest) {
+            broken.push(format!("the manifest of run {later} does not follow that of run {earlier}: one of them is not what it was"));
+        }
+        if before.key != after.key {
+            broken.push(format!("the manifests of runs {earlier} and {later} are signed by different keys"));
+        }
+    }
+    for link in links.iter().filter(|link| (link.number == 1) != link.manifest.previous.is_none()) {
+        broken.push(format!(
+            "the manifest of run {} {}",
+            link.manifest.run,
+            if link.number == 1 { "names one before it, and is the first" } else { "names none before it, and is not the first" }
+        ));
+    }
+    (broken, gaps)
 }
 
 /// What the newest manifest says of an e-mail.
@@ -111,16 +199,31 @@ struct Named {
     held: bool,
 }
 
-/// Compares manifests with a mailbox: a Maildir, an mbox file, a folder of `.eml` files, or one such file.
-pub fn verify(manifests: &[PathBuf], mail: &Path, trusted_key: Option<&str>) -> Result<Findings, VerifyError> {
+/// Checks manifests (files, or folders of them), and compares them with a mailbox where one is given: a Maildir, an mbox file, a folder of `.eml` files,
+/// or one such file.
+pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, trusted_key: Option<&str>) -> Result<Findings, VerifyError> {
     let mut findings = Findings { signature: SignatureCheck::Trusted, ..Findings::default() };
-    let mut read = Vec::new();
+    let mut links = Vec::new();
+    let mut paths = Vec::new();
     for path in manifests {
-        let (manifest, signature) = read_manifest(path, trusted_key)?;
-        findings.signature = findings.signature.max(signature);
-        read.push(manifest);
+        let listed = path.is_dir();
+        paths.extend(manifests_below(path)?.into_iter().map(|path| (path, listed)));
     }
-    findings.manifests = read.len() as u64;
+    for (path, listed) in paths {
+        let (mut link, signature) = read_manifest(&path, trusted_key)?;
+        link.listed = listed;
+        if signature > SignatureCheck::SelfSigned {
+            findings.links.push(format!("the manifest of run {} in {} is not what was signed by the right key", link.manifest.run, path.display()));
+        }
+        findings.signature = findings.signature.max(signature);
+        links.push(link);
+    }
+    findings.manifests = links.len() as u64;
+    let (broken, gaps) = broken_links(&mut links);
+    findings.links.extend(broken);
+    findings.gaps = gaps;
+    let Some(mail) = mail else { return Ok(findings) };
+    let mut read: Vec<Manifest> = links.into_iter().map(|link| link.manifest).collect();
     read.sort_by_key(|manifest| manifest.finished_at);
 
     let mut named: BTreeMap<&str, Named> = BTreeMap::new();

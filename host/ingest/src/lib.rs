@@ -12,7 +12,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use consign_archive::{ArchiveError, ArchiveWriter};
-use consign_model::{Chat, ChatKey, Digest, Event, EventKind, Member, Name, TenantId, Timestamp, User};
+use consign_model::audit::ImportFigures;
+use consign_model::id::Hasher;
+use consign_model::{Author, Chat, ChatKey, Digest, Event, EventKind, Member, Name, TenantId, Timestamp, User};
 use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
 use consign_store::{Arrival, SegmentRecord, SourceRecord, Store, StoreError};
 use serde::Serialize;
@@ -77,6 +79,8 @@ pub struct Importer {
     pub store: Arc<dyn Store>,
     /// The archive's writing half: ingest needs no private key.
     pub archive: ArchiveWriter,
+    /// Who imports: whom the audit log names. It can sign, and opens nothing.
+    pub author: Author,
 }
 
 impl Importer {
@@ -89,28 +93,33 @@ impl Importer {
         progress: impl Fn(Progress) + Send + 'static,
     ) -> Result<Imported, IngestError> {
         let path = path.to_owned();
-        self.take_in(format, source, move |sink| consign_source::read(format, &path, &Limits::default(), sink, &progress)).await
+        self.take_in(format, source, &path.display().to_string(), move |sink| {
+            consign_source::read(format, &path, &Limits::default(), sink, &progress)
+        })
+        .await
     }
 
     /// Imports JSON lines that are at hand. `name` stands for the file's in refusals; attachments are looked for in `folder`.
     pub async fn import_lines(&self, name: &str, lines: String, folder: Option<&Path>, source: &Name) -> Result<Imported, IngestError> {
-        let (name, folder) = (name.to_owned(), folder.map(Path::to_owned));
+        let (said, name, folder) = (name.to_owned(), name.to_owned(), folder.map(Path::to_owned));
         let read = move |sink: &mut dyn Sink| consign_source::read_lines(&name, &lines, folder.as_deref(), &Limits::default(), sink, &|_| {});
-        self.take_in(Format::Jsonl, source, read).await
+        self.take_in(Format::Jsonl, source, &said, read).await
     }
 
     async fn take_in(
         &self,
         format: Format,
         source: &Name,
+        input: &str,
         read: impl FnOnce(&mut dyn Sink) -> Result<Report, SourceError> + Send + 'static,
     ) -> Result<Imported, IngestError> {
-        let (importer, source, runtime) = (self.clone(), source.clone(), Handle::current());
+        let (importer, source, input, runtime) = (self.clone(), source.clone(), input.to_owned(), Handle::current());
         let record = SourceRecord { name: source.clone(), format: format.word().to_owned(), created_at: Timestamp::now() };
         let reading = tokio::task::spawn_blocking(move || {
-            let mut intake = Intake::new(&importer, &runtime, record);
-            let report = read(&mut intake)?;
-            intake.finish()?;
+            let mut intake = Intake::new(&importer, &runtime, Begin { record, input });
+            let read = read(&mut intake).map_err(IngestError::from).and_then(|report| intake.finish().map(|()| report));
+            intake.leave(read.as_ref().ok())?;
+            let report = read?;
             Ok::<_, IngestError>(Imported {
                 source,
                 format: format.word(),
@@ -126,12 +135,20 @@ impl Importer {
     }
 }
 
+/// What an import is entered under, until it is.
+struct Begin {
+    record: SourceRecord,
+    input: String,
+}
+
 /// The sink of one import.
 struct Intake<'a> {
     importer: &'a Importer,
     runtime: &'a Handle,
-    record: Option<SourceRecord>,
+    begin: Option<Begin>,
     source: Name,
+    /// SHA-256 of the files of events that are stored.
+    files: Hasher,
     users: Vec<User>,
     /// Of whom only events tell.
     mentioned: Vec<User>,
@@ -152,12 +169,13 @@ struct Waiting {
 }
 
 impl<'a> Intake<'a> {
-    fn new(importer: &'a Importer, runtime: &'a Handle, record: SourceRecord) -> Self {
+    fn new(importer: &'a Importer, runtime: &'a Handle, begin: Begin) -> Self {
         Self {
             importer,
             runtime,
-            source: record.name.clone(),
-            record: Some(record),
+            source: begin.record.name.clone(),
+            begin: Some(begin),
+            files: Hasher::default(),
             users: Vec::new(),
             mentioned: Vec::new(),
             users_changed: 0,
@@ -204,9 +222,35 @@ impl<'a> Intake<'a> {
     }
 
     fn register(&mut self) -> Result<(), StoreError> {
-        match self.record.take() {
+        match self.begin.take() {
             None => Ok(()),
-            Some(record) => self.runtime.block_on(self.importer.store.register_source(&self.importer.tenant, &record)),
+            Some(Begin { record, input }) => {
+                let Importer { tenant, store, author, .. } = self.importer;
+                self.runtime.block_on(store.begin_import(tenant, &record, &input, author))
+            }
+        }
+    }
+
+    /// Enters in the audit log how it ended, where it had begun to store. `report`: of an import that came to its end.
+    fn leave(&mut self, report: Option<&Report>) -> Result<(), StoreError> {
+        if self.begin.is_some() {
+            return Ok(());
+        }
+        let figures = ImportFigures {
+            complete: report.is_some(),
+            stored: self.counts.stored.values().sum(),
+            already_there: self.counts.already_there.values().sum(),
+            refused: report.map_or(0, |report| report.refused),
+            files: std::mem::take(&mut self.files).finish(),
+        };
+        let Importer { tenant, store, author, .. } = self.importer;
+        match self.runtime.block_on(store.end_import(tenant, &self.source, &figures, author)) {
+            // What it failed by says more.
+            Err(error) if report.is_none() => {
+                tracing::warn!(%error, "the end of the import could not be entered in the audit log");
+                Ok(())
+            }
+            outcome => outcome,
         }
     }
 
@@ -231,6 +275,9 @@ impl<'a> Intake<'a> {
                         Err(StoreError::Conflict { .. }) => continue,
                         Err(error) => return Err(error.into()),
                     }
+                    for segment in arrivals.iter().flat_map(|arrival| &arrival.segments) {
+                        self.files.update(&segment.digest.0);
+                    }
                 }
                 for (_, counts) in prepared {
                     self.counts.add(&counts);
@@ -247,7 +294,7 @@ const AT_ONCE: usize = 8;
 
 /// What a piece adds to the archive: its new events as a segment that is durable, and what is newly known of chat and members.
 async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arrival>, Counts), IngestError> {
-    let Importer { tenant, store, archive } = importer;
+    let Importer { tenant, store, archive, .. } = importer;
     let known = store.chat(tenant, &waiting.chat).await?;
     let hashes: Vec<_> = waiting.events.iter().map(|event| event.identity().hash).collect();
     let contents = store.known_events(tenant, &waiting.chat, &hashes).await?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Head;
 use crate::run::{ChatCounts, EmailCounts, EventCounts, StandIn, Trigger};
 use crate::window::HeldReason;
 use crate::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, WindowKey};
@@ -56,6 +57,9 @@ pub struct Manifest {
     pub finished_at: Timestamp,
     /// SHA-256 of the policy's manifest before this one; unset for the first.
     pub previous: Option<Digest>,
+    /// The last entry of the audit log when this was written, in which the run's beginning stands already. Unset in manifests of releases without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Head>,
     /// Every window of the run.
     pub windows: Vec<WindowEntry>,
     /// What became of windows that earlier runs had held; their events are not examined again.

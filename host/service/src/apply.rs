@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use consign_export::{ExportError, Exporter, ShelfError};
 use consign_mail::smtp::check_connection;
 use consign_mail::template::check_templates;
+use consign_model::audit::Cause;
 use consign_model::module::{BoundModule, ModuleKind, Need};
 use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, ShadowSpec, Since};
 use consign_model::target::{TargetSpec, TargetVersion, Tls};
@@ -335,7 +336,7 @@ async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: 
     let mut version = stored.map_or(0, |old| old.version);
     if change != ChangeKind::Same {
         version += 1;
-        exporter.store.save_target(&exporter.tenant, &TargetVersion { version, spec, applied_at: now }).await?;
+        exporter.store.save_target(&exporter.tenant, &TargetVersion { version, spec, applied_at: now }, &exporter.author).await?;
     }
     Ok(Change { kind: "target", name, change, version, modules: Vec::new(), next_due: None, warnings })
 }
@@ -373,7 +374,7 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
         };
         let created_at = old.as_ref().map_or(now, |old| old.created_at);
         let policy = PolicyVersion { version, spec, criteria: ready.criteria, grouping: ready.grouping, applied_at: now, starts_after, created_at };
-        store.save_policy(tenant, &policy).await?;
+        store.save_policy(tenant, &policy, &Cause::Apply, &exporter.author).await?;
     }
     Ok(Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings })
 }

@@ -119,7 +119,7 @@ pub async fn push(exporter: &Exporter, bytes: Vec<u8>, voucher: Voucher<'_>) -> 
         let now_signed = record.signed_by.is_none() && signed_by.is_some();
         let record = if now_signed { ModuleRecord { signed_by, ..record } } else { record };
         if now_signed {
-            store.save_module(tenant, &record).await?;
+            store.save_module(tenant, &record, &exporter.author).await?;
         }
         return Ok(Pushed { again: true, now_signed, record });
     }
@@ -142,7 +142,7 @@ pub async fn push(exporter: &Exporter, bytes: Vec<u8>, voucher: Voucher<'_>) -> 
     let shelf = Arc::clone(shelf);
     in_background(move || shelf.add(&bytes)).await??;
     let record = ModuleRecord { digest, kind, manifest, facts, probe, signed_by, added_at: Timestamp::now() };
-    match store.save_module(tenant, &record).await {
+    match store.save_module(tenant, &record, &exporter.author).await {
         Ok(()) => Ok(Pushed { again: false, now_signed: false, record }),
         // Somebody else has pushed at the same moment.
         Err(StoreError::Conflict { .. }) => {

@@ -6,6 +6,7 @@
 
 use consign_export::shadow::{in_place_of, promoted};
 use consign_export::{ExportError, Exporter};
+use consign_model::audit::Cause;
 use consign_model::policy::PolicyVersion;
 use consign_model::{Name, Timestamp};
 use serde::Serialize;
@@ -95,7 +96,8 @@ pub async fn promote(exporter: &Exporter, policy: &Name, named: Option<&str>) ->
         None => spec.grouping.as_ref().map(|one| (one.module.clone(), one.config.clone(), one.needs.clone())),
     };
     let version = PolicyVersion { version: newest.version + 1, spec, criteria, grouping, applied_at: Timestamp::now(), ..newest.clone() };
-    store.save_policy(tenant, &version).await.map_err(ExportError::from)?;
+    let cause = Cause::Promote { module: shadow.name.clone() };
+    store.save_policy(tenant, &version, &cause, &exporter.author).await.map_err(ExportError::from)?;
     Ok(Promoted {
         policy: policy.clone(),
         version: version.version,

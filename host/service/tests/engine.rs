@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use consign_archive::{Archive, MasterKey, generate_tenant_keys, open_store};
 use consign_export::engine::LookedAt;
 use consign_export::{Exporter, Pace, Retry, Shelf, StopSign};
+use consign_model::audit::Actor;
 use consign_model::module::ProbeReport;
 use consign_model::quarantine::QuarantineReason;
 use consign_model::run::Trigger;
@@ -23,18 +24,22 @@ async fn exporter(folder: &Path) -> Exporter {
     let tenant: Name = "t".parse().unwrap();
     let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
     let master = MasterKey::generate().unwrap();
-    let keys = store.create_tenant(&tenant, &generate_tenant_keys(&master).unwrap()).await.unwrap();
+    let keys = generate_tenant_keys(&master).unwrap();
     let archive = Archive::open(open_store(&folder.join("archive").display().to_string()).unwrap(), tenant.clone(), &keys, &master).unwrap();
+    let archive = Arc::new(archive);
+    let author = archive.author(Actor::Consign);
+    store.create_tenant(&tenant, &keys, &author).await.unwrap();
     let sandbox = Sandbox::new(SandboxConfig::default()).unwrap();
     Exporter {
         tenant,
         store,
-        archive: Arc::new(archive),
+        archive,
         shelf: Arc::new(Shelf::new(&folder.join("modules"), Arc::new(sandbox))),
         data: folder.to_owned(),
         pace: Pace::default(),
         places: Arc::default(),
         stop: StopSign::default(),
+        author,
     }
 }
 

@@ -4,6 +4,7 @@
 //! so that sled in one process and `PostgreSQL` under several nodes can both keep it. One conformance suite holds them to it.
 
 use async_trait::async_trait;
+use consign_model::audit::{Author, Cause, Head, ImportFigures, Retried};
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -86,6 +87,15 @@ impl ModuleRecord {
     }
 }
 
+/// A line of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLine {
+    /// The entry's number, by the place where it lies.
+    pub seq: u64,
+    /// A [`consign_model::audit::SignedEntry`], as it was written. Whether it is right is for who checks the chain to say.
+    pub line: String,
+}
+
 /// How far a policy has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Progress {
@@ -121,6 +131,8 @@ pub struct NewRun {
     pub trigger: Trigger,
     /// Where that is an earlier version than the newest.
     pub stands_in: Option<StandIn>,
+    /// Which held windows it is asked to try again, where it is.
+    pub retry: Option<Retried>,
     /// The clock.
     pub started_at: Timestamp,
 }
@@ -196,15 +208,20 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The store. Every write is atomic, and durable when it returns; concurrent writers share flushes.
+///
+/// What takes an [`Author`] is audited: the write makes an entry of what it changed in the tenant's log, signed by the author, in the same transaction.
+/// A write that changes nothing, or is refused, makes none.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Adds a tenant with its keys. Where it is there already, nothing changes and its own keys come back.
-    async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys) -> Result<TenantKeys>;
+    async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys>;
     /// A tenant's keys, where it exists.
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>>;
 
-    /// Adds a source; one that is there stays as it is.
-    async fn register_source(&self, tenant: &TenantId, source: &SourceRecord) -> Result<()>;
+    /// Begins an import: adds its source, where it is not there, and enters the import in the log. `input` is the file or folder, as a person named it.
+    async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()>;
+    /// Enters in the log that an import ended, and how.
+    async fn end_import(&self, tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> Result<()>;
     /// All sources, by name.
     async fn sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>>;
     /// Adds users or replaces what is known of them. Says how many were new or changed.
@@ -229,44 +246,44 @@ pub trait Store: Send + Sync {
     async fn chats_arrived(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>>;
 
     /// Keeps a new version of a target. Refused as a conflict unless its number is one more than the newest.
-    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion) -> Result<()>;
+    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion, by: &Author) -> Result<()>;
     /// A target: this version, or the newest.
     async fn target(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<TargetVersion>>;
     /// The newest version of every target, by name.
     async fn targets(&self, tenant: &TenantId) -> Result<Vec<TargetVersion>>;
     /// Keeps a new version of a policy. Refused as a conflict unless its number is one more than the newest.
-    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion) -> Result<()>;
+    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion, cause: &Cause, by: &Author) -> Result<()>;
     /// A policy: this version, or the newest.
     async fn policy(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<PolicyVersion>>;
     /// The newest version of every policy, by name.
     async fn policies(&self, tenant: &TenantId) -> Result<Vec<PolicyVersion>>;
     /// Adds a module; the same digest again changes nothing but that it is signed now, where it was not. `name@version` with another digest is a conflict.
-    async fn save_module(&self, tenant: &TenantId, module: &ModuleRecord) -> Result<()>;
+    async fn save_module(&self, tenant: &TenantId, module: &ModuleRecord, by: &Author) -> Result<()>;
     /// A module by digest.
     async fn module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRecord>>;
     /// All modules, by name and version.
     async fn modules(&self, tenant: &TenantId) -> Result<Vec<ModuleRecord>>;
     /// Adds a key for signatures of modules; the same again changes nothing. Another key under its name is a conflict.
-    async fn save_module_key(&self, tenant: &TenantId, key: &ModuleKey) -> Result<()>;
+    async fn save_module_key(&self, tenant: &TenantId, key: &ModuleKey, by: &Author) -> Result<()>;
     /// The keys for signatures of modules, by name.
     async fn module_keys(&self, tenant: &TenantId) -> Result<Vec<ModuleKey>>;
     /// Takes such a key away. Answers whether it was there.
-    async fn remove_module_key(&self, tenant: &TenantId, name: &Name) -> Result<bool>;
+    async fn remove_module_key(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool>;
     /// Keeps what came of a probe, in place of the one before, by what was tried: a module, or a module as a policy binds it.
     async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()>;
     /// The newest probe of it.
     async fn probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<ProbeReport>>;
     /// Quarantines a module for a policy. Answers `false`, and changes nothing, where it is quarantined for it already.
-    async fn quarantine(&self, tenant: &TenantId, quarantine: &Quarantine) -> Result<bool>;
+    async fn quarantine(&self, tenant: &TenantId, quarantine: &Quarantine, by: &Author) -> Result<bool>;
     /// Ends the quarantine of a module for a policy, and keeps who did it. Answers what was ended; unset where there was none in force.
-    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release) -> Result<Option<Quarantine>>;
+    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release, by: &Author) -> Result<Option<Quarantine>>;
     /// All quarantines, also those that are over: of one policy or all, by policy and module, for each module the oldest first.
     async fn quarantines(&self, tenant: &TenantId, policy: Option<&Name>) -> Result<Vec<Quarantine>>;
 
     /// Begins a run, unless one of the policy has not ended or (for a schedule) its due time has had one. Gives it the policy's next number.
-    async fn begin_run(&self, tenant: &TenantId, run: &NewRun) -> Result<Begun>;
+    async fn begin_run(&self, tenant: &TenantId, run: &NewRun, by: &Author) -> Result<Begun>;
     /// Ends a run: its figures, its manifest's SHA-256, and the policy's cursor at the run's `until`. Ending it again changes nothing.
-    async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest) -> Result<()>;
+    async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest, by: &Author) -> Result<()>;
     /// One run.
     async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>>;
     /// Runs, of one policy or all, newest first.
@@ -296,6 +313,11 @@ pub trait Store: Send + Sync {
     async fn record(&self, tenant: &TenantId, deliveries: &[Delivery]) -> Result<()>;
     /// The e-mails of a window, by group and part.
     async fn deliveries(&self, tenant: &TenantId, window: &WindowKey) -> Result<Vec<Delivery>>;
+
+    /// Lines of the audit log after this entry, at most `limit`.
+    async fn audit(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>>;
+    /// The log's last entry; unset before the first.
+    async fn audit_head(&self, tenant: &TenantId) -> Result<Option<Head>>;
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consign_archive::{Archive, ArchiveError, ArchiveWriter, KeyError, MasterKey, ObjectStore, generate_tenant_keys, open_store};
 use consign_export::chats::{Chats, ReadError, ShownChat, Span};
 use consign_ingest::{Imported, Importer, IngestError};
+use consign_model::audit::Actor;
 use consign_model::{ChatKey, InvalidName, Name, Timestamp};
 use consign_source::Format;
 use consign_store::{Embedded, Store, StoreError};
@@ -139,11 +140,13 @@ impl Ground {
     pub fn lay(&self, source: &Name, arrivals: &[Events]) -> Result<Laid, GroundError> {
         let Inner { store, objects, master, runtime, sets, .. } = &*self.0;
         let tenant: Name = format!("set-{}", sets.fetch_add(1, Ordering::Relaxed)).parse()?;
-        let keys = runtime.block_on(store.create_tenant(&tenant, &generate_tenant_keys(master)?))?;
-        let archive = Archive::open(Arc::clone(objects), tenant.clone(), &keys, master)?;
+        let keys = generate_tenant_keys(master)?;
+        let archive = Arc::new(Archive::open(Arc::clone(objects), tenant.clone(), &keys, master)?);
+        let author = archive.author(Actor::Consign);
+        runtime.block_on(store.create_tenant(&tenant, &keys, &author))?;
         let writer = ArchiveWriter::new(Arc::clone(objects), tenant.clone(), &keys.recipient)?;
-        let importer = Importer { tenant: tenant.clone(), store: Arc::clone(store), archive: writer };
-        let chats = Chats { tenant, store: Arc::clone(store), archive: Arc::new(archive), held_bytes: HELD_BYTES };
+        let importer = Importer { tenant: tenant.clone(), store: Arc::clone(store), archive: writer, author };
+        let chats = Chats { tenant, store: Arc::clone(store), archive, held_bytes: HELD_BYTES };
         let mut laid = Laid { chats, source: source.clone(), imported: Vec::new(), arrivals: Vec::new(), runtime: runtime.clone() };
         for events in arrivals {
             let stored = runtime.block_on(async {

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod apply;
+mod audit;
 mod demo;
 
 mod explain;
@@ -43,7 +44,8 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Explain { policy, event, chat } => explain::explain(&open().await?, policy, event, chat.as_deref(), json).await,
         Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs(&open().await?, run, json).await,
-        Command::Verify { manifests, mail, key } => verify::verify(manifests, mail, key.as_deref(), json),
+        Command::Verify { manifests, mail, key } => verify::verify(manifests, mail.as_deref(), key.as_deref(), json),
+        Command::Audit { command } => audit::audit(command, open, json).await,
         Command::Lint { files, profile, max_size } => lint::lint(files, *profile, *max_size, json),
         Command::Keys => init::keys(&open().await?, json),
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,

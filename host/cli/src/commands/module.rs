@@ -187,7 +187,7 @@ async fn keys(data: &Data, command: &ModuleKeysCommand, json: bool) -> Result<En
             let path = Path::new(key);
             let key = if path.is_file() { read_key(&read(path)?)? } else { read_key(format!("{key}\n").as_bytes())? };
             let key = ModuleKey { name: name.clone(), key, added_at: Timestamp::now() };
-            store.save_module_key(tenant, &key).await?;
+            store.save_module_key(tenant, &key, &data.exporter.author).await?;
             if json {
                 say_json(&key)?;
             } else {
@@ -208,7 +208,7 @@ async fn keys(data: &Data, command: &ModuleKeysCommand, json: bool) -> Result<En
             }
         }
         ModuleKeysCommand::Remove { name } => {
-            if !store.remove_module_key(tenant, name).await? {
+            if !store.remove_module_key(tenant, name, &data.exporter.author).await? {
                 return Err(Failure::new(format!("there is no key '{name}': see 'consign module keys list'")));
             }
             if json {

@@ -40,6 +40,7 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
             Some(tenant) => tenant,
             None => "default".parse()?,
         },
+        by: cli.by.clone(),
     };
     // Before it says that it runs: whoever reads that may ask it to end.
     let asked_to_end = interrupted();

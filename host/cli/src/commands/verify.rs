@@ -6,25 +6,52 @@ use consign_export::verify::{Findings, SignatureCheck, verify as check};
 
 use crate::output::{Ending, Failure, number, say, say_json};
 
-/// Checks manifests against a mailbox. Anything wrong is a failure.
-pub fn verify(manifests: &[PathBuf], mail: &Path, key: Option<&str>, json: bool) -> Result<Ending, Failure> {
+/// Checks manifests, and a mailbox against them where one is given. Anything wrong is a failure.
+pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, key: Option<&str>, json: bool) -> Result<Ending, Failure> {
     let findings = check(manifests, mail, key)?;
     if json {
         say_json(&findings)?;
     } else {
-        say_findings(&findings);
+        say_manifests(&findings);
+        if mail.is_some() {
+            say_mailbox(&findings);
+        }
     }
-    if findings.is_good() { Ok(Ending::Done) } else { Err(Failure::new("the mailbox does not hold what the manifests say")) }
+    if findings.is_good() {
+        return Ok(Ending::Done);
+    }
+    Err(Failure::new(if findings.are_manifests_good() {
+        "the mailbox does not hold what the manifests say"
+    } else {
+        "the manifests are not as they were written"
+    }))
 }
 
 /// What was found, for a person.
 pub fn say_findings(findings: &Findings) {
+    say_manifests(findings);
+    say_mailbox(findings);
+}
+
+fn say_manifests(findings: &Findings) {
     say(match findings.signature {
         SignatureCheck::Trusted => "signature: good, by the key that you gave",
         SignatureCheck::SelfSigned => "signature: good, by the key that stands with it (give --key to check whose it is)",
         SignatureCheck::OtherKey => "signature: by ANOTHER key than the one that you gave",
         SignatureCheck::Broken => "signature: BROKEN, the manifest is not what was signed",
     });
+    if findings.manifests > 1 && findings.links.is_empty() && findings.gaps.is_empty() {
+        say(format_args!("{} manifests, each follows the one before", number(findings.manifests)));
+    }
+    for link in &findings.links {
+        say(format_args!("BROKEN LINK: {link}"));
+    }
+    for gap in &findings.gaps {
+        say(format_args!("not checked: {gap} among those that you named"));
+    }
+}
+
+fn say_mailbox(findings: &Findings) {
     say(format_args!("{} e-mails are there, unchanged", number(findings.intact)));
     let lists = [
         ("MISSING", &findings.missing),

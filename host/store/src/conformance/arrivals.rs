@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use consign_model::{ChatKey, EventHash, MoveKind, User};
 
-use super::samples::{IDS, arrival, chat_key, hash, identity, keys, member, name, segment, source, user};
+use super::samples::{IDS, arrival, author, chat_key, hash, identity, keys, member, name, segment, source, user};
 use crate::{Store, StoreError};
 
 pub(super) async fn tenants_keep_their_first_keys(store: Arc<dyn Store>) {
     let tenant = name("t");
     assert_eq!(store.tenant_keys(&tenant).await.unwrap(), None);
-    assert_eq!(store.create_tenant(&tenant, &keys("one")).await.unwrap(), keys("one"));
-    assert_eq!(store.create_tenant(&tenant, &keys("two")).await.unwrap(), keys("one"), "its own keys come back");
+    assert_eq!(store.create_tenant(&tenant, &keys("one"), &author()).await.unwrap(), keys("one"));
+    assert_eq!(store.create_tenant(&tenant, &keys("two"), &author()).await.unwrap(), keys("one"), "its own keys come back");
     assert_eq!(store.tenant_keys(&tenant).await.unwrap(), Some(keys("one")));
     assert_eq!(store.tenant_keys(&name("t.2")).await.unwrap(), None);
 }
@@ -19,11 +19,11 @@ pub(super) async fn tenants_keep_their_first_keys(store: Arc<dyn Store>) {
 pub(super) async fn sources_and_users(store: Arc<dyn Store>) {
     let tenant = name("t");
     for text in ["b", "a.b", "a", "a-b"] {
-        store.register_source(&tenant, &source(text)).await.unwrap();
+        store.begin_import(&tenant, &source(text), "file", &author()).await.unwrap();
     }
     let mut other = source("a");
     other.format = "slack".into();
-    store.register_source(&tenant, &other).await.unwrap();
+    store.begin_import(&tenant, &other, "file", &author()).await.unwrap();
     let sources = store.sources(&tenant).await.unwrap();
     assert_eq!(sources.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["a", "a-b", "a.b", "b"]);
     assert_eq!(sources.first().unwrap().format, "jsonl", "one that is there stays as it is");

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check fails by panicking")]
 
 mod arrivals;
+pub(crate) mod audit;
 mod modules;
 mod policies;
 mod races;
@@ -42,6 +43,8 @@ pub(crate) const CHECKS: &[Check] = checks![
     arrivals::identities_by_newest_content,
     arrivals::chats_by_newest_arrival,
     arrivals::tenants_and_chats_are_apart,
+    audit::each_change_has_its_entry,
+    audit::each_tenant_has_its_own_log,
     policies::versions_follow_each_other,
     modules::modules_by_digest,
     modules::keys_by_name,
@@ -62,6 +65,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     races::one_of_many_saves_a_version,
     races::one_of_many_quarantines,
     races::nothing_is_half_seen,
+    races::many_write_one_log,
     random::against_plain_maps,
 ];
 

@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use super::samples::{name, policy, target};
+use consign_model::audit::Cause;
+
+use super::samples::{author, name, policy, target};
 use crate::{Store, StoreError};
 
 pub(super) async fn versions_follow_each_other(store: Arc<dyn Store>) {
     let tenant = name("t");
     let conflict = |outcome| assert!(matches!(outcome, Err(StoreError::Conflict { .. })), "{outcome:?}");
-    conflict(store.save_policy(&tenant, &policy("p", 0)).await);
-    conflict(store.save_policy(&tenant, &policy("p", 2)).await);
+    conflict(store.save_policy(&tenant, &policy("p", 0), &Cause::Apply, &author()).await);
+    conflict(store.save_policy(&tenant, &policy("p", 2), &Cause::Apply, &author()).await);
     for version in 1..=300 {
-        store.save_policy(&tenant, &policy("p", version)).await.unwrap();
+        store.save_policy(&tenant, &policy("p", version), &Cause::Apply, &author()).await.unwrap();
     }
-    conflict(store.save_policy(&tenant, &policy("p", 300)).await);
-    conflict(store.save_policy(&tenant, &policy("p", 302)).await);
-    store.save_policy(&tenant, &policy("p-q", 1)).await.unwrap();
-    store.save_policy(&tenant, &policy("a", 1)).await.unwrap();
+    conflict(store.save_policy(&tenant, &policy("p", 300), &Cause::Apply, &author()).await);
+    conflict(store.save_policy(&tenant, &policy("p", 302), &Cause::Apply, &author()).await);
+    store.save_policy(&tenant, &policy("p-q", 1), &Cause::Apply, &author()).await.unwrap();
+    store.save_policy(&tenant, &policy("a", 1), &Cause::Apply, &author()).await.unwrap();
     assert_eq!(store.policy(&tenant, &name("p"), None).await.unwrap(), Some(policy("p", 300)));
     assert_eq!(store.policy(&tenant, &name("p"), Some(256)).await.unwrap(), Some(policy("p", 256)));
     assert_eq!(store.policy(&tenant, &name("p"), Some(301)).await.unwrap(), None);
@@ -25,11 +27,11 @@ pub(super) async fn versions_follow_each_other(store: Arc<dyn Store>) {
     assert!(store.policies(&name("t2")).await.unwrap().is_empty());
 
     assert_eq!(store.target(&tenant, &name("p"), None).await.unwrap(), None, "a policy is no target");
-    conflict(store.save_target(&tenant, &target("archive", 2)).await);
-    store.save_target(&tenant, &target("archive", 1)).await.unwrap();
-    store.save_target(&tenant, &target("archive", 2)).await.unwrap();
-    store.save_target(&tenant, &target("a", 1)).await.unwrap();
-    conflict(store.save_target(&tenant, &target("archive", 2)).await);
+    conflict(store.save_target(&tenant, &target("archive", 2), &author()).await);
+    store.save_target(&tenant, &target("archive", 1), &author()).await.unwrap();
+    store.save_target(&tenant, &target("archive", 2), &author()).await.unwrap();
+    store.save_target(&tenant, &target("a", 1), &author()).await.unwrap();
+    conflict(store.save_target(&tenant, &target("archive", 2), &author()).await);
     assert_eq!(store.target(&tenant, &name("archive"), None).await.unwrap(), Some(target("archive", 2)));
     assert_eq!(store.target(&tenant, &name("archive"), Some(1)).await.unwrap(), Some(target("archive", 1)));
     assert_eq!(store.targets(&tenant).await.unwrap(), [target("a", 1), target("archive", 2)]);

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use consign_model::audit::Cause;
 use consign_model::run::Trigger;
 use consign_model::{RunId, Timestamp};
 use tokio::sync::Barrier;
 
-use super::samples::{arrival, chat_key, hash, name, new_run, policy, quarantine, release, window};
+use super::samples::{arrival, author, chat_key, hash, name, new_run, policy, quarantine, release, window};
 use crate::{Begun, Store, StoreError};
 
 const TASKS: u32 = 50;
@@ -37,7 +38,8 @@ pub(super) async fn one_of_many_begins_a_run(store: Arc<dyn Store>) {
     for round in 1..=10_u64 {
         let due = Timestamp(i64::try_from(round).unwrap());
         let answers =
-            together(&store, |store, _| async move { store.begin_run(&name("t"), &new_run("p", Trigger::Schedule(due))).await.unwrap() }).await;
+            together(&store, |store, _| async move { store.begin_run(&name("t"), &new_run("p", Trigger::Schedule(due)), &author()).await.unwrap() })
+                .await;
         let mut new = 0;
         for answer in answers {
             match answer {
@@ -49,7 +51,7 @@ pub(super) async fn one_of_many_begins_a_run(store: Arc<dyn Store>) {
         }
         assert_eq!(new, 1, "round {round}");
         let id = RunId::new(&name("p"), round);
-        store.finish_run(&name("t"), &id, due, &super::samples::summary(&id, &name("p")), &consign_model::Digest::of(b"m")).await.unwrap();
+        store.finish_run(&name("t"), &id, due, &super::samples::summary(&id, &name("p")), &consign_model::Digest::of(b"m"), &author()).await.unwrap();
     }
     assert_eq!(store.progress(&name("t"), &name("p")).await.unwrap().runs, 10);
 }
@@ -106,7 +108,8 @@ pub(super) async fn one_of_many_commits_to_a_chat(store: Arc<dyn Store>) {
 
 pub(super) async fn one_of_many_saves_a_version(store: Arc<dyn Store>) {
     for version in 1..=5 {
-        let answers = together(&store, |store, _| async move { store.save_policy(&name("t"), &policy("p", version)).await }).await;
+        let answers =
+            together(&store, |store, _| async move { store.save_policy(&name("t"), &policy("p", version), &Cause::Apply, &author()).await }).await;
         assert_eq!(answers.iter().filter(|one| one.is_ok()).count(), 1);
         assert!(answers.iter().all(|one| matches!(one, Ok(()) | Err(StoreError::Conflict { .. }))));
     }
@@ -115,12 +118,31 @@ pub(super) async fn one_of_many_saves_a_version(store: Arc<dyn Store>) {
 pub(super) async fn one_of_many_quarantines(store: Arc<dyn Store>) {
     for round in 0..10 {
         let answers =
-            together(&store, move |store, _| async move { store.quarantine(&name("t"), &quarantine("p", "a", round)).await.unwrap() }).await;
+            together(&store, move |store, _| async move { store.quarantine(&name("t"), &quarantine("p", "a", round), &author()).await.unwrap() })
+                .await;
         assert_eq!(answers.iter().filter(|new| **new).count(), 1, "round {round}");
         let digest = consign_model::Digest::of(b"a");
         let answers =
-            together(&store, move |store, _| async move { store.release(&name("t"), &name("p"), &digest, &release(round)).await.unwrap() }).await;
+            together(
+                &store,
+                move |store, _| async move { store.release(&name("t"), &name("p"), &digest, &release(round), &author()).await.unwrap() },
+            )
+            .await;
         assert_eq!(answers.iter().flatten().count(), 1, "round {round}");
+    }
+}
+
+/// Each of them changes something else, and all of it goes into one chain.
+pub(super) async fn many_write_one_log(store: Arc<dyn Store>) {
+    for version in 1..=5 {
+        let save = |store: Arc<dyn Store>, number: u32| async move {
+            store.save_policy(&name("t"), &policy(&format!("p{number}"), version), &Cause::Apply, &author()).await.unwrap();
+        };
+        together(&store, save).await;
+    }
+    let entries = super::audit::log(&*store, &name("t")).await;
+    for number in 0..TASKS {
+        assert_eq!(entries.iter().filter(|entry| super::audit::tells_of(entry, &name(&format!("p{number}")))).count(), 5);
     }
 }
 

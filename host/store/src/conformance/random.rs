@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use consign_model::audit::Cause;
 use consign_model::module::ProbeReport;
 use consign_model::run::Trigger;
 use consign_model::{
@@ -14,7 +15,7 @@ use consign_model::{
 };
 
 use super::samples::{
-    IDS, accepted, arrival, delivery, done, hash, held, identity, member, module, name, new_run, policy, probe, quarantine, refused, release,
+    IDS, accepted, arrival, author, delivery, done, hash, held, identity, member, module, name, new_run, policy, probe, quarantine, refused, release,
     signing_key, summary, unknown, user, window,
 };
 use crate::{Arrival, Begun, ModuleRecord, NextWindow, Progress, SegmentRecord, Store, StoreError, WindowFilter};
@@ -68,6 +69,8 @@ struct Expected {
     due: BTreeMap<Name, Timestamp>,
     windows: BTreeMap<WindowKey, Window>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
+    /// What the audit log tells of.
+    deeds: Vec<&'static str>,
 }
 
 /// A store's script and what should come of it.
@@ -184,10 +187,11 @@ impl Rehearsal {
         let of = self.random.pick(&self.policies).clone();
         let newest = expected.policies.entry(of.clone()).or_default();
         let version = *newest + u32::try_from(self.random.below(3)).unwrap();
-        let answer = store.save_policy(tenant, &policy(of.as_str(), version)).await;
+        let answer = store.save_policy(tenant, &policy(of.as_str(), version), &Cause::Apply, &author()).await;
         if version == *newest + 1 {
             answer.unwrap();
             *newest = version;
+            expected.deeds.push("policy-saved");
         } else {
             assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
         }
@@ -197,8 +201,11 @@ impl Rehearsal {
         let (text, version) = (*self.random.pick(&["a/b", "a", "a/b\0"]), *self.random.pick(&["1", "1.0", "2"]));
         let bytes = *self.random.pick(&["one", "other"]);
         let one = module(text, version, &format!("{text} {version} {bytes}"));
-        let answer = store.save_module(tenant, &one).await;
-        let known = expected.modules.entry((text.to_owned(), version.to_owned())).or_insert_with(|| one.clone());
+        let answer = store.save_module(tenant, &one, &author()).await;
+        let known = expected.modules.entry((text.to_owned(), version.to_owned())).or_insert_with(|| {
+            expected.deeds.push("module-pushed");
+            one.clone()
+        });
         if known.digest == one.digest {
             answer.unwrap();
         } else {
@@ -209,11 +216,18 @@ impl Rehearsal {
     async fn change_key(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
         let one = signing_key(self.random.pick::<&str>(&["ann", "ann-2", "bob"]), self.random.pick::<&str>(&["RWQ1", "RWQ2"]));
         if self.random.one_in(3) {
-            assert_eq!(store.remove_module_key(tenant, &one.name).await.unwrap(), expected.keys.remove(&one.name).is_some());
+            let there = expected.keys.remove(&one.name).is_some();
+            assert_eq!(store.remove_module_key(tenant, &one.name, &author()).await.unwrap(), there);
+            if there {
+                expected.deeds.push("module-key-removed");
+            }
             return;
         }
-        let answer = store.save_module_key(tenant, &one).await;
-        let known = expected.keys.entry(one.name.clone()).or_insert_with(|| one.clone());
+        let answer = store.save_module_key(tenant, &one, &author()).await;
+        let known = expected.keys.entry(one.name.clone()).or_insert_with(|| {
+            expected.deeds.push("module-key-added");
+            one.clone()
+        });
         assert_eq!(answer.is_ok(), known.key == one.key, "{answer:?}");
     }
 
@@ -234,11 +248,15 @@ impl Rehearsal {
                 last.release = Some(release(at));
                 last.clone()
             });
-            assert_eq!(store.release(tenant, &one.policy, &one.digest, &release(at)).await.unwrap(), ended);
+            if ended.is_some() {
+                expected.deeds.push("released");
+            }
+            assert_eq!(store.release(tenant, &one.policy, &one.digest, &release(at), &author()).await.unwrap(), ended);
         } else {
-            assert_eq!(store.quarantine(tenant, &one).await.unwrap(), in_force.is_none());
+            assert_eq!(store.quarantine(tenant, &one, &author()).await.unwrap(), in_force.is_none());
             if mine.last().is_none_or(|last| !last.is_in_force()) {
                 mine.push(one);
+                expected.deeds.push("quarantined");
             }
         }
     }
@@ -250,7 +268,7 @@ impl Rehearsal {
             1 => Trigger::Retry,
             _ => Trigger::Schedule(Timestamp(i64::try_from(self.random.below(30)).unwrap())),
         };
-        let answer = store.begin_run(tenant, &new_run(of.as_str(), trigger)).await.unwrap();
+        let answer = store.begin_run(tenant, &new_run(of.as_str(), trigger), &author()).await.unwrap();
         let mine: Vec<&Run> = expected.runs.iter().filter(|run| run.policy == of).collect();
         if let Some(open) = mine.iter().find(|run| run.state == RunState::Running) {
             assert_eq!(answer, Begun::Unfinished((*open).clone()));
@@ -279,6 +297,7 @@ impl Rehearsal {
         };
         assert_eq!(answer, Begun::New(run.clone()));
         expected.runs.push(run);
+        expected.deeds.push("run-begun");
     }
 
     async fn finish_run(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
@@ -288,9 +307,10 @@ impl Rehearsal {
         let place = usize::try_from(self.random.below(expected.runs.len() as u64)).unwrap();
         let run = &mut expected.runs[place];
         let (at, figures) = (Timestamp(i64::try_from(self.random.below(1_000)).unwrap()), summary(&run.id, &run.policy));
-        store.finish_run(tenant, &run.id, at, &figures, &Digest::of(run.id.as_str().as_bytes())).await.unwrap();
+        store.finish_run(tenant, &run.id, at, &figures, &Digest::of(run.id.as_str().as_bytes()), &author()).await.unwrap();
         if run.state == RunState::Running {
             run.state = RunState::Finished { at, summary: figures };
+            expected.deeds.push("run-ended");
         }
     }
 
@@ -425,6 +445,8 @@ impl Rehearsal {
         for tenant in &self.tenants {
             let expected = self.expected.get(tenant).unwrap_or(&nothing);
             assert_eq!(store.newest_arrival(tenant).await.unwrap(), expected.arrivals);
+            let deeds: Vec<String> = super::audit::log(store, tenant).await.iter().map(super::audit::word).collect();
+            assert_eq!(deeds, expected.deeds);
             for ((source, id), user) in &expected.users {
                 assert_eq!(store.users(tenant, source, std::slice::from_ref(id)).await.unwrap(), [Some(user.clone())]);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use consign_model::run::Trigger;
 use consign_model::{Digest, Run, RunId, RunState, Timestamp};
 
-use super::samples::{arrival, chat_key, name, new_run, summary};
+use super::samples::{arrival, author, chat_key, name, new_run, summary};
 use crate::{Begun, Progress, Store};
 
 fn new(begun: Begun) -> Run {
@@ -17,24 +17,24 @@ fn new(begun: Begun) -> Run {
 
 async fn finish(store: &dyn Store, run: &Run) {
     let (at, digest) = (Timestamp(200), Digest::of(run.id.as_str().as_bytes()));
-    store.finish_run(&name("t"), &run.id, at, &summary(&run.id, &run.policy), &digest).await.unwrap();
+    store.finish_run(&name("t"), &run.id, at, &summary(&run.id, &run.policy), &digest, &author()).await.unwrap();
 }
 
 pub(super) async fn one_run_at_a_time(store: Arc<dyn Store>) {
     let tenant = name("t");
     assert_eq!(store.progress(&tenant, &name("p")).await.unwrap(), Progress::default());
     store.commit(&tenant, &[arrival(&chat_key("s", "C1"), 0, 1)]).await.unwrap();
-    let run = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand)).await.unwrap());
+    let run = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap());
     assert_eq!(run.id, RunId::new(&name("p"), 1));
     assert_eq!((run.policy_version, run.target_version, run.started_at, run.trigger), (1, 2, Timestamp(100), Trigger::Hand));
     assert_eq!((run.until, &run.state), (1, &RunState::Running), "every arrival so far belongs to it");
     store.commit(&tenant, &[arrival(&chat_key("s", "C1"), 1, 1)]).await.unwrap();
     for trigger in [Trigger::Hand, Trigger::Schedule(Timestamp(5))] {
-        assert_eq!(store.begin_run(&tenant, &new_run("p", trigger)).await.unwrap(), Begun::Unfinished(run.clone()));
+        assert_eq!(store.begin_run(&tenant, &new_run("p", trigger), &author()).await.unwrap(), Begun::Unfinished(run.clone()));
     }
-    let other = new(store.begin_run(&tenant, &new_run("p2", Trigger::Hand)).await.unwrap());
+    let other = new(store.begin_run(&tenant, &new_run("p2", Trigger::Hand), &author()).await.unwrap());
     assert_eq!((other.id.as_str(), other.until), ("p2-000001", 2), "another policy's run is its own");
-    new(store.begin_run(&name("t2"), &new_run("p", Trigger::Hand)).await.unwrap());
+    new(store.begin_run(&name("t2"), &new_run("p", Trigger::Hand), &author()).await.unwrap());
     let progress = store.progress(&tenant, &name("p")).await.unwrap();
     assert_eq!(
         progress,
@@ -44,46 +44,54 @@ pub(super) async fn one_run_at_a_time(store: Arc<dyn Store>) {
     finish(&*store, &run).await;
     let progress = store.progress(&tenant, &name("p")).await.unwrap();
     assert_eq!(progress, Progress { runs: 1, cursor: 1, manifest: Some(Digest::of(b"p-000001")), last_due: None });
-    let second = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand)).await.unwrap());
+    let second = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap());
     assert_eq!((second.id.as_str(), second.until), ("p-000002", 2));
 }
 
 pub(super) async fn due_times_have_one_run(store: Arc<dyn Store>) {
     let tenant = name("t");
     let due = |at| new_run("p", Trigger::Schedule(Timestamp(at)));
-    let first = new(store.begin_run(&tenant, &due(1_000)).await.unwrap());
+    let first = new(store.begin_run(&tenant, &due(1_000), &author()).await.unwrap());
     assert_eq!(store.progress(&tenant, &name("p")).await.unwrap().last_due, Some(Timestamp(1_000)));
-    assert_eq!(store.begin_run(&tenant, &due(1_000)).await.unwrap(), Begun::Unfinished(first.clone()), "an interrupted run comes back, to be ended");
+    assert_eq!(
+        store.begin_run(&tenant, &due(1_000), &author()).await.unwrap(),
+        Begun::Unfinished(first.clone()),
+        "an interrupted run comes back, to be ended"
+    );
     finish(&*store, &first).await;
-    assert_eq!(store.begin_run(&tenant, &due(1_000)).await.unwrap(), Begun::AlreadyRun);
-    assert_eq!(store.begin_run(&tenant, &due(999)).await.unwrap(), Begun::AlreadyRun, "a later one has had its run");
-    let by_hand = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand)).await.unwrap());
+    assert_eq!(store.begin_run(&tenant, &due(1_000), &author()).await.unwrap(), Begun::AlreadyRun);
+    assert_eq!(store.begin_run(&tenant, &due(999), &author()).await.unwrap(), Begun::AlreadyRun, "a later one has had its run");
+    let by_hand = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap());
     finish(&*store, &by_hand).await;
-    assert_eq!(store.begin_run(&tenant, &due(1_000)).await.unwrap(), Begun::AlreadyRun, "a run by hand changes no due time");
-    let next = new(store.begin_run(&tenant, &due(1_001)).await.unwrap());
+    assert_eq!(store.begin_run(&tenant, &due(1_000), &author()).await.unwrap(), Begun::AlreadyRun, "a run by hand changes no due time");
+    let next = new(store.begin_run(&tenant, &due(1_001), &author()).await.unwrap());
     assert_eq!(next.id.as_str(), "p-000003");
 }
 
 pub(super) async fn ending_twice_changes_nothing(store: Arc<dyn Store>) {
     let tenant = name("t");
-    let run = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand)).await.unwrap());
+    let run = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap());
     finish(&*store, &run).await;
-    let next = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand)).await.unwrap());
+    let next = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap());
     let mut other = summary(&run.id, &run.policy);
     other.millis = 99;
-    store.finish_run(&tenant, &run.id, Timestamp(999), &other, &Digest::of(b"other")).await.unwrap();
+    store.finish_run(&tenant, &run.id, Timestamp(999), &other, &Digest::of(b"other"), &author()).await.unwrap();
     let ended = store.run(&tenant, &run.id).await.unwrap().unwrap();
     assert_eq!(ended.state, RunState::Finished { at: Timestamp(200), summary: summary(&run.id, &run.policy) });
     assert_eq!(store.progress(&tenant, &name("p")).await.unwrap().manifest, Some(Digest::of(b"p-000001")));
-    assert_eq!(store.begin_run(&tenant, &new_run("p", Trigger::Hand)).await.unwrap(), Begun::Unfinished(next), "the run after it is not ended");
-    let unknown = store.finish_run(&tenant, &RunId::from_text("p-000009"), Timestamp(1), &other, &Digest::of(b"x")).await;
+    assert_eq!(
+        store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap(),
+        Begun::Unfinished(next),
+        "the run after it is not ended"
+    );
+    let unknown = store.finish_run(&tenant, &RunId::from_text("p-000009"), Timestamp(1), &other, &Digest::of(b"x"), &author()).await;
     assert!(unknown.is_err(), "nobody began it");
 }
 
 pub(super) async fn lists_and_ids(store: Arc<dyn Store>) {
     let tenant = name("t");
     for policy in ["p", "q", "p", "p-000001", "p", "q"] {
-        let run = new(store.begin_run(&tenant, &new_run(policy, Trigger::Hand)).await.unwrap());
+        let run = new(store.begin_run(&tenant, &new_run(policy, Trigger::Hand), &author()).await.unwrap());
         finish(&*store, &run).await;
     }
     let ids = |runs: Vec<Run>| runs.iter().map(|run| run.id.to_string()).collect::<Vec<_>>();

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use consign_model::audit::{Actor, Author};
+use consign_model::manifest::Signature;
 use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest, ProbeOutcome, ProbeReport, ProbeStep, Producer, Tier};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::{QuarantineReason, Release};
@@ -20,6 +22,16 @@ pub(crate) const IDS: [&str; 9] = ["", "\0", "\0\u{1}", "C", "C\0", "C\0\u{1}x",
 
 pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
+}
+
+/// Somebody whose signature is the key's name over the digest: nobody has to check it here.
+pub(crate) fn author() -> Author {
+    Author::new(Actor::Person { user: "ann@desk".into(), process: 7, named: None }, |digest| Signature {
+        algorithm: "none".into(),
+        key: "key".into(),
+        digest: *digest,
+        value: format!("key {digest}"),
+    })
 }
 
 pub(crate) fn chat_key(source: &str, id: &str) -> ChatKey {
@@ -169,7 +181,7 @@ pub(crate) fn release(at: i64) -> Release {
 }
 
 pub(crate) fn new_run(policy: &str, trigger: Trigger) -> NewRun {
-    NewRun { policy: name(policy), policy_version: 1, target_version: 2, trigger, stands_in: None, started_at: Timestamp(100) }
+    NewRun { policy: name(policy), policy_version: 1, target_version: 2, trigger, stands_in: None, retry: None, started_at: Timestamp(100) }
 }
 
 pub(crate) fn summary(run: &RunId, policy: &Name) -> RunSummary {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use consign_model::audit::{Author, Deed, ImportFigures};
 use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys, User};
 use serde::{Deserialize, Serialize};
 
@@ -42,23 +43,43 @@ fn user_key(tenant: &TenantId, source: &Name, id: &str) -> Key {
 }
 
 impl Embedded {
-    pub(super) async fn add_tenant(&self, tenant: &TenantId, keys: &TenantKeys) -> Result<TenantKeys> {
+    pub(super) async fn add_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys> {
         let (key, keys) = (Key::of(Class::Tenant, tenant), keys.clone());
-        self.writer
-            .write(move |changes| match changes.get(&key)? {
-                Some(there) => Ok(there),
-                None => changes.put(&key, &keys).map(|()| keys),
-            })
-            .await
+        self.write_audited(tenant, by, move |changes| {
+            if let Some(there) = changes.get(&key)? {
+                return Ok((there, None));
+            }
+            changes.put(&key, &keys)?;
+            let deed = Deed::TenantMade { signing_key: keys.signing_public_key.clone(), recipient: keys.recipient.clone() };
+            Ok((keys, Some(deed)))
+        })
+        .await
     }
 
     pub(super) fn get_tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>> {
         self.core.get(&Key::of(Class::Tenant, tenant))
     }
 
-    pub(super) async fn add_source(&self, tenant: &TenantId, source: &SourceRecord) -> Result<()> {
-        let (key, source) = (Key::of(Class::Source, tenant).name(&source.name), source.clone());
-        self.writer.write(move |changes| if changes.has(&key)? { Ok(()) } else { changes.put(&key, &source) }).await
+    pub(super) async fn enter_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()> {
+        let (of, source, input) = (tenant.clone(), source.clone(), input.to_owned());
+        self.write_audited(tenant, by, move |changes| {
+            let key = Key::of(Class::Source, &of).name(&source.name);
+            if !changes.has(&key)? {
+                changes.put(&key, &source)?;
+            }
+            let arrival = newest_arrival(changes, &of)?;
+            Ok(((), Some(Deed::ImportBegun { source: source.name, format: source.format, input, arrival })))
+        })
+        .await
+    }
+
+    pub(super) async fn leave_import(&self, tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> Result<()> {
+        let (of, source, figures) = (tenant.clone(), source.clone(), figures.clone());
+        self.write_audited(tenant, by, move |changes| {
+            let arrival = newest_arrival(changes, &of)?;
+            Ok(((), Some(Deed::ImportEnded { source, figures, arrival })))
+        })
+        .await
     }
 
     pub(super) fn all_sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>> {

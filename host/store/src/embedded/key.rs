@@ -63,10 +63,12 @@ pub(super) enum Class {
     Unsettled = b'H',
     /// An e-mail in the ledger.
     Delivery = b'L',
+    /// A line of the audit log.
+    Audit = b'X',
 }
 
 impl Class {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -94,7 +96,16 @@ impl Class {
         Self::WindowOfRun,
         Self::Unsettled,
         Self::Delivery,
+        Self::Audit,
     ];
+
+    /// Whether the record of this key is one whose changes are audited. Here a class is forgotten in silence; that the others' writes make their
+    /// entries is seen to by the writing thread.
+    pub(super) fn is_audited(key: &[u8]) -> bool {
+        const AUDITED: [Class; 8] =
+            [Class::Tenant, Class::Source, Class::Target, Class::Policy, Class::Module, Class::ModuleKey, Class::Quarantine, Class::Run];
+        AUDITED.iter().any(|class| key.first() == Some(&(*class as u8)))
+    }
 
     /// For a person, of a key: "a chat's record". Never shows the key itself, which holds a platform's ids.
     pub(super) fn describe(key: &[u8]) -> &'static str {
@@ -112,6 +123,7 @@ impl Class {
             Some(Self::Run | Self::RunOrder) => "a run's record",
             Some(Self::Facts | Self::FactsPiece | Self::Window | Self::WindowOfRun | Self::Unsettled) => "a window's record",
             Some(Self::Delivery) => "an e-mail's record in the ledger",
+            Some(Self::Audit) => "an entry of the audit log",
         }
     }
 }

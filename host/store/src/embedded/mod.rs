@@ -5,6 +5,7 @@
 //! after sled opens it (`folder`). Values are small: events, attachments and verdicts lie in the archive, and of an event only 24 bytes are kept
 //! (`identities`).
 
+mod audit;
 mod core;
 mod disk;
 mod facts;
@@ -26,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use consign_model::audit::{Author, Cause, Head, ImportFigures};
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -42,7 +44,7 @@ use self::core::Core;
 use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
-use crate::{Arrival, Begun, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
+use crate::{Arrival, AuditLine, Begun, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
 
 /// Of the folder. A release that writes what this one cannot read must have another.
 const FORMAT: u32 = 1;
@@ -93,8 +95,8 @@ impl Embedded {
 // but read would otherwise keep its thread, and the task that it waits for, for ever.
 #[async_trait]
 impl Store for Embedded {
-    async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys) -> Result<TenantKeys> {
-        self.add_tenant(tenant, keys).await
+    async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys> {
+        self.add_tenant(tenant, keys, by).await
     }
 
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>> {
@@ -102,8 +104,12 @@ impl Store for Embedded {
         self.get_tenant_keys(tenant)
     }
 
-    async fn register_source(&self, tenant: &TenantId, source: &SourceRecord) -> Result<()> {
-        self.add_source(tenant, source).await
+    async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()> {
+        self.enter_import(tenant, source, input, by).await
+    }
+
+    async fn end_import(&self, tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> Result<()> {
+        self.leave_import(tenant, source, figures, by).await
     }
 
     async fn sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>> {
@@ -154,8 +160,8 @@ impl Store for Embedded {
         self.list_arrived(tenant, after, limit)
     }
 
-    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion) -> Result<()> {
-        self.add_target(tenant, target).await
+    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion, by: &Author) -> Result<()> {
+        self.add_target(tenant, target, by).await
     }
 
     async fn target(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<TargetVersion>> {
@@ -168,8 +174,8 @@ impl Store for Embedded {
         self.all_targets(tenant)
     }
 
-    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion) -> Result<()> {
-        self.add_policy(tenant, policy).await
+    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion, cause: &Cause, by: &Author) -> Result<()> {
+        self.add_policy(tenant, policy, cause, by).await
     }
 
     async fn policy(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<PolicyVersion>> {
@@ -182,8 +188,8 @@ impl Store for Embedded {
         self.all_policies(tenant)
     }
 
-    async fn save_module(&self, tenant: &TenantId, module: &ModuleRecord) -> Result<()> {
-        self.add_module(tenant, module).await
+    async fn save_module(&self, tenant: &TenantId, module: &ModuleRecord, by: &Author) -> Result<()> {
+        self.add_module(tenant, module, by).await
     }
 
     async fn module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRecord>> {
@@ -196,8 +202,8 @@ impl Store for Embedded {
         self.all_modules(tenant)
     }
 
-    async fn save_module_key(&self, tenant: &TenantId, key: &ModuleKey) -> Result<()> {
-        self.add_module_key(tenant, key).await
+    async fn save_module_key(&self, tenant: &TenantId, key: &ModuleKey, by: &Author) -> Result<()> {
+        self.add_module_key(tenant, key, by).await
     }
 
     async fn module_keys(&self, tenant: &TenantId) -> Result<Vec<ModuleKey>> {
@@ -205,8 +211,8 @@ impl Store for Embedded {
         self.all_module_keys(tenant)
     }
 
-    async fn remove_module_key(&self, tenant: &TenantId, name: &Name) -> Result<bool> {
-        self.delete_module_key(tenant, name).await
+    async fn remove_module_key(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
+        self.delete_module_key(tenant, name, by).await
     }
 
     async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()> {
@@ -218,12 +224,12 @@ impl Store for Embedded {
         self.get_probe(tenant, of)
     }
 
-    async fn quarantine(&self, tenant: &TenantId, quarantine: &Quarantine) -> Result<bool> {
-        self.begin_quarantine(tenant, quarantine).await
+    async fn quarantine(&self, tenant: &TenantId, quarantine: &Quarantine, by: &Author) -> Result<bool> {
+        self.begin_quarantine(tenant, quarantine, by).await
     }
 
-    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release) -> Result<Option<Quarantine>> {
-        self.end_quarantine(tenant, policy, module, release).await
+    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release, by: &Author) -> Result<Option<Quarantine>> {
+        self.end_quarantine(tenant, policy, module, release, by).await
     }
 
     async fn quarantines(&self, tenant: &TenantId, policy: Option<&Name>) -> Result<Vec<Quarantine>> {
@@ -231,12 +237,12 @@ impl Store for Embedded {
         self.all_quarantines(tenant, policy)
     }
 
-    async fn begin_run(&self, tenant: &TenantId, run: &NewRun) -> Result<Begun> {
-        self.claim_run(tenant, run).await
+    async fn begin_run(&self, tenant: &TenantId, run: &NewRun, by: &Author) -> Result<Begun> {
+        self.claim_run(tenant, run, by).await
     }
 
-    async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest) -> Result<()> {
-        self.end_run(tenant, run, at, summary, manifest).await
+    async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest, by: &Author) -> Result<()> {
+        self.end_run(tenant, run, at, summary, manifest, by).await
     }
 
     async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>> {
@@ -297,5 +303,15 @@ impl Store for Embedded {
     async fn deliveries(&self, tenant: &TenantId, window: &WindowKey) -> Result<Vec<Delivery>> {
         consume_budget().await;
         self.deliveries_of(tenant, window)
+    }
+
+    async fn audit(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>> {
+        consume_budget().await;
+        self.audit_lines(tenant, after, limit)
+    }
+
+    async fn audit_head(&self, tenant: &TenantId) -> Result<Option<Head>> {
+        consume_budget().await;
+        self.get_audit_head(tenant)
     }
 }

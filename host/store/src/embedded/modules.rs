@@ -3,8 +3,9 @@
 //! A quarantine that is over stays, under the next number of its policy and module, since it says who released it. So the last one of a module is the
 //! one that may be in force.
 
+use consign_model::audit::{Author, Bound, Deed};
 use consign_model::module::{ModuleManifest, ProbeReport};
-use consign_model::quarantine::Release;
+use consign_model::quarantine::{QuarantineReason, Release};
 use consign_model::{Digest, ModuleKey, Name, Quarantine, TenantId};
 
 use super::Embedded;
@@ -28,27 +29,32 @@ fn quarantines_of(tenant: &TenantId, policy: &Name, module: &Digest) -> Key {
     Key::of(Class::Quarantine, tenant).name(policy).fixed(&module.0)
 }
 
+fn bound(quarantine: &Quarantine) -> Bound {
+    Bound { name: quarantine.module.clone(), digest: quarantine.digest }
+}
+
 impl Embedded {
-    pub(super) async fn add_module(&self, tenant: &TenantId, module: &ModuleRecord) -> Result<()> {
+    pub(super) async fn add_module(&self, tenant: &TenantId, module: &ModuleRecord, by: &Author) -> Result<()> {
         let key = Key::of(Class::Module, tenant).fixed(&module.digest.0);
         let (name, module) = (module_name_key(tenant, &module.manifest), module.clone());
-        self.writer
-            .write(move |changes| {
-                if let Some(known) = changes.get::<ModuleRecord>(&key)? {
-                    // Who vouches for the same bytes later is kept too.
-                    if known.signed_by.is_none() && module.signed_by.is_some() {
-                        changes.put(&key, &ModuleRecord { signed_by: module.signed_by, ..known })?;
-                    }
-                    return Ok(());
-                }
-                if changes.has(&name)? {
-                    let what = format!("the module {}@{} (it is there with other contents)", module.manifest.name, module.manifest.version);
-                    return Err(StoreError::Conflict { what });
-                }
-                changes.put(&name, &module.digest)?;
-                changes.put(&key, &module)
-            })
-            .await
+        self.write_audited(tenant, by, move |changes| {
+            let bound = Bound { name: module.name(), digest: module.digest };
+            if let Some(known) = changes.get::<ModuleRecord>(&key)? {
+                // Who vouches for the same bytes later is kept too.
+                let Some(signed_by) = module.signed_by.filter(|_| known.signed_by.is_none()) else { return Ok(((), None)) };
+                let deed = Deed::ModuleSigned { module: bound, signed_by: signed_by.name.clone() };
+                changes.put(&key, &ModuleRecord { signed_by: Some(signed_by), ..known })?;
+                return Ok(((), Some(deed)));
+            }
+            if changes.has(&name)? {
+                let what = format!("the module {}@{} (it is there with other contents)", module.manifest.name, module.manifest.version);
+                return Err(StoreError::Conflict { what });
+            }
+            changes.put(&name, &module.digest)?;
+            changes.put(&key, &module)?;
+            Ok(((), Some(Deed::ModulePushed { module: bound, signed_by: module.signed_by.map(|key| key.name) })))
+        })
+        .await
     }
 
     pub(super) fn get_module(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<ModuleRecord>> {
@@ -66,32 +72,31 @@ impl Embedded {
             .collect()
     }
 
-    pub(super) async fn add_module_key(&self, tenant: &TenantId, key: &ModuleKey) -> Result<()> {
+    pub(super) async fn add_module_key(&self, tenant: &TenantId, key: &ModuleKey, by: &Author) -> Result<()> {
         let (place, key) = (signing_key(tenant, &key.name), key.clone());
-        self.writer
-            .write(move |changes| match changes.get::<ModuleKey>(&place)? {
-                None => changes.put(&place, &key),
-                Some(known) if known.key == key.key => Ok(()),
-                Some(_) => Err(StoreError::Conflict { what: format!("the key {} (there is another one of that name)", key.name) }),
-            })
-            .await
+        self.write_audited(tenant, by, move |changes| match changes.get::<ModuleKey>(&place)? {
+            None => {
+                changes.put(&place, &key)?;
+                Ok(((), Some(Deed::ModuleKeyAdded { name: key.name, key: key.key })))
+            }
+            Some(known) if known.key == key.key => Ok(((), None)),
+            Some(_) => Err(StoreError::Conflict { what: format!("the key {} (there is another one of that name)", key.name) }),
+        })
+        .await
     }
 
     pub(super) fn all_module_keys(&self, tenant: &TenantId) -> Result<Vec<ModuleKey>> {
         self.core.all(&Key::of(Class::ModuleKey, tenant))
     }
 
-    pub(super) async fn delete_module_key(&self, tenant: &TenantId, name: &Name) -> Result<bool> {
+    pub(super) async fn delete_module_key(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
         let place = signing_key(tenant, name);
-        self.writer
-            .write(move |changes| {
-                let there = changes.has(&place)?;
-                if there {
-                    changes.delete(place.bytes());
-                }
-                Ok(there)
-            })
-            .await
+        self.write_audited(tenant, by, move |changes| {
+            let Some(known) = changes.get::<ModuleKey>(&place)? else { return Ok((false, None)) };
+            changes.delete(place.bytes());
+            Ok((true, Some(Deed::ModuleKeyRemoved { name: known.name, key: known.key })))
+        })
+        .await
     }
 
     pub(super) async fn put_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()> {
@@ -103,42 +108,54 @@ impl Embedded {
         self.core.get(&probe_key(tenant, of))
     }
 
-    pub(super) async fn begin_quarantine(&self, tenant: &TenantId, quarantine: &Quarantine) -> Result<bool> {
+    pub(super) async fn begin_quarantine(&self, tenant: &TenantId, quarantine: &Quarantine, by: &Author) -> Result<bool> {
         let (prefix, quarantine) = (quarantines_of(tenant, &quarantine.policy, &quarantine.digest), quarantine.clone());
-        self.writer
-            .write(move |changes| {
-                let number = match changes.core().raw_last(&prefix)? {
-                    None => 0,
-                    Some((key, record)) => {
-                        let last: Quarantine = changes.core().value(&key, &record)?;
-                        if last.is_in_force() {
-                            return Ok(false);
-                        }
-                        let number = Parts::after(&prefix, &key).number().and_then(|last| last.checked_add(1));
-                        number.ok_or_else(|| changes.core().flawed(&key, Flaw::Shape))?
+        self.write_audited(tenant, by, move |changes| {
+            let number = match changes.core().raw_last(&prefix)? {
+                None => 0,
+                Some((key, record)) => {
+                    let last: Quarantine = changes.core().value(&key, &record)?;
+                    if last.is_in_force() {
+                        return Ok((false, None));
                     }
-                };
-                changes.put(&prefix.number(number), &quarantine)?;
-                Ok(true)
-            })
-            .await
+                    let number = Parts::after(&prefix, &key).number().and_then(|last| last.checked_add(1));
+                    number.ok_or_else(|| changes.core().flawed(&key, Flaw::Shape))?
+                }
+            };
+            changes.put(&prefix.number(number), &quarantine)?;
+            let module = bound(&quarantine);
+            // What the engine's check found may repeat what the module answered: the record has it, the log only that it was so.
+            let (reason, run) = match quarantine.why {
+                QuarantineReason::Faults { run, .. } => ("faults", Some(run)),
+                QuarantineReason::Engine { .. } => ("engine", None),
+            };
+            Ok((true, Some(Deed::Quarantined { policy: quarantine.policy, module, reason: reason.to_owned(), run })))
+        })
+        .await
     }
 
-    pub(super) async fn end_quarantine(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release) -> Result<Option<Quarantine>> {
+    pub(super) async fn end_quarantine(
+        &self,
+        tenant: &TenantId,
+        policy: &Name,
+        module: &Digest,
+        release: &Release,
+        by: &Author,
+    ) -> Result<Option<Quarantine>> {
         let (prefix, release) = (quarantines_of(tenant, policy, module), release.clone());
-        self.writer
-            .write(move |changes| {
-                let Some((key, record)) = changes.core().raw_last(&prefix)? else { return Ok(None) };
-                let last: Quarantine = changes.core().value(&key, &record)?;
-                if !last.is_in_force() {
-                    return Ok(None);
-                }
-                let number = Parts::after(&prefix, &key).number().ok_or_else(|| changes.core().flawed(&key, Flaw::Shape))?;
-                let ended = Quarantine { release: Some(release), ..last };
-                changes.put(&prefix.number(number), &ended)?;
-                Ok(Some(ended))
-            })
-            .await
+        self.write_audited(tenant, by, move |changes| {
+            let Some((key, record)) = changes.core().raw_last(&prefix)? else { return Ok((None, None)) };
+            let last: Quarantine = changes.core().value(&key, &record)?;
+            if !last.is_in_force() {
+                return Ok((None, None));
+            }
+            let number = Parts::after(&prefix, &key).number().ok_or_else(|| changes.core().flawed(&key, Flaw::Shape))?;
+            let ended = Quarantine { release: Some(release), ..last };
+            changes.put(&prefix.number(number), &ended)?;
+            let deed = Deed::Released { policy: ended.policy.clone(), module: bound(&ended) };
+            Ok((Some(ended), Some(deed)))
+        })
+        .await
     }
 
     pub(super) fn all_quarantines(&self, tenant: &TenantId, policy: Option<&Name>) -> Result<Vec<Quarantine>> {

@@ -1,5 +1,6 @@
 //! Runs. Beginning one is a claim: the writing thread decides, so of any number of callers one gets it.
 
+use consign_model::audit::{Author, Deed};
 use consign_model::run::Trigger;
 use consign_model::{Digest, Name, Run, RunId, RunState, RunSummary, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -35,75 +36,100 @@ fn key_of(tenant: &TenantId, run: &RunId) -> Option<Key> {
 }
 
 impl Embedded {
-    pub(super) async fn claim_run(&self, tenant: &TenantId, new: &NewRun) -> Result<Begun> {
-        let (tenant, new) = (tenant.clone(), new.clone());
-        self.writer
-            .write(move |changes| {
-                let key = progress_key(&tenant, &new.policy);
-                let mut row: ProgressRow = changes.get(&key)?.unwrap_or_default();
-                if let Some(number) = row.unfinished {
-                    let run = run_key(&tenant, &new.policy, number);
-                    let run = changes.get(&run)?.ok_or_else(|| changes.core().flawed(run.bytes(), Flaw::Missing))?;
-                    return Ok(Begun::Unfinished(run));
+    pub(super) async fn claim_run(&self, tenant: &TenantId, new: &NewRun, by: &Author) -> Result<Begun> {
+        let (of, new) = (tenant, new.clone());
+        let tenant = of.clone();
+        self.write_audited(of, by, move |changes| {
+            let key = progress_key(&tenant, &new.policy);
+            let mut row: ProgressRow = changes.get(&key)?.unwrap_or_default();
+            if let Some(number) = row.unfinished {
+                let run = run_key(&tenant, &new.policy, number);
+                let run = changes.get(&run)?.ok_or_else(|| changes.core().flawed(run.bytes(), Flaw::Missing))?;
+                return Ok((Begun::Unfinished(run), None));
+            }
+            match new.trigger {
+                Trigger::Schedule(due) if row.progress.last_due.is_some_and(|last| last >= due) => return Ok((Begun::AlreadyRun, None)),
+                Trigger::Schedule(due) => row.progress.last_due = Some(due),
+                Trigger::Hand | Trigger::Retry => {}
+            }
+            // Nothing that has arrived belongs to one that only tries again.
+            let until = if new.trigger == Trigger::Retry { row.progress.cursor } else { newest_arrival(changes, &tenant)? };
+            let number = row.progress.runs.saturating_add(1);
+            let run = Run {
+                id: RunId::new(&new.policy, number),
+                policy: new.policy.clone(),
+                policy_version: new.policy_version,
+                target_version: new.target_version,
+                trigger: new.trigger,
+                started_at: new.started_at,
+                until,
+                stands_in: new.stands_in,
+                state: RunState::Running,
+            };
+            row.progress.runs = number;
+            row.unfinished = Some(number);
+            let order = Key::of(Class::RunOrder, &tenant);
+            let last = changes.core().raw_last(&order)?;
+            let place = match &last {
+                None => 0,
+                Some((key, _)) => {
+                    Parts::after(&order, key).number().and_then(|last| last.checked_add(1)).ok_or_else(|| changes.core().flawed(key, Flaw::Shape))?
                 }
-                match new.trigger {
-                    Trigger::Schedule(due) if row.progress.last_due.is_some_and(|last| last >= due) => return Ok(Begun::AlreadyRun),
-                    Trigger::Schedule(due) => row.progress.last_due = Some(due),
-                    Trigger::Hand | Trigger::Retry => {}
-                }
-                // Nothing that has arrived belongs to one that only tries again.
-                let until = if new.trigger == Trigger::Retry { row.progress.cursor } else { newest_arrival(changes, &tenant)? };
-                let number = row.progress.runs.saturating_add(1);
-                let run = Run {
-                    id: RunId::new(&new.policy, number),
-                    policy: new.policy.clone(),
-                    policy_version: new.policy_version,
-                    target_version: new.target_version,
-                    trigger: new.trigger,
-                    started_at: new.started_at,
-                    until,
-                    stands_in: new.stands_in,
-                    state: RunState::Running,
-                };
-                row.progress.runs = number;
-                row.unfinished = Some(number);
-                let order = Key::of(Class::RunOrder, &tenant);
-                let last = changes.core().raw_last(&order)?;
-                let place = match &last {
-                    None => 0,
-                    Some((key, _)) => Parts::after(&order, key)
-                        .number()
-                        .and_then(|last| last.checked_add(1))
-                        .ok_or_else(|| changes.core().flawed(key, Flaw::Shape))?,
-                };
-                changes.put(&key, &row)?;
-                changes.put(&run_key(&tenant, &new.policy, number), &run)?;
-                changes.put(&order.number(place), &run.id)?;
-                Ok(Begun::New(run))
-            })
-            .await
+            };
+            changes.put(&key, &row)?;
+            changes.put(&run_key(&tenant, &new.policy, number), &run)?;
+            changes.put(&order.number(place), &run.id)?;
+            let deed = Deed::RunBegun {
+                run: run.id.clone(),
+                policy_version: run.policy_version,
+                target_version: run.target_version,
+                trigger: run.trigger,
+                until: run.until,
+                stands_in_for: run.stands_in.as_ref().map(|stands_in| stands_in.for_version),
+                retry: new.retry,
+            };
+            Ok((Begun::New(run), Some(deed)))
+        })
+        .await
     }
 
-    pub(super) async fn end_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest) -> Result<()> {
-        let (tenant, id, summary, manifest) = (tenant.clone(), run.clone(), summary.clone(), *manifest);
-        self.writer
-            .write(move |changes| {
-                let unknown = || StoreError::Failed { doing: format!("ending the run {id}"), cause: "there is no such run".into() };
-                let key = key_of(&tenant, &id).ok_or_else(unknown)?;
-                let mut run: Run = changes.get(&key)?.ok_or_else(unknown)?;
-                if matches!(run.state, RunState::Finished { .. }) {
-                    return Ok(());
-                }
-                let progress = progress_key(&tenant, &run.policy);
-                let mut row: ProgressRow = changes.get(&progress)?.ok_or_else(|| changes.core().flawed(progress.bytes(), Flaw::Missing))?;
-                row.progress.cursor = row.progress.cursor.max(run.until);
-                row.progress.manifest = Some(manifest);
-                row.unfinished = None;
-                run.state = RunState::Finished { at, summary };
-                changes.put(&key, &run)?;
-                changes.put(&progress, &row)
-            })
-            .await
+    pub(super) async fn end_run(
+        &self,
+        tenant: &TenantId,
+        run: &RunId,
+        at: Timestamp,
+        summary: &RunSummary,
+        manifest: &Digest,
+        by: &Author,
+    ) -> Result<()> {
+        let (of, id, summary, manifest) = (tenant, run.clone(), summary.clone(), *manifest);
+        let tenant = of.clone();
+        self.write_audited(of, by, move |changes| {
+            let unknown = || StoreError::Failed { doing: format!("ending the run {id}"), cause: "there is no such run".into() };
+            let key = key_of(&tenant, &id).ok_or_else(unknown)?;
+            let mut run: Run = changes.get(&key)?.ok_or_else(unknown)?;
+            if matches!(run.state, RunState::Finished { .. }) {
+                return Ok(((), None));
+            }
+            let progress = progress_key(&tenant, &run.policy);
+            let mut row: ProgressRow = changes.get(&progress)?.ok_or_else(|| changes.core().flawed(progress.bytes(), Flaw::Missing))?;
+            row.progress.cursor = row.progress.cursor.max(run.until);
+            row.progress.manifest = Some(manifest);
+            row.unfinished = None;
+            let deed = Deed::RunEnded {
+                run: id.clone(),
+                events: summary.events,
+                emails: summary.emails,
+                chats: summary.chats,
+                supplements: summary.supplements,
+                manifest,
+            };
+            run.state = RunState::Finished { at, summary };
+            changes.put(&key, &run)?;
+            changes.put(&progress, &row)?;
+            Ok(((), Some(deed)))
+        })
+        .await
     }
 
     pub(super) fn get_run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>> {

@@ -62,6 +62,8 @@ pub(super) struct Changes<'a> {
     core: &'a Core,
     totals: Totals,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Whether the audit log tells of it.
+    entered: bool,
 }
 
 impl<'a> Changes<'a> {
@@ -102,6 +104,12 @@ impl<'a> Changes<'a> {
         self.pending.insert(key.bytes().to_vec(), Some(record::seal(key.bytes(), bytes)));
     }
 
+    /// Adds the entry of this write to the audit log.
+    pub(super) fn put_entry(&mut self, key: &Key, line: &[u8]) {
+        self.put_bytes(key, line);
+        self.entered = true;
+    }
+
     /// Takes a record away, where it is.
     pub(super) fn delete(&mut self, key: &[u8]) {
         self.pending.insert(key.to_vec(), None);
@@ -124,17 +132,18 @@ impl Bench {
     /// Lets a write decide, and applies what it decided, between `hold` and `release`.
     fn transact<T, H>(&mut self, write: impl FnOnce(&mut Changes) -> Result<T>, hold: impl FnOnce() -> H, release: impl FnOnce(H)) -> Result<T> {
         self.core.writable()?;
-        let mut changes = Changes { core: &self.core, totals: self.totals, pending: BTreeMap::new() };
+        let mut changes = Changes { core: &self.core, totals: self.totals, pending: BTreeMap::new(), entered: false };
         let answer = write(&mut changes)?;
         let mut batch = sled::Batch::default();
         let mut totals = self.totals;
-        let pending = changes.pending;
+        let (pending, entered) = (changes.pending, changes.entered);
         let mut anything = false;
         for (key, after) in pending {
             let before = self.core.raw(&key)?;
             match (&before, after) {
                 (None, None) => continue,
                 (Some(old), Some(new)) if old == &new => continue,
+                _ if !entered && Class::is_audited(&key) => return Err(unaudited(&key)),
                 (_, Some(new)) => {
                     if let Some(old) = &before {
                         totals.remove(old);
@@ -168,6 +177,12 @@ impl Bench {
         self.totals = totals;
         Ok(answer)
     }
+}
+
+/// A change that the audit log would not know of. No write of ours is one; a new one that forgets its entry writes nothing.
+fn unaudited(key: &[u8]) -> StoreError {
+    let cause = format!("{} would change without an entry in the audit log: this is a fault in Consign", Class::describe(key));
+    StoreError::Failed { doing: "writing".into(), cause }
 }
 
 /// The way to the writing thread. Dropping it ends the thread after what is queued.

@@ -10,15 +10,18 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use consign_model::audit::Cause;
 use consign_model::{ChatKey, EventHash, Window, WindowKey, WindowState};
 
 use super::super::Embedded;
+use crate::conformance::audit;
 use crate::conformance::random::{Random, Told, seed_and_operations};
-use crate::conformance::samples::{arrival, chat_key, delivery, done, hash, name, refused, window};
+use crate::conformance::samples::{arrival, author, chat_key, delivery, done, hash, name, policy, refused, window};
 use crate::{Store, StoreError, WindowFilter};
 
 const WRITERS: usize = 4;
 const CHATS: u64 = 3;
+const STEPS: u64 = 5;
 const FOLDER: &str = "CONSIGN_CRASH_FOLDER";
 const OPENED: &str = "CONSIGN_OPENED_FOLDER";
 const BEGIN: &str = "CONSIGN_CRASH_BEGIN";
@@ -27,7 +30,7 @@ fn chat(writer: usize, number: u64) -> ChatKey {
     chat_key(&format!("s{writer}"), &format!("C{number}"))
 }
 
-/// What a round of four steps (commit, freeze, record, settle) adds to how many of a writer's chats.
+/// What a round of five steps (commit, freeze, record, settle, and a policy's next version) adds to how many of a writer's chats.
 fn round(number: u64) -> (u64, u32) {
     // Now and then more than sled's log buffers hold at once.
     let events = if number % 9 == 8 { 20_000 } else { 1 + u32::try_from(number * 7 % 50).unwrap() };
@@ -48,9 +51,9 @@ fn frozen(writer: usize, number: u64) -> Vec<Window> {
 }
 
 async fn step(store: &Embedded, writer: usize, step: u64) -> crate::Result<()> {
-    let (tenant, number) = (name("t"), step / 4);
+    let (tenant, number) = (name("t"), step / STEPS);
     let windows = frozen(writer, number);
-    match step % 4 {
+    match step % STEPS {
         0 => {
             let arrivals: Vec<_> =
                 windows.iter().map(|one| arrival(&one.key.chat, one.key.from, u32::try_from(one.to - one.key.from).unwrap())).collect();
@@ -61,10 +64,14 @@ async fn step(store: &Embedded, writer: usize, step: u64) -> crate::Result<()> {
             let deliveries: Vec<_> = windows.iter().flat_map(|one| (0..20).map(|group| delivery(&one.key, group, 1, Some(refused())))).collect();
             store.record(&tenant, &deliveries).await?;
         }
-        _ => {
+        3 => {
             for one in windows {
                 store.settle(&tenant, &one.key, &done()).await?;
             }
+        }
+        _ => {
+            let version = u32::try_from(number + 1).unwrap();
+            store.save_policy(&tenant, &policy(&format!("p{writer}"), version), &Cause::Apply, &author()).await?;
         }
     }
     Ok(())
@@ -178,7 +185,7 @@ async fn reached(store: &Embedded, acknowledged: [u64; WRITERS], when: &str) -> 
 /// Whether exactly so many of a writer's steps are in the store. Says what is otherwise.
 async fn holds(store: &Embedded, writer: usize, steps: u64) -> Result<(), String> {
     let (tenant, policy) = (name("t"), name(&format!("p{writer}")));
-    let reached = |of: u64| (steps + 3 - of) / 4;
+    let reached = |of: u64| (steps + STEPS - 1 - of) / STEPS;
     let same = |what: &str, found: u64, expected: u64| if found == expected { Ok(()) } else { Err(format!("{what}: {found}, not {expected}")) };
     for of in 0..CHATS {
         let (key, total) = (chat(writer, of), events_before(of, reached(0)));
@@ -197,12 +204,17 @@ async fn holds(store: &Embedded, writer: usize, steps: u64) -> Result<(), String
         }
     }
     let unsettled: Vec<WindowKey> =
-        store.windows(&tenant, &WindowFilter::Unsettled(policy), None, usize::MAX).await.unwrap().into_iter().map(|one| one.key).collect();
+        store.windows(&tenant, &WindowFilter::Unsettled(policy.clone()), None, usize::MAX).await.unwrap().into_iter().map(|one| one.key).collect();
     let expected: Vec<WindowKey> = (reached(3)..reached(1)).flat_map(|number| frozen(writer, number)).map(|one| one.key).collect();
     // Settling is the one step of several writes.
-    if unsettled != expected && !(steps == reached(3) * 4 + 3 && unsettled.iter().all(|one| expected.contains(one))) {
+    if unsettled != expected && !(steps == reached(3) * STEPS + 3 && unsettled.iter().all(|one| expected.contains(one))) {
         return Err(format!("unsettled: {unsettled:?}, not {expected:?}"));
     }
+    let newest = store.policy(&tenant, &policy, None).await.unwrap().map_or(0, |newest| u64::from(newest.version));
+    same("versions", newest, reached(4))?;
+    // Of as many versions the log tells, whoever wrote between them: not of one less, and not of one more.
+    let told = audit::log(store, &tenant).await.iter().filter(|entry| audit::tells_of(entry, &policy)).count();
+    same("versions in the audit log", told as u64, reached(4))?;
     for number in 0..reached(3) {
         for one in frozen(writer, number) {
             let state = store.window(&tenant, &one.key).await.unwrap().map(|found| found.state);

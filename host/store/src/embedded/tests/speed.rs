@@ -11,7 +11,7 @@ use consign_model::run::Trigger;
 use consign_model::{EventHash, Name, Window};
 
 use super::super::Embedded;
-use crate::conformance::samples::{arrival, chat_key, delivery, done, hash, identity, name, new_run, refused, window};
+use crate::conformance::samples::{arrival, author, chat_key, delivery, done, hash, identity, name, new_run, refused, window};
 use crate::{Arrival, Store, WindowFilter};
 
 const EVENTS_OF_A_CHAT: u64 = 50;
@@ -96,7 +96,7 @@ async fn figures() {
     print("times asked for news where there is none", began, 100);
 
     let windows: Vec<Window> = everything.iter().map(|one| window("p", &one.chat.key, 0, one.chat.events, "p-000001")).collect();
-    store.begin_run(&tenant, &new_run("p", Trigger::Hand)).await.unwrap();
+    store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap();
     let began = Instant::now();
     for part in windows.chunks(500) {
         store.freeze(&tenant, part).await.unwrap();

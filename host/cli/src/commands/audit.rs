@@ -1,0 +1,131 @@
+//! `audit`
+
+use std::path::{Path, PathBuf};
+
+use consign_export::audit::{Passed, export, verify_file, verify_store};
+use consign_export::verify::SignatureCheck;
+use consign_model::audit::{Actor, Deed, Entry, SignedEntry};
+
+use crate::args::AuditCommand;
+use crate::data::Data;
+use crate::output::{Ending, Failure, number, say, say_json};
+
+/// Entries read at a time.
+const PAGE: usize = 1_000;
+
+/// Checks, lists or exports the audit log. `open` is called where the data folder is needed.
+pub async fn audit(command: &AuditCommand, open: impl AsyncFnOnce() -> Result<Data, Failure>, json: bool) -> Result<Ending, Failure> {
+    match command {
+        AuditCommand::Verify { file, key, manifest } => {
+            let passed = match file {
+                Some(file) => verify_file(file, key.as_deref(), manifest)?,
+                None => of_store(&open().await?, key.as_deref(), manifest).await?,
+            };
+            say_passed(&passed, json)?;
+        }
+        AuditCommand::List { last } => list(&open().await?, *last, json).await?,
+        AuditCommand::Export { file } => write(&open().await?, file, json).await?,
+    }
+    Ok(Ending::Done)
+}
+
+async fn of_store(data: &Data, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, Failure> {
+    let (exporter, own) = (&data.exporter, &data.keys.signing_public_key);
+    let mut manifests = manifests.to_vec();
+    let folder = exporter.data.join("manifests").join(exporter.tenant.as_str());
+    if manifests.is_empty() && folder.is_dir() {
+        manifests.push(folder);
+    }
+    Ok(verify_store(exporter.store.as_ref(), &exporter.tenant, key.unwrap_or(own), &manifests).await?)
+}
+
+fn say_passed(passed: &Passed, json: bool) -> Result<(), Failure> {
+    if json {
+        return say_json(passed);
+    }
+    say(format_args!("{} entries, each follows the one before; {} manifests agree", number(passed.entries), number(passed.manifests)));
+    say(match passed.signature {
+        SignatureCheck::Trusted => "signatures: good, by the tenant's key",
+        _ => "signatures: good, by the key that stands with them (give --key to check whose it is)",
+    });
+    if let Some(at) = passed.exported_at {
+        say(format_args!("exported {at}: what came later is not in this file"));
+    }
+    Ok(())
+}
+
+async fn list(data: &Data, last: Option<u64>, json: bool) -> Result<(), Failure> {
+    let (store, tenant) = (&data.exporter.store, &data.exporter.tenant);
+    let newest = store.audit_head(tenant).await?.map_or(0, |head| head.seq);
+    let mut after = last.map_or(0, |last| newest.saturating_sub(last));
+    let mut entries = Vec::new();
+    loop {
+        let page = store.audit(tenant, after, PAGE).await?;
+        for one in &page {
+            let damaged = |_| Failure::new(format!("entry {} of the audit log cannot be read: see 'consign audit verify'", one.seq));
+            let signed: SignedEntry = serde_json::from_str(&one.line).map_err(damaged)?;
+            if json {
+                entries.push(serde_json::from_str::<serde_json::Value>(signed.entry.get()).map_err(damaged)?);
+            } else {
+                let entry = serde_json::from_str::<Entry>(signed.entry.get());
+                say(entry.map_or_else(|_| format!("{}  of a newer release: see --json", one.seq), |entry| line(&entry)));
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = last.seq,
+            _ => break,
+        }
+    }
+    if json { say_json(&entries) } else { Ok(()) }
+}
+
+async fn write(data: &Data, file: &Path, json: bool) -> Result<(), Failure> {
+    let exporter = &data.exporter;
+    let entries = export(exporter.store.as_ref(), &exporter.tenant, &exporter.author, file).await?;
+    if json {
+        return say_json(&serde_json::json!({ "entries": entries, "file": file }));
+    }
+    say(format_args!("{} entries written to {}", number(entries), file.display()));
+    say(format_args!("Anybody checks it with: consign audit verify {} --key {}", file.display(), data.keys.signing_public_key));
+    Ok(())
+}
+
+/// An entry, for a person.
+fn line(entry: &Entry) -> String {
+    let by = match &entry.by {
+        Actor::Person { user, named: Some(named), .. } => format!("{user} ({named})"),
+        Actor::Person { user, .. } => user.clone(),
+        Actor::Schedule => "schedule".to_owned(),
+        Actor::Consign => "consign".to_owned(),
+    };
+    let what = match &entry.deed {
+        Deed::TenantMade { signing_key, .. } => format!("made the tenant's keys (signing key {signing_key})"),
+        Deed::ImportBegun { source, format, input, .. } => format!("began to import {} ({format}) into source {source}", input.escape_debug()),
+        Deed::ImportEnded { source, figures, .. } => {
+            let how = if figures.complete { "imported" } else { "FAILED to import all" };
+            format!("{how} into source {source}: {} events stored, {} there already", number(figures.stored), number(figures.already_there))
+        }
+        Deed::TargetSaved { target, version, .. } => format!("put target {target} version {version} into force"),
+        Deed::PolicySaved { policy, version, cause, .. } => match cause {
+            consign_model::audit::Cause::Apply => format!("put policy {policy} version {version} into force"),
+            consign_model::audit::Cause::Promote { module } => format!("put policy {policy} version {version} into force, promoting {module}"),
+        },
+        Deed::ModulePushed { module, signed_by: Some(key) } => format!("took in module {}, signed by {key}", module.name),
+        Deed::ModulePushed { module, signed_by: None } => format!("took in module {}, without a signature", module.name),
+        Deed::ModuleSigned { module, signed_by } => format!("added the signature of {signed_by} to module {}", module.name),
+        Deed::ModuleKeyAdded { name, .. } => format!("added the module key {name}"),
+        Deed::ModuleKeyRemoved { name, .. } => format!("removed the module key {name}"),
+        Deed::Quarantined { policy, module, .. } => format!("quarantined {} for policy {policy}", module.name),
+        Deed::Released { policy, module } => format!("released {} for policy {policy}", module.name),
+        Deed::RunBegun { run, retry: Some(retry), .. } => format!("began run {run}, to try {} held windows again ({})", retry.windows, retry.how),
+        Deed::RunBegun { run, .. } => format!("began run {run}"),
+        Deed::RunEnded { run, events, emails, .. } => format!(
+            "ended run {run}: {} events exported in {} e-mails, {} omitted, {} held",
+            number(events.exported),
+            number(emails.accepted),
+            number(events.omitted),
+            number(events.held)
+        ),
+    };
+    format!("{:>5}  {}  {by}: {what}", entry.seq, entry.at)
+}

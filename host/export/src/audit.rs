@@ -1,0 +1,341 @@
+//! Checking the audit log: that of a store, or an exported file, which needs a public key and nothing else of ours.
+//!
+//! A log can be held to itself (each entry names the one before, and is signed) but not to its length: whoever cuts off its end leaves a whole, shorter
+//! log. So everything that was signed later is asked as well: each manifest names the head of its time, an export ends with its own, and a store's
+//! log is held to what the store says there is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use consign_archive::verify_signature;
+use consign_model::audit::{Broken, Chain, Deed, Entry, Head, HeadStatement, SignedHead, Wrong};
+use consign_model::manifest::{Signature, SignedManifest};
+use consign_model::{Author, Digest, Name, RunState, TenantId, Timestamp};
+use consign_store::{Store, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::verify::{SignatureCheck, VerifyError, manifests_below};
+
+/// Lines read from the store at a time.
+const PAGE: usize = 1_000;
+
+/// Why a log does not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The log itself.
+    #[error("the audit log is broken at {0}")]
+    Broken(#[from] Broken),
+    /// The log is whole, and the store has what it does not tell of, or the other way round.
+    #[error("the audit log and the store are not of one time: {0}. One of them was changed, or put back from a backup without the other")]
+    Differs(String),
+    /// A manifest that the log should be held to is not what was signed.
+    #[error("{path} is not a manifest that the tenant's key has signed: it was changed, or is another tenant's")]
+    Manifest {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A manifest that a run's entry names has other contents.
+    #[error("entry {seq}: the run {run} ended with another manifest than the one in {path}")]
+    OtherManifest {
+        /// The entry.
+        seq: u64,
+        /// The run.
+        run: String,
+        /// Where it lies.
+        path: PathBuf,
+    },
+    /// A file could not be read.
+    #[error(transparent)]
+    File(#[from] VerifyError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file could not be written.
+    #[error("cannot write {path}: {cause}")]
+    Unwritable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+}
+
+/// A log that passes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Passed {
+    /// Whose, where the log says.
+    pub tenant: Option<TenantId>,
+    /// How many entries.
+    pub entries: u64,
+    /// SHA-256 of the last one.
+    pub head: Option<Digest>,
+    /// By which key they are signed: the one that was given, or the one that stands with them.
+    pub signature: SignatureCheck,
+    /// Manifests that name an entry, which is there.
+    pub manifests: u64,
+    /// When the file was exported; unset for a store.
+    pub exported_at: Option<Timestamp>,
+}
+
+/// What a manifest says that concerns the log.
+struct Named {
+    path: PathBuf,
+    digest: Digest,
+    head: Option<Head>,
+}
+
+/// What is read of a manifest: later ones may have more.
+#[derive(Deserialize)]
+struct Part {
+    tenant: Name,
+    run: String,
+    #[serde(default)]
+    audit: Option<Head>,
+}
+
+/// Reads manifests (files, or folders of them), each signed by this key.
+fn read_manifests(paths: &[PathBuf], tenant: Option<&TenantId>, key: &str) -> Result<HashMap<String, Named>, AuditError> {
+    let mut found = HashMap::new();
+    for path in paths.iter().map(|path| manifests_below(path)).collect::<Result<Vec<_>, _>>()?.concat() {
+        let text = std::fs::read_to_string(&path).map_err(|error| VerifyError::Unreadable { path: path.clone(), cause: error.to_string() })?;
+        let signed = serde_json::from_str::<SignedManifest>(&text).ok();
+        let signed = signed.filter(|signed| verify_signature(key, signed.manifest.get().as_bytes(), &signed.signature));
+        let part = signed.as_ref().and_then(|signed| serde_json::from_str::<Part>(signed.manifest.get()).ok());
+        let (Some(signed), Some(part)) = (signed, part.filter(|part| tenant.is_none_or(|tenant| part.tenant == *tenant))) else {
+            return Err(AuditError::Manifest { path });
+        };
+        found.insert(part.run, Named { path, digest: signed.signature.digest, head: part.audit });
+    }
+    Ok(found)
+}
+
+/// Follows a log, and holds it to what it is told of.
+struct Check {
+    chain: Chain,
+    /// Base64; where none was given, the one that stands with the first line.
+    key: Option<String>,
+    trusted: bool,
+    tenant: Option<TenantId>,
+    manifests: HashMap<String, Named>,
+    heads: BTreeMap<u64, Vec<(String, Digest)>>,
+    named: u64,
+}
+
+/// Whether bytes are signed by this key.
+fn holds(key: &str, bytes: &[u8], signature: &Signature) -> Result<(), Wrong> {
+    if signature.key != key {
+        return Err(Wrong::OtherKey);
+    }
+    if verify_signature(key, bytes, signature) { Ok(()) } else { Err(Wrong::Signature) }
+}
+
+impl Check {
+    /// `first` is the log's first line.
+    fn begin(tenant: Option<TenantId>, trusted: Option<&str>, first: Option<&str>, manifests: &[PathBuf]) -> Result<Self, AuditError> {
+        let own = || Some(serde_json::from_str::<AnyLine>(first?).ok()?.signature.key);
+        let key = trusted.map(|key| key.trim().to_owned()).or_else(own);
+        let manifests = match &key {
+            Some(key) => read_manifests(manifests, tenant.as_ref(), key)?,
+            None => HashMap::new(),
+        };
+        let mut heads: BTreeMap<u64, Vec<(String, Digest)>> = BTreeMap::new();
+        for (run, named) in &manifests {
+            if let Some(head) = named.head {
+                heads.entry(head.seq).or_default().push((format!("the manifest of run {run}"), head.digest));
+            }
+        }
+        let named = heads.values().map(|named| named.len() as u64).sum();
+        Ok(Self { chain: Chain::of(tenant.clone()), key, trusted: trusted.is_some(), tenant, manifests, heads, named })
+    }
+
+    /// The next line. Answers the entry, where this release knows what it tells of.
+    fn line(&mut self, line: &str) -> Result<Option<Entry>, AuditError> {
+        let key = self.key.clone().unwrap_or_default();
+        let raw = self.chain.follow(line, &|bytes, signature| holds(&key, bytes, signature))?;
+        let head = self.chain.head();
+        if let Some(head) = head {
+            let named = self.heads.remove(&head.seq).unwrap_or_default();
+            if let Some((by, _)) = named.into_iter().find(|(_, digest)| *digest != head.digest) {
+                return Err(Broken { seq: head.seq, wrong: Wrong::Other(by) }.into());
+            }
+        }
+        let entry: Option<Entry> = serde_json::from_str(raw.get()).ok();
+        if let Some(Entry { seq, deed: Deed::RunEnded { run, manifest, .. }, .. }) = &entry
+            && let Some(named) = self.manifests.get(run.as_str())
+            && named.digest != *manifest
+        {
+            return Err(AuditError::OtherManifest { seq: *seq, run: run.to_string(), path: named.path.clone() });
+        }
+        if let Some(entry) = &entry {
+            self.tenant.get_or_insert_with(|| entry.tenant.clone());
+        }
+        Ok(entry)
+    }
+
+    /// After the last line.
+    fn end(self, exported_at: Option<Timestamp>) -> Result<Passed, AuditError> {
+        // The log ends before them.
+        let next = self.chain.head().map_or(1, |head| head.seq.saturating_add(1));
+        if let Some((by, _)) = self.heads.into_values().flatten().next() {
+            return Err(Broken { seq: next, wrong: Wrong::Cut(by) }.into());
+        }
+        Ok(Passed {
+            tenant: self.tenant,
+            entries: self.chain.head().map_or(0, |head| head.seq),
+            head: self.chain.head().map(|head| head.digest),
+            signature: if self.trusted { SignatureCheck::Trusted } else { SignatureCheck::SelfSigned },
+            manifests: self.named,
+            exported_at,
+        })
+    }
+}
+
+/// The signature of a line, whatever else it has.
+#[derive(Deserialize)]
+struct AnyLine {
+    signature: Signature,
+}
+
+/// Checks an exported file. `key` is the tenant's public key (base64), `manifests` files or folders that the log is held to.
+pub fn verify_file(file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
+    let unreadable = |error: &std::io::Error| VerifyError::Unreadable { path: file.to_owned(), cause: error.to_string() };
+    let reader = std::io::BufReader::new(std::fs::File::open(file).map_err(|error| unreadable(&error))?);
+    let (mut check, mut head): (Option<Check>, Option<HeadStatement>) = (None, None);
+    for line in reader.lines() {
+        let line = line.map_err(|error| unreadable(&error))?;
+        let check = match &mut check {
+            Some(check) => check,
+            none => none.insert(Check::begin(None, key, Some(&line), manifests)?),
+        };
+        let next = check.chain.head().map_or(1, |head| head.seq.saturating_add(1));
+        if head.is_some() {
+            return Err(Broken { seq: next, wrong: Wrong::AfterHead }.into());
+        }
+        if let Ok(signed) = serde_json::from_str::<SignedHead>(&line) {
+            let wrong = |wrong| Broken { seq: next.saturating_sub(1), wrong };
+            holds(check.key.as_deref().unwrap_or_default(), signed.head.get().as_bytes(), &signed.signature).map_err(wrong)?;
+            head = Some(serde_json::from_str(signed.head.get()).map_err(|_| wrong(Wrong::NotAnEntry("it is not a head".to_owned())))?);
+        } else {
+            check.line(&line)?;
+        }
+    }
+    let last = check.as_ref().and_then(|check| check.chain.head());
+    let seq = last.map_or(0, |last| last.seq);
+    let (Some(check), Some(head)) = (check, head) else { return Err(Broken { seq, wrong: Wrong::NoHead }.into()) };
+    if head.last != last {
+        let by = || "the signed head at the end".to_owned();
+        // Fewer, or others, than there were; more can't be by the right key.
+        let cut = head.last.is_some_and(|named| named.seq > seq);
+        return Err(if cut { Broken { seq: seq + 1, wrong: Wrong::Cut(by()) } } else { Broken { seq, wrong: Wrong::Other(by()) } }.into());
+    }
+    if let Some(tenant) = check.tenant.as_ref().filter(|tenant| **tenant != head.tenant) {
+        return Err(Broken { seq, wrong: Wrong::Tenant(tenant.clone()) }.into());
+    }
+    let at = head.at;
+    let passed = check.end(Some(at))?;
+    Ok(Passed { tenant: passed.tenant.or(Some(head.tenant)), ..passed })
+}
+
+/// Writes a tenant's log to a file: a line for each entry, then its head, signed now. Answers how many entries.
+pub async fn export(store: &dyn Store, tenant: &TenantId, author: &Author, file: &Path) -> Result<u64, AuditError> {
+    let failed = |cause: String| AuditError::Unwritable { path: file.to_owned(), cause };
+    let mut out = std::io::BufWriter::new(std::fs::File::create(file).map_err(|error| failed(error.to_string()))?);
+    // What is entered meanwhile is not of this export.
+    let last = store.audit_head(tenant).await?;
+    let mut after = 0;
+    while after < last.map_or(0, |last| last.seq) {
+        let page = store.audit(tenant, after, PAGE).await?;
+        let Some(newest) = page.last().map(|one| one.seq) else { break };
+        for one in page.iter().filter(|one| last.is_some_and(|last| one.seq <= last.seq)) {
+            writeln!(out, "{}", one.line).map_err(|error| failed(error.to_string()))?;
+        }
+        after = newest;
+    }
+    let head = HeadStatement::line(tenant.clone(), last, Timestamp::now(), author).map_err(|error| failed(error.to_string()))?;
+    let whole = writeln!(out, "{head}").and_then(|()| out.flush()).and_then(|()| out.get_ref().sync_all());
+    whole.map_err(|error| failed(error.to_string()))?;
+    Ok(last.map_or(0, |last| last.seq))
+}
+
+/// What a log says that the store should have.
+#[derive(Default)]
+struct Told {
+    /// Whether it begins with the tenant: what is older than the log it can't tell of.
+    whole: bool,
+    policies: HashMap<Name, u32>,
+    targets: HashMap<Name, u32>,
+    /// The manifest of each run that ended.
+    ended: HashMap<String, Digest>,
+}
+
+impl Told {
+    fn add(&mut self, entry: Entry) {
+        match entry.deed {
+            Deed::TenantMade { .. } if entry.seq == 1 => self.whole = true,
+            Deed::PolicySaved { policy, version, .. } => drop(self.policies.insert(policy, version)),
+            Deed::TargetSaved { target, version, .. } => drop(self.targets.insert(target, version)),
+            Deed::RunEnded { run, manifest, .. } => drop(self.ended.insert(run.to_string(), manifest)),
+            _ => {}
+        }
+    }
+
+    /// Compares it with the store, as it was when the log was read.
+    async fn compare(mut self, store: &dyn Store, tenant: &TenantId) -> Result<(), AuditError> {
+        let differs = |what: String| Err(AuditError::Differs(what));
+        let policies = store.policies(tenant).await?.into_iter().map(|one| ("policy", one.spec.name, one.version));
+        let targets = store.targets(tenant).await?.into_iter().map(|one| ("target", one.spec.name, one.version));
+        for (kind, name, version) in policies.chain(targets) {
+            let told = if kind == "policy" { self.policies.remove(&name) } else { self.targets.remove(&name) };
+            match told {
+                Some(told) if told != version => {
+                    return differs(format!("the newest version of {kind} '{name}' is {version} in the store, and {told} in the log"));
+                }
+                None if self.whole => return differs(format!("the log does not tell of {kind} '{name}', which the store has")),
+                _ => {}
+            }
+        }
+        if let Some(name) = self.policies.keys().chain(self.targets.keys()).min() {
+            return differs(format!("the log tells of '{name}', which the store does not have"));
+        }
+        for run in store.runs(tenant, None, usize::MAX).await? {
+            let told = self.ended.remove(run.id.as_str());
+            match (told, matches!(run.state, RunState::Finished { .. })) {
+                (None, true) if self.whole => return differs(format!("the log does not tell of the end of run {}", run.id)),
+                (Some(_), false) => return differs(format!("the log tells of the end of run {}, which has not ended in the store", run.id)),
+                _ => {}
+            }
+        }
+        match self.ended.keys().min() {
+            Some(run) => differs(format!("the log tells of run {run}, which the store does not have")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Checks a tenant's log in its store. `key` is the tenant's public key: the one that the store has itself, or better one that is kept elsewhere.
+pub async fn verify_store(store: &dyn Store, tenant: &TenantId, key: &str, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
+    let mut check = Check::begin(Some(tenant.clone()), Some(key), None, manifests)?;
+    let (mut told, mut after) = (Told::default(), 0);
+    loop {
+        let page = store.audit(tenant, after, PAGE).await?;
+        for one in &page {
+            // The line's own number is checked against its place in the chain; the place in the store must be the same.
+            let entry = check.line(&one.line)?;
+            let seq = check.chain.head().map_or(0, |head| head.seq);
+            if one.seq != seq {
+                return Err(Broken { seq, wrong: Wrong::Place(one.seq) }.into());
+            }
+            if let Some(entry) = entry {
+                told.add(entry);
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => after = last.seq,
+            _ => break,
+        }
+    }
+    let passed = check.end(None)?;
+    told.compare(store, tenant).await?;
+    Ok(passed)
+}

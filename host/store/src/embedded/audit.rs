@@ -1,0 +1,77 @@
+//! The audit log: a line for each change, written in the batch of the change.
+//!
+//! A write of an audited class of records ends in [`Embedded::write_audited`], whose closure answers what it did together with what it answers; the
+//! writing thread refuses a batch that changes such a record and has no entry (`writer`). The head is the last line itself: a record of it beside
+//! would say nothing that whoever can change the one could not write into the other.
+
+use std::ops::Bound;
+
+use consign_model::audit::{Author, Deed, Entry, Head, SignedEntry};
+use consign_model::{TenantId, Timestamp};
+
+use super::Embedded;
+use super::core::Core;
+use super::key::{Class, Key, Parts};
+use super::record::Flaw;
+use super::writer::Changes;
+use crate::{AuditLine, Result, StoreError};
+
+fn log_of(tenant: &TenantId) -> Key {
+    Key::of(Class::Audit, tenant)
+}
+
+/// A record as a line.
+fn line(core: &Core, prefix: &Key, key: &[u8], record: &[u8]) -> Result<AuditLine> {
+    let seq = Parts::after(prefix, key).number().ok_or_else(|| core.flawed(key, Flaw::Shape))?;
+    let text = std::str::from_utf8(core.bytes(key, record)?).map_err(|_| core.flawed(key, Flaw::Shape))?;
+    Ok(AuditLine { seq, line: text.to_owned() })
+}
+
+fn head(core: &Core, tenant: &TenantId) -> Result<Option<Head>> {
+    let prefix = log_of(tenant);
+    let Some((key, record)) = core.raw_last(&prefix)? else { return Ok(None) };
+    let last = line(core, &prefix, &key, &record)?;
+    let signed: SignedEntry = serde_json::from_str(&last.line).map_err(|_| core.flawed(&key, Flaw::Shape))?;
+    Ok(Some(Head { seq: last.seq, digest: signed.signature.digest }))
+}
+
+/// Adds the entry of what a write does.
+fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deed: Deed) -> Result<()> {
+    let before = head(changes.core(), tenant)?;
+    let (line, head) = Entry::line(tenant, before, Timestamp::now(), by, deed)
+        .map_err(|error| StoreError::Failed { doing: "writing the audit log".into(), cause: error.to_string() })?;
+    changes.put_entry(&log_of(tenant).number(head.seq), line.as_bytes());
+    Ok(())
+}
+
+impl Embedded {
+    /// Has a write decided and applied, together with the entry of what it did. Answering no deed says that it changed nothing that is audited.
+    pub(super) async fn write_audited<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        by: &Author,
+        write: impl FnOnce(&mut Changes) -> Result<(T, Option<Deed>)> + Send + 'static,
+    ) -> Result<T> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer
+            .write(move |changes| {
+                let (answer, deed) = write(changes)?;
+                if let Some(deed) = deed {
+                    enter(changes, &tenant, &by, deed)?;
+                }
+                Ok(answer)
+            })
+            .await
+    }
+
+    pub(super) fn audit_lines(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>> {
+        let prefix = log_of(tenant);
+        let from = prefix.clone().number(after);
+        let records = self.core.raw_range(Bound::Excluded(from.bytes()), &prefix, limit)?;
+        records.iter().map(|(key, record)| line(&self.core, &prefix, key, record)).collect()
+    }
+
+    pub(super) fn get_audit_head(&self, tenant: &TenantId) -> Result<Option<Head>> {
+        head(&self.core, tenant)
+    }
+}

@@ -1,0 +1,99 @@
+"""Checks an exported audit log by the text of host/README.md alone: json, hashlib and openssl, and nothing of Consign's.
+
+    audit.py KEY FILE [MANIFEST...]     prints {"entries": N, "deeds": [...]} or {"broken": N, "why": "..."}
+"""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+
+class Broken(Exception):
+    """Entry, and what is wrong."""
+
+
+def canonical(value):
+    """RFC 8785 for what a log holds: ASCII keys, integers."""
+
+    def no_fractions(value):
+        if isinstance(value, float):
+            raise ValueError("a number with a fraction")
+        for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+            no_fractions(one)
+
+    no_fractions(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def is_signed(key, digest, signature):
+    """Asks openssl whether the Ed25519 signature over these 32 bytes is by this key (base64)."""
+    der = bytes.fromhex("302a300506032b6570032100") + base64.b64decode(key)
+    pem = b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(der) + b"-----END PUBLIC KEY-----\n"
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [os.path.join(folder, name) for name in ("key", "digest", "signature")]
+        for path, contents in zip(paths, (pem, digest, signature)):
+            with open(path, "wb") as file:
+                file.write(contents)
+        command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", paths[0], "-rawin", "-in", paths[1], "-sigfile", paths[2]]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def signed(line, name, key, seq):
+    """What a line says, where it is signed by the key."""
+    try:
+        whole = json.loads(line)
+        body, signature = whole[name], whole["signature"]
+        digest = hashlib.sha256(canonical(body))
+        if canonical(whole) != line or digest.hexdigest() != signature["digest"]:
+            raise Broken(seq, "changed")
+        value = base64.b64decode(signature["value"], validate=True)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Broken(seq, f"no line of a log: {type(error).__name__}") from error
+    if signature["algorithm"] != "ed25519-sha256" or signature["key"] != key or not is_signed(key, digest.digest(), value):
+        raise Broken(seq, "not signed by the key")
+    return body, digest.hexdigest()
+
+
+def manifest_head(path, key):
+    with open(path, "rb") as file:
+        text = file.read()
+    manifest, _ = signed(text.rstrip(b"\n"), "manifest", key, path)
+    return manifest["audit"]
+
+
+def check(key, path, manifests):
+    with open(path, "rb") as file:
+        lines = file.read().split(b"\n")
+    if lines.pop() != b"":
+        raise Broken(len(lines), "no line feed at the end")
+    if not lines or not lines[-1].startswith(b'{"head":'):
+        raise Broken(len(lines), "no head at the end")
+    previous, digests, deeds, tenant = None, [], [], None
+    for seq, line in enumerate(lines[:-1], 1):
+        entry, digest = signed(line, "entry", key, seq)
+        tenant = tenant or entry["tenant"]
+        if (entry["seq"], entry["previous"], entry["tenant"], entry["version"]) != (seq, previous, tenant, 1):
+            raise Broken(seq, "does not follow")
+        previous = digest
+        digests.append(digest)
+        deeds.append(entry["deed"]["what"])
+    head, _ = signed(lines[-1], "head", key, len(digests))
+    for by, last in [("the head", head["last"])] + [(path, manifest_head(path, key)) for path in manifests]:
+        if last["seq"] > len(digests):
+            raise Broken(len(digests) + 1, f"cut: {by}")
+        if digests[last["seq"] - 1] != last["digest"]:
+            raise Broken(last["seq"], f"another: {by}")
+    if head["last"]["seq"] != len(digests):
+        raise Broken(len(digests), "more than the head knows")
+    return {"entries": len(digests), "deeds": deeds}
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(check(sys.argv[1], sys.argv[2], sys.argv[3:])))
+    except Broken as broken:
+        print(json.dumps({"broken": broken.args[0], "why": broken.args[1]}))
