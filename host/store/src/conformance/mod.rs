@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check fails by panicking")]
 
 mod arrivals;
+pub(crate) mod counted;
 mod modules;
 mod policies;
 mod races;
