@@ -7,6 +7,7 @@
 
 mod arrived;
 mod corpora;
+mod faults;
 mod files;
 pub mod guests;
 mod inbox;
@@ -21,6 +22,7 @@ mod wait;
 
 pub use arrived::Arrived;
 pub use corpora::{Corpus, even_chats, few_in_each, made_up, real_jsonl, real_slack, seed};
+pub use faults::{Fault, Shim, Steps};
 pub use files::{files_below, holds};
 pub use inbox::Inbox;
 pub use kept::Workplace;

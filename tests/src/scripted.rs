@@ -17,6 +17,8 @@ pub enum Behaviour {
     Accept,
     /// Says at EHLO that it takes e-mails of 1,000 bytes at most.
     TakeLittle,
+    /// 535 where one signs in.
+    RefuseSignIn,
     /// 554 at RCPT.
     RefuseRecipient,
     /// 554 after the data.
@@ -111,7 +113,9 @@ fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &Path, numb
             let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
                 "EHLO" if is() == Behaviour::TakeLittle => out.write_all(b"250-scripted\r\n250 SIZE 1000\r\n")?,
-                "EHLO" => out.write_all(b"250-scripted\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 104857600\r\n")?,
+                "EHLO" => out.write_all(b"250-scripted\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-AUTH PLAIN\r\n250 SIZE 104857600\r\n")?,
+                "AUTH" if is() == Behaviour::RefuseSignIn => out.write_all(b"535 5.7.8 not you\r\n")?,
+                "AUTH" => out.write_all(b"235 2.7.0 welcome\r\n")?,
                 "RCPT" if is() == Behaviour::RefuseRecipient => {
                     refused = true;
                     out.write_all(b"554 5.7.1 not this one\r\n")?;
@@ -155,7 +159,9 @@ fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &Path, numb
             Behaviour::Accept => out.write_all(b"250 2.0.0 kept\r\n")?,
             Behaviour::RefuseSomeAndDefer if email % 3 == 0 => out.write_all(b"554 5.6.0 never\r\n")?,
             Behaviour::Defer | Behaviour::RefuseSomeAndDefer => out.write_all(b"451 4.3.0 later\r\n")?,
-            Behaviour::RefuseData | Behaviour::RefuseRecipient | Behaviour::TakeLittle => out.write_all(b"554 5.6.0 never\r\n")?,
+            Behaviour::RefuseData | Behaviour::RefuseRecipient | Behaviour::RefuseSignIn | Behaviour::TakeLittle => {
+                out.write_all(b"554 5.6.0 never\r\n")?;
+            }
             Behaviour::CloseBeforeAnswer | Behaviour::KeepAndClose | Behaviour::Unavailable => return Ok(()),
         }
     }
