@@ -2,6 +2,7 @@
 
 check.py everything --mail DIR --source slack:FILE|jsonl:FILE --run FILE [--policy NAME] [--repeats N]
 check.py users      --mail DIR --source … --run FILE --who recorded|participants [--policy NAME]
+check.py many       --cases FILE --source …    'everything' for each line of FILE: {"name", "mail", "run", "repeats"}
 check.py headers    --mail DIR            no header but ours, none with a line end in it
 """
 
@@ -68,6 +69,22 @@ def everything(args, work, form):
         "emails": len(mails), "repeated": repeats, "entries": len(work.entries), "reactions": len(reactions), "texts_compared": texts, "befores_compared": befores,
         "types": dict(Counter(event.type for event in got)), "chats": len({mail.chat for mail in mails}), "bytes": sum(len(mail.raw) for mail in mails),
     }  # fmt: skip
+
+
+def many(args, work, form):
+    """The same export, exported many times."""
+    totals = Counter()
+    with open(args.cases, encoding="utf-8") as file:
+        cases = [json.loads(line) for line in file]
+    for case in cases:
+        try:
+            figures = everything(argparse.Namespace(mail=case["mail"], run=case["run"], repeats=case["repeats"], policy=None), work, form)
+        except SystemExit:
+            mailbox.fail(f"in the case {case['name']}")
+        totals.update({name: figures[name] for name in ("emails", "repeated", "entries")})
+        totals["allowed"] += case["repeats"]
+        totals["most_repeated"] = max(totals["most_repeated"], figures["repeated"])
+    return {"cases": len(cases), **totals}
 
 
 def by_group(mails):
@@ -144,8 +161,9 @@ def headers(args):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["everything", "users", "headers"])
-    parser.add_argument("--mail", required=True)
+    parser.add_argument("what", choices=["everything", "users", "many", "headers"])
+    parser.add_argument("--mail")
+    parser.add_argument("--cases")
     parser.add_argument("--source")
     parser.add_argument("--run")
     parser.add_argument("--policy")
@@ -154,6 +172,8 @@ def main():
     args = parser.parse_args()
     if args.what == "headers":
         figures = headers(args)
+    elif args.what == "many":
+        figures = many(args, expected.load(args.source), args.source.partition(":")[0])
     else:
         with open(args.run, encoding="utf-8") as file:
             args.run = json.load(file)

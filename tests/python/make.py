@@ -4,6 +4,7 @@ make.py slack FILE SEED        a Slack export in the shape of a real one, with e
 make.py jsonl FILE SEED        recorded and unrecorded users, re-joins, two joins in one millisecond, people who never joined, empty chats
 make.py talk FILE SEED COUNT   many messages in many chats, as JSON lines, gzipped
 make.py even FILE SEED COUNT   the same with 100 messages of about 1 KB in each chat, by 20 people
+make.py few FILE SEED COUNT    so many chats of three messages each, by 20 people
 make.py evil FILE              names with line ends and headers in them
 make.py broken FOLDER          exports that are broken, each in its own way
 make.py files FOLDER SEED      messages with files of many kinds and sizes: FOLDER/chat.jsonl
@@ -159,6 +160,20 @@ def even(path, seed, count):
     talk(path, seed, count, even=True)
 
 
+def few(path, seed, count):
+    rng = random.Random(seed)
+    people = [f"u{number:02}" for number in range(20)]
+    with open(path, "w", encoding="utf-8") as file:
+        write = lambda line: file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        for user in people:
+            write({"type": "user", "id": user, "name": f"Name of {user}", "email": f"{user}@corp.example", "bot": False})
+        for chat in range(count):
+            write({"type": "chat", "id": f"t{chat:05}", "kind": "group", "title": f"talk {chat}"})
+            for number in range(3):
+                message = {"type": "message", "chat": f"t{chat:05}", "id": f"m{chat}-{number}", "at": stamp(chat * 61_000 + number)}
+                write(message | {"user": rng.choice(people), "text": sentence(rng)})
+
+
 def evil(path):
     break_out = "x\r\nBcc: evil@evil.example\r\n\r\nbody\u2028\u0000"
     lines = [
@@ -248,7 +263,7 @@ def main():
     what, path, *rest = sys.argv[1:]
     if what == "half":
         return half(path, *rest)
-    {"slack": slack, "jsonl": jsonl, "talk": talk, "even": even, "evil": evil, "broken": broken, "files": files, "newer": newer}[what](path, *map(int, rest))
+    {"slack": slack, "jsonl": jsonl, "talk": talk, "even": even, "few": few, "evil": evil, "broken": broken, "files": files, "newer": newer}[what](path, *map(int, rest))
 
 
 main()

@@ -81,6 +81,14 @@ pub fn even_chats(seed: u64, messages: u64) -> Corpus {
     Corpus { file, form: "jsonl", name: format!("{messages} made-up messages"), real: false, _made: Some(folder) }
 }
 
+/// So many made-up chats of three messages each: as many e-mails, where each chat is one.
+pub fn few_in_each(seed: u64, chats: u64) -> Corpus {
+    let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+    let file = folder.path().join("few.jsonl");
+    make("few", &file, &[seed, chats]);
+    Corpus { file, form: "jsonl", name: format!("{chats} made-up chats"), real: false, _made: Some(folder) }
+}
+
 /// A made-up workspace by a seed: `what` as `make.py` knows it.
 pub fn made_up(what: &'static str, seed: u64) -> Corpus {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));

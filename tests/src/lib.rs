@@ -5,7 +5,9 @@
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+mod arrived;
 mod corpora;
+mod faults;
 mod files;
 pub mod guests;
 mod inbox;
@@ -18,7 +20,9 @@ mod say;
 mod scripted;
 mod wait;
 
-pub use corpora::{Corpus, even_chats, made_up, real_jsonl, real_slack, seed};
+pub use arrived::Arrived;
+pub use corpora::{Corpus, even_chats, few_in_each, made_up, real_jsonl, real_slack, seed};
+pub use faults::{Fault, Shim, Steps};
 pub use files::{files_below, holds};
 pub use inbox::Inbox;
 pub use kept::Workplace;

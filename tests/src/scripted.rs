@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -16,6 +17,8 @@ pub enum Behaviour {
     Accept,
     /// Says at EHLO that it takes e-mails of 1,000 bytes at most.
     TakeLittle,
+    /// 535 where one signs in.
+    RefuseSignIn,
     /// 554 at RCPT.
     RefuseRecipient,
     /// 554 after the data.
@@ -38,6 +41,7 @@ pub struct Scripted {
     folder: TempDir,
     port: u16,
     behaviour: Arc<Mutex<Behaviour>>,
+    sessions: Arc<AtomicUsize>,
 }
 
 impl Scripted {
@@ -47,18 +51,21 @@ impl Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
         let port = listener.local_addr().unwrap_or_else(|error| panic!("{error}")).port();
         let behaviour = Arc::new(Mutex::new(behaviour));
-        let (shared, maildir) = (Arc::clone(&behaviour), folder.path().to_owned());
+        let sessions = Arc::new(AtomicUsize::new(0));
+        let (shared, maildir, open) = (Arc::clone(&behaviour), folder.path().to_owned(), Arc::clone(&sessions));
         std::fs::create_dir(maildir.join("new")).unwrap_or_else(|error| panic!("{error}"));
         std::thread::spawn(move || {
             for (number, stream) in listener.incoming().flatten().enumerate() {
-                let (shared, maildir) = (Arc::clone(&shared), maildir.clone());
+                let (shared, maildir, open) = (Arc::clone(&shared), maildir.clone(), Arc::clone(&open));
+                open.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || {
                     // The other end may go away at any time.
                     let _ = session(stream, &shared, &maildir, number);
+                    open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
-        Self { folder, port, behaviour }
+        Self { folder, port, behaviour, sessions }
     }
 
     /// From now on.
@@ -71,13 +78,23 @@ impl Scripted {
         Target::plain(self.port)
     }
 
+    /// Gives away what it has kept, as this folder, and begins with nothing. Waits until every session is over: whoever sent has to have ended.
+    pub fn hand_over(&self, maildir: &Path) {
+        crate::until("sessions to be over", || self.sessions.load(Ordering::SeqCst) == 0);
+        let new = self.folder.path().join("new");
+        std::fs::create_dir_all(maildir)
+            .and_then(|()| std::fs::rename(&new, maildir.join("new")))
+            .and_then(|()| std::fs::create_dir(&new))
+            .unwrap_or_else(|error| panic!("{}: {error}", maildir.display()));
+    }
+
     /// What it has kept.
     pub fn maildir(&self) -> PathBuf {
         self.folder.path().to_owned()
     }
 }
 
-fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &std::path::Path, number: usize) -> std::io::Result<()> {
+fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &Path, number: usize) -> std::io::Result<()> {
     let is = || *behaviour.lock().unwrap_or_else(PoisonError::into_inner);
     stream.set_nodelay(true)?;
     let mut out = stream.try_clone()?;
@@ -96,7 +113,9 @@ fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &std::path:
             let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
             match verb.as_str() {
                 "EHLO" if is() == Behaviour::TakeLittle => out.write_all(b"250-scripted\r\n250 SIZE 1000\r\n")?,
-                "EHLO" => out.write_all(b"250-scripted\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 104857600\r\n")?,
+                "EHLO" => out.write_all(b"250-scripted\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-AUTH PLAIN\r\n250 SIZE 104857600\r\n")?,
+                "AUTH" if is() == Behaviour::RefuseSignIn => out.write_all(b"535 5.7.8 not you\r\n")?,
+                "AUTH" => out.write_all(b"235 2.7.0 welcome\r\n")?,
                 "RCPT" if is() == Behaviour::RefuseRecipient => {
                     refused = true;
                     out.write_all(b"554 5.7.1 not this one\r\n")?;
@@ -131,13 +150,18 @@ fn session(stream: TcpStream, behaviour: &Mutex<Behaviour>, maildir: &std::path:
         }
         let now = is();
         if matches!(now, Behaviour::Accept | Behaviour::KeepAndClose) {
-            std::fs::write(maildir.join("new").join(format!("{number}.{email}")), &bytes)?;
+            // Whole, or not there: a test may look at any time.
+            let (name, half) = (format!("{number}.{email}"), maildir.join(format!("{number}.half")));
+            std::fs::write(&half, &bytes)?;
+            std::fs::rename(half, maildir.join("new").join(name))?;
         }
         match now {
             Behaviour::Accept => out.write_all(b"250 2.0.0 kept\r\n")?,
             Behaviour::RefuseSomeAndDefer if email % 3 == 0 => out.write_all(b"554 5.6.0 never\r\n")?,
             Behaviour::Defer | Behaviour::RefuseSomeAndDefer => out.write_all(b"451 4.3.0 later\r\n")?,
-            Behaviour::RefuseData | Behaviour::RefuseRecipient | Behaviour::TakeLittle => out.write_all(b"554 5.6.0 never\r\n")?,
+            Behaviour::RefuseData | Behaviour::RefuseRecipient | Behaviour::RefuseSignIn | Behaviour::TakeLittle => {
+                out.write_all(b"554 5.6.0 never\r\n")?;
+            }
             Behaviour::CloseBeforeAnswer | Behaviour::KeepAndClose | Behaviour::Unavailable => return Ok(()),
         }
     }

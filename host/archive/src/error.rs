@@ -47,7 +47,7 @@ pub enum StoreError {
         shown: String,
     },
     /// The folder can't be made or opened.
-    #[error("the archive's folder {path} can't be opened: {source}")]
+    #[error("the archive's folder {path} can't be opened: {source}. See that its disk has room, works and may be written to, then try again")]
     Folder {
         /// Which folder.
         path: String,
@@ -115,7 +115,7 @@ pub enum ArchiveError {
         found: String,
     },
     /// The store did not take the file. Nothing of it is to be relied on.
-    #[error("the archive could not store {path}: {source}")]
+    #[error("the archive could not store {path}: {source}. See that the disk has room, works and may be written to, then try again")]
     NotStored {
         /// Which file.
         path: String,

@@ -97,7 +97,12 @@ impl Data {
         let Place { folder, tenant, .. } = place;
         // Manifests name chats and people: nobody else on this machine needs to read them.
         for folder in [folder, &folder.join("manifests"), &folder.join("modules")] {
-            make_private(folder).map_err(|error| Failure::new(format!("the data folder {} cannot be made: {error}", folder.display())))?;
+            make_private(folder).map_err(|error| {
+                Failure::new(format!(
+                    "the data folder {} cannot be made: {error}; mend that and try again, or name another with --data",
+                    folder.display()
+                ))
+            })?;
         }
         let (store_folder, archive_folder) = (folder.join("store"), folder.join("archive").display().to_string());
         let objects = open_store(&archive_folder)?;
@@ -178,7 +183,10 @@ fn master_key(place: &Place, has_tenant: bool) -> Result<(MasterKey, Option<Path
     let beside = file.with_extension("key.new");
     match std::fs::remove_file(&beside) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::new(format!("{}, which may hold the master key, cannot be removed: {error}", beside.display())));
+            return Err(Failure::new(format!(
+                "{}, which may hold the master key, cannot be removed: {error}; mend that, then try again",
+                beside.display()
+            )));
         }
         _ => {}
     }
@@ -193,7 +201,7 @@ fn master_key(place: &Place, has_tenant: bool) -> Result<(MasterKey, Option<Path
     }
     let master = MasterKey::generate()?;
     write_secret(&file, &beside, &master.to_text())
-        .map_err(|error| Failure::new(format!("the master key {} cannot be written: {error}", file.display())))?;
+        .map_err(|error| Failure::new(format!("the master key {} cannot be written: {error}; mend that, then try again", file.display())))?;
     Ok((master, Some(file)))
 }
 

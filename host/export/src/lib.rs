@@ -172,7 +172,7 @@ pub enum ExportError {
     #[error(transparent)]
     Archive(#[from] consign_archive::ArchiveError),
     /// A file of ours could not be written or read.
-    #[error("cannot {doing} {path}: {cause}")]
+    #[error("cannot {doing} {path}: {cause}; mend that, then try again")]
     File {
         /// `write`, `read`
         doing: &'static str,

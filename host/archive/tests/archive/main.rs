@@ -4,5 +4,6 @@
 mod attachments;
 mod corpus;
 mod fixture;
+mod hostile;
 mod outside;
 mod segments;

@@ -5,6 +5,7 @@
 //! memory may be ahead of what the disk has.
 
 use std::cell::Cell;
+use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ use crate::{Result, StoreError};
 
 /// The open tree.
 pub(super) struct Core {
-    tree: sled::Db,
+    /// There until it is closed.
+    tree: Option<sled::Db>,
     path: PathBuf,
     /// Why nothing is written any more, once that is so.
     broken: OnceLock<String>,
@@ -36,7 +38,7 @@ fn quiet_guarded_panics() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             if GUARDED.get() {
-                tracing::debug!(place = ?panic.location().map(ToString::to_string), "sled gave up on a damaged file");
+                tracing::debug!(place = ?panic.location().map(ToString::to_string), "sled gave up");
             } else {
                 before(panic);
             }
@@ -57,6 +59,21 @@ pub(super) fn damaged(path: &Path, what: impl Into<String>) -> StoreError {
     StoreError::Damaged { what: what.into(), hint: hint(path) }
 }
 
+/// What a person does about a disk that does not take what is written.
+const DISK_HINT: &str = "See that the disk has room, works and may be written to, then try again: nothing that was said to be done is lost";
+
+/// A failure of the disk. `doing` says where.
+pub(super) fn disk_failed(doing: impl Into<String>, cause: &io::Error) -> StoreError {
+    StoreError::Failed { doing: doing.into(), cause: format!("{}. {DISK_HINT}", in_words(cause)) }
+}
+
+/// sled hands an error on as the text of its `Debug`: `Os { code: 28, kind: StorageFull, … }`.
+fn in_words(cause: &io::Error) -> String {
+    let text = cause.to_string();
+    let code = text.strip_prefix("Os { code: ").and_then(|rest| rest.split(',').next()?.parse().ok());
+    code.map_or(text, |code| io::Error::from_raw_os_error(code).to_string())
+}
+
 /// A call into sled: its errors and panics as the store's.
 pub(super) fn guarded<R>(path: &Path, doing: &str, call: impl FnOnce() -> sled::Result<R>) -> Result<R> {
     quiet_guarded_panics();
@@ -75,15 +92,23 @@ pub(super) fn guarded<R>(path: &Path, doing: &str, call: impl FnOnce() -> sled::
         Ok(Err(sled::Error::Io(cause))) if matches!(cause.kind(), std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData) => {
             Err(damaged(path, format!("a file of the database is too short or not what it should be (found while {doing})")))
         }
-        Ok(Err(sled::Error::Io(cause))) => Err(StoreError::Failed { doing: doing.to_owned(), cause: cause.to_string() }),
+        Ok(Err(sled::Error::Io(cause))) => Err(disk_failed(format!("{doing} in {}", path.display()), &cause)),
         Err(_) => Err(damaged(path, format!("the database cannot make sense of its files (found while {doing})"))),
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        if let Err(error) = self.let_go() {
+            tracing::warn!(path = %self.path.display(), %error, "the database was not closed in order");
+        }
     }
 }
 
 impl Core {
     /// Around an open tree.
     pub(super) fn new(tree: sled::Db, path: PathBuf) -> Self {
-        Self { tree, path, broken: OnceLock::new() }
+        Self { tree: Some(tree), path, broken: OnceLock::new() }
     }
 
     /// The folder, for errors.
@@ -93,7 +118,24 @@ impl Core {
 
     /// A call into sled.
     pub(super) fn guarded<R>(&self, doing: &str, call: impl FnOnce(&sled::Tree) -> sled::Result<R>) -> Result<R> {
-        guarded(&self.path, doing, || call(&self.tree))
+        let closed = || StoreError::Failed { doing: doing.to_owned(), cause: "the store is closed".into() };
+        let tree = self.tree.as_ref().ok_or_else(closed)?;
+        guarded(&self.path, doing, || call(tree))
+    }
+
+    /// Lets go of the tree, and says whether what sled writes in that was written: where the disk fails it, sled panics.
+    pub(super) fn close(mut self) -> Result<()> {
+        self.let_go()
+    }
+
+    fn let_go(&mut self) -> Result<()> {
+        let Some(tree) = self.tree.take() else { return Ok(()) };
+        let closed = guarded(&self.path, "closing the database", || {
+            drop(tree);
+            Ok(())
+        });
+        let doing = || format!("closing the database in {}", self.path.display());
+        closed.map_err(|_| disk_failed(doing(), &io::Error::other("its files could not be written to their end")))
     }
 
     /// From now on nothing is written.
@@ -114,7 +156,7 @@ impl Core {
             None => Ok(()),
             Some(cause) => Err(StoreError::Failed {
                 doing: "writing".into(),
-                cause: format!("{cause}. Nothing is written any more until the cause is mended and the program started again"),
+                cause: format!("{cause}. Until the program is started again nothing more is written"),
             }),
         }
     }

@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::core::{Core, damaged, guarded};
+use super::core::{Core, damaged, disk_failed, guarded};
 use super::disk::Disk;
 use super::key::{Class, Key};
 use super::writer::Totals;
@@ -145,7 +145,7 @@ pub(super) struct Opened {
 
 fn failed(doing: impl Into<String>) -> impl FnOnce(io::Error) -> StoreError {
     let doing = doing.into();
-    move |cause| StoreError::Failed { doing, cause: cause.to_string() }
+    move |cause| disk_failed(doing, &cause)
 }
 
 impl Folder {
@@ -309,7 +309,7 @@ fn create(path: &Path, index: &Path) -> Result<()> {
         }
         tree.flush()
     })?;
-    drop(core);
+    core.close()?;
     if !released(&beside) {
         return Err(StoreError::Failed { doing: "making the database".into(), cause: "it was not closed in time; try again".into() });
     }
@@ -393,7 +393,7 @@ fn mend(path: &Path, copy: &Path, committed: u64) -> Result<Totals> {
         return Err(damaged(path, format!("the newest {} of {committed} writes are missing", committed - totals.batches)));
     }
     check(&core, &totals)?;
-    drop(core);
+    core.close()?;
     if released(copy) {
         Ok(totals)
     } else {
