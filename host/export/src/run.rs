@@ -143,7 +143,7 @@ impl Exporter {
         let mut resumed = None;
         let author = match trigger {
             Trigger::Hand => self.author.clone(),
-            Trigger::Schedule(_) => self.author.acting_as(Actor::Schedule),
+            Trigger::Schedule(_) | Trigger::Retry => self.author.acting_as(Actor::Schedule),
         };
         loop {
             let (policy, target, stands_in) = match self.standing(policy, Purpose::Run).await? {

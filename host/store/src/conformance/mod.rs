@@ -7,6 +7,7 @@
 
 mod arrivals;
 pub(crate) mod audit;
+pub(crate) mod counted;
 mod modules;
 mod policies;
 mod races;

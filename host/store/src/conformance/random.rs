@@ -1,24 +1,27 @@
 //! Thousands of random operations, compared with plain maps that do the same.
 //!
 //! The maps know nothing of lists beside windows or of runs of identities: each answer is worked out anew from all that was written.
-//! `CONSIGN_STORE_OPS` says how many operations (3,000), `CONSIGN_STORE_SEED` from which seed; a failure names both.
+//! `CONSIGN_STORE_OPS` says how many operations (3,000; 100,000 by `CONSIGN_FULL=1`), `CONSIGN_STORE_SEED` from which seed; a failure names both. Every
+//! method of the trait is among them, or the check fails.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use consign_model::audit::Cause;
+use consign_model::audit::{Cause, ImportFigures};
 use consign_model::module::ProbeReport;
 use consign_model::run::Trigger;
+use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState, TenantId,
-    Timestamp, User, Window, WindowKey, WindowState,
+    TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
 };
 
+use super::counted::{Calls, Counted};
 use super::samples::{
-    IDS, accepted, arrival, author, delivery, done, hash, held, identity, member, module, name, new_run, policy, probe, quarantine, refused, release,
-    signing_key, summary, unknown, user, window,
+    IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, keys, member, module, name, new_run, people, policy, probe,
+    quarantine, refused, release, signing_key, source, summary, target, unknown, user, window,
 };
-use crate::{Arrival, Begun, ModuleRecord, NextWindow, Progress, SegmentRecord, Store, StoreError, WindowFilter};
+use crate::{Arrival, Begun, ModuleRecord, NextWindow, Progress, SegmentRecord, SourceRecord, Store, StoreError, WindowFilter};
 
 /// splitmix64: enough for tests, and the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
@@ -48,12 +51,17 @@ impl Random {
 pub(crate) fn seed_and_operations() -> (u64, u64) {
     let number = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse().ok());
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |since| since.subsec_nanos());
-    (number("CONSIGN_STORE_SEED").unwrap_or(u64::from(clock)), number("CONSIGN_STORE_OPS").unwrap_or(3_000))
+    let usual = if std::env::var_os("CONSIGN_FULL").is_some() { 100_000 } else { 3_000 };
+    (number("CONSIGN_STORE_SEED").unwrap_or(u64::from(clock)), number("CONSIGN_STORE_OPS").unwrap_or(usual))
 }
 
 /// What one tenant should hold.
 #[derive(Default)]
 struct Expected {
+    tenant: Option<TenantKeys>,
+    sources: BTreeMap<Name, SourceRecord>,
+    targets: BTreeMap<Name, u32>,
+    facts: BTreeMap<Digest, Facts>,
     users: BTreeMap<(Name, String), User>,
     chats: BTreeMap<ChatKey, Chat>,
     segments: BTreeMap<ChatKey, Vec<SegmentRecord>>,
@@ -98,7 +106,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(24) {
+        match self.random.below(27) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -112,9 +120,55 @@ impl Rehearsal {
             20 => self.change_key(store, &tenant, &mut expected).await,
             21 => self.save_probe(store, &tenant, &mut expected).await,
             22 => self.change_quarantine(store, &tenant, &mut expected).await,
+            23 => self.begin_tenant(store, &tenant, &mut expected).await,
+            24 => self.save_target(store, &tenant, &mut expected).await,
+            25 => self.save_facts(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
+    }
+
+    /// A tenant keeps its first keys, and a source is what it was when it was first seen.
+    async fn begin_tenant(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let made = keys(self.random.pick::<&str>(&["one", "other"]));
+        if expected.tenant.is_none() {
+            expected.deeds.push("tenant-made");
+        }
+        let known = expected.tenant.get_or_insert_with(|| made.clone());
+        assert_eq!(store.create_tenant(tenant, &made, &author()).await.unwrap(), *known);
+        let at = Timestamp(i64::try_from(self.random.below(1_000)).unwrap());
+        let one = SourceRecord { created_at: at, ..source(self.random.pick::<&str>(&["s", "s-a", "s-b"])) };
+        store.begin_import(tenant, &one, "export.zip", &author()).await.unwrap();
+        expected.deeds.push("import-begun");
+        if self.random.one_in(2) {
+            let figures = ImportFigures { complete: true, stored: 1, already_there: 0, refused: 0, files: Digest::of(b"") };
+            store.end_import(tenant, &one.name, &figures, &author()).await.unwrap();
+            expected.deeds.push("import-ended");
+        }
+        expected.sources.entry(one.name.clone()).or_insert(one);
+    }
+
+    async fn save_target(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let of = self.random.pick(&self.policies).clone();
+        let newest = expected.targets.entry(of.clone()).or_default();
+        let version = *newest + u32::try_from(self.random.below(3)).unwrap();
+        let answer = store.save_target(tenant, &target(of.as_str(), version), &author()).await;
+        if version == *newest + 1 {
+            answer.unwrap();
+            expected.deeds.push("target-saved");
+            *newest = version;
+        } else {
+            assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+        }
+    }
+
+    async fn save_facts(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let one = match self.random.below(3) {
+            0 => facts(self.random.pick::<&str>(&["rates", "credit", ""])),
+            _ => people(usize::try_from(self.random.below(200)).unwrap()),
+        };
+        assert_eq!(store.save_facts(tenant, &one).await.unwrap(), one.digest());
+        expected.facts.insert(one.digest(), one);
     }
 
     async fn commit(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
@@ -315,8 +369,9 @@ impl Rehearsal {
     }
 
     fn end_of(expected: &Expected, policy: &Name, chat: &ChatKey) -> Option<(u64, Timestamp)> {
-        let of_chat = expected.windows.values().filter(|window| window.key.policy == *policy && window.key.chat == *chat);
-        of_chat.map(|window| (window.to, window.ends_at)).max()
+        let at = |from| WindowKey { policy: policy.clone(), chat: chat.clone(), from };
+        let last = expected.windows.range(at(0)..=at(u64::MAX)).next_back();
+        last.map(|(_, window)| (window.to, window.ends_at))
     }
 
     async fn freeze(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
@@ -413,6 +468,22 @@ impl Rehearsal {
         assert_eq!(store.chats_arrived(tenant, after, usize::try_from(limit).unwrap()).await.unwrap(), arrived);
 
         let of = self.random.pick(&self.policies).clone();
+        for (newest, is_target) in [(expected.policies.get(&of), false), (expected.targets.get(&of), true)] {
+            let version = u32::try_from(self.random.below(6)).unwrap();
+            let there = (1..=newest.copied().unwrap_or(0)).contains(&version);
+            if is_target {
+                assert_eq!(store.target(tenant, &of, Some(version)).await.unwrap(), there.then(|| target(of.as_str(), version)));
+            } else {
+                assert_eq!(store.policy(tenant, &of, Some(version)).await.unwrap(), there.then(|| policy(of.as_str(), version)));
+            }
+        }
+        let id = RunId::new(&of, self.random.below(6));
+        assert_eq!(store.run(tenant, &id).await.unwrap().as_ref(), expected.runs.iter().find(|run| run.id == id));
+        let key = WindowKey { policy: of.clone(), chat: chat.clone(), from: self.random.below(20) };
+        assert_eq!(store.window(tenant, &key).await.unwrap().as_ref(), expected.windows.get(&key));
+        let digest = people(usize::try_from(self.random.below(200)).unwrap()).digest();
+        assert_eq!(store.facts(tenant, &digest).await.unwrap().as_ref(), expected.facts.get(&digest));
+
         let filter = match self.random.below(3) {
             0 => WindowFilter::OfRun(RunId::new(&of, self.random.below(4))),
             1 => WindowFilter::Unsettled(of),
@@ -445,8 +516,22 @@ impl Rehearsal {
         for tenant in &self.tenants {
             let expected = self.expected.get(tenant).unwrap_or(&nothing);
             assert_eq!(store.newest_arrival(tenant).await.unwrap(), expected.arrivals);
+            assert_eq!(store.audit_head(tenant).await.unwrap().map_or(0, |head| head.seq), expected.deeds.len() as u64);
             let deeds: Vec<String> = super::audit::log(store, tenant).await.iter().map(super::audit::word).collect();
             assert_eq!(deeds, expected.deeds);
+            assert_eq!(store.tenant_keys(tenant).await.unwrap(), expected.tenant);
+            assert_eq!(store.sources(tenant).await.unwrap(), expected.sources.values().cloned().collect::<Vec<_>>());
+            let newest = |versions: &BTreeMap<Name, u32>| {
+                let saved = versions.iter().filter(|(_, version)| **version > 0);
+                saved.map(|(name, version)| (name.clone(), *version)).collect::<Vec<_>>()
+            };
+            let targets: Vec<_> = newest(&expected.targets).iter().map(|(name, version)| target(name.as_str(), *version)).collect();
+            assert_eq!(store.targets(tenant).await.unwrap(), targets);
+            let policies: Vec<_> = newest(&expected.policies).iter().map(|(name, version)| policy(name.as_str(), *version)).collect();
+            assert_eq!(store.policies(tenant).await.unwrap(), policies);
+            for (digest, facts) in &expected.facts {
+                assert_eq!(store.facts(tenant, digest).await.unwrap().as_ref(), Some(facts));
+            }
             for ((source, id), user) in &expected.users {
                 assert_eq!(store.users(tenant, source, std::slice::from_ref(id)).await.unwrap(), [Some(user.clone())]);
             }
@@ -496,9 +581,12 @@ impl Rehearsal {
             let mut runs = store.runs(tenant, None, usize::MAX).await.unwrap();
             runs.reverse();
             assert_eq!(runs, expected.runs);
+            let mut deliveries: BTreeMap<&WindowKey, Vec<Delivery>> = BTreeMap::new();
+            for one in expected.deliveries.values() {
+                deliveries.entry(&one.key.window).or_default().push(one.clone());
+            }
             for key in expected.windows.keys() {
-                let deliveries: Vec<Delivery> = expected.deliveries.values().filter(|one| one.key.window == *key).cloned().collect();
-                assert_eq!(store.deliveries(tenant, key).await.unwrap(), deliveries);
+                assert_eq!(store.deliveries(tenant, key).await.unwrap(), deliveries.remove(key).unwrap_or_default());
             }
         }
     }
@@ -520,11 +608,15 @@ pub(super) async fn against_plain_maps(store: Arc<dyn Store>) {
     println!("seed {seed}, {operations} operations");
     let _told = Told(seed, operations);
     let mut rehearsal = Rehearsal::new(seed);
-    for operation in 0..operations {
-        rehearsal.step(&*store).await;
-        if operation % 500 == 499 {
-            rehearsal.compare(&*store).await;
+    let every = (operations / 20).max(500);
+    let calls = Calls::default();
+    let store = Counted { store: &*store, calls: &calls };
+    for operation in 1..=operations {
+        rehearsal.step(&store).await;
+        if operation % every == 0 {
+            rehearsal.compare(&store).await;
         }
     }
-    rehearsal.compare(&*store).await;
+    rehearsal.compare(&store).await;
+    calls.all_were_called();
 }

@@ -15,6 +15,7 @@ use consign_model::window::Facts;
 use super::Embedded;
 use super::key::{Class, Key};
 use crate::Store;
+use crate::conformance::counted::{Calls, Counted};
 use crate::conformance::random::{Rehearsal, Told, seed_and_operations};
 use crate::conformance::samples::{arrival, chat_key, delivery, name, people, user, window};
 
@@ -37,16 +38,19 @@ async fn random_operations_survive_opening_again() {
     let _told = Told(seed, operations);
     let folder = tempfile::tempdir().unwrap();
     let mut rehearsal = Rehearsal::new(seed);
-    let rounds = 10;
+    let (rounds, calls) = ((operations / 2_000).max(10), Calls::default());
     for _ in 0..rounds {
         let store = Embedded::open(folder.path()).unwrap();
-        rehearsal.compare(&store).await;
+        let counted = Counted { store: &store, calls: &calls };
+        rehearsal.compare(&counted).await;
         for _ in 0..operations / rounds {
-            rehearsal.step(&store).await;
+            rehearsal.step(&counted).await;
         }
         store.check().await.unwrap();
     }
     rehearsal.compare(&Embedded::open(folder.path()).unwrap()).await;
+    println!("opened {} times", rounds + 1);
+    calls.all_were_called();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,109 @@
+//! A store that counts how often each of its methods is called: a comparison that leaves one out would say nothing of it.
+//!
+//! The list below has to be the trait's: one that is missing does not compile.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use consign_model::audit::{Author, Cause, Head, ImportFigures};
+use consign_model::module::ProbeReport;
+use consign_model::policy::PolicyVersion;
+use consign_model::quarantine::Release;
+use consign_model::target::TargetVersion;
+use consign_model::window::Facts;
+use consign_model::{
+    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,
+    Window, WindowKey, WindowState,
+};
+
+use crate::{Arrival, AuditLine, Begun, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
+
+/// How often each method was called, by name.
+#[derive(Default)]
+pub(crate) struct Calls(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Calls {
+    fn count(&self, method: &'static str) {
+        *self.0.lock().unwrap().entry(method).or_default() += 1;
+    }
+
+    /// Prints it. Fails where a method was never called.
+    pub(crate) fn all_were_called(&self) {
+        let calls = self.0.lock().unwrap();
+        println!("calls: {calls:?}");
+        let missing: Vec<_> = METHODS.iter().filter(|method| !calls.contains_key(**method)).collect();
+        assert!(missing.is_empty(), "never called: {missing:?}");
+    }
+}
+
+/// The store behind it, with its calls counted.
+pub(crate) struct Counted<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) calls: &'a Calls,
+}
+
+macro_rules! counted {
+    ($($method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        const METHODS: &[&str] = &[$(stringify!($method)),*];
+
+        #[async_trait]
+        impl Store for Counted<'_> {
+            $(async fn $method(&self, $($argument: $type),*) -> Result<$answer> {
+                self.calls.count(stringify!($method));
+                self.store.$method($($argument),*).await
+            })*
+        }
+    };
+}
+
+counted! {
+    create_tenant(tenant: &TenantId, keys: &TenantKeys, by: &Author) -> TenantKeys;
+    tenant_keys(tenant: &TenantId) -> Option<TenantKeys>;
+    begin_import(tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> ();
+    end_import(tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> ();
+    sources(tenant: &TenantId) -> Vec<SourceRecord>;
+    put_users(tenant: &TenantId, source: &Name, users: &[User]) -> u64;
+    users(tenant: &TenantId, source: &Name, ids: &[String]) -> Vec<Option<User>>;
+    chat(tenant: &TenantId, chat: &ChatKey) -> Option<Chat>;
+    members(tenant: &TenantId, chat: &ChatKey) -> Vec<Member>;
+    known_events(tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Vec<Option<[u8; 8]>>;
+    segments(tenant: &TenantId, chat: &ChatKey, from: u64) -> Vec<SegmentRecord>;
+    commit(tenant: &TenantId, arrivals: &[Arrival]) -> u64;
+    newest_arrival(tenant: &TenantId) -> u64;
+    chats_arrived(tenant: &TenantId, after: u64, limit: usize) -> Vec<(u64, ChatKey)>;
+    save_target(tenant: &TenantId, target: &TargetVersion, by: &Author) -> ();
+    target(tenant: &TenantId, name: &Name, version: Option<u32>) -> Option<TargetVersion>;
+    targets(tenant: &TenantId) -> Vec<TargetVersion>;
+    save_policy(tenant: &TenantId, policy: &PolicyVersion, cause: &Cause, by: &Author) -> ();
+    policy(tenant: &TenantId, name: &Name, version: Option<u32>) -> Option<PolicyVersion>;
+    policies(tenant: &TenantId) -> Vec<PolicyVersion>;
+    save_module(tenant: &TenantId, module: &ModuleRecord, by: &Author) -> ();
+    module(tenant: &TenantId, digest: &Digest) -> Option<ModuleRecord>;
+    modules(tenant: &TenantId) -> Vec<ModuleRecord>;
+    save_module_key(tenant: &TenantId, key: &ModuleKey, by: &Author) -> ();
+    module_keys(tenant: &TenantId) -> Vec<ModuleKey>;
+    remove_module_key(tenant: &TenantId, name: &Name, by: &Author) -> bool;
+    save_probe(tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> ();
+    probe(tenant: &TenantId, of: &Digest) -> Option<ProbeReport>;
+    quarantine(tenant: &TenantId, quarantine: &Quarantine, by: &Author) -> bool;
+    release(tenant: &TenantId, policy: &Name, module: &Digest, release: &Release, by: &Author) -> Option<Quarantine>;
+    quarantines(tenant: &TenantId, policy: Option<&Name>) -> Vec<Quarantine>;
+    begin_run(tenant: &TenantId, run: &NewRun, by: &Author) -> Begun;
+    finish_run(tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest, by: &Author) -> ();
+    run(tenant: &TenantId, run: &RunId) -> Option<Run>;
+    runs(tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Vec<Run>;
+    progress(tenant: &TenantId, policy: &Name) -> Progress;
+    save_facts(tenant: &TenantId, facts: &Facts) -> Digest;
+    facts(tenant: &TenantId, digest: &Digest) -> Option<Facts>;
+    next_window(tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Option<NextWindow>;
+    freeze(tenant: &TenantId, windows: &[Window]) -> Vec<bool>;
+    settle(tenant: &TenantId, window: &WindowKey, state: &WindowState) -> ();
+    refreeze(tenant: &TenantId, window: &Window) -> ();
+    window(tenant: &TenantId, window: &WindowKey) -> Option<Window>;
+    windows(tenant: &TenantId, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Vec<Window>;
+    record(tenant: &TenantId, deliveries: &[Delivery]) -> ();
+    deliveries(tenant: &TenantId, window: &WindowKey) -> Vec<Delivery>;
+    audit(tenant: &TenantId, after: u64, limit: usize) -> Vec<AuditLine>;
+    audit_head(tenant: &TenantId) -> Option<Head>;
+}
