@@ -225,6 +225,9 @@ fn a_store_that_is_put_back_is_found() {
     consign.run(&["audit", "verify", "--key", &other]).refused(1, &["entry 1:", "signed by another key"]);
 }
 
+/// Where a run's manifest lies.
+type ByNumber<'a> = &'a dyn Fn(u32) -> PathBuf;
+
 #[test]
 fn the_chain_of_manifests_shows_what_is_done_to_it() {
     let (consign, inbox) = (Consign::new(), Inbox::start());
@@ -245,7 +248,7 @@ fn the_chain_of_manifests_shows_what_is_done_to_it() {
     consign.run(&["verify", &folder.display().to_string(), "--key", &key, "--mail", &mail]).succeeded();
 
     let mut number = 0;
-    let mut with = |tamper: &dyn Fn(&dyn Fn(u32) -> PathBuf)| {
+    let mut with = |tamper: &dyn Fn(ByNumber<'_>)| {
         number += 1;
         let copied = consign.beside(&format!("chain{number}"));
         copy(&folder, &copied);

@@ -50,7 +50,7 @@ fn afterwards(consign: &Consign, run: &Value, maildir: &Path) {
     std::fs::write(&victim, bytes).unwrap();
     consign.run(&["verify", manifest, "--mail", &copied]).succeeded();
     let text = std::fs::read_to_string(manifest).unwrap();
-    let forged = consign.write("forged.json", text.replacen("\"accepted\"", "\"rejected\"", 1));
+    let forged = consign.write("forged.json", text.replacen(":\"accepted\"", ":\"rejected\"", 1));
     consign.run(&["verify", &forged.display().to_string(), "--mail", &copied]).refused(1, &["BROKEN"]);
 }
 
