@@ -58,7 +58,7 @@ fn serve_tries_again_what_was_deferred_and_leaves_a_supplement() {
     let runs = runs(&consign);
     assert!(runs.iter().skip(1).all(|run| run["trigger"]["by"] == "retry" && run["events"]["examined"] == 0), "{runs:?}");
     let emails: u64 = runs.iter().skip(1).map(|run| run["supplements"]["emails"]["accepted"].as_u64().unwrap()).sum();
-    say(&format!("{chats} chats that were deferred went out in {} runs, {emails} e-mails", runs.len() - 1));
+    say(format_args!("{chats} chats that were deferred went out in {} runs, {emails} e-mails", runs.len() - 1));
     let mut whole = first.clone();
     whole["emails"]["accepted"] = emails.into();
     whole["events"]["held"] = 0.into();
@@ -97,14 +97,18 @@ fn what_is_not_taken_in_time_is_given_up_loudly_and_sent_when_a_person_asks() {
 
 #[test]
 fn a_target_that_is_down_is_found_out_by_a_few_emails() {
-    let (corpus, consign) = (made_up("jsonl", seed("workspace")), Consign::new());
-    consign.import(corpus.form, &corpus.file, "s");
+    let consign = Consign::new();
+    let line = |number: u32| {
+        format!("{{\"type\":\"message\",\"chat\":\"C{number}\",\"id\":\"m\",\"at\":\"2026-01-05T08:00:00Z\",\"user\":\"U1\",\"text\":\"hi\"}}\n")
+    };
+    let events = consign.write("events.jsonl", (0..200).map(line).collect::<String>());
+    consign.import("jsonl", &events, "s");
     // Nobody listens there.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     consign.policy(&Target::plain(port), "");
     let run = consign.run(&["run", "all", "--json"]).ended(3).json();
     let (composed, not_sent) = (run["emails"]["composed"].as_u64().unwrap(), run["emails"]["not_sent"].as_u64().unwrap());
-    assert!(composed > 20 && composed == not_sent, "{run}");
+    assert!(composed == 200 && composed == not_sent, "{run}");
     let reasons: Vec<String> = manifest(&run)["windows"]
         .as_array()
         .unwrap()
@@ -113,9 +117,9 @@ fn a_target_that_is_down_is_found_out_by_a_few_emails() {
         .map(|email| email["recipients"][0]["reason"].as_str().unwrap().to_owned())
         .collect();
     let asked = reasons.iter().filter(|reason| !reason.contains("not tried")).count();
-    say(&format!("of {composed} e-mails for a target that is down {asked} were tried"));
-    // Five find out, beside those under way at that moment: four a window, as many windows as connections serve at most.
-    assert!((5..=composed as usize / 2).contains(&asked), "{asked} of {composed}");
+    say(format_args!("of {composed} e-mails for a target that is down {asked} were tried"));
+    // Five find out, beside those that were let through before the fifth had failed.
+    assert!((5..=100).contains(&asked), "{asked} of {composed}");
     // Mended under another version of the target, it is asked at once, and everything goes out.
     let inbox = Inbox::start();
     consign.policy(&inbox.target(), "");
@@ -131,10 +135,10 @@ fn a_target_gets_no_more_in_a_minute_than_it_says() {
     consign.policy(&inbox.target().with("max-per-minute = 1200"), "");
     let run = consign.json(&["run", "all"]);
     let (emails, seconds) = (run["emails"]["accepted"].as_u64().unwrap(), run["seconds"].as_f64().unwrap());
-    say(&format!("{emails} e-mails at 1,200 a minute took {seconds} s"));
+    say(format_args!("{emails} e-mails at 1,200 a minute took {seconds} s"));
     #[expect(clippy::cast_precision_loss, reason = "some hundred")]
     let least = (emails - 1) as f64 * 60.0 / 1_200.0;
-    assert!(emails > 20 && seconds >= least, "{emails} e-mails in {seconds} s, and {least} s are the least");
+    assert!(emails > 10 && seconds >= least, "{emails} e-mails in {seconds} s, and {least} s are the least");
     check("everything", &inbox.maildir(), &corpus, &run, &[]);
     for (line, says) in
         [("max-per-minute = 0", "nonzero"), ("retry = { first = \"soon\" }", "no length of time"), ("retry = { most = \"1 min\" }", "in this order")]
