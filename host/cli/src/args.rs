@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use consign_model::Name;
 use consign_model::target::{ByteSize, Profile};
+use consign_model::{Name, Timestamp};
 use consign_source::Format;
 
 pub use filter::{BenchArgs, CaptureArgs, EventsArgs, FilterCommand, FilterKind, FilterLanguage, RunFilterArgs, TestArgs};
@@ -78,6 +78,8 @@ pub enum Command {
         #[arg(long)]
         chat: Option<String>,
     },
+    /// Account for every event of a period: exported, left out, held, or not yet due
+    Reconcile(ReconcileArgs),
     /// List what could not be exported, and why; or try it again
     Held {
         /// Only this policy's
@@ -169,6 +171,11 @@ pub enum Command {
     },
 }
 
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    let date = || Timestamp::parse(&format!("{text}T00:00:00Z"));
+    Timestamp::parse(text).or_else(|_| date()).map_err(|_| "not a date: write it as 2026-03-01 (UTC) or 2026-03-01T08:00:00Z")
+}
+
 fn size(text: &str) -> Result<ByteSize, &'static str> {
     ByteSize::parse(text).ok_or("not a size: write it as \"25 MiB\"")
 }
@@ -194,6 +201,22 @@ pub struct RunArgs {
     /// Send nothing, and write the e-mails into this folder, in place of an earlier preview's
     #[arg(long, value_name = "DIR")]
     pub preview: Option<PathBuf>,
+}
+
+/// `reconcile`
+#[derive(Debug, Args)]
+pub struct ReconcileArgs {
+    /// The policy
+    pub policy: Name,
+    /// From this date (UTC) or time on, by the events' own times [default: the first event]
+    #[arg(long, value_name = "DATE", value_parser = time)]
+    pub from: Option<Timestamp>,
+    /// Up to this date or time, which does not belong to it [default: the last event]
+    #[arg(long, value_name = "DATE", value_parser = time)]
+    pub to: Option<Timestamp>,
+    /// Write a line of JSON about each event into this file
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
 }
 
 /// `held`

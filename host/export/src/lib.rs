@@ -19,6 +19,7 @@ pub mod modules;
 pub mod preview;
 pub mod quarantine;
 mod reader;
+pub mod reconcile;
 mod run;
 pub mod said;
 pub mod shadow;

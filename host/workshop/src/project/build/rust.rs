@@ -186,6 +186,8 @@ fn compile(project: &Path, toolchain: &Toolchain, symbols: Symbols) -> Result<Pa
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
         .env_remove("CARGO_BUILD_RUSTFLAGS")
+        // Split into other units the same source becomes other bytes.
+        .env("CARGO_INCREMENTAL", "0")
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     if let Library::FromSource(_) = toolchain.library {
