@@ -25,6 +25,22 @@ pub struct Postfix {
     port: u16,
 }
 
+/// How it protects its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// STARTTLS with a certificate for this machine.
+    Good,
+    /// With one for another name.
+    WrongName,
+    /// With one whose time is over.
+    Expired,
+    /// It has TLS, and somebody on the way takes the offer out of its answers.
+    Stripped,
+}
+
+/// The user whom it knows where it asks for a password, and that password.
+pub const USER: (&str, &str) = ("ann@archive.example", "correct horse battery");
+
 fn sh(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error} (./tests/run installs what is needed)"));
     let text = String::from_utf8_lossy(&output.stderr);
@@ -32,8 +48,13 @@ fn sh(command: &mut Command) {
 }
 
 impl Postfix {
-    /// Starts one; none where this is not root, who alone can.
+    /// Starts one that takes e-mails from whoever is on this machine; none where this is not root, who alone can.
     pub fn start() -> Option<Self> {
+        Self::with(Protection::Good, false)
+    }
+
+    /// Starts one with this protection. `signed_in`: it takes e-mails from [`USER`] alone.
+    pub fn with(protection: Protection, signed_in: bool) -> Option<Self> {
         if Ran::of({
             let mut id = Command::new("id");
             id.arg("-u");
@@ -54,10 +75,13 @@ impl Postfix {
         }
         sh(Command::new("chown").arg("postfix").arg(root.join("data")));
         sh(Command::new("chown").arg(format!("{NOBODY}:{NOBODY}")).arg(root.join("mail")));
-        certificates(&root.join("tls"));
+        certificates(&root.join("tls"), protection);
+        if signed_in {
+            passwords(root);
+        }
         // The port is free now; the next moment it may not be, but nothing else here asks for that one.
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).unwrap_or_else(|error| panic!("{error}")).port();
-        fs::write(root.join("etc/main.cf"), main_cf(root)).unwrap_or_else(|error| panic!("{error}"));
+        fs::write(root.join("etc/main.cf"), main_cf(root, protection, signed_in)).unwrap_or_else(|error| panic!("{error}"));
         fs::write(root.join("etc/master.cf"), master_cf(port)).unwrap_or_else(|error| panic!("{error}"));
         let postfix = Self { folder, port };
         sh(postfix.postfix("start"));
@@ -86,7 +110,8 @@ impl Postfix {
         crate::until(&format!("Postfix to deliver {emails} e-mails; its log:\n{}", self.log()), || count(&self.maildir()) >= emails);
     }
 
-    fn log(&self) -> String {
+    /// The end of its log.
+    pub fn log(&self) -> String {
         let log = fs::read_to_string(self.folder.path().join("data/log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(10).collect();
         lines.join("\n")
@@ -102,22 +127,46 @@ impl Drop for Postfix {
     }
 }
 
-/// A certificate authority of our own, and a certificate for this machine by it.
-fn certificates(folder: &Path) {
+/// A certificate authority of our own, and a certificate by it.
+fn certificates(folder: &Path, protection: Protection) {
     let openssl = |args: &[&str]| sh(Command::new("openssl").args(args).current_dir(folder));
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     let ca = ["req", "-x509", "-days", "2", "-subj", "/CN=a test's authority", "-keyout", "ca.key", "-out", "ca.pem"];
     openssl(&[&ca[..], &key[..]].concat());
-    fs::write(folder.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
-        .unwrap_or_else(|error| panic!("{error}"));
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{error}"));
+    let names = if protection == Protection::WrongName { "DNS:other.example" } else { "DNS:localhost,IP:127.0.0.1" };
+    write("names", &format!("subjectAltName={names}\nbasicConstraints=CA:FALSE\n"));
     let request = ["req", "-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"];
     openssl(&[&request[..], &key[..]].concat());
-    let sign = ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"];
-    openssl(&[&sign[..], &["-out", "server.pem"][..]].concat());
+    // `x509` can't sign for a time that is over.
+    write(
+        "ca.cnf",
+        "[ca]\ndefault_ca=d\n[d]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n",
+    );
+    write("index", "");
+    write("serial", "01\n");
+    let sign = ["ca", "-config", "ca.cnf", "-batch", "-notext", "-in", "server.csr", "-out", "server.pem", "-cert", "ca.pem", "-keyfile", "ca.key"];
+    let until = if protection == Protection::Expired { "20200102000000Z" } else { "20991231000000Z" };
+    openssl(&[&sign[..], &["-extfile", "names", "-startdate", "20200101000000Z", "-enddate", until][..]].concat());
 }
 
-fn main_cf(root: &Path) -> String {
+/// What Cyrus SASL, which Postfix asks, knows: one user.
+fn passwords(root: &Path) {
+    let (folder, file) = (root.join("etc/sasl"), root.join("etc/sasl/users"));
+    fs::create_dir(&folder).unwrap_or_else(|error| panic!("{error}"));
+    let settings = format!("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: {}\nmech_list: PLAIN LOGIN\n", file.display());
+    fs::write(folder.join("smtpd.conf"), settings).unwrap_or_else(|error| panic!("{error}"));
+    let (user, domain) = USER.0.split_once('@').unwrap_or_default();
+    let set = "printf %s \"$1\" | /usr/sbin/saslpasswd2 -p -c -f \"$2\" -u \"$3\" \"$4\"";
+    sh(Command::new("sh").args(["-c", set, "sh", USER.1]).arg(&file).args([domain, user]));
+    sh(Command::new("chown").arg("postfix").arg(&file));
+}
+
+fn main_cf(root: &Path, protection: Protection, signed_in: bool) -> String {
     let root = root.display();
+    let whom = if signed_in { "permit_sasl_authenticated, reject" } else { "permit_mynetworks, reject" };
+    let sasl = if signed_in { format!("smtpd_sasl_auth_enable = yes\ncyrus_sasl_config_path = {root}/etc/sasl\n") } else { String::new() };
+    let hidden = if protection == Protection::Stripped { "smtpd_discard_ehlo_keywords = starttls\n" } else { "" };
     format!(
         "compatibility_level = 3.6
 queue_directory = {root}/queue
@@ -134,9 +183,9 @@ inet_protocols = ipv4
 alias_maps =
 alias_database =
 local_recipient_maps =
-smtpd_relay_restrictions = permit_mynetworks, reject
-smtpd_recipient_restrictions = permit_mynetworks, reject
-virtual_mailbox_domains = archive.example
+smtpd_relay_restrictions = {whom}
+smtpd_recipient_restrictions = {whom}
+{sasl}{hidden}virtual_mailbox_domains = archive.example
 virtual_mailbox_base = {root}/mail
 virtual_mailbox_maps = static:archive/
 virtual_minimum_uid = 1

@@ -1,8 +1,9 @@
 //! `consign explain`: what became of one event under one policy, from the verdict files that were written when it was decided.
 
 use consign_model::manifest::RuleRef;
+use consign_model::module::BoundModule;
 use consign_model::policy::PolicyVersion;
-use consign_model::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, WindowKey};
+use consign_model::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, Window, WindowKey};
 use consign_store::WindowFilter;
 use serde::Serialize;
 
@@ -25,6 +26,29 @@ pub struct Explanation {
     pub position: u64,
     /// What became of it.
     pub fate: Fate,
+    /// What decided about it; unset where no run has come to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided: Option<Decided>,
+}
+
+/// What decided about an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Decided {
+    /// The policy's version.
+    pub policy_version: u32,
+    /// Its criteria, and its grouping last where that is a module.
+    pub modules: Vec<DecidedBy>,
+}
+
+/// A module with what it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DecidedBy {
+    /// `name@version`.
+    pub name: String,
+    /// Of the component.
+    pub digest: Digest,
+    /// Its configuration.
+    pub config: serde_json::Value,
 }
 
 /// What became of an event.
@@ -123,15 +147,16 @@ impl Exporter {
                 if id == event || (batch.adds_files(row) && batch.targets.get(row) == event) {
                     let position = segment.first + row as u64;
                     let at = Timestamp(batch.times.get(row).copied().unwrap_or_default());
-                    let fate = self.fate(policy, chat, position, segment.arrival).await?;
-                    found.events.push(Explanation { chat: chat.clone(), event: id.to_owned(), kind: batch.kind(row).word(), at, position, fate });
+                    let (fate, decided) = self.fate(policy, chat, position, segment.arrival).await?;
+                    let (chat, event, kind) = (chat.clone(), id.to_owned(), batch.kind(row).word());
+                    found.events.push(Explanation { chat, event, kind, at, position, fate, decided });
                 }
             }
         }
         Ok(())
     }
 
-    async fn fate(&self, policy: &PolicyVersion, chat: &ChatKey, position: u64, arrival: u64) -> Result<Fate, ExportError> {
+    async fn fate(&self, policy: &PolicyVersion, chat: &ChatKey, position: u64, arrival: u64) -> Result<(Fate, Option<Decided>), ExportError> {
         let filter = WindowFilter::OfChat(policy.spec.name.clone(), chat.clone());
         let mut after = None;
         let window = loop {
@@ -141,24 +166,33 @@ impl Exporter {
             }
             match page.last() {
                 Some(last) if page.len() == PAGE => after = Some(last.key.clone()),
-                _ => return self.before_or_after(policy, chat, position, arrival).await,
+                _ => return Ok((self.before_or_after(policy, chat, position, arrival).await?, None)),
             }
         };
         let run = window.run.clone();
-        let Some(settled) = window.state.settled() else { return Ok(Fate::InWork { run }) };
+        let decided = self.decided_by(&window).await?;
+        let Some(settled) = window.state.settled() else { return Ok((Fate::InWork { run }, decided)) };
         let held = window.state.held().map(consign_model::HeldReason::text);
         let Some(verdicts) = &settled.verdicts else {
-            return Ok(Fate::Held { run, window: window.key.id(), reason: held.unwrap_or_default(), emails: Vec::new() });
+            return Ok((Fate::Held { run, window: window.key.id(), reason: held.unwrap_or_default(), emails: Vec::new() }, decided));
         };
         let file = self.verdicts(&window.key, verdicts).await?;
-        Ok(match file.of(position) {
+        let fate = match file.of(position) {
             EventVerdict::Omitted(by) => Fate::Omitted { run, by: by.to_vec() },
             EventVerdict::Exported(emails) => Fate::Exported { run, emails: self.emails(&window.key, &emails).await? },
             EventVerdict::Held(emails) => {
                 let emails = self.emails(&window.key, &emails).await?;
                 Fate::Held { run, window: window.key.id(), reason: held.unwrap_or_default(), emails }
             }
-        })
+        };
+        Ok((fate, decided))
+    }
+
+    /// The modules of the policy's version that a window was evaluated under.
+    async fn decided_by(&self, window: &Window) -> Result<Option<Decided>, ExportError> {
+        let policy = self.store.policy(&self.tenant, &window.key.policy, Some(window.policy_version)).await?;
+        let of = |module: &BoundModule| DecidedBy { name: module.name.clone(), digest: module.digest, config: module.config.clone() };
+        Ok(policy.map(|policy| Decided { policy_version: policy.version, modules: policy.modules().map(of).collect() }))
     }
 
     async fn emails(&self, window: &WindowKey, emails: &[&VerdictEmail]) -> Result<Vec<EmailFate>, ExportError> {
