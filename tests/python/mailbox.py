@@ -104,3 +104,7 @@ def check_parts(mails):
     for key, parts in groups.items():
         if sorted(parts) != [(number, len(parts)) for number in range(1, len(parts) + 1)]:
             fail(f"group {key} has the parts {sorted(parts)}")
+
+
+if __name__ == "__main__":  # each e-mail of a folder with its SHA-256
+    print(json.dumps({mail.id: mail.sha256 for mail in read(sys.argv[1])[0]}))

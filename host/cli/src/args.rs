@@ -80,6 +80,15 @@ pub enum Command {
     },
     /// Account for every event of a period: exported, left out, held, or not yet due
     Reconcile(ReconcileArgs),
+    /// Make a run again from its record, and see that every verdict and every byte is the same; sends nothing
+    Replay {
+        /// The run's id
+        #[arg(value_name = "RUN")]
+        run: String,
+        /// Write the e-mails into this folder
+        #[arg(long, value_name = "DIR")]
+        write: Option<PathBuf>,
+    },
     /// List what could not be exported, and why; or try it again
     Held {
         /// Only this policy's

@@ -227,7 +227,7 @@ async fn write_all(
 }
 
 /// The name of an e-mail's file: its window ([`consign_model::WindowKey::id`]), its group and its part, both counted from 1.
-fn file_name(window: &str, group: u32, part: u32) -> String {
+pub(crate) fn file_name(window: &str, group: u32, part: u32) -> String {
     format!("{window}-{group:04}-{part:02}.eml")
 }
 

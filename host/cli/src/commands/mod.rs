@@ -16,6 +16,7 @@ mod module;
 mod policies;
 mod quarantine;
 mod reconcile;
+mod replay;
 mod run;
 mod runs;
 mod serve;
@@ -44,6 +45,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Runs { id, policy } => runs::runs(&open().await?, id.as_deref(), policy.as_ref(), json).await,
         Command::Explain { policy, event, chat } => explain::explain(&open().await?, policy, event, chat.as_deref(), json).await,
         Command::Reconcile(args) => reconcile::reconcile(&open().await?, args, json).await,
+        Command::Replay { run, write } => replay::replay(&open().await?, run, write.as_deref(), json).await,
         Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs(&open().await?, run, json).await,
         Command::Verify { manifests, mail, key } => verify::verify(manifests, mail.as_deref(), key.as_deref(), json),
