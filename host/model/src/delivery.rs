@@ -142,7 +142,7 @@ pub struct Delivery {
     pub key: DeliveryKey,
     /// Without the angle brackets.
     pub message_id: String,
-    /// SHA-256 of the e-mail's bytes as handed to the server, before dot-stuffing.
+    /// SHA-256 of the e-mail's bytes as they were composed: without a signature that is put on top of them as they are sent, before dot-stuffing.
     pub digest: Digest,
     /// Of those bytes.
     pub size: u64,
