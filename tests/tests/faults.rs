@@ -222,6 +222,11 @@ fn a_disk_that_fails_loses_nothing() {
         ground.unhurt.load(Ordering::Relaxed),
         ground.calls.lock().unwrap()
     ));
+    // Were a call not seen any more, or the folder not, most would end well.
+    assert!(
+        ground.unhurt.load(Ordering::Relaxed) * 2 < cases.len() as u64 && ground.calls.lock().unwrap().len() >= 3,
+        "the faults did not come about"
+    );
     let wrong = ground.wrong.lock().unwrap();
     assert!(wrong.is_empty(), "{} of {} said it badly:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }

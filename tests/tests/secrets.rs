@@ -222,14 +222,15 @@ fn a_secret_is_found_in_every_form() {
 fn what_a_kill_leaves_holds_no_secret() {
     let shim = Shim::build();
     let mut random = Random::new(seed("steps to be killed at"));
-    let mut files = 0;
+    let (mut files, mut killed) = (0, 0);
     for _ in 0..6 {
         let watched = Watched::new();
         let file = watched.consign.beside("in/chat.jsonl").display().to_string();
         let import = ["import", &file, "--format", "jsonl", "--source", "s"];
         for args in [&import[..], &["run", "all"]] {
             let at = 1 + random.below(150) as u64;
-            let (ran, _) = shim.run_as(&watched.consign, args, Fault::KillBefore, at, |command| watched.dressed(command));
+            let (ran, steps) = shim.run_as(&watched.consign, args, Fault::KillBefore, at, |command| watched.dressed(command));
+            killed += u32::from(steps.hit > 0 && ran.code.is_none());
             watched.heard(ran);
             files += watched.holds_none(&format!("{args:?} was killed at step {at}"))["files"].as_u64().unwrap();
             if args == import {
@@ -238,5 +239,7 @@ fn what_a_kill_leaves_holds_no_secret() {
             }
         }
     }
-    say(format_args!("killed 12 times: no secret in {files} files"));
+    // Where a command has fewer steps than were drawn, it ends by itself.
+    assert!(killed >= 6, "only {killed} of 12 were killed");
+    say(format_args!("killed {killed} times of 12: no secret in {files} files"));
 }

@@ -74,6 +74,8 @@ pub struct Passed {
     pub signature: SignatureCheck,
     /// Manifests that name an entry, which is there.
     pub manifests: u64,
+    /// Runs that the log says have ended and of which no manifest was given.
+    pub without_manifest: Vec<String>,
     /// When the file was exported; unset for a store.
     pub exported_at: Option<Timestamp>,
 }
@@ -120,6 +122,7 @@ struct Check {
     manifests: HashMap<String, Named>,
     heads: BTreeMap<u64, Vec<(String, Digest)>>,
     named: u64,
+    without_manifest: Vec<String>,
 }
 
 /// Whether bytes are signed by this key.
@@ -146,7 +149,7 @@ impl Check {
             }
         }
         let named = heads.values().map(|named| named.len() as u64).sum();
-        Ok(Self { chain: Chain::of(tenant.clone()), key, trusted: trusted.is_some(), tenant, manifests, heads, named })
+        Ok(Self { chain: Chain::of(tenant.clone()), key, trusted: trusted.is_some(), tenant, manifests, heads, named, without_manifest: Vec::new() })
     }
 
     /// The next line. Answers the entry, where this release knows what it tells of.
@@ -161,11 +164,14 @@ impl Check {
             }
         }
         let entry: Option<Entry> = serde_json::from_str(raw.get()).ok();
-        if let Some(Entry { seq, deed: Deed::RunEnded { run, manifest, .. }, .. }) = &entry
-            && let Some(named) = self.manifests.get(run.as_str())
-            && named.digest != *manifest
-        {
-            return Err(AuditError::OtherManifest { seq: *seq, run: run.to_string(), path: named.path.clone() });
+        if let Some(Entry { seq, deed: Deed::RunEnded { run, manifest, .. }, .. }) = &entry {
+            match self.manifests.get(run.as_str()) {
+                Some(named) if named.digest != *manifest => {
+                    return Err(AuditError::OtherManifest { seq: *seq, run: run.to_string(), path: named.path.clone() });
+                }
+                Some(_) => {}
+                None => self.without_manifest.push(run.to_string()),
+            }
         }
         if let Some(entry) = &entry {
             self.tenant.get_or_insert_with(|| entry.tenant.clone());
@@ -186,6 +192,7 @@ impl Check {
             head: self.chain.head().map(|head| head.digest),
             signature: if self.trusted { SignatureCheck::Trusted } else { SignatureCheck::SelfSigned },
             manifests: self.named,
+            without_manifest: self.without_manifest,
             exported_at,
         })
     }
@@ -240,22 +247,26 @@ pub fn verify_file(file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Res
 /// Writes a tenant's log to a file: a line for each entry, then its head, signed now. Answers how many entries.
 pub async fn export(store: &dyn Store, tenant: &TenantId, author: &Author, file: &Path) -> Result<u64, AuditError> {
     let failed = |cause: String| AuditError::Unwritable { path: file.to_owned(), cause };
-    let mut out = std::io::BufWriter::new(std::fs::File::create(file).map_err(|error| failed(error.to_string()))?);
     // What is entered meanwhile is not of this export.
     let last = store.audit_head(tenant).await?;
-    let mut after = 0;
-    while after < last.map_or(0, |last| last.seq) {
+    let (end, mut after, mut lines) = (last.map_or(0, |last| last.seq), 0, String::new());
+    while after < end {
         let page = store.audit(tenant, after, PAGE).await?;
-        let Some(newest) = page.last().map(|one| one.seq) else { break };
-        for one in page.iter().filter(|one| last.is_some_and(|last| one.seq <= last.seq)) {
-            writeln!(out, "{}", one.line).map_err(|error| failed(error.to_string()))?;
+        for one in page.iter().filter(|one| one.seq <= end) {
+            lines.push_str(&one.line);
+            lines.push('\n');
+            after = one.seq;
         }
-        after = newest;
+        if page.is_empty() {
+            return Err(failed(format!("the store has {after} of {end} entries: see 'consign audit verify'")));
+        }
     }
     let head = HeadStatement::line(tenant.clone(), last, Timestamp::now(), author).map_err(|error| failed(error.to_string()))?;
-    let whole = writeln!(out, "{head}").and_then(|()| out.flush()).and_then(|()| out.get_ref().sync_all());
-    whole.map_err(|error| failed(error.to_string()))?;
-    Ok(last.map_or(0, |last| last.seq))
+    lines.push_str(&head);
+    lines.push('\n');
+    // Whole or not at all: an earlier export is what proves that nothing was cut off since.
+    crate::files::write_durably(file, lines.as_bytes()).map_err(|error| failed(error.to_string()))?;
+    Ok(end)
 }
 
 /// What a log says that the store should have.

@@ -45,8 +45,8 @@ impl Outbox {
     }
 
     /// When what was not tried, since the target is down, is looked at again.
-    pub(crate) fn put_off(&self) -> Timestamp {
-        self.backoff.after_first(Timestamp::now())
+    pub(crate) fn put_off(&self, id: &str, since: Timestamp) -> Timestamp {
+        self.backoff.next_without_end(id, since, Timestamp::now())
     }
 
     /// Ends the connections in order.
@@ -100,7 +100,9 @@ pub(crate) async fn deliver(
         Err(reason) => {
             delivery.not_tried(&owed, &reason);
             store.record(tenant, std::slice::from_ref(&delivery)).await?;
-            return Ok(judge(&delivery, &outbox.backoff).not_before(outbox.put_off()));
+            return Ok(
+                judge(&delivery, &outbox.backoff).not_before(outbox.put_off(&delivery.message_id, delivery.since.unwrap_or(delivery.attempted_at)))
+            );
         }
     };
     delivery.begin(Timestamp::now(), by_a_person);
@@ -119,7 +121,11 @@ pub(crate) async fn deliver(
 fn is_its_time(delivery: &Delivery, asked: Asked, backoff: &Backoff) -> bool {
     match (asked, delivery.next(backoff)) {
         (Asked::Again | Asked::SendChanged, _) | (Asked::Nothing, Next::At(_)) => true,
-        (Asked::WhenDue, Next::At(at)) => delivery.attempts == 0 || at <= Timestamp::now(),
+        // One that the process died in is due, and so is one that a clock which was wrong says was tried later than now.
+        (Asked::WhenDue, Next::At(at)) => {
+            let now = Timestamp::now();
+            delivery.attempts == 0 || delivery.in_flight || at <= now || delivery.attempted_at > now
+        }
         (Asked::WhenDue | Asked::Nothing, Next::Expired { .. }) => false,
     }
 }

@@ -44,7 +44,7 @@ fn email_entry(delivery: &Delivery) -> EmailEntry {
         part: delivery.key.part,
         parts: delivery.parts,
         events: u64::from(delivery.events),
-        recipients: delivery.outcomes.clone(),
+        recipients: delivery.known(),
     }
 }
 

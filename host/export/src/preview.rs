@@ -107,7 +107,8 @@ impl Work<'_> {
         let [(first, toolbox), others @ ..] = runs else { return Ok(chats) };
         let last = others.last().map_or(*first, |(run, _)| *run);
         let interrupted = self.preview.interrupted.clone();
-        let waits = |window: &Window| interrupted.as_ref() == Some(&window.run) && last.until <= first.until;
+        let by_hand = first.trigger == Trigger::Hand;
+        let waits = |window: &Window| interrupted.as_ref() == Some(&window.run) && by_hand && last.until <= first.until;
         let mut windows = Windows::new(self.exporter, WindowFilter::Unsettled(self.preview.policy.clone()));
         while let Some(page) = windows.next().await? {
             for window in page {

@@ -228,7 +228,7 @@ impl Exporter {
             }
         }
         for (source, hours) in hours {
-            let silences = silences(&hours).into_iter();
+            let silences = silences(&hours, period, Timestamp::now()).into_iter();
             found.gaps.extend(silences.map(|(from, to, usual_hours)| Gap::Silence { source: source.clone(), from, to, usual_hours }));
         }
         Ok(found)
@@ -252,6 +252,8 @@ impl Exporter {
             }
             next = segment.first + u64::from(segment.events);
             if segment.last_at < found.period.from || segment.first_at >= found.period.to {
+                // What is nearest to the period says how long it was silent at its edges.
+                hours.extend([segment.first_at, segment.last_at].map(|at| at.0.div_euclid(HOUR)));
                 continue;
             }
             let batch = match self.archive.segment(&segment.path, &segment.digest).await {
@@ -263,10 +265,10 @@ impl Exporter {
             };
             for (row, id) in batch.ids.iter().enumerate() {
                 let at = Timestamp(batch.times.get(row).copied().unwrap_or_default());
+                hours.insert(at.0.div_euclid(HOUR));
                 if !found.period.holds(at) {
                     continue;
                 }
-                hours.insert(at.0.div_euclid(HOUR));
                 let position = segment.first + row as u64;
                 let account = match window_at(&windows, position) {
                     None => without_window(policy, &windows, position, &segment),
@@ -348,29 +350,36 @@ fn without_window(policy: &PolicyVersion, windows: &[Window], position: u64, seg
     }
 }
 
-/// Silences of a source that are longer than usual, by the hours in which something came: from, to, and what is usual, in hours.
+/// Silences of a source in a period that are longer than usual, by the hours in which something came: from, to, and what is usual, in hours.
 ///
-/// Usual is what comes once a week: nights and weekends. So of as many weeks as the period has, as many of the longest silences are taken for usual, and what is half
-/// as long again is told. Of less than two weeks nobody can say what is usual, and nothing is told.
-fn silences(hours: &BTreeSet<i64>) -> Vec<(Timestamp, Timestamp, i64)> {
+/// Usual is what comes once a week: nights and weekends. So of as many weeks as are known, half as many of the longest silences are taken for usual, and what is half
+/// as long again is told. Of less than two weeks nobody can say what is usual, and nothing is told of what lies between; but a source from which nothing comes any more to a
+/// period's end, for longer than it ever was silent before, is.
+fn silences(hours: &BTreeSet<i64>, period: Period, now: Timestamp) -> Vec<(Timestamp, Timestamp, i64)> {
     let (Some(first), Some(last)) = (hours.first(), hours.last()) else { return Vec::new() };
-    let weeks = (last - first) / WEEK;
-    if weeks < 2 {
-        return Vec::new();
-    }
     let spans: Vec<(i64, i64)> = hours.iter().zip(hours.iter().skip(1)).map(|(one, next)| (one + 1, *next)).collect();
     let mut lengths: Vec<i64> = spans.iter().map(|(from, to)| to - from).collect();
     lengths.sort_unstable_by(|one, other| other.cmp(one));
-    // With one more at the period's edges; and half of the weeks may be quieter than the others.
-    let usual = lengths.get(usize::try_from(weeks / 2).unwrap_or(usize::MAX)).copied().unwrap_or_default();
+    let weeks = (last - first) / WEEK;
+    let is_known = weeks >= 2;
+    let usual = lengths.get(if is_known { usize::try_from(weeks / 2).unwrap_or(usize::MAX) } else { 0 }).copied().unwrap_or_default();
     let most = (usual + usual / 2).max(SHORTEST_SILENCE);
-    let told = spans.into_iter().filter(|(from, to)| to - from > most);
-    told.map(|(from, to)| (Timestamp(from * HOUR), Timestamp(to * HOUR), usual)).collect()
+    // Where no end is asked for, an export that was imported once is silent ever since, and that is no news.
+    let end = (period.to < Timestamp::MAX).then(|| period.to.min(now).0.div_euclid(HOUR)).filter(|end| *end > *last);
+    let all = spans.into_iter().filter(|_| is_known).chain(end.map(|end| (last + 1, end)));
+    let told = all.map(|(from, to)| (Timestamp(from * HOUR), Timestamp(to * HOUR))).filter(|(from, to)| (to.0 - from.0) / HOUR > most);
+    told.filter(|(from, to)| *from < period.to && *to > period.from).map(|(from, to)| (from, to, usual)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALWAYS: Period = Period { from: Timestamp::MIN, to: Timestamp::MAX };
+
+    fn always(hours: &BTreeSet<i64>) -> Vec<(Timestamp, Timestamp, i64)> {
+        silences(hours, ALWAYS, Timestamp(1_000 * WEEK * HOUR))
+    }
 
     /// Hours of so many weeks with something from 8 to 18 on working days.
     fn office(weeks: i64) -> BTreeSet<i64> {
@@ -379,9 +388,9 @@ mod tests {
 
     #[test]
     fn nights_and_weekends_are_usual() {
-        assert_eq!(silences(&office(8)), []);
-        assert_eq!(silences(&office(3)), []);
-        assert_eq!(silences(&BTreeSet::new()), []);
+        assert_eq!(always(&office(8)), []);
+        assert_eq!(always(&office(3)), []);
+        assert_eq!(always(&BTreeSet::new()), []);
     }
 
     #[test]
@@ -391,12 +400,31 @@ mod tests {
         let (from, to) = (3 * WEEK, 3 * WEEK + 72);
         hours.retain(|hour| !(from..to).contains(hour));
         // Since Friday evening.
-        let told = silences(&hours);
+        let told = always(&hours);
         assert_eq!(told, [(Timestamp((2 * WEEK + 4 * 24 + 18) * HOUR), Timestamp((to + 8) * HOUR), 62)]);
     }
 
     #[test]
     fn of_a_few_days_nothing_is_known() {
-        assert_eq!(silences(&[0, 100, 300].into_iter().collect()), []);
+        assert_eq!(always(&[0, 100, 300].into_iter().collect()), []);
+    }
+
+    #[test]
+    fn a_source_that_stopped_is_told_where_an_end_is_asked_for() {
+        let at = |hour: i64| Timestamp(hour * HOUR);
+        let (hours, now) = (office(4), at(100 * WEEK));
+        let stopped = 3 * WEEK + 4 * 24 + 18;
+        for (from, to) in [(0, 8 * WEEK), (6 * WEEK, 8 * WEEK)] {
+            let told = silences(&hours, Period { from: at(from), to: at(to) }, now);
+            assert_eq!(told, [(at(stopped), at(8 * WEEK), 62)]);
+        }
+        // The weekend is not over, or the period was before.
+        for (from, to) in [(0, 4 * WEEK), (0, 2 * WEEK)] {
+            assert_eq!(silences(&hours, Period { from: at(from), to: at(to) }, now), []);
+        }
+        assert_eq!(silences(&hours, Period { from: at(0), to: at(8 * WEEK) }, at(4 * WEEK)), [], "the future is not silent");
+        // Of a few days: since the second one.
+        let days: BTreeSet<i64> = (8..18).chain(32..42).collect();
+        assert_eq!(silences(&days, Period { from: at(0), to: at(4 * WEEK) }, now), [(at(42), at(4 * WEEK), 14)]);
     }
 }

@@ -3,6 +3,7 @@
 //! A run that was interrupted is taken up by the next call, under its own id and with its own windows, and ends as if nothing had happened: so the
 //! accounting is by run, whatever became of processes.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use consign_model::audit::{Actor, Author, Retried};
@@ -182,7 +183,7 @@ impl Exporter {
                     let nothing_new = self.store.newest_arrival(&self.tenant).await? <= run.until;
                     resumed = Some(summary);
                     // By hand, an interrupted run that is ended now is what was asked for, unless more has arrived since it began.
-                    if nothing_new && trigger == Trigger::Hand && *retry == Retry::Waiting {
+                    if nothing_new && trigger == Trigger::Hand && run.trigger == Trigger::Hand && *retry == Retry::Waiting {
                         return Ok(RunReport { resumed, run: None, paused: None });
                     }
                 }
@@ -204,7 +205,7 @@ impl Exporter {
         let mut next = None;
         let mut windows = Windows::new(self, WindowFilter::Unsettled(policy.clone()));
         while let Some(page) = windows.next().await? {
-            next = page.iter().filter_map(|window| window.state.next_attempt()).chain(next).min();
+            next = page.iter().filter_map(|window| window.state.next_attempt_seen_at(Timestamp::now())).chain(next).min();
         }
         Ok(next)
     }
@@ -262,7 +263,7 @@ impl Exporter {
                 let wanted = match (retry, window.state.held()) {
                     (_, None) => true,
                     (Retry::Waiting, Some(_)) => window.state.is_tried_again(),
-                    (Retry::Due, Some(_)) => window.state.next_attempt().is_some_and(|next| next <= now),
+                    (Retry::Due, Some(_)) => window.state.is_due(now),
                     (Retry::These { ids, .. }, Some(_)) => ids.contains(&window.key.id()),
                 };
                 if wanted {
@@ -352,6 +353,7 @@ impl Exporter {
         retry: &Retry,
         watch: Watch<'_>,
     ) -> Result<(), ExportError> {
+        let given_up = &AtomicU64::new(0);
         futures::stream::iter(windows)
             .map(|window| async move {
                 // Windows at work are ended; those that are not begun stay frozen for the next start.
@@ -368,13 +370,28 @@ impl Exporter {
                         return Ok(());
                     }
                 };
-                let outbox = toolbox.outbox(&tools.target.spec.name).await?;
+                let target = &tools.target.spec.name;
+                let outbox = match toolbox.outbox(target).await {
+                    Ok(outbox) => outbox,
+                    // An earlier version's target, whose secret is gone, say: it must not keep the policy's own e-mails from going out.
+                    Err(error @ ExportError::Target { .. }) if *target != toolbox.policy.spec.target => {
+                        let state = not_run(&window, HeldReason::Delivery { text: error.to_string() });
+                        self.store.settle(&self.tenant, &window.key, &state).await?;
+                        watch(Progress::Settled { events: window.events(), held: true });
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error),
+                };
                 if let Some(state) = put_off(&window, &outbox) {
                     self.store.settle(&self.tenant, &window.key, &state).await?;
                     watch(Progress::Settled { events: window.events(), held: true });
                     return Ok(());
                 }
                 let (state, key) = (work(self, &tools, &outbox, &window, retry.asked(&window.key)).await?, &window.key);
+                let is_given_up = |state: &WindowState| matches!(state.held(), Some(HeldReason::Expired { .. }));
+                if is_given_up(&state) && !is_given_up(&window.state) {
+                    given_up.fetch_add(1, Ordering::Relaxed);
+                }
                 if let Some(reason) = state.held() {
                     // One line a run is a warning (its end says how much is held); which chats, and why, is for who asks.
                     tracing::info!(window = key.id(), policy = %key.policy, "window {} of {} is held: {}", key.id(), key.policy, reason.text());
@@ -384,7 +401,12 @@ impl Exporter {
             })
             .buffer_unordered(self.pace.windows)
             .try_collect::<()>()
-            .await
+            .await?;
+        let (given_up, policy) = (given_up.load(Ordering::Relaxed), &toolbox.policy.spec.name);
+        if given_up > 0 {
+            tracing::warn!(%policy, given_up, "policy {policy}: e-mails of {given_up} chats were given up after the time that the target's retry says: see 'consign held'");
+        }
+        Ok(())
     }
 
     /// Sums up, writes and signs the manifest, and ends the run.

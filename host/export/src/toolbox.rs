@@ -23,7 +23,9 @@ impl Exporter {
     async fn outbox(&self, policy: &Name, name: &Name) -> Result<Outbox, ExportError> {
         let target = self.store.target(&self.tenant, name, None).await?;
         let target = target.ok_or_else(|| ExportError::NoTarget { target: name.clone(), policy: policy.clone() })?;
-        let connection = Target::from_spec(&target.spec).map_err(|cause| ExportError::Target { target: name.clone(), cause })?;
+        // A command that brings a secret may take its time.
+        let spec = target.spec.clone();
+        let connection = blocking(move || Target::from_spec(&spec)).await?.map_err(|cause| ExportError::Target { target: name.clone(), cause })?;
         let gate = self.places.gates.of(&self.tenant, name, target.version, target.spec.max_per_minute);
         Ok(Outbox::new(connection, target.spec.retry, gate))
     }

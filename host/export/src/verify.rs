@@ -206,8 +206,12 @@ pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, trusted_key: Option<&s
     let mut links = Vec::new();
     let mut paths = Vec::new();
     for path in manifests {
-        let listed = path.is_dir();
-        paths.extend(manifests_below(path)?.into_iter().map(|path| (path, listed)));
+        let (listed, below) = (path.is_dir(), manifests_below(path)?);
+        // Nothing is not good: it may be another folder than was meant, or one that somebody has emptied.
+        if below.is_empty() {
+            return Err(VerifyError::NotAManifest { path: path.clone(), cause: "there is no manifest (*.json) in this folder".to_owned() });
+        }
+        paths.extend(below.into_iter().map(|path| (path, listed)));
     }
     for (path, listed) in paths {
         let (mut link, signature) = read_manifest(&path, trusted_key)?;

@@ -91,17 +91,28 @@ async fn once(exporter: &Exporter, tools: &Tools, ways: Ways<'_>) -> Result<(Vec
 /// How a window stands whose modules can't be had or may not be run. What earlier attempts settled of it stays settled by the ledger, and one that is held already
 /// keeps its own reason, which says more.
 pub(crate) fn not_run(window: &Window, reason: HeldReason) -> WindowState {
-    match &window.state {
-        state @ WindowState::Held { .. } => state.clone(),
-        WindowState::Open | WindowState::Done { .. } => WindowState::Held { reason, settled: unevaluated(window), at: Timestamp::now() },
-    }
+    let now = Timestamp::now();
+    let (reason, mut settled, at) = match &window.state {
+        WindowState::Held { reason, settled, at } => (reason.clone(), settled.clone(), *at),
+        WindowState::Open | WindowState::Done { .. } => (reason, unevaluated(window), now),
+    };
+    settled.next_attempt = put_back(window, &reason, &settled, now);
+    WindowState::Held { reason, settled, at }
+}
+
+/// When a window is tried again of which nothing came now: at the time that was said, or where that is over as late after its end as that is past, and without end.
+fn put_back(window: &Window, reason: &HeldReason, settled: &Settled, now: Timestamp) -> Option<Timestamp> {
+    let later = || Backoff::default().next_without_end(&window.key.id(), window.ends_at, now);
+    let waits = reason.passes_by_waiting() || settled.waiting > 0;
+    waits.then(|| settled.next_attempt.filter(|next| *next > now).unwrap_or_else(later))
 }
 
 /// How a window stands whose e-mails are only waiting for a target that is down: as before, without the work of making them. Unset where it has to be worked on.
 pub(crate) fn put_off(window: &Window, outbox: &Outbox) -> Option<WindowState> {
     match &window.state {
         WindowState::Held { reason: reason @ HeldReason::Delivery { .. }, settled, at } if outbox.is_down() => {
-            let settled = Settled { next_attempt: Some(outbox.put_off()), ..settled.clone() };
+            // Later and later, as it is held longer.
+            let settled = Settled { next_attempt: Some(outbox.put_off(&window.key.id(), *at)), ..settled.clone() };
             Some(WindowState::Held { reason: reason.clone(), settled, at: *at })
         }
         WindowState::Open | WindowState::Done { .. } | WindowState::Held { .. } => None,
@@ -303,7 +314,7 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
         if settled.counts.held == examined && settled.waiting == 0 && !file.said.is_empty() {
             settled.verdicts = Some(seal(archive, &file).await?);
         }
-        settled.next_attempt = again(window, &reason, settled.next_attempt, at);
+        settled.next_attempt = put_back(window, &reason, &settled, at);
         return Ok(WindowState::Held { reason, settled, at });
     };
     let omitted = evaluation.omitted(window.key.from);
@@ -342,7 +353,8 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
     let (mut waiting, mut next_attempt) = (0, None);
     for one in sent {
         next_attempt = [next_attempt, one.again].into_iter().flatten().min();
-        waiting += u32::from(one.held.as_ref().is_some_and(HeldReason::passes_by_waiting));
+        // Of one that a recipient refused for good another may take it yet.
+        waiting += u32::from(one.again.is_some() || one.held.as_ref().is_some_and(HeldReason::passes_by_waiting));
         held = worse(held, one.held);
         file.emails.push(one.email);
     }
@@ -352,20 +364,14 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
     let (omitted, positions): (Vec<_>, Vec<_>) = omitted.into_iter().unzip();
     file.omitted = omitted.iter().zip(positions).map(|(count, events)| VerdictOmitted { by: count.by.clone(), events }).collect();
     let verdicts = Some(seal(archive, &file).await?);
-    if let Some(reason) = &held {
-        next_attempt = again(window, reason, next_attempt, at);
+    let mut settled = Settled { counts, omitted, verdicts, waiting, next_attempt, shadows: seen.differences };
+    if let Some(reason) = held.as_ref().filter(|_| next_attempt.is_none()) {
+        settled.next_attempt = put_back(window, reason, &settled, at);
     }
-    let settled = Settled { counts, omitted, verdicts, waiting, next_attempt, shadows: seen.differences };
     Ok(match held {
         None => WindowState::Done { settled, at },
         Some(reason) => WindowState::Held { reason, settled, at },
     })
-}
-
-/// When a window is tried again by itself. Where no e-mail says so (a file of the archive can't be read, say), as late after its end as that is past, and without end.
-fn again(window: &Window, reason: &HeldReason, emails: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    let ours = || Backoff::default().next_without_end(&window.key.id(), window.ends_at, now);
-    emails.or_else(|| reason.passes_by_waiting().then(ours))
 }
 
 async fn seal(archive: &Archive, file: &VerdictFile) -> Result<SealedFile, ExportError> {

@@ -305,14 +305,16 @@ pub struct SignedHead {
     pub signature: Signature,
 }
 
-/// What the last line of an export says.
+/// What the last line of an export says. It has just these fields: a signed entry must not be taken for one of a log without entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HeadStatement {
     /// Of this format: 1.
     pub version: u32,
     /// Whose log.
     pub tenant: TenantId,
-    /// Its last entry; unset where it has none.
+    /// Its last entry; null where it has none, and never left out.
+    #[serde(deserialize_with = "Option::deserialize")]
     pub last: Option<Head>,
     /// When that was so.
     pub at: Timestamp,

@@ -201,7 +201,8 @@ impl Delivery {
 
     /// Begins an attempt. `anew`: a person asked for it, so the time that the target has begins again.
     pub fn begin(&mut self, at: Timestamp, anew: bool) {
-        if anew || self.since.is_none() {
+        // A clock that was wrong may have put it into the future.
+        if anew || self.since.is_none_or(|since| since > at) {
             self.since = Some(at);
         }
         self.doubt |= self.in_flight;
@@ -212,11 +213,26 @@ impl Delivery {
 
     /// Notes for recipients of whom nothing is known that the target was not asked, and why: that is no attempt.
     pub fn not_tried(&mut self, recipients: &[String], reason: &str) {
+        let outcome = if self.in_flight || self.doubt {
+            Outcome::Unknown { reason: format!("an earlier attempt was broken off, so it may have the e-mail or not; since then {reason}") }
+        } else {
+            Outcome::not_sent(reason)
+        };
         for recipient in recipients {
             if !self.outcomes.iter().any(|one| one.recipient == *recipient) {
-                self.outcomes.push(RecipientOutcome { recipient: recipient.clone(), outcome: Outcome::not_sent(reason) });
+                self.outcomes.push(RecipientOutcome { recipient: recipient.clone(), outcome: outcome.clone() });
             }
         }
+    }
+
+    /// What is known of each recipient: while an attempt is in flight, of those who have not accepted it earlier, nothing.
+    pub fn known(&self) -> Vec<RecipientOutcome> {
+        let unknown = || Outcome::Unknown { reason: "an attempt was broken off: the target may have the e-mail or not".to_owned() };
+        let told = |one: &RecipientOutcome| {
+            let outcome = if self.in_flight && !one.outcome.is_accepted() { unknown() } else { one.outcome.clone() };
+            RecipientOutcome { recipient: one.recipient.clone(), outcome }
+        };
+        self.outcomes.iter().map(told).collect()
     }
 
     /// When it is due again, for a recipient who may take it yet.

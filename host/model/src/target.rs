@@ -72,12 +72,24 @@ impl<'de> Deserialize<'de> for SecretSource {
             fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<Self::Value, E> {
                 Err(E::custom(format_args!("a password is not written into a policy file: use {FORMS}")))
             }
+            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Self::Value, E> {
+                self.visit_str("")
+            }
+            fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Self::Value, E> {
+                self.visit_str("")
+            }
+            fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Self::Value, E> {
+                self.visit_str("")
+            }
+            fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<Self::Value, E> {
+                self.visit_str("")
+            }
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 use serde::de::Error;
                 let expected = format_args!("write {FORMS}");
                 let source = match map.next_key::<String>()?.as_deref() {
-                    Some("env") => SecretSource::Env(map.next_value()?),
-                    Some("file") => SecretSource::File(map.next_value()?),
+                    Some("env") => SecretSource::Env(map.next_value().map_err(|_| A::Error::custom(expected))?),
+                    Some("file") => SecretSource::File(map.next_value().map_err(|_| A::Error::custom(expected))?),
                     // Its own error would echo what stands there.
                     Some("command") => match map.next_value::<Vec<String>>() {
                         Ok(command) if command.first().is_some_and(|program| !program.is_empty()) => SecretSource::Command(command),
@@ -410,6 +422,10 @@ mod tests {
         let error = serde_json::from_str::<SecretSource>("\"hunter2\"").unwrap_err().to_string();
         assert!(error.contains("{ env = \"NAME\" }") && !error.contains("hunter2"), "{error}");
         assert!(serde_json::from_str::<SecretSource>(r#"{"env":"A","file":"b"}"#).is_err());
+        for number in ["48151623", "-48151623", "48151623.5", r#"{"env":48151623}"#, r#"{"file":48151623}"#] {
+            let error = serde_json::from_str::<SecretSource>(number).unwrap_err().to_string();
+            assert!(error.contains("{ env = \"NAME\" }") && !error.contains("48151623"), "{error}");
+        }
         let source: SecretSource = serde_json::from_str(r#"{"env":"A"}"#).unwrap();
         assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"env":"A"}"#);
         for bad in

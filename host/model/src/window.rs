@@ -112,10 +112,16 @@ impl WindowState {
         }
     }
 
-    /// When it is tried again by itself: the smallest time where that is not said, unset where it is not.
-    pub fn next_attempt(&self) -> Option<Timestamp> {
-        let next = self.settled().and_then(|settled| settled.next_attempt);
-        self.is_tried_again().then(|| next.unwrap_or(Timestamp::MIN))
+    /// When it is tried again by itself: the smallest time where that is not said or can't be (a clock that was wrong has held it later than now), unset where
+    /// it is not.
+    pub fn next_attempt_seen_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let (Self::Held { settled, at, .. }, true) = (self, self.is_tried_again()) else { return None };
+        Some(settled.next_attempt.filter(|_| *at <= now).unwrap_or(Timestamp::MIN))
+    }
+
+    /// Whether it is tried again by itself, now.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.next_attempt_seen_at(now).is_some_and(|next| next <= now)
     }
 }
 

@@ -322,11 +322,16 @@ fn check_undecrypted(policy: &PolicySpec, criteria: &[BoundModule], found: &mut 
     }
 }
 
+/// With the subject that it has where none is written: a release before this one kept that as if it were.
+fn with_subject(spec: &TargetSpec) -> TargetSpec {
+    TargetSpec { subject: Some(spec.composing().subject), ..spec.clone() }
+}
+
 async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: TargetSpec, now: Timestamp) -> Result<Change, StoreError> {
     let name = spec.name.clone();
     let change = match stored {
         None => ChangeKind::New,
-        Some(old) if old.spec == spec => ChangeKind::Same,
+        Some(old) if with_subject(&old.spec) == with_subject(&spec) => ChangeKind::Same,
         Some(old) => ChangeKind::Changed(differing(&old.spec, &spec)),
     };
     let mut warnings = Vec::new();

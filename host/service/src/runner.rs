@@ -99,7 +99,7 @@ impl Runner for Policies {
                 continue;
             }
             let (name, schedule) = (policy.spec.name.clone(), policy.spec.schedule.clone());
-            let retry = self.next_attempt(&name).await?;
+            let retry = self.next_attempt(&policy).await?;
             let versions = self.versions(policy).await?;
             let Some(since) = scheduled_since(&versions).or_else(|| retry.map(|_| Timestamp::now())) else { continue };
             let last_due = store.progress(tenant, &name).await?.last_due;
@@ -138,6 +138,11 @@ impl Runner for Policies {
     }
 
     async fn retry(&self, policy: &Name) -> Result<Ended, ExportError> {
+        let newest = self.exporter.store.runs(&self.exporter.tenant, Some(policy), 1).await?;
+        if newest.first().is_some_and(|run| run.state == RunState::Running) {
+            // One that failed near its end: what it tried is not due any more, and its manifest is owed.
+            return self.resume(policy).await;
+        }
         // What was due when the plan was made may have been done since: a run that tries nothing would leave a manifest of nothing.
         match self.exporter.next_attempt(policy).await? {
             Some(next) if next <= Timestamp::now() => self.make(policy, Trigger::Retry).await,
@@ -164,17 +169,22 @@ impl Policies {
         Ok(if report.run.is_some() { Ended::Done } else { Ended::AlreadyRun })
     }
 
-    /// As [`Exporter::next_attempt`], which only a run changes: so it is asked once after each.
-    async fn next_attempt(&self, policy: &Name) -> Result<Option<Timestamp>, ExportError> {
-        let newest = self.exporter.store.runs(&self.exporter.tenant, Some(policy), 1).await?;
-        let Some(run) = newest.first().filter(|run| run.state != RunState::Running).map(|run| run.id.clone()) else { return Ok(None) };
-        if let Some((of, next)) = lock(&self.next_attempts).get(policy)
-            && *of == run
+    /// As [`Exporter::next_attempt`], which only a run changes: so it is asked once after each. No sooner after that run than the target's shortest wait: of a
+    /// hundred thousand e-mails some are always due, and each run leaves a manifest.
+    async fn next_attempt(&self, policy: &PolicyVersion) -> Result<Option<Timestamp>, ExportError> {
+        let Exporter { tenant, store, .. } = self.exporter.as_ref();
+        let name = &policy.spec.name;
+        let newest = store.runs(tenant, Some(name), 1).await?;
+        let Some((run, RunState::Finished { at, .. })) = newest.first().map(|run| (&run.id, &run.state)) else { return Ok(None) };
+        if let Some((of, next)) = lock(&self.next_attempts).get(name)
+            && of == run
         {
             return Ok(*next);
         }
-        let next = self.exporter.next_attempt(policy).await?;
-        lock(&self.next_attempts).insert(policy.clone(), (run, next));
+        let target = store.target(tenant, &policy.spec.target, None).await?;
+        let soonest = target.map_or(*at, |target| target.spec.retry.after_first(*at));
+        let next = self.exporter.next_attempt(name).await?.map(|next| next.max(soonest));
+        lock(&self.next_attempts).insert(name.clone(), (run.clone(), next));
         Ok(next)
     }
 }
@@ -183,7 +193,10 @@ impl Policies {
 fn quietly(_: Progress) {}
 
 fn log(summary: &RunSummary) {
-    let RunSummary { run, policy, events, emails, .. } = summary;
+    let RunSummary { run, policy, events, emails, supplements, .. } = summary;
+    if supplements.windows > 0 {
+        info!(%run, %policy, windows = supplements.windows, done = supplements.done, "run {run}: of {} windows of earlier runs that were tried again {} are done", supplements.windows, supplements.done);
+    }
     if events.held > 0 {
         warn!(%run, %policy, held_events = events.held, "run {run}: {} events exported, {} omitted, {} held: see 'consign held'", events.exported, events.omitted, events.held);
     } else {

@@ -31,12 +31,20 @@ pub async fn audit(command: &AuditCommand, open: impl AsyncFnOnce() -> Result<Da
 
 async fn of_store(data: &Data, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, Failure> {
     let (exporter, own) = (&data.exporter, &data.keys.signing_public_key);
-    let mut manifests = manifests.to_vec();
+    let (mut manifests, all_of_them) = (manifests.to_vec(), manifests.is_empty());
     let folder = exporter.data.join("manifests").join(exporter.tenant.as_str());
-    if manifests.is_empty() && folder.is_dir() {
-        manifests.push(folder);
+    if all_of_them && folder.is_dir() {
+        manifests.push(folder.clone());
     }
-    Ok(verify_store(exporter.store.as_ref(), &exporter.tenant, key.unwrap_or(own), &manifests).await?)
+    let passed = verify_store(exporter.store.as_ref(), &exporter.tenant, key.unwrap_or(own), &manifests).await?;
+    match passed.without_manifest.first() {
+        Some(run) if all_of_them => {
+            let count = passed.without_manifest.len() as u64;
+            let what = format!("the manifests of {} runs that have ended are not in {}, that of run {run} first", number(count), folder.display());
+            Err(Failure::new(format!("{what}: restore them from a backup; where they are kept elsewhere, name them with --manifest")))
+        }
+        _ => Ok(passed),
+    }
 }
 
 fn say_passed(passed: &Passed, json: bool) -> Result<(), Failure> {
@@ -48,6 +56,9 @@ fn say_passed(passed: &Passed, json: bool) -> Result<(), Failure> {
         SignatureCheck::Trusted => "signatures: good, by the tenant's key",
         _ => "signatures: good, by the key that stands with them (give --key to check whose it is)",
     });
+    if !passed.without_manifest.is_empty() {
+        say(format_args!("not checked: the manifests of {} runs were not given", number(passed.without_manifest.len() as u64)));
+    }
     if let Some(at) = passed.exported_at {
         say(format_args!("exported {at}: what came later is not in this file"));
     }

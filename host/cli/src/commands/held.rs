@@ -105,7 +105,8 @@ fn way_out(window: &Window, reason: &HeldReason) -> String {
 }
 
 fn tried_again(window: &Window) -> String {
-    let due = window.state.next_attempt().filter(|next| *next > Timestamp::now());
+    let now = Timestamp::now();
+    let due = window.state.next_attempt_seen_at(now).filter(|next| *next > now);
     due.map_or_else(
         || "'consign serve' tries again by itself, and so does the next 'consign run'".to_owned(),
         |due| format!("'consign serve' tries again by itself at {due}; 'consign run' tries at once"),

@@ -1,5 +1,7 @@
 //! What each archive asks beside that.
 
+use std::collections::HashSet;
+
 use super::Findings;
 use super::head::Header;
 use super::headers::{addresses, is_address};
@@ -58,8 +60,9 @@ const KVS: [&str; 2] = ["X-Kvs-ArchiveId", "X-Kvs-IndexData"];
 /// Enterprise Vault.
 pub(super) fn enterprise_vault(message: &Part<'_>, found: &mut Findings) {
     let headers = &message.head.headers;
-    for (index, header) in headers.iter().enumerate().filter(|(_, header)| starts(header.name, "X-")) {
-        if headers.iter().take(index).any(|before| before.is(header.name)) {
+    let mut above = HashSet::new();
+    for header in headers.iter().filter(|header| starts(header.name, "X-")) {
+        if !above.insert(header.name.to_ascii_lowercase()) {
             found.header("first-only", header, "a header of this name, in these capitals or others, stands above", "the vault takes the first alone");
         }
         let is_known = KVS.iter().any(|known| header.is(known));

@@ -21,6 +21,10 @@ impl Header<'_> {
 
     /// The value as text, encoded words decoded.
     pub fn text(&self) -> String {
+        // What is longer is no text for people, and decoding takes time that grows with the square of it.
+        if self.value.len() > 64 << 10 {
+            return self.raw();
+        }
         let mut raw = b"X:".to_vec();
         raw.extend_from_slice(&self.value);
         mailparse::parse_header(&raw).map(|(header, _)| header.get_value()).unwrap_or_default()

@@ -1,6 +1,7 @@
 //! What every archive asks of an e-mail's headers (RFC 5322, 2047).
 
-use mailparse::{MailAddr, addrparse, dateparse};
+use chrono::DateTime;
+use mailparse::{MailAddr, addrparse};
 
 use super::Findings;
 use super::head::{Head, Header};
@@ -45,7 +46,7 @@ pub(super) fn message(head: &Head<'_>, found: &mut Findings) {
             found.header("message-id", header, "it holds something else than ids in angle brackets", "the thread is not shown");
         }
     }
-    if let Some(date) = head.first("Date").filter(|date| dateparse(&date.raw()).is_err()) {
+    if let Some(date) = head.first("Date").filter(|date| !is_date(&date.raw())) {
         found.header("date", date, "it is no date", "the archive files the e-mail under the time of its arrival, and keeps it for another span");
     }
     for name in ["From", "To", "Cc"] {
@@ -140,4 +141,10 @@ fn decodes(encoding: &str, text: &str) -> bool {
         "Q" | "q" => text.split('=').skip(1).all(|after| after.as_bytes().get(..2).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))),
         _ => false,
     }
+}
+
+/// Whether it is a date of RFC 5322, with or without a comment behind it.
+fn is_date(text: &str) -> bool {
+    let bare = text.split('(').next().unwrap_or_default().trim();
+    DateTime::parse_from_rfc2822(bare).is_ok()
 }

@@ -38,6 +38,25 @@ pub(super) fn choose(asked: Option<AuthMechanism>, offered: &[String]) -> Result
     }
 }
 
+/// The answer without what may be of a secret: servers that cut long lines, or find a fault in one, repeat it, and an answer goes into ledger and manifest.
+pub(super) fn without_secret(fault: Fault, user: &str, secret: &Secret) -> Fault {
+    let Fault::Reply { step, reply } = fault else { return fault };
+    let secret = secret.reveal();
+    let sent = [
+        secret.to_owned(),
+        STANDARD.encode(secret),
+        STANDARD.encode(format!("\0{user}\0{secret}")),
+        STANDARD.encode(format!("user={user}\x01auth=Bearer {secret}\x01\x01")),
+    ]
+    .map(|text| text.to_ascii_lowercase());
+    let is_of_it = |word: &str| {
+        let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_ascii_lowercase();
+        (word.len() >= 8 && sent.iter().any(|sent| sent.contains(&word))) || sent.iter().any(|sent| word.contains(sent.as_str()))
+    };
+    let text: Vec<String> = reply.text.split(' ').map(|word| if is_of_it(word) { "…".to_owned() } else { word.to_owned() }).collect();
+    Fault::Reply { step, reply: Reply { text: text.join(" "), ..reply } }
+}
+
 /// Signs in, or says why not.
 pub(super) async fn sign_in(connection: &mut Connection, mechanism: AuthMechanism, user: &str, secret: &Secret) -> Result<(), Fault> {
     let secret = secret.reveal();
@@ -72,4 +91,24 @@ async fn challenge(connection: &mut Connection, line: &str) -> Result<(), Fault>
     connection.write(Step::Auth, line.as_bytes(), connection.limit(Step::Auth)).await?;
     let reply = connection.reply(Step::Auth, connection.limit(Step::Auth)).await?;
     if reply.code == 334 { Ok(()) } else { Err(Fault::Reply { step: Step::Auth, reply }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_repeats_of_a_secret_is_not_kept() {
+        let (user, secret) = ("ann", Secret::of("correct-horse-battery-staple"));
+        let line = STANDARD.encode(format!("\0{user}\0{}", secret.reveal()));
+        let shown =
+            |text: &str| match without_secret(Fault::Reply { step: Step::Auth, reply: Reply { code: 500, text: text.to_owned() } }, user, &secret) {
+                Fault::Reply { reply, .. } => reply.text,
+                other => format!("{other:?}"),
+            };
+        assert_eq!(shown(&format!("5.5.1 unrecognized: \"{}\"", line.get(10..).unwrap_or_default())), "5.5.1 unrecognized: …");
+        assert_eq!(shown(&format!("in AUTH PLAIN {line} an error")), "in AUTH PLAIN … an error");
+        assert_eq!(shown("no correct-horse-battery-staple for ann"), "no … for ann");
+        assert_eq!(shown("5.7.8 authentication credentials invalid"), "5.7.8 authentication credentials invalid");
+    }
 }

@@ -73,7 +73,8 @@ impl Connection {
         if let Some((credentials, secret)) = credentials {
             let mechanism = auth::choose(credentials.mechanism, &connection.capabilities.auth).map_err(Fault::Setup)?;
             connection.signed_in = Some(auth::word(mechanism));
-            auth::sign_in(&mut connection, mechanism, &credentials.user, &secret).await?;
+            let signed_in = auth::sign_in(&mut connection, mechanism, &credentials.user, &secret).await;
+            signed_in.map_err(|fault| auth::without_secret(fault, &credentials.user, &secret))?;
         }
         tracing::debug!(host = %target.host, port = target.port, tls = ?connection.tls(), signed_in = ?connection.signed_in, "SMTP session opened");
         Ok(connection)

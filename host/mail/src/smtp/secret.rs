@@ -28,6 +28,11 @@ const NOT_INHERITED: &str = "CONSIGN_MASTER_KEY";
 pub(super) struct Secret(String);
 
 impl Secret {
+    #[cfg(test)]
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// For the one place that sends it.
     pub(super) fn reveal(&self) -> &str {
         &self.0

@@ -285,8 +285,9 @@ fn work(mut bench: Bench, mark: &Mark, jobs: &Receiver<Job>, flushes: &AtomicU64
         answers.drain(..).for_each(|answer| answer(failure.as_ref()));
     }
     let sound = bench.core.is_sound();
-    // Usually the last who has it: what sled writes in closing belongs to what the mark says of its files.
-    let closed = Arc::into_inner(bench.core).map_or(Ok(()), Core::close);
+    // The last who has it: what sled writes in closing belongs to what the mark says of its files. Were it not, nobody would know of that.
+    let in_use = || StoreError::Failed { doing: "closing the database".into(), cause: "it is still in use".into() };
+    let closed = Arc::into_inner(bench.core).ok_or_else(in_use).and_then(Core::close);
     if let Err(error) = &closed {
         tracing::warn!(%error, "the database was not closed in order; the next start checks everything");
     }
