@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 /// The account as its lines say it, and as the command sums it up.
 fn account(consign: &Consign, code: i32, more: &[&str]) -> (Vec<Value>, Value) {
     let file = consign.beside("account.jsonl");
-    let args = [&["reconcile", "all", "--events", &file.display().to_string(), "--json"][..], more].concat();
+    let path = file.display().to_string();
+    let args = [&["reconcile", "all", "--events", &path, "--json"][..], more].concat();
     let summed = consign.run(&args).ended(code).json();
     let lines = std::fs::read_to_string(&file).unwrap();
     (lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), summed)

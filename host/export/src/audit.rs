@@ -5,7 +5,7 @@
 //! log is held to what the store says there is.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use consign_archive::verify_signature;

@@ -13,7 +13,7 @@ use consign_model::policy::PolicyVersion;
 use consign_model::run::{SupplementCounts, Trigger};
 use consign_model::shadow::add_all;
 use consign_model::target::TargetVersion;
-use consign_model::{Digest, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
+use consign_model::{Digest, HeldReason, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{Begun, NewRun, WindowFilter};
 use futures::{StreamExt, TryStreamExt};
 
