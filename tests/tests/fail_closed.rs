@@ -4,7 +4,7 @@
 
 mod guests;
 
-use consign_tests::{Consign, Inbox, check, holds, made_up, say, seed};
+use consign_tests::{Consign, Inbox, check, even_chats, holds, say, seed};
 use guests::fails_later;
 use guests::made::{Made, manifest};
 use serde_json::{Value, json};
@@ -29,7 +29,8 @@ fn gives_up() -> Vec<u8> {
 
 #[test]
 fn a_module_that_fails_holds_its_windows_until_a_person_decides() {
-    let (corpus, consign, inbox) = (made_up("slack", seed("workspace")), Consign::new(), Inbox::start());
+    // Chats of a hundred events each: a made-up one may have as many as the one by which modules are tried.
+    let (corpus, consign, inbox) = (even_chats(seed("workspace"), 2_000), Consign::new(), Inbox::start());
     consign.import(corpus.form, &corpus.file, "s");
     let gives_up = guests::push(&consign, &gives_up());
     let traps = guests::push(&consign, &fails_later("test/made", "1.0.1", guests::TRAPS));
