@@ -330,9 +330,13 @@ impl<'de> Deserialize<'de> for KeyFile {
     }
 }
 
-/// What an e-mail leaves of its `max-size` for a signature on top of it. Less, and one of the largest kind might be refused by a server that takes just
-/// `max-size`; a signature has some 700 bytes, more where many headers are signed. A change splits new groups otherwise, and no frozen window.
+/// What an e-mail leaves of its `max-size` for a signature on top of it, at least. Less, and one of the largest kind might be refused by a server that takes
+/// just `max-size`. It decides how groups are split, so it is a part of the composer: a change of it needs another number there.
 const SIGNATURE: u64 = 2 << 10;
+/// Of it, what does not depend on the target: the longest key's signature, the hash, the names of our own headers, and the folds.
+const SIGNATURE_FIXED: u64 = 1_600;
+/// Between two names, and where a line is folded.
+const BETWEEN_NAMES: usize = 5;
 
 fn four() -> u16 {
     4
@@ -367,6 +371,12 @@ pub struct Composing {
 }
 
 impl TargetSpec {
+    /// How long a signature may become, in bytes: it names the domain, the key, and each header that the target adds.
+    fn signature_room(&self, dkim: &DkimSpec) -> u64 {
+        let names: usize = self.headers.keys().map(|name| name.len() + BETWEEN_NAMES).sum();
+        SIGNATURE.max(SIGNATURE_FIXED + (dkim.domain.len() + dkim.selector.len() + names) as u64)
+    }
+
     /// What composing reads of it.
     pub fn composing(&self) -> Composing {
         Composing {
@@ -374,7 +384,7 @@ impl TargetSpec {
             to: self.to.clone(),
             subject: self.subject.clone().unwrap_or_else(|| self.profile.default_subject().to_owned()),
             headers: self.headers.clone(),
-            max_size: if self.dkim.is_some() { ByteSize(self.max_size.0.saturating_sub(SIGNATURE)) } else { self.max_size },
+            max_size: ByteSize(self.max_size.0.saturating_sub(self.dkim.as_ref().map_or(0, |dkim| self.signature_room(dkim)))),
             profile: self.profile,
             feed: self.feed.clone(),
             archive_id: self.archive_id.clone(),
@@ -469,6 +479,10 @@ mod tests {
         // Of what composing reads only the room is less.
         let composing = Composing { max_size: ByteSize(10_000_000 - SIGNATURE), ..plain.composing() };
         assert_eq!(signing.composing(), composing);
+        // A name of 50 bytes forty times is more than that.
+        let headers = (0..40).map(|number| (format!("X-{number:048}"), "x".to_owned())).collect();
+        let many = TargetSpec { headers, ..signing.clone() };
+        assert_eq!(many.composing().max_size, ByteSize(10_000_000 - 1_600 - 14 - 40 * 55));
         let again: TargetSpec = serde_json::from_str(&serde_json::to_string(&signing).unwrap()).unwrap();
         assert_eq!(again, signing);
         let (no_selector, key_as_text) = (dkim.replace("selector", "#"), dkim.replace("{ file = ", "").replace(" }", ""));
