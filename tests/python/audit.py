@@ -58,11 +58,12 @@ def signed(line, name, key, seq):
     return body, digest.hexdigest()
 
 
-def manifest_head(path, key):
+def read_manifest(path, key):
+    """Its run, its SHA-256, and the entry that it names: none in what is older than the log."""
     with open(path, "rb") as file:
         text = file.read()
-    manifest, _ = signed(text.rstrip(b"\n"), "manifest", key, path)
-    return manifest["audit"]
+    manifest, digest = signed(text.rstrip(b"\n"), "manifest", key, path)
+    return manifest["run"], digest, manifest.get("audit")
 
 
 def check(key, path, manifests):
@@ -72,7 +73,7 @@ def check(key, path, manifests):
         raise Broken(len(lines), "no line feed at the end")
     if not lines or not lines[-1].startswith(b'{"head":'):
         raise Broken(len(lines), "no head at the end")
-    previous, digests, deeds, tenant = None, [], [], None
+    previous, digests, deeds, tenant, ended = None, [], [], None, {}
     for seq, line in enumerate(lines[:-1], 1):
         entry, digest = signed(line, "entry", key, seq)
         tenant = tenant or entry["tenant"]
@@ -81,13 +82,25 @@ def check(key, path, manifests):
         previous = digest
         digests.append(digest)
         deeds.append(entry["deed"]["what"])
+        if deeds[-1] == "run-ended":
+            ended[entry["deed"]["run"]] = (seq, entry["deed"]["manifest"])
     head, _ = signed(lines[-1], "head", key, len(digests))
-    for by, last in [("the head", head["last"])] + [(path, manifest_head(path, key)) for path in manifests]:
+    if set(head) != {"version", "tenant", "last", "at"} or head["tenant"] != (tenant or head["tenant"]):
+        raise Broken(len(digests), "no head of this log")
+    named = [("the head", head["last"])]
+    for path in manifests:
+        run, digest, last = read_manifest(path, key)
+        named.append((path, last))
+        if run in ended and ended[run][1] != digest:
+            raise Broken(ended[run][0], f"another manifest: {path}")
+    for by, last in named:
+        if last is None:
+            continue
         if last["seq"] > len(digests):
             raise Broken(len(digests) + 1, f"cut: {by}")
         if digests[last["seq"] - 1] != last["digest"]:
             raise Broken(last["seq"], f"another: {by}")
-    if head["last"]["seq"] != len(digests):
+    if (head["last"]["seq"] if head["last"] else 0) != len(digests):
         raise Broken(len(digests), "more than the head knows")
     return {"entries": len(digests), "deeds": deeds}
 
