@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use consign_archive::Archive;
 use consign_mail::compose::{self, Email, GroupInfo, GroupInput, MailEvent, SealedFile};
 use consign_model::policy::AttachmentsSpec;
 use consign_model::target::Composing;
 use consign_model::window::Facts;
-use consign_model::{Digest, Event, EventKind, HeldReason, TenantId, Timestamp, Window};
+use consign_model::{Digest, Event, EventKind, HeldReason, Timestamp, Window};
 use consign_store::SegmentRecord;
 use tokio::runtime::Handle;
 
+use crate::Exporter;
 use crate::evaluate::{Evaluation, GroupPlan};
 use crate::reader::Reader;
+use crate::references::Earlier;
 
 /// An e-mail, and the window's events that it shows.
 pub(crate) struct Composed {
@@ -31,22 +32,22 @@ pub(crate) struct Composed {
 
 /// What composing reads.
 pub(crate) struct Composer<'a> {
-    pub tenant: &'a TenantId,
+    pub exporter: &'a Exporter,
     pub window: &'a Window,
     pub facts: &'a Arc<Facts>,
     pub target: &'a Composing,
     pub attachments: &'a AttachmentsSpec,
     /// Unset: the chat's files go out as they are, encrypted.
     pub decrypt: bool,
-    pub archive: &'a Archive,
     pub runtime: &'a Handle,
 }
 
 impl Composer<'_> {
     /// Composes every group and hands over each e-mail; `false` from `take` ends it early.
     pub fn compose(&self, evaluation: &Evaluation, reader: &mut Reader, take: &mut dyn FnMut(Composed) -> bool) -> Result<(), HeldReason> {
+        let mut earlier = Earlier::new(self.exporter, self.runtime, self.window);
         for (index, plan) in (0_u32..).zip(&evaluation.groups) {
-            if !self.group(index, plan, evaluation, reader, take)? {
+            if !self.group(index, plan, evaluation, reader, &mut earlier, take)? {
                 break;
             }
         }
@@ -59,6 +60,7 @@ impl Composer<'_> {
         plan: &GroupPlan,
         evaluation: &Evaluation,
         reader: &mut Reader,
+        earlier: &mut Earlier<'_>,
         take: &mut dyn FnMut(Composed) -> bool,
     ) -> Result<bool, HeldReason> {
         let mut events = if self.decrypt { self.events(&evaluation.rows(plan), reader)? } else { Vec::new() };
@@ -70,9 +72,10 @@ impl Composer<'_> {
         let from = self.window.key.from;
         let previous = earlier_texts(&events, from, &|message| reader.edits_of(message));
         let subject = plan.group.subject.and_then(|subject| self.facts.participants.get(subject as usize));
+        let references = earlier.references(subject.map(|subject| subject.user.id.as_str()), &events, reader)?;
         let labels: BTreeMap<String, String> = plan.group.labels.iter().cloned().collect();
         let input = GroupInput {
-            tenant: self.tenant,
+            tenant: &self.exporter.tenant,
             run: &self.window.run,
             window: &self.window.key,
             window_to: self.window.to,
@@ -98,7 +101,7 @@ impl Composer<'_> {
             files: &sealed.files,
             target: self.target,
             attachments: self.attachments,
-            references: &[],
+            references: &references,
         };
         let held = |error: compose::ComposeError| HeldReason::Compose { text: error.to_string() };
         let layout = compose::plan(&input).map_err(held)?;
@@ -108,7 +111,7 @@ impl Composer<'_> {
                 if let std::collections::hash_map::Entry::Vacant(vacant) = files.entry(*digest) {
                     let read = match sealed.segments.get(digest) {
                         Some(segment) => reader.sealed(segment),
-                        None => self.runtime.block_on(self.archive.attachment(digest)),
+                        None => self.runtime.block_on(self.exporter.archive.attachment(digest)),
                     };
                     vacant.insert(read.map_err(|error| HeldReason::Archive { text: error.to_string() })?);
                 }
@@ -175,9 +178,11 @@ struct Sealed {
     segments: HashMap<Digest, SegmentRecord>,
 }
 
-struct Row {
-    row: u32,
-    event: Event,
+/// An event of a group.
+pub(crate) struct Row {
+    /// From the window's begin.
+    pub row: u32,
+    pub event: Event,
 }
 
 /// For each event the text before it, where it is an edit or deletion of a message that stands in the same group: only then has this recipient

@@ -20,6 +20,7 @@ pub mod preview;
 pub mod quarantine;
 mod reader;
 pub mod reconcile;
+mod references;
 pub mod replay;
 mod run;
 pub mod said;

@@ -179,15 +179,14 @@ pub(crate) async fn make_with(
 ) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
     let mut segments = exporter.store.segments(&exporter.tenant, &window.key.chat, window.key.from).await?;
     segments.retain(|segment| end_of(segment) <= window.to);
-    let (archive, tenant, budget) = (Arc::clone(&exporter.archive), exporter.tenant.clone(), exporter.pace.held_bytes);
-    let (tools, places, stop) = (tools.clone(), Arc::clone(&exporter.places), exporter.stop.clone());
+    let (exporter, tools) = (exporter.clone(), tools.clone());
     let runtime = Handle::current();
     Ok(tokio::task::spawn_blocking(move || {
-        let mut reader = Reader::new(Arc::clone(&archive), runtime.clone(), window.starts_at, segments, budget);
+        let mut reader = Reader::new(Arc::clone(&exporter.archive), runtime.clone(), window.starts_at, segments, exporter.pace.held_bytes);
         let mut said = Words::default();
         let evaluator = &tools.evaluator;
         let evaluation = {
-            let _place = runtime.block_on(places.evaluations.acquire()).ok();
+            let _place = runtime.block_on(exporter.places.evaluations.acquire()).ok();
             // While this one waited for its place, others may have failed.
             if let Some(reason) = tools.ward.refuses(&evaluator.policy) {
                 return Made { refused: true, ..Made::held(reason, said) };
@@ -205,13 +204,12 @@ pub(crate) async fn make_with(
         };
         let target = tools.target.spec.composing();
         let composer = Composer {
-            tenant: &tenant,
+            exporter: &exporter,
             window: &window,
             facts: &facts,
             target: &target,
             attachments: &evaluator.policy.spec.attachments,
             decrypt: evaluator.policy.spec.decrypt,
-            archive: &archive,
             runtime: &runtime,
         };
         // A receiver that is gone has failed, and says so itself.
@@ -222,11 +220,11 @@ pub(crate) async fn make_with(
         if let Some(budget) = tools.budget.as_ref().filter(|_| !evaluator.shadows.is_empty()) {
             let mut heard = Words::default();
             // A place of their own: they take none of those who evaluate for an export.
-            let _place = runtime.block_on(places.shadows.acquire()).ok();
+            let _place = runtime.block_on(exporter.places.shadows.acquire()).ok();
             let mut work = Work::new(&window, &facts, &mut reader, &mut heard, &tools.ward);
             // Whatever goes wrong here must not be the window's.
             let compare = AssertUnwindSafe(|| shadow::run(evaluator, &evaluation, &mut work, budget));
-            let compared = if stop.is_set() { None } else { catch_unwind(compare).ok() };
+            let compared = if exporter.stop.is_set() { None } else { catch_unwind(compare).ok() };
             seen = compared.unwrap_or_else(|| shadow::unseen(evaluator));
             said.add_shadows(heard);
         }
