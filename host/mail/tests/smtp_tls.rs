@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use consign_mail::smtp::{Sender, Target, TargetFault, check_connection};
 use consign_model::delivery::Outcome;
 use serde_json::{Value, json};
-use support::{Act, Authority, Options, Point, Server, email, patient, spec, target};
+use support::given::{Authority, email, patient, spec, target};
+use support::server::{Act, Options, Point, Server};
 
 async fn send(target: Target) -> Outcome {
     let mut outcomes = Sender::new(target).send("j@corp.example", &["a@archive.example".to_owned()], &email("x", 3000)).await;
@@ -146,7 +147,7 @@ async fn signing_in() {
         assert!(!server.commands().iter().any(|line| line.starts_with("AUTH")));
     }
     // Refused: XOAUTH2's error comes as a challenge first.
-    let refusals = |visit: &support::Visit<'_>| match (visit.point, visit.line) {
+    let refusals = |visit: &support::server::Visit<'_>| match (visit.point, visit.line) {
         (Point::Auth, line) if line.starts_with("AUTH XOAUTH2") => Act::Say(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n".to_vec()),
         (Point::Auth, line) if line.starts_with("AUTH PLAIN") => Act::Say(b"535 5.7.8 wrong\r\n".to_vec()),
         (Point::AuthAnswer, _) if visit.nth == 1 => Act::Say(b"535 5.7.8 wrong\r\n".to_vec()),
