@@ -39,8 +39,8 @@ struct shared {
 };
 
 static struct shared *shared;
-static char below[PATH_MAX];
-static size_t below_length;
+/* As it was named, and without the links on the way to it: the kernel tells paths of open files so. */
+static char below[PATH_MAX], truly_below[PATH_MAX];
 static long at;
 static int mode;
 
@@ -59,13 +59,25 @@ __attribute__((constructor)) static void begin(void) {
     close(fd);
     if (memory == MAP_FAILED) abort();
     strcpy(below, folder);
-    below_length = strlen(below);
+    /* It may have to be made yet: the one that it lies in is there. */
+    char parent[PATH_MAX], real[PATH_MAX];
+    strcpy(parent, folder);
+    char *last = strrchr(parent, '/');
+    if (!realpath(folder, truly_below)) {
+        if (!last) abort();
+        *last = 0;
+        if (!realpath(parent, real)) abort();
+        if (snprintf(truly_below, sizeof truly_below, "%s/%s", real, last + 1) >= (int)sizeof truly_below) abort();
+    }
     shared = memory;
 }
 
-static int is_below(const char *path) {
-    return shared && path && !strncmp(path, below, below_length) && (!path[below_length] || path[below_length] == '/');
+static int lies_in(const char *path, const char *folder) {
+    size_t length = strlen(folder);
+    return !strncmp(path, folder, length) && (!path[length] || path[length] == '/');
 }
+
+static int is_below(const char *path) { return shared && path && (lies_in(path, below) || lies_in(path, truly_below)); }
 
 static int fd_below(int fd, char *path) {
     if (!shared || fd < 0) return 0;

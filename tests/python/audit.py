@@ -87,6 +87,8 @@ def check(key, path, manifests):
     head, _ = signed(lines[-1], "head", key, len(digests))
     if set(head) != {"version", "tenant", "last", "at"} or head["tenant"] != (tenant or head["tenant"]):
         raise Broken(len(digests), "no head of this log")
+    if not deeds or deeds[0] not in ("tenant-made", "log-begun"):
+        raise Broken(1, "no beginning")
     named = [("the head", head["last"])]
     for path in manifests:
         run, digest, last = read_manifest(path, key)

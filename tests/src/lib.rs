@@ -6,6 +6,7 @@
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
 mod arrived;
+mod clock;
 mod corpora;
 mod faults;
 mod files;
@@ -21,6 +22,7 @@ mod scripted;
 mod wait;
 
 pub use arrived::Arrived;
+pub use clock::Clock;
 pub use corpora::{Corpus, even_chats, few_in_each, made_up, real_jsonl, real_slack, seed};
 pub use faults::{Fault, Shim, Steps};
 pub use files::{files_below, holds};

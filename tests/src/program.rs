@@ -164,7 +164,12 @@ impl Consign {
 
     /// Starts a command, and hears what it says, line by line, until it has ended.
     pub fn talking(&self, args: &[&str]) -> (Running, Receiver<String>) {
-        let mut running = Running::of(self.command(args).stdout(Stdio::piped()));
+        Self::hearing(self.command(args))
+    }
+
+    /// The same of a command that was changed before.
+    pub fn hearing(mut command: Command) -> (Running, Receiver<String>) {
+        let mut running = Running::of(command.stdout(Stdio::piped()));
         let lines = BufReader::new(running.stdout()).lines();
         let (say, said) = mpsc::channel();
         // Read on when nobody listens any more: it goes on printing.

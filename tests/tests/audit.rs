@@ -98,7 +98,9 @@ fn a_day_of_work_stands_in_the_log() {
     let of = |number: usize| &entries[number - 1];
     // Who: from the system, and beside it what they say.
     let user = of(1)["by"]["user"].as_str().unwrap();
-    let account = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    // One without a line among the accounts (of a container, say) is known by its number.
+    let account = r#"id=$(id -u); name=$(awk -F: -v id="$id" '$1 != "" && $3 == id { print $1; exit }' /etc/passwd); echo "${name:-uid-$id}""#;
+    let account = String::from_utf8(Command::new("sh").args(["-c", account]).output().unwrap().stdout).unwrap();
     assert_eq!(user.split_once('@').map(|(name, _)| name), Some(account.trim()), "{user}");
     assert!(of(1)["by"]["process"].is_u64() && of(1)["by"]["named"].is_null(), "{}", of(1));
     assert_eq!((&of(15)["by"]["user"], &of(15)["by"]["named"]), (&json!(user), &json!("Ann Lee, \"compliance\" ü")));
@@ -121,6 +123,12 @@ fn a_day_of_work_stands_in_the_log() {
     assert_eq!((&ours["entries"], &ours["tenant"]), (&json!(26), &json!("default")), "{ours}");
     let unknown = consign.json(&["audit", "verify", &file.display().to_string()]);
     assert_eq!(unknown["signature"], "self-signed");
+    let empty = consign.beside("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let (empty, exported) = (empty.display().to_string(), file.display().to_string());
+    let no_manifest = ["there is no manifest in", empty.as_str()];
+    consign.run(&["audit", "verify", "--manifest", &empty]).refused(1, &no_manifest);
+    consign.run(&["audit", "verify", &exported, "--manifest", &empty]).refused(1, &no_manifest);
     let named = manifests(&consign).iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
     let theirs = python("audit.py", [vec![key(&consign), file.display().to_string()], named].concat());
     assert_eq!(theirs, json!({"entries": 26, "deeds": day()}), "{theirs}");

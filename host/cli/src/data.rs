@@ -128,13 +128,9 @@ impl Data {
         };
         let archive = Arc::new(Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?);
         let author = archive.author(crate::who::person(place.by.as_deref()));
-        let new = if is_new {
-            // The store is locked, so nobody else has made the tenant meanwhile.
-            store.create_tenant(tenant, &keys, &author).await?;
-            Some(NewKeys { master_key_file: made })
-        } else {
-            None
-        };
+        // The store is locked, so nobody else has made the tenant meanwhile. One that is there stays as it is; only its audit log begins, where it has none yet.
+        store.create_tenant(tenant, &keys, &author).await?;
+        let new = is_new.then_some(NewKeys { master_key_file: made });
         let writer = ArchiveWriter::new(objects, tenant.clone(), &keys.recipient)?;
         let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")), most_bytes: CACHE_BYTES };
         let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), compile: compile_child(), ..SandboxConfig::default() })?;

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::verify::{SignatureCheck, VerifyError, manifests_below};
 
+/// A log without entries.
+const EMPTY: Broken = Broken { seq: 1, wrong: Wrong::Empty };
 /// Lines read from the store at a time.
 const PAGE: usize = 1_000;
 
@@ -33,6 +35,12 @@ pub enum AuditError {
     #[error("{path} is not a manifest that the tenant's key has signed: it was changed, or is another tenant's")]
     Manifest {
         /// Which.
+        path: PathBuf,
+    },
+    /// None where manifests should be.
+    #[error("there is no manifest in {path}: name a folder that has some, or the files")]
+    NoManifest {
+        /// Where.
         path: PathBuf,
     },
     /// A manifest that a run's entry names has other contents.
@@ -96,10 +104,28 @@ struct Part {
     audit: Option<Head>,
 }
 
+/// Manifests' files. A folder without any is not one that a log could be held to, and more likely another than was meant.
+fn manifests_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, AuditError> {
+    let mut all = Vec::new();
+    for path in paths {
+        let found = manifests_below(path)?;
+        if found.is_empty() {
+            return Err(AuditError::NoManifest { path: path.clone() });
+        }
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+/// Whether a folder has manifests.
+pub fn has_manifests(folder: &Path) -> Result<bool, AuditError> {
+    Ok(folder.is_dir() && !manifests_below(folder)?.is_empty())
+}
+
 /// Reads manifests (files, or folders of them), each signed by this key.
 fn read_manifests(paths: &[PathBuf], tenant: Option<&TenantId>, key: &str) -> Result<HashMap<String, Named>, AuditError> {
     let mut found = HashMap::new();
-    for path in paths.iter().map(|path| manifests_below(path)).collect::<Result<Vec<_>, _>>()?.concat() {
+    for path in manifests_of(paths)? {
         let text = std::fs::read_to_string(&path).map_err(|error| VerifyError::Unreadable { path: path.clone(), cause: error.to_string() })?;
         let signed = serde_json::from_str::<SignedManifest>(&text).ok();
         let signed = signed.filter(|signed| verify_signature(key, signed.manifest.get().as_bytes(), &signed.signature));
@@ -140,7 +166,7 @@ impl Check {
         let key = trusted.map(|key| key.trim().to_owned()).or_else(own);
         let manifests = match &key {
             Some(key) => read_manifests(manifests, tenant.as_ref(), key)?,
-            None => HashMap::new(),
+            None => manifests_of(manifests).map(|_| HashMap::new())?,
         };
         let mut heads: BTreeMap<u64, Vec<(String, Digest)>> = BTreeMap::new();
         for (run, named) in &manifests {
@@ -164,6 +190,9 @@ impl Check {
             }
         }
         let entry: Option<Entry> = serde_json::from_str(raw.get()).ok();
+        if head.is_some_and(|head| head.seq == 1) && !entry.as_ref().is_some_and(|entry| entry.deed.begins_a_log()) {
+            return Err(Broken { seq: 1, wrong: Wrong::NoBeginning }.into());
+        }
         if let Some(Entry { seq, deed: Deed::RunEnded { run, manifest, .. }, .. }) = &entry {
             match self.manifests.get(run.as_str()) {
                 Some(named) if named.digest != *manifest => {
@@ -241,6 +270,9 @@ pub fn verify_file(file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Res
     }
     let at = head.at;
     let passed = check.end(Some(at))?;
+    if passed.entries == 0 {
+        return Err(EMPTY.into());
+    }
     Ok(Passed { tenant: passed.tenant.or(Some(head.tenant)), ..passed })
 }
 
@@ -324,6 +356,11 @@ impl Told {
     }
 }
 
+/// Whether there is anything of a tenant: its keys stand at its beginning, and all else is after them, unless somebody took them away.
+async fn has_anything(store: &dyn Store, tenant: &TenantId) -> Result<bool, AuditError> {
+    Ok(store.tenant_keys(tenant).await?.is_some() || store.newest_arrival(tenant).await? > 0)
+}
+
 /// Checks a tenant's log in its store. `key` is the tenant's public key: the one that the store has itself, or better one that is kept elsewhere.
 pub async fn verify_store(store: &dyn Store, tenant: &TenantId, key: &str, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
     let mut check = Check::begin(Some(tenant.clone()), Some(key), None, manifests)?;
@@ -347,6 +384,62 @@ pub async fn verify_store(store: &dyn Store, tenant: &TenantId, key: &str, manif
         }
     }
     let passed = check.end(None)?;
+    if passed.entries == 0 && has_anything(store, tenant).await? {
+        return Err(EMPTY.into());
+    }
     told.compare(store, tenant).await?;
     Ok(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use std::process::Command;
+
+    use consign_archive::{Archive, MasterKey, generate_tenant_keys, open_store};
+    use consign_model::audit::Actor;
+    use consign_model::{Chat, ChatKey, ChatKind};
+    use consign_store::{Arrival, Embedded, SourceRecord};
+
+    use super::*;
+
+    /// What the checker in Python says: the entry at which it is broken.
+    fn theirs(key: &str, file: &Path) -> u64 {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/python/audit.py");
+        let output = Command::new("python3").args([script, key]).arg(file).output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["broken"].as_u64().unwrap()
+    }
+
+    /// Logs that hold in all that a chain can know of itself, and of which the beginning or everything is gone.
+    #[tokio::test]
+    async fn a_log_has_a_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Embedded::open(&folder.path().join("store")).unwrap();
+        let tenant: TenantId = "t".parse().unwrap();
+        let master = MasterKey::generate().unwrap();
+        let keys = generate_tenant_keys(&master).unwrap();
+        let objects = open_store(&folder.path().join("archive").display().to_string()).unwrap();
+        let author = Archive::open(objects, tenant.clone(), &keys, &master).unwrap().author(Actor::Consign);
+        let (key, file) = (keys.signing_public_key.as_str(), folder.path().join("audit.jsonl"));
+        let found = async || {
+            export(&store, &tenant, &author, &file).await.unwrap();
+            let [ours, exported] = [verify_store(&store, &tenant, key, &[]).await, verify_file(&file, Some(key), &[])];
+            assert_eq!(theirs(key, &file), 1);
+            [ours, exported].map(|one| match one.unwrap_err() {
+                AuditError::Broken(broken) => (broken.seq, broken.wrong),
+                other => (0, Wrong::Store(other.to_string())),
+            })
+        };
+
+        assert_eq!(verify_store(&store, &tenant, key, &[]).await.unwrap().entries, 0, "of nobody there is nothing to tell");
+        let source: Name = "s".parse().unwrap();
+        let chat = Chat::new(ChatKey { source: source.clone(), id: "C1".into() }, ChatKind::Channel);
+        let arrival = Arrival { chat, expected_events: 0, segments: Vec::new(), members: Vec::new(), identities: Vec::new() };
+        store.commit(&tenant, &[arrival]).await.unwrap();
+        assert_eq!(found().await, [(1, Wrong::Empty), (1, Wrong::Empty)]);
+        let source = SourceRecord { name: source, format: "jsonl".into(), created_at: Timestamp(0) };
+        store.begin_import(&tenant, &source, "a file", &author).await.unwrap();
+        assert_eq!(found().await, [(1, Wrong::NoBeginning), (1, Wrong::NoBeginning)]);
+    }
 }

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use consign_mail::smtp::Sender;
 use consign_model::delivery::Outcome;
 use serde_json::json;
-use support::{Act, Authority, Gate, Options, Point, Random, Server, email, lines, target};
+use support::given::{Authority, Random, email, target};
+use support::server::{Act, Gate, Options, Point, Server, lines};
 
 /// What the sender may write of an e-mail's text: dots doubled, and the final one.
 fn wire(message: &[u8]) -> Vec<u8> {

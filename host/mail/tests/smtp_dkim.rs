@@ -13,7 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use consign_mail::smtp::{Sender, Target, TargetFault, check_connection};
 use consign_model::delivery::{Obstacle, Outcome};
 use serde_json::{Value, json};
-use support::{Act, Options, Random, Server, email, spec, target};
+use support::given::{Random, email, spec, target};
+use support::server::{Act, Options, Server};
 
 fn openssl(arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("openssl").args(arguments).output().unwrap();

@@ -8,7 +8,8 @@ use std::time::Duration;
 use consign_mail::smtp::Sender;
 use consign_model::delivery::{Obstacle, Outcome, RecipientOutcome};
 use serde_json::json;
-use support::{Act, Options, Point, Server, email, target};
+use support::given::{email, target};
+use support::server::{Act, Options, Point, Server};
 
 fn people(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| format!("{name}@archive.example")).collect()

@@ -15,7 +15,8 @@ use consign_mail::smtp::{Sender, Target};
 use consign_model::delivery::{Outcome, RecipientOutcome};
 use futures::stream::{StreamExt as _, iter};
 use serde_json::json;
-use support::{Act, Authority, Options, Point, Server, Visit, email, target};
+use support::given::{Authority, email, target};
+use support::server::{Act, Options, Point, Server, Visit};
 
 const TABLE: &str = include_str!("smtp_points.txt");
 const OUTCOMES: [&str; 5] = ["accepted", "rejected", "deferred", "not-sent", "unknown"];
@@ -231,13 +232,16 @@ async fn run(world: &World, case: &Case) -> Pair {
     let pair = words(&outcomes, &recipients);
     for one in &outcomes {
         match &one.outcome {
-            Outcome::Accepted { reply } => assert_eq!(reply, &support::reply(250, "2.0.0 kept Subject: first"), "{case:?}"),
+            Outcome::Accepted { reply } => assert_eq!(reply, &support::given::reply(250, "2.0.0 kept Subject: first"), "{case:?}"),
             // The server's whole answer.
-            Outcome::Deferred { reply } if case.fault == "4xx" => assert_eq!(reply, &support::reply(451, "4.7.1 come\n4.7.1 later")),
-            Outcome::Deferred { reply } => assert_eq!(reply, &support::reply(421, "4.3.2 going down"), "{case:?}"),
-            Outcome::Rejected { reply } if case.point == "rset" => assert_eq!(reply, &support::reply(550, "5.1.1 nobody")),
+            Outcome::Deferred { reply } if case.fault == "4xx" => assert_eq!(reply, &support::given::reply(451, "4.7.1 come\n4.7.1 later")),
+            Outcome::Deferred { reply } => assert_eq!(reply, &support::given::reply(421, "4.3.2 going down"), "{case:?}"),
+            Outcome::Rejected { reply } if case.point == "rset" => assert_eq!(reply, &support::given::reply(550, "5.1.1 nobody")),
             Outcome::Rejected { reply } => {
-                assert!([support::reply(550, "5.7.1 never\n5.7.1 ever"), support::reply(571, "no")].contains(reply), "{case:?}: {reply:?}");
+                assert!(
+                    [support::given::reply(550, "5.7.1 never\n5.7.1 ever"), support::given::reply(571, "no")].contains(reply),
+                    "{case:?}: {reply:?}"
+                );
             }
             Outcome::NotSent { reason, .. } | Outcome::Unknown { reason } => {
                 assert!(reason.contains(&sender.target().place()), "{case:?}: {reason}");

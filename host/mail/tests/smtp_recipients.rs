@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use consign_mail::smtp::Sender;
 use consign_model::delivery::Outcome;
 use serde_json::json;
-use support::{Act, Options, Point, Random, Server, target};
+use support::given::{Random, target};
+use support::server::{Act, Options, Point, Server};
 
 /// How many commands go out before the first answer is read.
 const GROUP: usize = 50;

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use consign_mail::smtp::{Sender, Target, TargetFault, check_connection};
 use consign_model::delivery::Outcome;
 use serde_json::{Value, json};
-use support::{Act, Authority, Options, Point, Server, email, patient, spec, target};
+use support::given::{Authority, email, patient, spec, target};
+use support::server::{Act, Options, Point, Server};
 
 async fn send(target: Target) -> Outcome {
     let mut outcomes = Sender::new(target).send("j@corp.example", &["a@archive.example".to_owned()], &email("x", 3000)).await;
@@ -146,7 +147,7 @@ async fn signing_in() {
         assert!(!server.commands().iter().any(|line| line.starts_with("AUTH")));
     }
     // Refused: XOAUTH2's error comes as a challenge first.
-    let refusals = |visit: &support::Visit<'_>| match (visit.point, visit.line) {
+    let refusals = |visit: &support::server::Visit<'_>| match (visit.point, visit.line) {
         (Point::Auth, line) if line.starts_with("AUTH XOAUTH2") => Act::Say(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n".to_vec()),
         (Point::Auth, line) if line.starts_with("AUTH PLAIN") => Act::Say(b"535 5.7.8 wrong\r\n".to_vec()),
         (Point::AuthAnswer, _) if visit.nth == 1 => Act::Say(b"535 5.7.8 wrong\r\n".to_vec()),
@@ -158,6 +159,58 @@ async fn signing_in() {
         let text = reason(&outcome);
         assert!(text.contains("sign in") && !text.contains("sesame"), "{text}");
         assert!(!server.commands().iter().any(|line| line.starts_with("MAIL")));
+    }
+}
+
+/// A server that says again what it was told, in one way or another: nobody finds the secret in what becomes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_repeats_the_secret() {
+    type Way = (&'static str, fn(&str) -> Vec<u8>);
+    let ways: [Way; 6] = [
+        ("the line", |line| format!("500 5.5.1 what is \"{line}\"?\r\n").into_bytes()),
+        ("a word of it", |line| format!("535 5.7.8 <{}>: no\r\n", line.rsplit(' ').next().unwrap()).into_bytes()),
+        ("folded", |line| {
+            let mut reply = Vec::new();
+            for piece in line.as_bytes().chunks(16) {
+                reply.extend([b"535-", piece, b"\r\n"].concat());
+            }
+            reply.extend(b"535 5.7.8 no\r\n");
+            reply
+        }),
+        ("cut", |line| format!("500 5.5.2 line too long: {}...\r\n", &line[..line.len() - 5]).into_bytes()),
+        ("read", |line| {
+            let message = STANDARD.decode(line.rsplit(' ').next().unwrap()).unwrap();
+            [b"535 5.7.8 no such: (", message.as_slice(), b")\r\n"].concat()
+        }),
+        ("in base64 of its own", |line| {
+            let message = STANDARD.decode(line.rsplit(' ').next().unwrap()).unwrap();
+            format!("535 5.7.8 {}\r\n", STANDARD.encode([b"{\"got\":\"", message.as_slice(), b"\"}"].concat())).into_bytes()
+        }),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    let secret = "ya29.Sesame-open_9f3kQ7";
+    std::fs::write(&password, secret).unwrap();
+    for (way, reply) in ways {
+        for auth in ["plain", "login", "xoauth2"] {
+            let server = Server::start(Options { offers: vec!["AUTH PLAIN LOGIN XOAUTH2"], ..Options::default() }, move |visit| match visit.point {
+                Point::Auth if visit.line != "AUTH LOGIN" => Act::Say(reply(visit.line)),
+                Point::AuthAnswer if visit.nth == 1 => Act::Say(reply(visit.line)),
+                _ => Act::Normal,
+            });
+            let more = json!({"username": "consign", "password": {"file": password}, "auth": auth});
+            let outcome = send(target(server.address, &more)).await;
+            let text = format!("{outcome:?}");
+            let word_of = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.len() > 5 && secret.contains(word));
+            assert!(text.contains('…') && !word_of(&text), "{way}, {auth}: {text}");
+            for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c))) {
+                for from in 0..word.len().min(4) {
+                    let end = from + (word.len() - from) / 4 * 4;
+                    let read = STANDARD.decode(word.get(from..end).unwrap()).unwrap_or_default();
+                    assert!(!word_of(&String::from_utf8_lossy(&read)), "{way}, {auth}: {word} in {text}");
+                }
+            }
+        }
     }
 }
 

@@ -135,6 +135,8 @@ pub enum Deed {
         /// What conversation files are encrypted for.
         recipient: String,
     },
+    /// The log began: the tenant is older than its log, which can't tell of what was before.
+    LogBegun,
     /// An import began to store.
     ImportBegun {
         /// Into which source.
@@ -259,6 +261,13 @@ pub enum Deed {
     },
 }
 
+impl Deed {
+    /// Whether it is one with which a log begins. One that begins otherwise lost its beginning.
+    pub fn begins_a_log(&self) -> bool {
+        matches!(self, Self::TenantMade { .. } | Self::LogBegun)
+    }
+}
+
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -381,6 +390,12 @@ pub enum Wrong {
     /// It does not name the one before it.
     #[error("it does not follow the entry before it, which was changed, removed or inserted")]
     Previous,
+    /// A first entry with which no log begins.
+    #[error("it is not what a log begins with, which is the tenant's making: the entries before it were removed")]
+    NoBeginning,
+    /// No entry at all.
+    #[error("it is missing: the log is empty, and a tenant's log never is, so all of it was removed")]
+    Empty,
     /// Something that was signed later knows more entries.
     #[error("it is missing: {0} names it, so the log was cut off at its end")]
     Cut(String),

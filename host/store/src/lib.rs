@@ -213,7 +213,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// A write that changes nothing, or is refused, makes none.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Adds a tenant with its keys. Where it is there already, nothing changes and its own keys come back.
+    /// Adds a tenant with its keys. Where it is there already, its own keys come back, and nothing changes but that the audit log begins of a tenant
+    /// that is older than that.
     async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys>;
     /// A tenant's keys, where it exists.
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>>;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use consign_export::audit::{Passed, export, verify_file, verify_store};
+use consign_export::audit::{Passed, export, has_manifests, verify_file, verify_store};
 use consign_export::verify::SignatureCheck;
 use consign_model::audit::{Actor, Deed, Entry, SignedEntry};
 
@@ -33,7 +33,7 @@ async fn of_store(data: &Data, key: Option<&str>, manifests: &[PathBuf]) -> Resu
     let (exporter, own) = (&data.exporter, &data.keys.signing_public_key);
     let (mut manifests, all_of_them) = (manifests.to_vec(), manifests.is_empty());
     let folder = exporter.data.join("manifests").join(exporter.tenant.as_str());
-    if all_of_them && folder.is_dir() {
+    if all_of_them && has_manifests(&folder)? {
         manifests.push(folder.clone());
     }
     let passed = verify_store(exporter.store.as_ref(), &exporter.tenant, key.unwrap_or(own), &manifests).await?;
@@ -87,7 +87,13 @@ async fn list(data: &Data, last: Option<u64>, json: bool) -> Result<(), Failure>
             _ => break,
         }
     }
-    if json { say_json(&entries) } else { Ok(()) }
+    if json {
+        return say_json(&entries);
+    }
+    if newest == 0 {
+        say("the audit log is empty: see 'consign audit verify'");
+    }
+    Ok(())
 }
 
 async fn write(data: &Data, file: &Path, json: bool) -> Result<(), Failure> {
@@ -111,6 +117,7 @@ fn line(entry: &Entry) -> String {
     };
     let what = match &entry.deed {
         Deed::TenantMade { signing_key, .. } => format!("made the tenant's keys (signing key {signing_key})"),
+        Deed::LogBegun => "began the log of a tenant that is older than it".to_owned(),
         Deed::ImportBegun { source, format, input, .. } => format!("began to import {} ({format}) into source {source}", input.escape_debug()),
         Deed::ImportEnded { source, figures, .. } => {
             let how = if figures.complete { "imported" } else { "FAILED to import all" };

@@ -4,7 +4,9 @@
 //! `CONSIGN_STORE_OPS` says how many operations (3,000; 100,000 by `CONSIGN_FULL=1`), `CONSIGN_STORE_SEED` from which seed; a failure names both. Every
 //! method of the trait is among them, or the check fails.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod compare;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use consign_model::audit::{Cause, ImportFigures};
@@ -18,10 +20,10 @@ use consign_model::{
 
 use super::counted::{Calls, Counted};
 use super::samples::{
-    IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, keys, member, module, name, new_run, people, policy, probe,
-    quarantine, refused, release, signing_key, source, summary, target, unknown, user, window,
+    IDS, accepted, arrival, author, delivery, done, facts, held, identity, keys, member, module, name, new_run, people, policy, probe, quarantine,
+    refused, release, signing_key, source, summary, target, unknown, user, window,
 };
-use crate::{Arrival, Begun, ModuleRecord, NextWindow, Progress, SegmentRecord, SourceRecord, Store, StoreError, WindowFilter};
+use crate::{Arrival, Begun, ModuleRecord, SegmentRecord, SourceRecord, Store, StoreError};
 
 /// splitmix64: enough for tests, and the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
@@ -440,154 +442,6 @@ impl Rehearsal {
             answer.unwrap();
             *window = anew;
             expected.deliveries.retain(|one, _| one.window != key);
-        }
-    }
-
-    /// A few questions with random bounds.
-    async fn ask(&mut self, store: &dyn Store, tenant: &TenantId, expected: &Expected) {
-        let chat = self.random.pick(&self.chats).clone();
-        let hashes: Vec<EventHash> = (0..self.random.below(300)).map(|_| hash(self.random.below(4_000))).collect();
-        let contents: Vec<_> = hashes.iter().map(|hash| expected.contents.get(&(chat.clone(), *hash)).copied()).collect();
-        assert_eq!(store.known_events(tenant, &chat, &hashes).await.unwrap(), contents);
-
-        let total = expected.chats.get(&chat).map_or(0, |chat| chat.events);
-        let from = self.random.below(total + 2);
-        let all = expected.segments.get(&chat).map(Vec::as_slice).unwrap_or_default();
-        let segments: Vec<_> = all.iter().filter(|segment| segment.first + u64::from(segment.events) > from).cloned().collect();
-        assert_eq!(store.segments(tenant, &chat, from).await.unwrap(), segments);
-
-        let (after, limit) = (self.random.below(expected.arrivals + 2), self.random.below(5) + 1);
-        let newest: BTreeSet<(u64, ChatKey)> = expected
-            .segments
-            .iter()
-            .filter_map(|(key, segments)| Some((segments.last()?.arrival, key.clone())))
-            .filter(|(arrival, _)| *arrival > after)
-            .collect();
-        let last = newest.iter().nth(usize::try_from(limit).unwrap() - 1).map_or(u64::MAX, |(arrival, _)| *arrival);
-        let arrived: Vec<_> = newest.into_iter().filter(|(arrival, _)| *arrival <= last).collect();
-        assert_eq!(store.chats_arrived(tenant, after, usize::try_from(limit).unwrap()).await.unwrap(), arrived);
-
-        let of = self.random.pick(&self.policies).clone();
-        for (newest, is_target) in [(expected.policies.get(&of), false), (expected.targets.get(&of), true)] {
-            let version = u32::try_from(self.random.below(6)).unwrap();
-            let there = (1..=newest.copied().unwrap_or(0)).contains(&version);
-            if is_target {
-                assert_eq!(store.target(tenant, &of, Some(version)).await.unwrap(), there.then(|| target(of.as_str(), version)));
-            } else {
-                assert_eq!(store.policy(tenant, &of, Some(version)).await.unwrap(), there.then(|| policy(of.as_str(), version)));
-            }
-        }
-        let id = RunId::new(&of, self.random.below(6));
-        assert_eq!(store.run(tenant, &id).await.unwrap().as_ref(), expected.runs.iter().find(|run| run.id == id));
-        let key = WindowKey { policy: of.clone(), chat: chat.clone(), from: self.random.below(20) };
-        assert_eq!(store.window(tenant, &key).await.unwrap().as_ref(), expected.windows.get(&key));
-        let digest = people(usize::try_from(self.random.below(200)).unwrap()).digest();
-        assert_eq!(store.facts(tenant, &digest).await.unwrap().as_ref(), expected.facts.get(&digest));
-
-        let filter = match self.random.below(3) {
-            0 => WindowFilter::OfRun(RunId::new(&of, self.random.below(4))),
-            1 => WindowFilter::Unsettled(of),
-            _ => WindowFilter::OfChat(of, chat),
-        };
-        let after = self.some_window(expected);
-        let limit = usize::try_from(self.random.below(6)).unwrap();
-        let listed = Self::listed(expected, &filter, after.as_ref(), limit);
-        assert_eq!(store.windows(tenant, &filter, after.as_ref(), limit).await.unwrap(), listed, "{filter:?}");
-    }
-
-    fn listed(expected: &Expected, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Vec<Window> {
-        let fits = |window: &&Window| match filter {
-            WindowFilter::OfRun(run) => window.run == *run,
-            WindowFilter::Unsettled(policy) => window.key.policy == *policy && !matches!(window.state, WindowState::Done { .. }),
-            WindowFilter::OfChat(policy, chat) => window.key.policy == *policy && window.key.chat == *chat,
-        };
-        let place = |key: &WindowKey| match filter {
-            WindowFilter::OfChat(..) => (None, key.from),
-            _ => (Some(key.chat.clone()), key.from),
-        };
-        let mut found: Vec<Window> = expected.windows.values().filter(fits).cloned().collect();
-        found.sort_by_key(|window| place(&window.key));
-        found.into_iter().filter(|window| after.is_none_or(|after| place(&window.key) > place(after))).take(limit).collect()
-    }
-
-    /// Everything, compared.
-    pub(crate) async fn compare(&self, store: &dyn Store) {
-        let nothing = Expected::default();
-        for tenant in &self.tenants {
-            let expected = self.expected.get(tenant).unwrap_or(&nothing);
-            assert_eq!(store.newest_arrival(tenant).await.unwrap(), expected.arrivals);
-            assert_eq!(store.audit_head(tenant).await.unwrap().map_or(0, |head| head.seq), expected.deeds.len() as u64);
-            let deeds: Vec<String> = super::audit::log(store, tenant).await.iter().map(super::audit::word).collect();
-            assert_eq!(deeds, expected.deeds);
-            assert_eq!(store.tenant_keys(tenant).await.unwrap(), expected.tenant);
-            assert_eq!(store.sources(tenant).await.unwrap(), expected.sources.values().cloned().collect::<Vec<_>>());
-            let newest = |versions: &BTreeMap<Name, u32>| {
-                let saved = versions.iter().filter(|(_, version)| **version > 0);
-                saved.map(|(name, version)| (name.clone(), *version)).collect::<Vec<_>>()
-            };
-            let targets: Vec<_> = newest(&expected.targets).iter().map(|(name, version)| target(name.as_str(), *version)).collect();
-            assert_eq!(store.targets(tenant).await.unwrap(), targets);
-            let policies: Vec<_> = newest(&expected.policies).iter().map(|(name, version)| policy(name.as_str(), *version)).collect();
-            assert_eq!(store.policies(tenant).await.unwrap(), policies);
-            for (digest, facts) in &expected.facts {
-                assert_eq!(store.facts(tenant, digest).await.unwrap().as_ref(), Some(facts));
-            }
-            for ((source, id), user) in &expected.users {
-                assert_eq!(store.users(tenant, source, std::slice::from_ref(id)).await.unwrap(), [Some(user.clone())]);
-            }
-            for chat in &self.chats {
-                assert_eq!(store.chat(tenant, chat).await.unwrap().as_ref(), expected.chats.get(chat));
-                assert_eq!(store.segments(tenant, chat, 0).await.unwrap(), expected.segments.get(chat).cloned().unwrap_or_default());
-                let members: Vec<Member> = expected.members.iter().filter(|((of, _), _)| of == chat).map(|(_, member)| member.clone()).collect();
-                assert_eq!(store.members(tenant, chat).await.unwrap(), members);
-                let hashes: Vec<EventHash> = (0..4_000).map(hash).collect();
-                let contents: Vec<_> = hashes.iter().map(|hash| expected.contents.get(&(chat.clone(), *hash)).copied()).collect();
-                assert_eq!(store.known_events(tenant, chat, &hashes).await.unwrap(), contents);
-            }
-            let modules: Vec<ModuleRecord> = expected.modules.values().cloned().collect();
-            assert_eq!(store.modules(tenant).await.unwrap(), modules);
-            for module in &modules {
-                assert_eq!(store.module(tenant, &module.digest).await.unwrap().as_ref(), Some(module));
-            }
-            assert_eq!(store.module_keys(tenant).await.unwrap(), expected.keys.values().cloned().collect::<Vec<_>>());
-            for (of, probe) in &expected.probes {
-                assert_eq!(store.probe(tenant, of).await.unwrap().as_ref(), Some(probe));
-            }
-            let quarantines: Vec<Quarantine> = expected.quarantines.values().flatten().cloned().collect();
-            assert_eq!(store.quarantines(tenant, None).await.unwrap(), quarantines);
-            for of in &self.policies {
-                let mine: Vec<Quarantine> = quarantines.iter().filter(|one| one.policy == *of).cloned().collect();
-                assert_eq!(store.quarantines(tenant, Some(of)).await.unwrap(), mine);
-                let version = expected.policies.get(of).copied().unwrap_or(0);
-                assert_eq!(store.policy(tenant, of, None).await.unwrap(), (version > 0).then(|| policy(of.as_str(), version)));
-                let mine: Vec<&Run> = expected.runs.iter().filter(|run| run.policy == *of).collect();
-                let ended = mine.iter().rfind(|run| run.state != RunState::Running);
-                let progress = Progress {
-                    runs: mine.len() as u64,
-                    cursor: ended.map_or(0, |run| run.until),
-                    manifest: ended.map(|run| Digest::of(run.id.as_str().as_bytes())),
-                    last_due: expected.due.get(of).copied(),
-                };
-                assert_eq!(store.progress(tenant, of).await.unwrap(), progress);
-                for filter in [WindowFilter::Unsettled(of.clone()), WindowFilter::OfRun(RunId::new(of, 1))] {
-                    let listed = Self::listed(expected, &filter, None, usize::MAX);
-                    assert_eq!(store.windows(tenant, &filter, None, usize::MAX).await.unwrap(), listed);
-                }
-                for chat in &self.chats {
-                    let next = Self::end_of(expected, of, chat).map(|(from, starts_at)| NextWindow { from, starts_at });
-                    assert_eq!(store.next_window(tenant, of, chat).await.unwrap(), next);
-                }
-            }
-            let mut runs = store.runs(tenant, None, usize::MAX).await.unwrap();
-            runs.reverse();
-            assert_eq!(runs, expected.runs);
-            let mut deliveries: BTreeMap<&WindowKey, Vec<Delivery>> = BTreeMap::new();
-            for one in expected.deliveries.values() {
-                deliveries.entry(&one.key.window).or_default().push(one.clone());
-            }
-            for key in expected.windows.keys() {
-                assert_eq!(store.deliveries(tenant, key).await.unwrap(), deliveries.remove(key).unwrap_or_default());
-            }
         }
     }
 }

@@ -10,7 +10,7 @@ use consign_model::audit::{Author, Deed, Entry, Head, SignedEntry};
 use consign_model::{TenantId, Timestamp};
 
 use super::Embedded;
-use super::core::Core;
+use super::core::{Core, damaged};
 use super::key::{Class, Key, Parts};
 use super::record::Flaw;
 use super::writer::Changes;
@@ -27,21 +27,50 @@ fn line(core: &Core, prefix: &Key, key: &[u8], record: &[u8]) -> Result<AuditLin
     Ok(AuditLine { seq, line: text.to_owned() })
 }
 
+/// Where it stands that a tenant's log is owed its beginning: in the place of an entry before the first, which no reader of the log asks for.
+pub(super) fn owed(tenant: &TenantId) -> Key {
+    log_of(tenant).number(0)
+}
+
+/// Whether there is nothing at all.
+pub(super) fn is_empty(core: &Core, tenant: &TenantId) -> Result<bool> {
+    Ok(core.raw_last(&log_of(tenant))?.is_none())
+}
+
 fn head(core: &Core, tenant: &TenantId) -> Result<Option<Head>> {
     let prefix = log_of(tenant);
     let Some((key, record)) = core.raw_last(&prefix)? else { return Ok(None) };
+    if key == owed(tenant).bytes() {
+        return Ok(None);
+    }
     let last = line(core, &prefix, &key, &record)?;
     let signed: SignedEntry = serde_json::from_str(&last.line).map_err(|_| core.flawed(&key, Flaw::Shape))?;
     Ok(Some(Head { seq: last.seq, digest: signed.signature.digest }))
 }
 
-/// Adds the entry of what a write does.
+/// Adds the entry of what a write does; before it the log's beginning, where that is owed. To a log that was emptied nothing is added: its next entry would
+/// be a first one like any other.
 fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deed: Deed) -> Result<()> {
-    let before = head(changes.core(), tenant)?;
+    let mut before = head(changes.core(), tenant)?;
+    if before.is_none() {
+        let owed = owed(tenant);
+        if changes.has(&owed)? {
+            changes.delete(owed.bytes());
+            if deed != Deed::LogBegun {
+                before = Some(append(changes, tenant, None, by, Deed::LogBegun)?);
+            }
+        } else if !deed.begins_a_log() && changes.has(&Key::of(Class::Tenant, tenant))? {
+            return Err(damaged(changes.core().path(), format!("the audit log of tenant {tenant} is gone")));
+        }
+    }
+    append(changes, tenant, before, by, deed).map(drop)
+}
+
+fn append(changes: &mut Changes, tenant: &TenantId, before: Option<Head>, by: &Author, deed: Deed) -> Result<Head> {
     let (line, head) = Entry::line(tenant, before, Timestamp::now(), by, deed)
         .map_err(|error| StoreError::Failed { doing: "writing the audit log".into(), cause: error.to_string() })?;
     changes.put_entry(&log_of(tenant).number(head.seq), line.as_bytes());
-    Ok(())
+    Ok(head)
 }
 
 impl Embedded {

@@ -33,11 +33,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::CACHE;
 use super::core::{Core, damaged, disk_failed, guarded};
 use super::disk::Disk;
+use super::format::{FORMAT, migrate};
 use super::key::{Class, Key};
 use super::writer::Totals;
-use super::{CACHE, FORMAT};
 use crate::{Result, StoreError};
 
 /// Of the mark's line, so that it is written in place by one call.
@@ -47,9 +48,9 @@ const CHECK_STEP: usize = 10_000;
 /// How long closing waits for sled to let go of its files before it leaves the checksum out.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// What the mark's line says, after its checksum. `format` stays the first thing that any release reads, so that an older one knows a newer folder.
+/// What the mark's line says, after its checksum. `format` is this release's from opening on, before the database is brought to it, and stays the first thing that any release reads, so that an older one knows a newer folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Line {
+pub(super) struct Line {
     format: u32,
     /// At least so many batches are durable.
     committed: u64,
@@ -91,7 +92,8 @@ impl Mark {
 }
 
 /// What a mark's file says.
-enum Found {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
     /// There is none.
     Nothing,
     /// Not a line of ours: cut off or overwritten.
@@ -102,7 +104,8 @@ enum Found {
     Line(Line),
 }
 
-fn read_mark(file: &mut File) -> io::Result<Found> {
+/// Reads the mark, as a release that knows formats up to this one.
+pub(super) fn read_mark(file: &mut File, known: u32) -> io::Result<Found> {
     let mut text = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.take(64 * 1024).read_to_end(&mut text)?;
@@ -119,7 +122,7 @@ fn read_mark(file: &mut File) -> io::Result<Found> {
         .and_then(|line| line.get("format")?.as_u64())
         .and_then(|format| u32::try_from(format).ok());
     Ok(match (format, serde_json::from_str(json)) {
-        (Some(format), _) if format > FORMAT => Found::Newer(format),
+        (Some(format), _) if format > known => Found::Newer(format),
         (Some(_), Ok(line)) => Found::Line(line),
         _ => Found::Unreadable,
     })
@@ -167,7 +170,7 @@ impl Folder {
             .truncate(false)
             .open(&mark_path)
             .map_err(failed(format!("opening {}", mark_path.display())))?;
-        let found = read_mark(&mut mark_file).map_err(failed(format!("reading {}", mark_path.display())))?;
+        let found = read_mark(&mut mark_file, FORMAT).map_err(failed(format!("reading {}", mark_path.display())))?;
         let index = path.join("index");
         let line = match found {
             Found::Newer(found) => return Err(newer(path, found)),
@@ -210,6 +213,7 @@ impl Folder {
         let (core, totals) = open_index(path, &index)?;
         spares.remove()?;
         let disk = Disk::open(&index).map_err(failed(format!("opening {}", index.display())))?;
+        let totals = migrate(&core, &disk, totals)?;
         // Only now: a database that lost something must be found out again at the next try.
         mark.committed(totals.batches).map_err(mark_failed())?;
         Ok(Opened { folder: Self { path: path.to_owned(), mark: std::sync::Arc::new(mark), _pid: pid }, core, disk, totals, recovered: !whole })

@@ -44,10 +44,11 @@ fn user_key(tenant: &TenantId, source: &Name, id: &str) -> Key {
 
 impl Embedded {
     pub(super) async fn add_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys> {
-        let (key, keys) = (Key::of(Class::Tenant, tenant), keys.clone());
+        let (key, owed, keys) = (Key::of(Class::Tenant, tenant), super::audit::owed(tenant), keys.clone());
         self.write_audited(tenant, by, move |changes| {
             if let Some(there) = changes.get(&key)? {
-                return Ok((there, None));
+                let deed = changes.has(&owed)?.then_some(Deed::LogBegun);
+                return Ok((there, deed));
             }
             changes.put(&key, &keys)?;
             let deed = Deed::TenantMade { signing_key: keys.signing_public_key.clone(), recipient: keys.recipient.clone() };

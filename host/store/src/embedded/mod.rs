@@ -10,6 +10,7 @@ mod core;
 mod disk;
 mod facts;
 mod folder;
+mod format;
 mod identities;
 mod index;
 mod key;
@@ -46,8 +47,6 @@ use self::identities::Cache;
 use self::writer::Writer;
 use crate::{Arrival, AuditLine, Begun, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
 
-/// Of the folder. A release that writes what this one cannot read must have another.
-const FORMAT: u32 = 1;
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
 const CACHE: u64 = 32 << 20;
 
@@ -67,7 +66,7 @@ impl Embedded {
     /// Opens the folder, and makes it where there is none.
     ///
     /// [`StoreError::Held`] where another process has it open, [`StoreError::Newer`] where a newer release wrote it, [`StoreError::Damaged`] where it is
-    /// not what was last written. After a crash this reads every record once (about a second for a million).
+    /// not what was last written. One of an earlier format is brought to this one, which earlier releases then refuse. After a crash this reads every record once (about a second for a million).
     pub fn open(path: &Path) -> Result<Self> {
         let folder::Opened { folder, core, disk, totals, recovered } = Folder::open(path)?;
         let core = Arc::new(core);

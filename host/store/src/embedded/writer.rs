@@ -145,10 +145,12 @@ impl Bench {
                 (Some(old), Some(new)) if old == &new => continue,
                 _ if !entered && Class::is_audited(&key) => return Err(unaudited(&key)),
                 (_, Some(new)) => {
-                    if let Some(old) = &before {
-                        totals.remove(old);
+                    if Totals::counts(&key) {
+                        if let Some(old) = &before {
+                            totals.remove(old);
+                        }
+                        totals.add(&new);
                     }
-                    totals.add(&new);
                     batch.insert(key, new);
                 }
                 (Some(old), None) => {

@@ -5,6 +5,7 @@
 mod audit;
 mod crash;
 mod damage;
+mod format;
 mod speed;
 
 use std::sync::Arc;
