@@ -38,6 +38,9 @@ pub struct Decided {
     pub policy_version: u32,
     /// Its criteria, and its grouping last where that is a module.
     pub modules: Vec<DecidedBy>,
+    /// `name@version` of the grouping.
+    #[serde(skip)]
+    grouping: Option<String>,
 }
 
 /// A module with what it was given.
@@ -68,6 +71,17 @@ pub enum Fate {
         run: RunId,
         /// The rules that did it.
         by: Vec<RuleRef>,
+    },
+    /// Exported or left out for those who were known to be in the chat, and owed to users of whom that became known since.
+    Owed {
+        /// The run.
+        run: RunId,
+        /// The users, by the platform's id.
+        to: Vec<String>,
+        /// By which `held retry` names the supplement that is held; unset where none is frozen yet, which the policy's next run does.
+        window: Option<String>,
+        /// E-mails with it, accepted or not.
+        emails: Vec<EmailFate>,
     },
     /// Its window is held.
     Held {
@@ -147,7 +161,7 @@ impl Exporter {
                 if id == event || (batch.adds_files(row) && batch.targets.get(row) == event) {
                     let position = segment.first + row as u64;
                     let at = Timestamp(batch.times.get(row).copied().unwrap_or_default());
-                    let (fate, decided) = self.fate(policy, chat, position, segment.arrival).await?;
+                    let (fate, decided) = self.fate(policy, chat, position, at, segment.arrival).await?;
                     let (chat, event, kind) = (chat.clone(), id.to_owned(), batch.kind(row).word());
                     found.events.push(Explanation { chat, event, kind, at, position, fate, decided });
                 }
@@ -156,7 +170,14 @@ impl Exporter {
         Ok(())
     }
 
-    async fn fate(&self, policy: &PolicyVersion, chat: &ChatKey, position: u64, arrival: u64) -> Result<(Fate, Option<Decided>), ExportError> {
+    async fn fate(
+        &self,
+        policy: &PolicyVersion,
+        chat: &ChatKey,
+        position: u64,
+        at: Timestamp,
+        arrival: u64,
+    ) -> Result<(Fate, Option<Decided>), ExportError> {
         let filter = WindowFilter::OfChat(policy.spec.name.clone(), chat.clone());
         let mut after = None;
         let window = loop {
@@ -177,9 +198,14 @@ impl Exporter {
             return Ok((Fate::Held { run, window: window.key.id(), reason: held.unwrap_or_default(), emails: Vec::new() }, decided));
         };
         let file = self.verdicts(&window.key, verdicts).await?;
+        let grouping = decided.as_ref().and_then(|decided| decided.grouping.as_deref());
         let fate = match file.of(position) {
-            EventVerdict::Omitted(by) => Fate::Omitted { run, by: by.to_vec() },
-            EventVerdict::Exported(emails) => Fate::Exported { run, emails: self.emails(&window.key, &emails).await? },
+            EventVerdict::Omitted(by) if by.iter().any(|rule| Some(rule.module.as_str()) != grouping) => Fate::Omitted { run, by: by.to_vec() },
+            EventVerdict::Omitted(by) => self.with_supplements(policy, &window, position, at, Fate::Omitted { run, by: by.to_vec() }).await?,
+            EventVerdict::Exported(emails) => {
+                let emails = self.emails(&window.key, &emails).await?;
+                self.with_supplements(policy, &window, position, at, Fate::Exported { run, emails }).await?
+            }
             EventVerdict::Held(emails) => {
                 let emails = self.emails(&window.key, &emails).await?;
                 Fate::Held { run, window: window.key.id(), reason: held.unwrap_or_default(), emails }
@@ -188,11 +214,36 @@ impl Exporter {
         Ok((fate, decided))
     }
 
+    /// What became of an event that criteria kept, with what supplements to its window have to say.
+    async fn with_supplements(&self, policy: &PolicyVersion, window: &Window, position: u64, at: Timestamp, fate: Fate) -> Result<Fate, ExportError> {
+        let owing = self.owing(policy, &window.key.chat, std::slice::from_ref(window)).await?;
+        let supplements = owing.of(window, position, at);
+        let mut later = Vec::new();
+        for (supplement, email) in &supplements.sent {
+            later.extend(self.emails(&supplement.key, &[email]).await?);
+        }
+        let first = supplements.sent.first().map(|(supplement, _)| supplement.run.clone());
+        let (run, mut emails) = match (fate, first) {
+            (Fate::Exported { run, emails }, _) => (run, emails),
+            (_, Some(first)) => (first, Vec::new()),
+            (fate, None) if supplements.owed.is_empty() => return Ok(fate),
+            (_, None) => (window.run.clone(), Vec::new()),
+        };
+        emails.extend(later);
+        if supplements.owed.is_empty() {
+            return Ok(Fate::Exported { run, emails });
+        }
+        let to = supplements.owed.iter().map(|(user, _)| (*user).to_owned()).collect();
+        let held = supplements.owed.iter().find_map(|(_, supplement)| supplement.map(|supplement| supplement.key.id()));
+        Ok(Fate::Owed { run, to, window: held, emails })
+    }
+
     /// The modules of the policy's version that a window was evaluated under.
     async fn decided_by(&self, window: &Window) -> Result<Option<Decided>, ExportError> {
         let policy = self.store.policy(&self.tenant, &window.key.policy, Some(window.policy_version)).await?;
         let of = |module: &BoundModule| DecidedBy { name: module.name.clone(), digest: module.digest, config: module.config.clone() };
-        Ok(policy.map(|policy| Decided { policy_version: policy.version, modules: policy.modules().map(of).collect() }))
+        let grouping = |policy: &PolicyVersion| policy.grouping.as_ref().map(|module| module.name.clone());
+        Ok(policy.map(|policy| Decided { policy_version: policy.version, modules: policy.modules().map(of).collect(), grouping: grouping(&policy) }))
     }
 
     async fn emails(&self, window: &WindowKey, emails: &[&VerdictEmail]) -> Result<Vec<EmailFate>, ExportError> {

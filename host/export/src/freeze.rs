@@ -46,7 +46,7 @@ pub(crate) async fn prepare_from(
     let Some(record) = store.chat(tenant, chat).await? else { return Ok(None) };
     let facts = Arc::new(facts(store, tenant, record).await?);
     let window = Window {
-        key: WindowKey { policy: policy.spec.name.clone(), chat: chat.clone(), from },
+        key: WindowKey::new(policy.spec.name.clone(), chat.clone(), from),
         to,
         run: run.id.clone(),
         policy_version: run.policy_version,
@@ -56,6 +56,7 @@ pub(crate) async fn prepare_from(
         tables: consign_sandbox::tables(),
         starts_at: next.map(|next| next.starts_at),
         ends_at: run.started_at,
+        owed_to: Vec::new(),
         state: WindowState::Open,
     };
     Ok(Some(Prepared { window, facts }))

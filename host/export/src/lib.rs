@@ -16,6 +16,7 @@ mod files;
 mod freeze;
 pub mod manifest;
 pub mod modules;
+mod owed;
 pub mod preview;
 pub mod quarantine;
 mod reader;

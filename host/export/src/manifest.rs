@@ -25,6 +25,7 @@ pub fn window_entry(window: &Window, deliveries: &[Delivery]) -> WindowEntry {
         source: window.key.chat.source.clone(),
         chat: window.key.chat.id.clone(),
         from: window.key.from,
+        supplement: window.key.supplement,
         to: window.to,
         run: window.run.clone(),
         policy_version: window.policy_version,
@@ -84,6 +85,8 @@ impl Totals {
     /// Adds a window with its e-mails.
     pub fn add(&mut self, window: &Window, deliveries: &[Delivery]) {
         self.add_state(&window.state, &email_counts(deliveries));
+        // The chat was examined before.
+        self.chats.examined -= u64::from(window.key.is_supplement());
     }
 
     /// Adds a window's state and e-mails.

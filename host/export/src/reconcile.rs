@@ -14,6 +14,7 @@ use consign_model::{ChatKey, HeldReason, Name, RunId, Timestamp, Window};
 use consign_store::{SegmentRecord, WindowFilter};
 use serde::Serialize;
 
+use crate::owed::Owing;
 use crate::run::{PAGE, Windows};
 use crate::verdicts::{EventVerdict, VerdictFile};
 use crate::{ExportError, Exporter};
@@ -66,6 +67,17 @@ pub enum Account {
         /// Why.
         reason: String,
     },
+    /// Exported or left out for those who were known to be in the chat, and owed to users of whom that became known since.
+    Owed {
+        /// The run.
+        run: RunId,
+        /// Message-IDs of the e-mails that were accepted, without angle brackets.
+        emails: Vec<String>,
+        /// The users, by the platform's id.
+        to: Vec<String>,
+        /// By which `held retry` names the supplement that is held; unset where none is frozen yet, which the policy's next run does.
+        window: Option<String>,
+    },
     /// No run has come to it yet.
     NotYetDue,
 }
@@ -101,6 +113,8 @@ pub struct Counts {
     pub omitted: u64,
     /// See [`Account::Held`].
     pub held: u64,
+    /// See [`Account::Owed`].
+    pub owed: u64,
     /// See [`Account::NotYetDue`].
     pub not_yet_due: u64,
 }
@@ -112,6 +126,7 @@ impl Counts {
             Account::Exported { .. } => &mut self.exported,
             Account::Omitted { .. } => &mut self.omitted,
             Account::Held { .. } => &mut self.held,
+            Account::Owed { .. } => &mut self.owed,
             Account::NotYetDue => &mut self.not_yet_due,
         } += 1;
     }
@@ -121,6 +136,7 @@ impl Counts {
         self.exported += other.exported;
         self.omitted += other.omitted;
         self.held += other.held;
+        self.owed += other.owed;
         self.not_yet_due += other.not_yet_due;
     }
 }
@@ -203,7 +219,7 @@ pub type EachEvent<'a> = &'a mut (dyn FnMut(&EventAccount) -> std::io::Result<()
 impl Reconciled {
     /// Whether everything is exported or left out, and nothing is surely missing.
     pub fn is_complete(&self) -> bool {
-        self.total.held == 0 && self.total.not_yet_due == 0 && !self.gaps.iter().any(Gap::is_certain)
+        self.total.held == 0 && self.total.owed == 0 && self.total.not_yet_due == 0 && !self.gaps.iter().any(Gap::is_certain)
     }
 }
 
@@ -245,6 +261,7 @@ impl Exporter {
         let mut counts = Counts::default();
         let mut decided: Option<Decided> = None;
         let windows = self.windows_of(policy, chat).await?;
+        let owing = self.owing(policy, chat, &windows).await?;
         let mut next = 0;
         for segment in self.store.segments(&self.tenant, chat, 0).await? {
             if segment.first > next {
@@ -278,6 +295,7 @@ impl Exporter {
                             _ => self.decided(window).await?,
                         };
                         let account = known.account(window, position);
+                        let account = with_supplements(account, known.grouping.as_deref(), &owing, window, position, at);
                         decided = Some(known);
                         account
                     }
@@ -307,7 +325,9 @@ impl Exporter {
             Some(sealed) => Some(self.verdicts(&window.key, sealed).await?),
             None => None,
         };
-        Ok(Decided { from: window.key.from, verdicts })
+        let policy = self.store.policy(&self.tenant, &window.key.policy, Some(window.policy_version)).await?;
+        let grouping = policy.and_then(|policy| policy.grouping).map(|module| module.name);
+        Ok(Decided { from: window.key.from, verdicts, grouping })
     }
 }
 
@@ -315,6 +335,30 @@ impl Exporter {
 struct Decided {
     from: u64,
     verdicts: Option<VerdictFile>,
+    /// `name@version` of the grouping module.
+    grouping: Option<String>,
+}
+
+/// An event's account with what supplements to its window have to say. What a criterion left out nobody is owed.
+fn with_supplements(account: Account, grouping: Option<&str>, owing: &Owing, window: &Window, position: u64, at: Timestamp) -> Account {
+    let by_grouping = |by: &[RuleRef]| by.iter().all(|rule| Some(rule.module.as_str()) == grouping);
+    let mut emails = match &account {
+        Account::Exported { emails, .. } => emails.clone(),
+        Account::Omitted { by, .. } if by_grouping(by) => Vec::new(),
+        Account::Omitted { .. } | Account::Held { .. } | Account::Owed { .. } | Account::NotYetDue => return account,
+    };
+    let supplements = owing.of(window, position, at);
+    emails.extend(supplements.sent.iter().map(|(_, email)| email.message_id.clone()));
+    if !supplements.owed.is_empty() {
+        let to = supplements.owed.iter().map(|(user, _)| (*user).to_owned()).collect();
+        let window_id = supplements.owed.iter().find_map(|(_, window)| window.map(|window| window.key.id()));
+        return Account::Owed { run: window.run.clone(), emails, to, window: window_id };
+    }
+    match (account, supplements.sent.first()) {
+        (Account::Exported { run, .. }, _) => Account::Exported { run, emails },
+        (_, Some((supplement, _))) => Account::Exported { run: supplement.run.clone(), emails },
+        (account, None) => account,
+    }
 }
 
 impl Decided {

@@ -211,15 +211,15 @@ impl<'a> Earlier<'a> {
         let mut nearest: Vec<(bool, u64, Reverse<usize>)> =
             before.segments.iter().enumerate().map(|(index, segment)| (segment.first_at.0 > at, distance(segment, at), Reverse(index))).collect();
         nearest.sort_unstable();
-        // The nearest so far: whether it is after, how far, and (the newest first) its position, with its e-mail.
-        let mut best: Option<((bool, u64, Reverse<u64>), (usize, usize))> = None;
+        // The nearest so far, with its e-mail.
+        let mut best: Option<(Neighbour, (usize, usize))> = None;
         for (is_after, distance, Reverse(index)) in nearest.into_iter().take(SEGMENTS) {
             if best.is_some_and(|((after, apart, _), _)| (after, apart) < (is_after, distance)) {
                 break;
             }
             let Some(batch) = self.batch(index)? else { continue };
             let events = batch.times.iter().zip(batch.first..).map(|(time, position)| (*time > at, time.abs_diff(at), Reverse(position)));
-            let mut events: Vec<(bool, u64, Reverse<u64>)> = events.collect();
+            let mut events: Vec<Neighbour> = events.collect();
             events.sort_unstable();
             for event in events.into_iter().take(NEIGHBOURS) {
                 if best.is_some_and(|(nearer, _)| nearer < event) {
@@ -234,6 +234,9 @@ impl<'a> Earlier<'a> {
         Ok(best.map(|(_, email)| email))
     }
 }
+
+/// An event beside a late one: whether it is after that, how far, and (the newest first) its position.
+type Neighbour = (bool, u64, Reverse<u64>);
 
 /// Milliseconds between a time and what a segment covers.
 fn distance(segment: &SegmentRecord, at: i64) -> u64 {

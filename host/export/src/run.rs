@@ -231,11 +231,8 @@ impl Exporter {
             self.refreeze(&toolbox.policy, run, &supplements).await?;
         }
         self.freeze_all(&toolbox, run, watch).await?;
-        let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
-        while let Some(page) = windows.next().await? {
-            let open = page.into_iter().filter(|window| window.state == WindowState::Open);
-            self.work_on(&toolbox, open, &Retry::Waiting, watch).await?;
-        }
+        self.freeze_owed(run).await?;
+        self.work_on_open(&toolbox, run, watch).await?;
         for keys in supplements.chunks(PAGE) {
             let mut page = Vec::with_capacity(keys.len());
             for key in keys {
@@ -243,6 +240,9 @@ impl Exporter {
                 page.extend(window.filter(|window| !matches!(window.state, WindowState::Done { .. })));
             }
             self.work_on(&toolbox, page.into_iter(), retry, watch).await?;
+        }
+        if self.freeze_owed_after(run, &supplements).await? {
+            self.work_on_open(&toolbox, run, watch).await?;
         }
         toolbox.close().await;
         if self.stop.is_set() {
@@ -344,6 +344,16 @@ impl Exporter {
             }
             watch(Progress::Frozen { windows, events });
         }
+    }
+
+    /// Works on what this run has frozen and not settled.
+    async fn work_on_open(&self, toolbox: &Toolbox<'_>, run: &Run, watch: Watch<'_>) -> Result<(), ExportError> {
+        let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
+        while let Some(page) = windows.next().await? {
+            let open = page.into_iter().filter(|window| window.state == WindowState::Open);
+            self.work_on(toolbox, open, &Retry::Waiting, watch).await?;
+        }
+        Ok(())
     }
 
     async fn work_on(

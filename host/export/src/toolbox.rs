@@ -100,8 +100,8 @@ impl<'a> Toolbox<'a> {
         if let Some(reason) = self.ward.refuses(&evaluator.policy) {
             return Ok(Err(reason));
         }
-        // A window of an earlier run was compared then, if it could be: its figures are that run's.
-        let budget = self.budget.clone().filter(|_| window.run == self.run);
+        // A window of an earlier run was compared then, if it could be: its figures are that run's. So was what a supplement is to.
+        let budget = self.budget.clone().filter(|_| window.run == self.run && !window.key.is_supplement());
         Ok(Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget }))
     }
 

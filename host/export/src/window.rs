@@ -12,7 +12,7 @@ use consign_archive::Archive;
 use consign_model::run::EventCounts;
 use consign_model::target::TargetVersion;
 use consign_model::window::{Facts, SealedFile, Settled};
-use consign_model::{Backoff, Delivery, HeldReason, TenantId, Timestamp, Window, WindowState};
+use consign_model::{Backoff, ChatKey, Delivery, HeldReason, TenantId, Timestamp, Window, WindowKey, WindowState};
 use consign_store::Store;
 use futures::StreamExt;
 use tokio::runtime::Handle;
@@ -22,6 +22,7 @@ use crate::compose::{Composed, Composer};
 use crate::deliver::{Asked, Delivered, Outbox, changed, compare, deliver, is_of_another_release};
 use crate::evaluate::{Evaluation, Evaluator, Work};
 use crate::freeze::end_of;
+use crate::owed::Got;
 use crate::quarantine::Ward;
 use crate::reader::Reader;
 use crate::said::{Said, Words};
@@ -179,6 +180,7 @@ pub(crate) async fn make_with(
 ) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
     let mut segments = exporter.store.segments(&exporter.tenant, &window.key.chat, window.key.from).await?;
     segments.retain(|segment| end_of(segment) <= window.to);
+    let got = if window.key.is_supplement() { exporter.got(&window).await? } else { Ok(Got::default()) };
     let (exporter, tools) = (exporter.clone(), tools.clone());
     let runtime = Handle::current();
     Ok(tokio::task::spawn_blocking(move || {
@@ -198,10 +200,13 @@ pub(crate) async fn make_with(
             }
             evaluation
         };
-        let evaluation = match evaluation {
-            Ok(evaluation) => evaluation,
-            Err(reason) => return Made::held(reason, said),
+        let (mut evaluation, got) = match (evaluation, got) {
+            (Ok(evaluation), Ok(got)) => (evaluation, got),
+            (Err(reason), _) | (_, Err(reason)) => return Made::held(reason, said),
         };
+        if window.key.is_supplement() {
+            got.leave_owed(&mut evaluation, &window, &facts);
+        }
         let target = tools.target.spec.composing();
         let composer = Composer {
             exporter: &exporter,
@@ -315,6 +320,9 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
         settled.next_attempt = put_back(window, &reason, &settled, at);
         return Ok(WindowState::Held { reason, settled, at });
     };
+    if window.key.is_supplement() {
+        return settle_supplement(archive, file, sent, held, at).await;
+    }
     let omitted = evaluation.omitted(window.key.from);
     // For each grouped event whether it is in an e-mail, and whether every e-mail that it is in was accepted.
     let mut exported: HashMap<u32, bool> = HashMap::new();
@@ -348,14 +356,7 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
         held: grouped - exported_count,
         copies,
     };
-    let (mut waiting, mut next_attempt) = (0, None);
-    for one in sent {
-        next_attempt = [next_attempt, one.again].into_iter().flatten().min();
-        // Of one that a recipient refused for good another may take it yet.
-        waiting += u32::from(one.again.is_some() || one.held.as_ref().is_some_and(HeldReason::passes_by_waiting));
-        held = worse(held, one.held);
-        file.emails.push(one.email);
-    }
+    let (waiting, next_attempt) = take(sent, &mut held, &mut file);
     if held.is_none() && counts.held > 0 {
         held = Some(HeldReason::Compose { text: format!("{} events were in no e-mail: this is a fault in Consign, please report it", counts.held) });
     }
@@ -372,11 +373,44 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
     })
 }
 
+/// Puts e-mails into the verdict file, and the worst of what holds them with what holds the window. How many may pass by waiting, and when the first is tried again.
+fn take(sent: Vec<Sent>, held: &mut Option<HeldReason>, file: &mut VerdictFile) -> (u32, Option<Timestamp>) {
+    let (mut waiting, mut next_attempt) = (0, None);
+    for one in sent {
+        next_attempt = [next_attempt, one.again].into_iter().flatten().min();
+        // Of one that a recipient refused for good another may take it yet.
+        waiting += u32::from(one.again.is_some() || one.held.as_ref().is_some_and(HeldReason::passes_by_waiting));
+        *held = worse(held.take(), one.held);
+        file.emails.push(one.email);
+    }
+    (waiting, next_attempt)
+}
+
+/// As [`settle`], where no event is to be accounted for: that was done with the window that this is a supplement to.
+async fn settle_supplement(
+    archive: &Archive,
+    mut file: VerdictFile,
+    sent: Vec<Sent>,
+    mut held: Option<HeldReason>,
+    at: Timestamp,
+) -> Result<WindowState, ExportError> {
+    let copies = sent.iter().filter(|one| one.held.is_none()).map(|one| one.rows.len() as u64).sum();
+    let (waiting, next_attempt) = take(sent, &mut held, &mut file);
+    let counts = EventCounts { copies, ..EventCounts::default() };
+    let settled = Settled { counts, verdicts: Some(seal(archive, &file).await?), waiting, next_attempt, ..Settled::default() };
+    Ok(match held {
+        None => WindowState::Done { settled, at },
+        Some(reason) => WindowState::Held { reason, settled, at },
+    })
+}
+
 async fn seal(archive: &Archive, file: &VerdictFile) -> Result<SealedFile, ExportError> {
     let bytes = serde_json::to_vec(file).map_err(|error| ExportError::Stopped(error.to_string()))?;
     let digest = consign_model::Digest::of(&bytes);
     let chat = consign_model::Digest::of(file.window.chat.id.as_bytes()).short();
-    let path = format!("verdicts/{}/{}/{chat}/{}-{}.json.age", file.window.policy, file.window.chat.source, file.window.from, digest.short());
+    let WindowKey { policy, chat: ChatKey { source, .. }, from, supplement } = &file.window;
+    let supplement = if *supplement > 0 { format!("+{supplement}") } else { String::new() };
+    let path = format!("verdicts/{policy}/{source}/{chat}/{from}{supplement}-{}.json.age", digest.short());
     let digest = archive.writer().put_sealed(&path, &bytes).await?;
     Ok(SealedFile { path, digest })
 }

@@ -92,6 +92,9 @@ pub struct WindowEntry {
     pub chat: String,
     /// First position.
     pub from: u64,
+    /// 0, or which supplement to the window that begins there: copies that users turned out to be owed.
+    #[serde(default, skip_serializing_if = "crate::window::is_zero")]
+    pub supplement: u32,
     /// Position after the last.
     pub to: u64,
     /// The run that froze it.
@@ -111,7 +114,8 @@ pub struct WindowEntry {
 impl WindowEntry {
     /// Which window of a policy it is.
     pub fn key(&self, policy: &Name) -> WindowKey {
-        WindowKey { policy: policy.clone(), chat: ChatKey { source: self.source.clone(), id: self.chat.clone() }, from: self.from }
+        let chat = ChatKey { source: self.source.clone(), id: self.chat.clone() };
+        WindowKey { policy: policy.clone(), chat, from: self.from, supplement: self.supplement }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A window: the events of one chat that one run of one policy examines. The unit of work, of accounting and, on several nodes, of leases.
 
+use std::collections::{BTreeMap, HashMap};
+
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -17,14 +19,41 @@ pub struct WindowKey {
     pub chat: ChatKey,
     /// Position of its first event.
     pub from: u64,
+    /// 0, or which supplement to the window that begins there: copies of its events that users turned out to be owed. Counted from 1.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub supplement: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+pub(crate) fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl WindowKey {
+    /// The window that begins there itself.
+    pub fn new(policy: Name, chat: ChatKey, from: u64) -> Self {
+        Self { policy, chat, from, supplement: 0 }
+    }
+
+    /// Whether it is a supplement to another window.
+    pub fn is_supplement(&self) -> bool {
+        self.supplement > 0
+    }
+
+    /// The window that this one is a supplement to; else this one.
+    #[must_use]
+    pub fn base(&self) -> Self {
+        Self { supplement: 0, ..self.clone() }
+    }
+
     /// Sixteen hexadecimal digits by which a person names a window (`held retry 1f3a90c2`: its first digits do), and an e-mail the one that it is of.
     pub fn id(&self) -> String {
         let mut hasher = crate::id::Hasher::default();
         hasher.field(self.policy.as_str().as_bytes()).field(self.chat.source.as_str().as_bytes()).field(self.chat.id.as_bytes());
         hasher.field(&self.from.to_be_bytes());
+        if self.supplement > 0 {
+            hasher.field(&self.supplement.to_be_bytes());
+        }
         hasher.finish().hex().chars().take(16).collect()
     }
 }
@@ -52,14 +81,17 @@ pub struct Window {
     pub starts_at: Option<Timestamp>,
     /// When its run began: the only "now" of modules.
     pub ends_at: Timestamp,
+    /// Of a supplement: the users who turned out to be owed copies, by id, rising. Nobody else gets anything of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub owed_to: Vec<String>,
     /// What became of it.
     pub state: WindowState,
 }
 
 impl Window {
-    /// How many events it has.
+    /// How many events it examines: none where it is a supplement, whose events were examined before.
     pub fn events(&self) -> u64 {
-        self.to.saturating_sub(self.key.from)
+        if self.key.is_supplement() { 0 } else { self.to.saturating_sub(self.key.from) }
     }
 }
 
@@ -258,15 +290,90 @@ pub struct Participant {
 }
 
 impl Participant {
+    /// Times, both ends included, at which the user was in the chat and had not been by `before`.
+    pub fn gained(&self, before: Option<&Self>) -> Vec<(Timestamp, Timestamp)> {
+        let ends = |stay: &Membership| (stay.joined.unwrap_or(Timestamp::MIN), stay.left.unwrap_or(Timestamp::MAX));
+        let mut gained: Vec<(Timestamp, Timestamp)> = self.memberships.iter().map(ends).collect();
+        for (joined, left) in before.iter().flat_map(|before| &before.memberships).map(ends) {
+            let rest = gained.into_iter().flat_map(|(from, to)| {
+                let earlier = (from, to.min(Timestamp(joined.0.saturating_sub(1))));
+                let later = (from.max(Timestamp(left.0.saturating_add(1))), to);
+                // What touches neither end is whole.
+                if left < from || joined > to { [Some((from, to)), None] } else { [Some(earlier), Some(later)] }
+            });
+            gained = rest.flatten().filter(|(from, to)| from <= to).collect();
+        }
+        gained
+    }
+
     /// Whether the user was in the chat at this instant.
     pub fn present(&self, at: Timestamp) -> bool {
         self.memberships.iter().any(|stay| stay.covers(at))
     }
 }
 
+/// Who was in a chat at times of which that was not known, and when.
+pub type Gained = BTreeMap<String, Vec<(Timestamp, Timestamp)>>;
+
 impl Facts {
+    /// Who is in these facts at times at which he is not in those `before`, or is one to record now and was not. `recorded`: of recorded users only.
+    pub fn gained(&self, before: &Self, recorded: bool) -> Gained {
+        let known: HashMap<&str, &Participant> = before.participants.iter().map(|one| (one.user.id.as_str(), one)).collect();
+        let counts = |one: &&Participant| !recorded || one.user.recorded;
+        let gained = self.participants.iter().filter(counts).map(|one| {
+            // What is known of somebody who was not recorded then was of no use to him.
+            let before = known.get(one.user.id.as_str()).copied().filter(counts);
+            (one.user.id.clone(), one.gained(before))
+        });
+        gained.filter(|(_, times)| !times.is_empty()).collect()
+    }
+
     /// SHA-256 of the facts as JSON: the digest by which the store keeps them.
     pub fn digest(&self) -> Digest {
         Digest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(stays: &[(Option<i64>, Option<i64>)]) -> Participant {
+        let memberships = stays.iter().map(|(joined, left)| Membership { joined: joined.map(Timestamp), left: left.map(Timestamp) }).collect();
+        Participant { user: User::unknown("U"), memberships }
+    }
+
+    #[test]
+    fn times_that_were_not_known() {
+        let gained = |now: &[(Option<i64>, Option<i64>)], before: &[(Option<i64>, Option<i64>)]| {
+            at(now).gained(Some(&at(before))).into_iter().map(|(from, to)| (from.0, to.0)).collect::<Vec<_>>()
+        };
+        let (min, max) = (Timestamp::MIN.0, Timestamp::MAX.0);
+        assert_eq!(gained(&[(Some(5), Some(9))], &[]), [(5, 9)]);
+        assert_eq!(gained(&[(Some(5), Some(9))], &[(Some(5), Some(9))]), []);
+        assert_eq!(gained(&[(Some(5), Some(9))], &[(None, None)]), []);
+        assert_eq!(gained(&[(None, None)], &[(Some(5), Some(9))]), [(min, 4), (10, max)]);
+        assert_eq!(gained(&[(None, Some(20))], &[(Some(5), Some(9)), (Some(12), None)]), [(min, 4), (10, 11)]);
+        assert_eq!(gained(&[(Some(1), Some(3)), (Some(8), Some(8))], &[(Some(3), Some(7))]), [(1, 2), (8, 8)]);
+        assert_eq!(at(&[(Some(1), None)]).gained(None), [(Timestamp(1), Timestamp::MAX)]);
+    }
+
+    #[test]
+    fn every_instant_is_gained_that_was_not_covered() {
+        // All pairs of two stays within a few instants, against asking for each instant.
+        let ends: Vec<(i64, i64)> = (0..5).flat_map(|from| (from..5).map(move |to| (from, to))).collect();
+        let some = |(from, to): (i64, i64)| (Some(from), Some(to));
+        for one in &ends {
+            for two in &ends {
+                for other in &ends {
+                    let (now, before) = (at(&[some(*one)]), at(&[some(*two), some(*other)]));
+                    let gained = now.gained(Some(&before));
+                    for instant in (-1..6).map(Timestamp) {
+                        let is_gained = gained.iter().any(|(from, to)| (*from..=*to).contains(&instant));
+                        assert_eq!(is_gained, now.present(instant) && !before.present(instant), "{now:?} {before:?} {instant:?}");
+                    }
+                }
+            }
+        }
     }
 }

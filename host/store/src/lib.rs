@@ -155,8 +155,10 @@ pub enum WindowFilter {
     OfRun(RunId),
     /// Those of a policy that are not done: open or held, whoever froze them.
     Unsettled(Name),
-    /// Those of a policy's chat, by position.
+    /// Those of a policy's chat, by position, without supplements.
     OfChat(Name, ChatKey),
+    /// The supplements to these.
+    Supplements(Name, ChatKey),
 }
 
 /// Why the store refused or failed.
@@ -246,6 +248,10 @@ pub trait Store: Send + Sync {
     /// All chats of one arrival come together, so `limit` may be exceeded by that.
     async fn chats_arrived(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>>;
 
+    /// Chats of whose people, or of who of them is recorded, something became known after this arrival, by the newest arrival at which it did, at most
+    /// `limit`, as [`Store::chats_arrived`].
+    async fn chats_learned(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>>;
+
     /// Keeps a new version of a target. Refused as a conflict unless its number is one more than the newest.
     async fn save_target(&self, tenant: &TenantId, target: &TargetVersion, by: &Author) -> Result<()>;
     /// A target: this version, or the newest.
@@ -298,7 +304,8 @@ pub trait Store: Send + Sync {
     async fn facts(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<Facts>>;
     /// Where the chat's next window begins; unset where the policy has had none of it.
     async fn next_window(&self, tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Result<Option<NextWindow>>;
-    /// Freezes windows, each alone: `false` for one that does not begin where its chat's last window of the policy ended (compare-and-swap).
+    /// Freezes windows, each alone: `false` for one that does not begin where its chat's last window of the policy ended (compare-and-swap), and for a
+    /// supplement that is not the next one to its window, or where the one before it is not done.
     async fn freeze(&self, tenant: &TenantId, windows: &[Window]) -> Result<Vec<bool>>;
     /// Says what became of a window. Only its state changes.
     async fn settle(&self, tenant: &TenantId, window: &WindowKey, state: &WindowState) -> Result<()>;
@@ -307,7 +314,7 @@ pub trait Store: Send + Sync {
     async fn refreeze(&self, tenant: &TenantId, window: &Window) -> Result<()>;
     /// One window.
     async fn window(&self, tenant: &TenantId, window: &WindowKey) -> Result<Option<Window>>;
-    /// Windows by chat and position, at most `limit`, after this one.
+    /// Windows by chat and position (a window's supplements after it), at most `limit`, after this one.
     async fn windows(&self, tenant: &TenantId, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Result<Vec<Window>>;
 
     /// Writes e-mails into the ledger, new ones (intents) or with their outcomes.

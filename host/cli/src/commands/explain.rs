@@ -38,6 +38,14 @@ fn say_explanation(found: &Explanation) {
             let rules: Vec<_> = by.iter().map(|rule| format!("{} by its rule '{}'", rule.module, rule.rule)).collect();
             say(format_args!("  left out in run {run}: {}", rules.join(", ")));
         }
+        Fate::Owed { run, to, window, emails } => {
+            say(format_args!("  run {run} came to it; owed since to {}, of whom it became known later that they were there", to.join(", ")));
+            emails.iter().for_each(say_email);
+            match window {
+                Some(window) => say(format_args!("  held: see 'consign held', then: consign held retry {window}")),
+                None => say("  the policy's next run sends it"),
+            }
+        }
         Fate::Held { run, window, reason, emails } => {
             say(format_args!("  held since run {run}: {reason}"));
             emails.iter().for_each(say_email);

@@ -64,16 +64,19 @@ fn list(windows: &[Window], json: bool) -> Result<Ending, Failure> {
     }
     for window in windows {
         let held = window.state.settled().map_or(0, |settled| settled.counts.held);
+        let what = if window.key.is_supplement() {
+            format!("copies that are owed to {}", window.owed_to.join(", "))
+        } else {
+            format!("{} of {} events held", number(held), number(window.events()))
+        };
         let reason = window.state.held();
         say(format_args!(
-            "{}  policy {}, chat {} of {}, run {}: {} of {} events held",
+            "{}  policy {}, chat {} of {}, run {}: {what}",
             window.key.id(),
             window.key.policy,
             window.key.chat.id,
             window.key.chat.source,
             window.run,
-            number(held),
-            number(window.events())
         ));
         if let Some(reason) = reason {
             say(format_args!("    {}", reason.text()));
@@ -121,6 +124,7 @@ fn window_json(window: &Window) -> serde_json::Value {
         "chat": window.key.chat.id,
         "from": window.key.from,
         "to": window.to,
+        "owed_to": window.owed_to,
         "run": window.run,
         "reason": window.state.held(),
         "text": window.state.held().map(HeldReason::text),

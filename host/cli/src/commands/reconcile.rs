@@ -39,11 +39,11 @@ pub async fn reconcile(data: &Data, args: &ReconcileArgs, json: bool) -> Result<
 }
 
 fn say_account(found: &Reconciled) {
-    let figures = |counts: &Counts| [counts.events, counts.exported, counts.omitted, counts.held, counts.not_yet_due].map(number);
+    let figures = |counts: &Counts| [counts.events, counts.exported, counts.omitted, counts.held, counts.owed, counts.not_yet_due].map(number);
     let row = |source: &str, chat: &str, counts: &Counts| [source.to_owned(), chat.to_owned()].into_iter().chain(figures(counts)).collect::<Vec<_>>();
     let chats = found.chats.iter().map(|one| row(one.source.as_str(), &one.chat, &one.counts));
     let rows = chats.chain([row("all", "", &found.total)]);
-    say(table(&["source", "chat", "events", "exported", "left out", "held", "not yet due"], &[2, 3, 4, 5, 6], rows));
+    say(table(&["source", "chat", "events", "exported", "left out", "held", "owed", "not yet due"], &[2, 3, 4, 5, 6, 7], rows));
     for gap in &found.gaps {
         say(match gap {
             Gap::Hole { chat, first, last } => {
@@ -62,6 +62,11 @@ fn say_account(found: &Reconciled) {
     }
     if found.total.held > 0 {
         say(format_args!("See 'consign held --policy {}' for what is held and the way out.", found.policy));
+    }
+    if found.total.owed > 0 {
+        say(
+            "What is owed are copies for users of whom it became known later that they were there: the policy's next run sends them, or 'consign held' says why not.",
+        );
     }
     if found.total.not_yet_due > 0 {
         say("What is not yet due goes out with the policy's next run.");

@@ -37,7 +37,7 @@ impl House {
         let outbox = Outbox::new(Target::from_spec(&spec).unwrap(), spec.retry, Arc::new(Gate::new(None)));
         let name = |text: &str| text.parse::<Name>().unwrap();
         let window = Window {
-            key: WindowKey { policy: name("p"), chat: ChatKey { source: name("s"), id: "C1".into() }, from: 0 },
+            key: WindowKey::new(name("p"), ChatKey { source: name("s"), id: "C1".into() }, 0),
             to: 3,
             run: RunId::from_text("p-000001"),
             policy_version: 1,
@@ -47,6 +47,7 @@ impl House {
             tables: consign_sandbox::tables(),
             starts_at: None,
             ends_at: Timestamp(9),
+            owed_to: Vec::new(),
             state: WindowState::Open,
         };
         Self { folder, store, outbox, tenant: name("t"), window }

@@ -105,6 +105,9 @@ pub(super) fn base(input: &GroupInput<'_>) -> Digest {
     hasher.field(input.tenant.as_str().as_bytes()).field(input.window.policy.as_str().as_bytes());
     hasher.field(input.window.chat.source.as_str().as_bytes()).field(input.window.chat.id.as_bytes());
     hasher.field(&input.window.from.to_be_bytes()).field(&input.window_to.to_be_bytes());
+    if input.window.is_supplement() {
+        hasher.field(b"supplement").field(&input.window.supplement.to_be_bytes());
+    }
     hasher.field(input.group.key.as_bytes()).field(&input.group_index.to_be_bytes());
     hasher.finish()
 }

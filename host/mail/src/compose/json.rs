@@ -106,6 +106,9 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
     out.push_str(&input.window.from.to_string());
     number(out, "to", input.window_to);
     out.push('}');
+    if input.window.is_supplement() {
+        number(out, "supplement", u64::from(input.window.supplement));
+    }
     time(out, "started", group.started);
     time(out, "ended", group.ended);
     if group.encrypted > 0 {

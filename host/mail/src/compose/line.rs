@@ -150,6 +150,9 @@ pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<(&'stati
     if let Some(person) = input.group.subject {
         rows.push(("Copy for", who(&person.user)));
     }
+    if input.window.is_supplement() {
+        rows.push(("Supplement", "sent later than the other copies, since only then it became known who was in the chat".to_owned()));
+    }
     rows.push(("Policy", format!("{}, run {}", input.window.policy, input.run)));
     if view.parts > 1 {
         rows.push(("Part", format!("{} of {}", view.part, view.parts)));

@@ -46,7 +46,7 @@ impl Sample {
         Self {
             tenant: name("acme"),
             run: RunId::new(&policy, 12),
-            window: WindowKey { policy, chat, from: 100 },
+            window: WindowKey::new(policy, chat, 100),
             key: "C024BE91L".to_owned(),
             title: None,
             labels: BTreeMap::new(),

@@ -72,6 +72,7 @@ counted! {
     commit(tenant: &TenantId, arrivals: &[Arrival]) -> u64;
     newest_arrival(tenant: &TenantId) -> u64;
     chats_arrived(tenant: &TenantId, after: u64, limit: usize) -> Vec<(u64, ChatKey)>;
+    chats_learned(tenant: &TenantId, after: u64, limit: usize) -> Vec<(u64, ChatKey)>;
     save_target(tenant: &TenantId, target: &TargetVersion, by: &Author) -> ();
     target(tenant: &TenantId, name: &Name, version: Option<u32>) -> Option<TargetVersion>;
     targets(tenant: &TenantId) -> Vec<TargetVersion>;

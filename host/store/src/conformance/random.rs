@@ -6,7 +6,7 @@
 
 mod compare;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use consign_model::audit::{Cause, ImportFigures};
@@ -70,6 +70,7 @@ struct Expected {
     members: BTreeMap<(ChatKey, String), Member>,
     contents: HashMap<(ChatKey, EventHash), [u8; 8]>,
     arrivals: u64,
+    learned: BTreeMap<ChatKey, u64>,
     policies: BTreeMap<Name, u32>,
     modules: BTreeMap<(String, String), ModuleRecord>,
     keys: BTreeMap<Name, ModuleKey>,
@@ -197,7 +198,11 @@ impl Rehearsal {
             let stored = one.segments.into_iter().map(|segment| SegmentRecord { arrival: expected.arrivals, ..segment });
             expected.segments.entry(key.clone()).or_default().extend(stored);
             for member in one.members {
-                expected.members.entry((key.clone(), member.user.clone())).or_insert_with(|| Member::new(&member.user)).merge(&member);
+                let place = (key.clone(), member.user.clone());
+                let is_new = !expected.members.contains_key(&place);
+                if expected.members.entry(place).or_insert_with(|| Member::new(&member.user)).merge(&member) || is_new {
+                    expected.learned.insert(key.clone(), expected.arrivals);
+                }
             }
             expected.contents.extend(one.identities.iter().map(|identity| ((key.clone(), identity.hash), identity.content)));
             expected.chats.insert(key, one.chat);
@@ -228,14 +233,21 @@ impl Rehearsal {
         let users: Vec<User> = (0..self.random.below(5))
             .map(|_| {
                 let id: &str = self.random.pick::<&str>(&IDS);
-                user(id, self.random.pick::<&str>(&["Ann", "Bob"]))
+                User { recorded: self.random.one_in(2), ..user(id, self.random.pick::<&str>(&["Ann", "Bob"])) }
             })
             .collect();
-        let mut changed = 0;
+        let (mut changed, mut recorded_now) = (0, BTreeSet::new());
         for one in &users {
             let before = expected.users.insert((source.clone(), one.id.clone()), one.clone());
             changed += u64::from(before.as_ref() != Some(one));
+            if one.recorded && before.is_some_and(|before| !before.recorded) {
+                recorded_now.insert(one.id.clone());
+            }
         }
+        let of_theirs = expected.members.keys().filter(|(chat, user)| chat.source == source && recorded_now.contains(user));
+        let chats: BTreeSet<ChatKey> = of_theirs.map(|(chat, _)| chat.clone()).collect();
+        expected.arrivals += u64::from(!chats.is_empty());
+        expected.learned.extend(chats.into_iter().map(|chat| (chat, expected.arrivals)));
         assert_eq!(store.put_users(tenant, &source, &users).await.unwrap(), changed);
     }
 
@@ -371,8 +383,8 @@ impl Rehearsal {
     }
 
     fn end_of(expected: &Expected, policy: &Name, chat: &ChatKey) -> Option<(u64, Timestamp)> {
-        let at = |from| WindowKey { policy: policy.clone(), chat: chat.clone(), from };
-        let last = expected.windows.range(at(0)..=at(u64::MAX)).next_back();
+        let at = |from| WindowKey::new(policy.clone(), chat.clone(), from);
+        let last = expected.windows.range(at(0)..=at(u64::MAX)).rfind(|(key, _)| !key.is_supplement());
         last.map(|(_, window)| (window.to, window.ends_at))
     }
 
@@ -385,8 +397,18 @@ impl Rehearsal {
             let from = end.map_or(0, |(to, _)| to) + u64::from(self.random.one_in(4));
             let to = from + self.random.below(5);
             let run = RunId::new(&of, self.random.below(4));
-            let one = window(of.as_str(), &chat, from, to, run.as_str());
-            let fits = end.is_none_or(|(to, _)| to == from) && to > from;
+            let mut one = window(of.as_str(), &chat, from, to, run.as_str());
+            let mut fits = end.is_none_or(|(to, _)| to == from) && to > from;
+            if let Some(before) = self.some_window(expected).filter(|_| self.random.one_in(3)) {
+                // The next supplement to a window, or one that leaves one out or is there already.
+                let supplement = before.supplement + u32::try_from(self.random.below(3)).unwrap();
+                one.to = expected.windows[&before].to + u64::from(self.random.one_in(4));
+                one.key = WindowKey { supplement, ..before.clone() };
+                one.owed_to = vec!["U1".into()];
+                let before = supplement.checked_sub(1).and_then(|number| expected.windows.get(&WindowKey { supplement: number, ..before }));
+                let follows = before.is_some_and(|before| before.to == one.to && matches!(before.state, WindowState::Done { .. }));
+                fits = follows && !expected.windows.contains_key(&one.key);
+            }
             if fits {
                 expected.windows.insert(one.key.clone(), one.clone());
             }

@@ -202,7 +202,7 @@ pub(crate) fn summary(run: &RunId, policy: &Name) -> RunSummary {
 
 pub(crate) fn window(policy: &str, chat: &ChatKey, from: u64, to: u64, run: &str) -> Window {
     Window {
-        key: WindowKey { policy: name(policy), chat: chat.clone(), from },
+        key: WindowKey::new(name(policy), chat.clone(), from),
         to,
         run: RunId::from_text(run),
         policy_version: 1,
@@ -212,6 +212,7 @@ pub(crate) fn window(policy: &str, chat: &ChatKey, from: u64, to: u64, run: &str
         tables: "2026a/17".into(),
         starts_at: (from > 0).then_some(Timestamp(1)),
         ends_at: Timestamp(i64::try_from(to).unwrap() * 10),
+        owed_to: Vec::new(),
         state: WindowState::Open,
     }
 }

@@ -3,7 +3,7 @@
 //! Which chats have something new is a question of every run, and mostly the answer is none. So each chat stands once in a list by arrival, under the
 //! newest that brought it events: a run reads that list from its policy's cursor on, and 200,000 quiet chats cost nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ use crate::{Arrival, Result, SegmentRecord, SourceRecord, StoreError};
 
 /// How many chats one look at the list of arrivals reads beyond the limit, to find an arrival's end.
 const ARRIVED_STEP: usize = 256;
+/// How many members one look reads.
+const MEMBERS_STEP: usize = 4_096;
 
 /// A chat's record.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ struct ChatRow {
     chat: Chat,
     /// The newest arrival that brought events; 0 before the first.
     arrival: u64,
+    /// The newest arrival with which something of its people became known; 0 where that was never written down.
+    #[serde(default)]
+    learned: u64,
 }
 
 fn newest_arrival_key(tenant: &TenantId) -> Key {
@@ -89,14 +94,23 @@ impl Embedded {
 
     pub(super) async fn change_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64> {
         let users: Vec<(Key, User)> = users.iter().map(|user| (user_key(tenant, source, &user.id), user.clone())).collect();
+        let (tenant, source) = (tenant.clone(), source.clone());
         self.writer
             .write(move |changes| {
                 let mut changed: u64 = 0;
+                let mut recorded_now = BTreeSet::new();
                 for (key, user) in &users {
-                    if changes.get::<User>(key)?.as_ref() != Some(user) {
+                    let known: Option<User> = changes.get(key)?;
+                    if known.as_ref() != Some(user) {
                         changes.put(key, user)?;
                         changed = changed.saturating_add(1);
                     }
+                    if user.recorded && known.is_some_and(|known| !known.recorded) {
+                        recorded_now.insert(user.id.clone());
+                    }
+                }
+                if !recorded_now.is_empty() {
+                    learn(changes, &tenant, &source, &recorded_now)?;
                 }
                 Ok(changed)
             })
@@ -164,7 +178,15 @@ impl Embedded {
     }
 
     pub(super) fn list_arrived(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>> {
-        let prefix = Key::of(Class::Arrived, tenant);
+        self.list_chats(&Key::of(Class::Arrived, tenant), after, limit)
+    }
+
+    pub(super) fn list_learned(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>> {
+        self.list_chats(&Key::of(Class::Learned, tenant), after, limit)
+    }
+
+    /// Chats of one of the two lists by arrival.
+    fn list_chats(&self, prefix: &Key, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>> {
         let Some(first) = after.checked_add(1) else { return Ok(Vec::new()) };
         let mut from = prefix.clone().number(first).bytes().to_vec();
         let mut found: Vec<(u64, ChatKey)> = Vec::new();
@@ -173,11 +195,11 @@ impl Embedded {
         }
         loop {
             let step = limit.saturating_sub(found.len()).saturating_add(ARRIVED_STEP);
-            let entries = self.core.raw_range(Bound::Included(&from), &prefix, step)?;
+            let entries = self.core.raw_range(Bound::Included(&from), prefix, step)?;
             let ended = entries.len() < step;
             for (key, record) in entries {
                 self.core.bytes(&key, &record)?;
-                let mut parts = Parts::after(&prefix, &key);
+                let mut parts = Parts::after(prefix, &key);
                 let (Some(arrival), Some(chat)) = (parts.number(), parts.chat()) else { return Err(self.core.flawed(&key, Flaw::Shape)) };
                 // All of one arrival come together.
                 if found.len() >= limit && found.last().is_some_and(|(last, _)| *last != arrival) {
@@ -210,6 +232,50 @@ fn check_joins(arrival: &Arrival) -> Result<()> {
     }
 }
 
+/// That users are recorded now is something newly known of all their chats: an arrival that brings nothing else. Which chats these are no index says; it is
+/// rare, and all members are looked through.
+fn learn(changes: &mut Changes, tenant: &TenantId, source: &Name, users: &BTreeSet<String>) -> Result<()> {
+    let members = Key::of(Class::Member, tenant).name(source);
+    let mut chats: BTreeSet<ChatKey> = BTreeSet::new();
+    let mut from = Bound::Included(members.bytes().to_vec());
+    loop {
+        let entries = changes.core().raw_range(from.as_ref().map(Vec::as_slice), &members, MEMBERS_STEP)?;
+        for (key, _) in &entries {
+            let mut parts = Parts::after(&members, key);
+            let (Some(id), Some(user)) = (parts.text(), parts.text()) else { return Err(changes.core().flawed(key, Flaw::Shape)) };
+            if users.contains(&user) {
+                chats.insert(ChatKey { source: source.clone(), id });
+            }
+        }
+        match entries.last() {
+            Some((key, _)) if entries.len() == MEMBERS_STEP => from = Bound::Excluded(key.to_vec()),
+            _ => break,
+        }
+    }
+    if chats.is_empty() {
+        return Ok(());
+    }
+    let number = newest_arrival(changes, tenant)?.saturating_add(1);
+    for chat in &chats {
+        let key = Key::of(Class::Chat, tenant).chat(chat);
+        let Some(row) = changes.get::<ChatRow>(&key)? else { continue };
+        relist(changes, &Key::of(Class::Learned, tenant), chat, row.learned, number);
+        changes.put(&key, &ChatRow { learned: number, ..row })?;
+    }
+    changes.put(&newest_arrival_key(tenant), &number)
+}
+
+/// Puts a chat under its newest arrival in a list of chats.
+fn relist(changes: &mut Changes, list: &Key, chat: &ChatKey, before: u64, now: u64) {
+    if now == before {
+        return;
+    }
+    if before > 0 {
+        changes.delete(list.clone().number(before).chat(chat).bytes());
+    }
+    changes.put_bytes(&list.clone().number(now).chat(chat), &[]);
+}
+
 fn commit(changes: &mut Changes, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64> {
     let newest = newest_arrival(changes, tenant)?;
     if arrivals.is_empty() {
@@ -225,19 +291,7 @@ fn commit(changes: &mut Changes, tenant: &TenantId, arrivals: &[Arrival]) -> Res
             return Err(StoreError::Conflict { what: format!("the chat {:?} of source {}", chat.id, chat.source) });
         }
         check_joins(arrival)?;
-        let before = before.map_or(0, |row| row.arrival);
-        let row = ChatRow { chat: arrival.chat.clone(), arrival: if arrival.segments.is_empty() { before } else { number } };
-        if row.arrival != before {
-            if before > 0 {
-                changes.delete(Key::of(Class::Arrived, tenant).number(before).chat(chat).bytes());
-            }
-            changes.put_bytes(&Key::of(Class::Arrived, tenant).number(number).chat(chat), &[]);
-        }
-        changes.put(&key, &row)?;
-        for segment in &arrival.segments {
-            let segment_key = Key::of(Class::Segment, tenant).chat(chat).number(segment.first);
-            changes.put(&segment_key, &SegmentRecord { arrival: number, ..segment.clone() })?;
-        }
+        let mut learned = false;
         for member in &arrival.members {
             let member_key = Key::of(Class::Member, tenant).chat(chat).text(&member.user);
             let known: Option<Member> = changes.get(&member_key)?;
@@ -245,7 +299,21 @@ fn commit(changes: &mut Changes, tenant: &TenantId, arrivals: &[Arrival]) -> Res
             let mut merged = known.unwrap_or_else(|| Member::new(&member.user));
             if merged.merge(member) || is_new {
                 changes.put(&member_key, &merged)?;
+                learned = true;
             }
+        }
+        let before = before.map_or((0, 0), |row| (row.arrival, row.learned));
+        let row = ChatRow {
+            chat: arrival.chat.clone(),
+            arrival: if arrival.segments.is_empty() { before.0 } else { number },
+            learned: if learned { number } else { before.1 },
+        };
+        relist(changes, &Key::of(Class::Arrived, tenant), chat, before.0, row.arrival);
+        relist(changes, &Key::of(Class::Learned, tenant), chat, before.1, row.learned);
+        changes.put(&key, &row)?;
+        for segment in &arrival.segments {
+            let segment_key = Key::of(Class::Segment, tenant).chat(chat).number(segment.first);
+            changes.put(&segment_key, &SegmentRecord { arrival: number, ..segment.clone() })?;
         }
         if !arrival.identities.is_empty() {
             identities.entry(chat).or_default().extend_from_slice(&arrival.identities);

@@ -59,16 +59,22 @@ pub(super) enum Class {
     Window = b'W',
     /// Windows by the run that froze them.
     WindowOfRun = b'O',
+    /// A supplement to a window.
+    Supplement = b'Z',
     /// Windows that are not done.
     Unsettled = b'H',
     /// An e-mail in the ledger.
     Delivery = b'L',
+    /// One of a supplement.
+    SupplementDelivery = b'l',
+    /// Which chats' people became known with which arrival: each chat once, under its newest.
+    Learned = b'n',
     /// A line of the audit log.
     Audit = b'X',
 }
 
 impl Class {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 31] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -94,8 +100,11 @@ impl Class {
         Self::FactsPiece,
         Self::Window,
         Self::WindowOfRun,
+        Self::Supplement,
         Self::Unsettled,
         Self::Delivery,
+        Self::SupplementDelivery,
+        Self::Learned,
         Self::Audit,
     ];
 
@@ -116,13 +125,13 @@ impl Class {
             Some(Self::Tenant | Self::Arrivals) => "a tenant's record",
             Some(Self::Source) => "a source's record",
             Some(Self::User) => "a user's record",
-            Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Arrived) => "a chat's record",
+            Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Arrived | Self::Learned) => "a chat's record",
             Some(Self::Target) => "a target's record",
             Some(Self::Policy | Self::Progress | Self::Quarantine) => "a policy's record",
             Some(Self::Module | Self::ModuleName | Self::ModuleKey | Self::Probe) => "a module's record",
             Some(Self::Run | Self::RunOrder) => "a run's record",
-            Some(Self::Facts | Self::FactsPiece | Self::Window | Self::WindowOfRun | Self::Unsettled) => "a window's record",
-            Some(Self::Delivery) => "an e-mail's record in the ledger",
+            Some(Self::Facts | Self::FactsPiece | Self::Window | Self::Supplement | Self::WindowOfRun | Self::Unsettled) => "a window's record",
+            Some(Self::Delivery | Self::SupplementDelivery) => "an e-mail's record in the ledger",
             Some(Self::Audit) => "an entry of the audit log",
         }
     }
@@ -187,7 +196,13 @@ impl Key {
 
     /// Adds a window.
     pub(super) fn window(self, window: &WindowKey) -> Self {
-        self.name(&window.policy).chat(&window.chat).number(window.from)
+        self.name(&window.policy).window_of_chat(window)
+    }
+
+    /// Adds a window, without its policy. Of those that begin at one place the supplements come after the window itself.
+    pub(super) fn window_of_chat(self, window: &WindowKey) -> Self {
+        let key = self.chat(&window.chat).number(window.from);
+        if window.is_supplement() { key.small(window.supplement) } else { key }
     }
 
     /// The key's bytes.
@@ -252,6 +267,15 @@ impl<'a> Parts<'a> {
         let (number, rest) = self.0.split_first_chunk::<8>()?;
         self.0 = rest;
         Some(u64::from_be_bytes(*number))
+    }
+
+    /// A window without its policy: all that is left of the key.
+    pub(super) fn window_of_chat(&mut self, policy: &Name) -> Option<WindowKey> {
+        let window = WindowKey::new(policy.clone(), self.chat()?, self.number()?);
+        match self.0 {
+            [] => Some(window),
+            rest => Some(WindowKey { supplement: u32::from_be_bytes(rest.try_into().ok()?), ..window }),
+        }
     }
 
     /// A chat.

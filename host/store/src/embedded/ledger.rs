@@ -8,7 +8,7 @@ use super::writer::Changes;
 use crate::{Result, StoreError};
 
 fn of_window(tenant: &TenantId, window: &WindowKey) -> Key {
-    Key::of(Class::Delivery, tenant).window(window)
+    Key::of(if window.is_supplement() { Class::SupplementDelivery } else { Class::Delivery }, tenant).window(window)
 }
 
 fn delivery_key(tenant: &TenantId, key: &DeliveryKey) -> Key {

@@ -154,6 +154,10 @@ impl Store for Embedded {
         self.get_newest_arrival(tenant)
     }
 
+    async fn chats_learned(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>> {
+        self.list_learned(tenant, after, limit)
+    }
+
     async fn chats_arrived(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>> {
         consume_budget().await;
         self.list_arrived(tenant, after, limit)

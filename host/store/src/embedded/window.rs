@@ -11,17 +11,19 @@ use consign_model::{ChatKey, Name, TenantId, Window, WindowKey, WindowState};
 use super::Embedded;
 use super::key::{Class, Key, Parts};
 use super::record::Flaw;
+use super::writer::Changes;
 use crate::{NextWindow, Result, StoreError, WindowFilter};
 
 /// How many entries of a list one look reads at most.
 const STEP: usize = 1_000;
 
 fn window_key(tenant: &TenantId, window: &WindowKey) -> Key {
-    Key::of(Class::Window, tenant).window(window)
+    // Apart from the windows that follow each other, so that a chat's last one is what the next begins after.
+    Key::of(if window.is_supplement() { Class::Supplement } else { Class::Window }, tenant).window(window)
 }
 
 fn of_run_key(tenant: &TenantId, window: &Window) -> Key {
-    Key::of(Class::WindowOfRun, tenant).text(window.run.as_str()).chat(&window.key.chat).number(window.key.from)
+    Key::of(Class::WindowOfRun, tenant).text(window.run.as_str()).window_of_chat(&window.key)
 }
 
 fn unsettled_key(tenant: &TenantId, window: &WindowKey) -> Key {
@@ -30,6 +32,27 @@ fn unsettled_key(tenant: &TenantId, window: &WindowKey) -> Key {
 
 fn windows_of_chat(tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Key {
     Key::of(Class::Window, tenant).name(policy).chat(chat)
+}
+
+fn put_window(changes: &mut Changes<'_>, tenant: &TenantId, window: &Window) -> Result<()> {
+    changes.put(&window_key(tenant, &window.key), window)?;
+    changes.put(&of_run_key(tenant, window), &window.key.policy)?;
+    if !matches!(window.state, WindowState::Done { .. }) {
+        changes.put_bytes(&unsettled_key(tenant, &window.key), &[]);
+    }
+    Ok(())
+}
+
+/// A supplement follows the one before it, or its window; and that is done: until then nobody can say what is owed beside it.
+fn freeze_supplement(changes: &mut Changes<'_>, tenant: &TenantId, window: &Window) -> Result<bool> {
+    let before = WindowKey { supplement: window.key.supplement.saturating_sub(1), ..window.key.clone() };
+    let before: Option<Window> = changes.get(&window_key(tenant, &before))?;
+    let follows = before.is_some_and(|before| before.to == window.to && matches!(before.state, WindowState::Done { .. }));
+    let fits = follows && !changes.has(&window_key(tenant, &window.key))?;
+    if fits {
+        put_window(changes, tenant, window)?;
+    }
+    Ok(fits)
 }
 
 impl Embedded {
@@ -46,7 +69,11 @@ impl Embedded {
                 let mut next: HashMap<(&Name, &ChatKey), Option<u64>> = HashMap::new();
                 let mut frozen = Vec::with_capacity(windows.len());
                 for window in &windows {
-                    let WindowKey { policy, chat, from } = &window.key;
+                    if window.key.is_supplement() {
+                        frozen.push(freeze_supplement(changes, &tenant, window)?);
+                        continue;
+                    }
+                    let WindowKey { policy, chat, from, .. } = &window.key;
                     let expected = match next.get(&(policy, chat)) {
                         Some(expected) => *expected,
                         None => changes.core().last::<Window>(&windows_of_chat(&tenant, policy, chat))?.map(|last| last.to),
@@ -54,11 +81,7 @@ impl Embedded {
                     // The first window of a chat begins where its policy says (`since`).
                     let fits = expected.is_none_or(|expected| expected == *from) && window.to > *from;
                     if fits {
-                        changes.put(&window_key(&tenant, &window.key), window)?;
-                        changes.put(&of_run_key(&tenant, window), policy)?;
-                        if !matches!(window.state, WindowState::Done { .. }) {
-                            changes.put_bytes(&unsettled_key(&tenant, &window.key), &[]);
-                        }
+                        put_window(changes, &tenant, window)?;
                     }
                     next.insert((policy, chat), if fits { Some(window.to) } else { expected });
                     frozen.push(fits);
@@ -114,11 +137,12 @@ impl Embedded {
             WindowFilter::OfRun(run) => Key::of(Class::WindowOfRun, tenant).text(run.as_str()),
             WindowFilter::Unsettled(policy) => Key::of(Class::Unsettled, tenant).name(policy),
             WindowFilter::OfChat(policy, chat) => windows_of_chat(tenant, policy, chat),
+            WindowFilter::Supplements(policy, chat) => Key::of(Class::Supplement, tenant).name(policy).chat(chat),
         };
         let mut from = match (after, filter) {
             (None, _) => Bound::Included(list.bytes().to_vec()),
-            (Some(after), WindowFilter::OfChat(..)) => Bound::Excluded(list.clone().number(after.from).bytes().to_vec()),
-            (Some(after), _) => Bound::Excluded(list.clone().chat(&after.chat).number(after.from).bytes().to_vec()),
+            (Some(after), WindowFilter::OfChat(..) | WindowFilter::Supplements(..)) => Bound::Excluded(window_key(tenant, after).bytes().to_vec()),
+            (Some(after), _) => Bound::Excluded(list.clone().window_of_chat(after).bytes().to_vec()),
         };
         let mut found = Vec::new();
         while found.len() < limit {
@@ -126,7 +150,7 @@ impl Embedded {
             let entries = self.core.raw_range(from.as_ref().map(Vec::as_slice), &list, step)?;
             for (key, record) in &entries {
                 match filter {
-                    WindowFilter::OfChat(..) => found.push(self.core.value(key, record)?),
+                    WindowFilter::OfChat(..) | WindowFilter::Supplements(..) => found.push(self.core.value(key, record)?),
                     WindowFilter::OfRun(_) => {
                         let policy: Name = self.core.value(key, record)?;
                         found.push(self.listed(tenant, &policy, &list, key)?);
@@ -151,8 +175,7 @@ impl Embedded {
 
     /// The window that a list's entry stands for.
     fn listed(&self, tenant: &TenantId, policy: &Name, list: &Key, entry: &[u8]) -> Result<Window> {
-        let mut parts = Parts::after(list, entry);
-        let (Some(chat), Some(from)) = (parts.chat(), parts.number()) else { return Err(self.core.flawed(entry, Flaw::Shape)) };
-        self.get_window(tenant, &WindowKey { policy: policy.clone(), chat, from })?.ok_or_else(|| self.core.flawed(entry, Flaw::Missing))
+        let window = Parts::after(list, entry).window_of_chat(policy).ok_or_else(|| self.core.flawed(entry, Flaw::Shape))?;
+        self.get_window(tenant, &window)?.ok_or_else(|| self.core.flawed(entry, Flaw::Missing))
     }
 }

@@ -23,15 +23,15 @@ impl Rehearsal {
         assert_eq!(store.segments(tenant, &chat, from).await.unwrap(), segments);
 
         let (after, limit) = (self.random.below(expected.arrivals + 2), self.random.below(5) + 1);
-        let newest: BTreeSet<(u64, ChatKey)> = expected
-            .segments
-            .iter()
-            .filter_map(|(key, segments)| Some((segments.last()?.arrival, key.clone())))
-            .filter(|(arrival, _)| *arrival > after)
-            .collect();
-        let last = newest.iter().nth(usize::try_from(limit).unwrap() - 1).map_or(u64::MAX, |(arrival, _)| *arrival);
-        let arrived: Vec<_> = newest.into_iter().filter(|(arrival, _)| *arrival <= last).collect();
-        assert_eq!(store.chats_arrived(tenant, after, usize::try_from(limit).unwrap()).await.unwrap(), arrived);
+        let some = |all: BTreeSet<(u64, ChatKey)>| -> Vec<(u64, ChatKey)> {
+            let newer: BTreeSet<_> = all.into_iter().filter(|(arrival, _)| *arrival > after).collect();
+            let last = newer.iter().nth(usize::try_from(limit).unwrap() - 1).map_or(u64::MAX, |(arrival, _)| *arrival);
+            newer.into_iter().filter(|(arrival, _)| *arrival <= last).collect()
+        };
+        let arrived = expected.segments.iter().filter_map(|(key, segments)| Some((segments.last()?.arrival, key.clone()))).collect();
+        assert_eq!(store.chats_arrived(tenant, after, usize::try_from(limit).unwrap()).await.unwrap(), some(arrived));
+        let learned = expected.learned.iter().map(|(key, arrival)| (*arrival, key.clone())).collect();
+        assert_eq!(store.chats_learned(tenant, after, usize::try_from(limit).unwrap()).await.unwrap(), some(learned));
 
         let of = self.random.pick(&self.policies).clone();
         for (newest, is_target) in [(expected.policies.get(&of), false), (expected.targets.get(&of), true)] {
@@ -45,14 +45,16 @@ impl Rehearsal {
         }
         let id = RunId::new(&of, self.random.below(6));
         assert_eq!(store.run(tenant, &id).await.unwrap().as_ref(), expected.runs.iter().find(|run| run.id == id));
-        let key = WindowKey { policy: of.clone(), chat: chat.clone(), from: self.random.below(20) };
+        let key =
+            WindowKey { supplement: u32::try_from(self.random.below(3)).unwrap(), ..WindowKey::new(of.clone(), chat.clone(), self.random.below(20)) };
         assert_eq!(store.window(tenant, &key).await.unwrap().as_ref(), expected.windows.get(&key));
         let digest = people(usize::try_from(self.random.below(200)).unwrap()).digest();
         assert_eq!(store.facts(tenant, &digest).await.unwrap().as_ref(), expected.facts.get(&digest));
 
-        let filter = match self.random.below(3) {
+        let filter = match self.random.below(4) {
             0 => WindowFilter::OfRun(RunId::new(&of, self.random.below(4))),
             1 => WindowFilter::Unsettled(of),
+            2 => WindowFilter::Supplements(of, chat),
             _ => WindowFilter::OfChat(of, chat),
         };
         let after = self.some_window(expected);
@@ -65,11 +67,12 @@ impl Rehearsal {
         let fits = |window: &&Window| match filter {
             WindowFilter::OfRun(run) => window.run == *run,
             WindowFilter::Unsettled(policy) => window.key.policy == *policy && !matches!(window.state, WindowState::Done { .. }),
-            WindowFilter::OfChat(policy, chat) => window.key.policy == *policy && window.key.chat == *chat,
+            WindowFilter::OfChat(policy, chat) => window.key.base() == window.key && window.key.policy == *policy && window.key.chat == *chat,
+            WindowFilter::Supplements(policy, chat) => window.key.is_supplement() && window.key.policy == *policy && window.key.chat == *chat,
         };
         let place = |key: &WindowKey| match filter {
-            WindowFilter::OfChat(..) => (None, key.from),
-            _ => (Some(key.chat.clone()), key.from),
+            WindowFilter::OfChat(..) | WindowFilter::Supplements(..) => (None, key.from, key.supplement),
+            _ => (Some(key.chat.clone()), key.from, key.supplement),
         };
         let mut found: Vec<Window> = expected.windows.values().filter(fits).cloned().collect();
         found.sort_by_key(|window| place(&window.key));
