@@ -38,6 +38,21 @@ fn a_run_made_again_is_the_same_whatever_has_changed_since() {
     assert!(said.contains("Every verdict and every byte is the same") && said.contains("nothing was sent"), "{said}");
     assert_eq!(inbox.count(), sent.len());
     assert_eq!(consign.json(&["runs"]).as_array().unwrap().len(), 1, "a replay is no run");
+
+    // Only if asked: the same e-mails once more, each with a mark on top of what it was, and the audit log tells of it.
+    let again = consign.json(&["replay", "all-000001", "--send"]);
+    assert_eq!(again["sent"], json!({"emails": sent.len(), "accepted": sent.len(), "others": []}), "{again}");
+    assert_eq!(inbox.count(), 2 * sent.len());
+    assert_eq!(emails(&inbox.maildir()), sent, "below the mark the bytes are the same");
+    let marked = files_below(&inbox.maildir().join("new"), "").into_iter().filter(|file| {
+        let text = std::fs::read(file).unwrap();
+        String::from_utf8_lossy(&text).lines().take_while(|line| !line.is_empty()).any(|line| line.starts_with("X-Consign-Replay: all-000001; 2"))
+    });
+    assert_eq!(marked.count(), sent.len());
+    let log = consign.run(&["audit", "list"]).succeeded().stdout;
+    assert!(log.lines().last().is_some_and(|line| line.contains("replay") && line.contains("all-000001")), "{log}");
+    consign.run(&["audit", "verify"]).succeeded();
+    assert_eq!(consign.json(&["runs"]).as_array().unwrap().len(), 1, "that is no run either");
     consign.run(&["replay", "all-000009"]).refused(1, &["no run 'all-000009'"]);
 }
 

@@ -88,6 +88,9 @@ pub enum Command {
         /// Write the e-mails into this folder
         #[arg(long, value_name = "DIR")]
         write: Option<PathBuf>,
+        /// Send the e-mails that the archive had accepted to it once more, each marked by the header X-Consign-Replay
+        #[arg(long)]
+        send: bool,
     },
     /// List what could not be exported, and why; or try it again
     Held {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use consign_mail::compose::{COMPOSER, Email};
 use consign_mail::smtp::{Sender, Target};
 use consign_model::delivery::Next;
-use consign_model::{Backoff, Delivery, DeliveryKey, HeldReason, Obstacle, Outcome, TenantId, Timestamp, Window, WindowKey};
+use consign_model::{Backoff, Delivery, DeliveryKey, HeldReason, Obstacle, Outcome, RecipientOutcome, TenantId, Timestamp, Window, WindowKey};
 use consign_store::{Store, StoreError};
 
 use tokio::sync::Semaphore;
@@ -47,6 +47,24 @@ impl Outbox {
     /// When what was not tried, since the target is down, is looked at again.
     pub(crate) fn put_off(&self, id: &str, since: Timestamp) -> Timestamp {
         self.backoff.next_without_end(id, since, Timestamp::now())
+    }
+
+    /// Sends something that the ledger does not hear of. The gate before the target holds for it too.
+    pub(crate) async fn send_unrecorded(&self, email: &Email, bytes: &[u8]) -> Vec<RecipientOutcome> {
+        let pass = match self.gate.pass().await {
+            Ok(pass) => pass,
+            Err(reason) => {
+                let outcome = Outcome::not_sent(reason);
+                return email
+                    .recipients
+                    .iter()
+                    .map(|recipient| RecipientOutcome { recipient: recipient.clone(), outcome: outcome.clone() })
+                    .collect();
+            }
+        };
+        let outcomes = self.sender.send(&email.from, &email.recipients, bytes).await;
+        self.gate.hear(&pass, &outcomes);
+        outcomes
     }
 
     /// Ends the connections in order.

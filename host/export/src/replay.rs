@@ -1,19 +1,21 @@
 //! `consign replay`: a run made again from its record, to see that it comes to the same.
 //!
 //! Everything that a window reads was frozen with it, so evaluating and composing again has to give the verdicts and the bytes of then: a person who doubts
-//! what a run did can look, years later, instead of believing. It takes the way of a run up to the door (the same evaluating, the same composing), sends
-//! nothing and writes nothing into the store.
+//! what a run did can look, years later, instead of believing. It takes the way of a run up to the door (the same evaluating, the same composing) and
+//! changes nothing in the store. It sends nothing either, unless somebody asks for that: an archive that has lost e-mails gets those that it had accepted
+//! once more, and the audit log says so.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use consign_model::manifest::RuleRef;
-use consign_model::{ChatKey, Delivery, Digest, RunId, Window};
+use consign_model::{ChatKey, Delivery, Digest, RunId, Timestamp, Window};
 use consign_store::WindowFilter;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::compose::Composed;
+use crate::deliver::Outbox;
 use crate::files::write_private;
 use crate::run::Windows;
 use crate::toolbox::{Purpose, Toolbox};
@@ -68,6 +70,26 @@ pub struct NotReplayed {
     pub reason: String,
 }
 
+/// E-mails that were sent once more.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Resent {
+    /// How many.
+    pub emails: u64,
+    /// Of these, accepted for every recipient.
+    pub accepted: u64,
+    /// What was said of the others, a line for each.
+    pub others: Vec<String>,
+}
+
+/// What is done with the e-mails of a replay, beside comparing them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// They are written into this folder, each under its window's id, group and part.
+    pub write: Option<&'a Path>,
+    /// Those that the target has accepted, and that come out with the same bytes, are sent to it once more, marked by a header on top of these bytes.
+    pub send: bool,
+}
+
 /// What a replay found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Replayed {
@@ -81,6 +103,9 @@ pub struct Replayed {
     pub emails: u64,
     /// Of these, not in the ledger, so that there was nothing to hold them against.
     pub never_tried: u64,
+    /// What was sent once more, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Resent>,
     /// What came out otherwise.
     pub differences: Vec<Difference>,
     /// Windows that could not be made again, and could not be made then either or have no record of it.
@@ -88,15 +113,23 @@ pub struct Replayed {
 }
 
 impl Exporter {
-    /// Makes a run's windows again and compares. With `write` the e-mails are written into this folder, each under its window's id, group and part.
-    pub async fn replay(&self, run: &RunId, write: Option<&Path>) -> Result<Replayed, ExportError> {
+    /// Makes a run's windows again and compares.
+    pub async fn replay(&self, run: &RunId, wanted: Wanted<'_>) -> Result<Replayed, ExportError> {
         let run = self.store.run(&self.tenant, run).await?.ok_or_else(|| ExportError::NoRun(run.clone()))?;
-        if let Some(folder) = write {
+        if let Some(folder) = wanted.write {
             std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
         }
         let toolbox = Toolbox::open(self, &run, Purpose::Preview).await?;
-        let mut found =
-            Replayed { run: run.id.clone(), windows: 0, events: 0, emails: 0, never_tried: 0, differences: Vec::new(), not_replayed: Vec::new() };
+        let mut found = Replayed {
+            run: run.id.clone(),
+            windows: 0,
+            events: 0,
+            emails: 0,
+            never_tried: 0,
+            sent: wanted.send.then(Resent::default),
+            differences: Vec::new(),
+            not_replayed: Vec::new(),
+        };
         let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
         while let Some(page) = windows.next().await? {
             for window in page {
@@ -104,12 +137,16 @@ impl Exporter {
                 match toolbox.tools(&window).await? {
                     Err(reason) => found.not_replayed.push(not(reason.text())),
                     Ok(tools) => {
-                        if let Err(reason) = self.replay_window(&tools, &window, write, &mut found).await? {
+                        if let Err(reason) = self.replay_window(&toolbox, &tools, &window, wanted.write, &mut found).await? {
                             found.not_replayed.push(not(reason));
                         }
                     }
                 }
             }
+        }
+        toolbox.close().await;
+        if let Some(sent) = found.sent.as_ref().filter(|sent| sent.emails > 0) {
+            self.store.note_replay(&self.tenant, &run.id, sent.emails, sent.accepted, &self.author).await?;
         }
         Ok(found)
     }
@@ -117,6 +154,7 @@ impl Exporter {
     /// The inner error: it can't be made again, and why.
     async fn replay_window(
         &self,
+        toolbox: &Toolbox<'_>,
         tools: &Tools,
         window: &Window,
         write: Option<&Path>,
@@ -129,8 +167,14 @@ impl Exporter {
         let ledger = self.store.deliveries(&self.tenant, &window.key).await?;
         let (into, from) = mpsc::channel::<Composed>(1);
         let making = make(self, tools, window.clone(), into).await?;
-        let (emails, made) = tokio::join!(collect(from, window, write), making);
-        let (emails, made) = (emails?, made.map_err(|error| ExportError::Stopped(error.to_string()))?);
+        let outbox = match found.sent {
+            Some(_) => Some(toolbox.outbox(&tools.target.spec.name).await?),
+            None => None,
+        };
+        let again = Again { ledger: &ledger, write, outbox: outbox.as_deref(), sent: found.sent.take().unwrap_or_default() };
+        let (emails, made) = tokio::join!(collect(from, window, again), making);
+        let ((emails, sent), made) = (emails?, made.map_err(|error| ExportError::Stopped(error.to_string()))?);
+        found.sent = outbox.map(|_| sent);
         if let Some(reason) = &made.held {
             return Ok(Err(reason.text()));
         }
@@ -142,32 +186,62 @@ impl Exporter {
     }
 }
 
+/// What is done with a window's e-mails.
+struct Again<'a> {
+    ledger: &'a [Delivery],
+    write: Option<&'a Path>,
+    outbox: Option<&'a Outbox>,
+    sent: Resent,
+}
+
+impl Again<'_> {
+    /// Sends an e-mail once more that the target has, byte for byte. It is in no ledger: that has what the archive is owed, and it has got that.
+    async fn send(&mut self, run: &RunId, one: &Composed) {
+        let Some(outbox) = self.outbox else { return };
+        let is_known = |known: &&Delivery| (known.key.group, known.key.part) == (one.group, one.email.part);
+        if !self.ledger.iter().find(is_known).is_some_and(|known| known.is_accepted() && known.digest == one.email.digest) {
+            return;
+        }
+        let mut bytes = format!("X-Consign-Replay: {run}; {}\r\n", Timestamp::now()).into_bytes();
+        bytes.extend_from_slice(&one.email.bytes);
+        let outcomes = outbox.send_unrecorded(&one.email, &bytes).await;
+        self.sent.emails += 1;
+        match outcomes.iter().find(|one| !one.outcome.is_accepted()) {
+            None => self.sent.accepted += 1,
+            Some(other) => self.sent.others.push(format!("<{}>, {}: {}", one.email.message_id, other.recipient, other.outcome.text())),
+        }
+    }
+}
+
 /// What is kept of an e-mail.
-struct Again {
+struct Kept {
     message_id: String,
     digest: Digest,
     events: Vec<Range>,
 }
 
-async fn collect(mut from: mpsc::Receiver<Composed>, window: &Window, write: Option<&Path>) -> Result<BTreeMap<(u32, u32), Again>, ExportError> {
+type Emails = BTreeMap<(u32, u32), Kept>;
+
+async fn collect(mut from: mpsc::Receiver<Composed>, window: &Window, mut again: Again<'_>) -> Result<(Emails, Resent), ExportError> {
     let mut emails = BTreeMap::new();
     while let Some(one) = from.recv().await {
         let key = (one.group, one.email.part);
-        if let Some(folder) = write {
+        again.send(&window.run, &one).await;
+        if let Some(folder) = again.write {
             let path = folder.join(crate::preview::file_name(&window.key.id(), one.group.saturating_add(1), one.email.part));
             write_private(&path, &one.email.bytes).map_err(|error| failed(&path, &error))?;
         }
         let events = ranges(one.rows.iter().map(|row| window.key.from + u64::from(*row)));
-        emails.insert(key, Again { message_id: one.email.message_id, digest: one.email.digest, events });
+        emails.insert(key, Kept { message_id: one.email.message_id, digest: one.email.digest, events });
     }
-    Ok(emails)
+    Ok((emails, again.sent))
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> ExportError {
     ExportError::File { doing: "write", path: path.to_owned(), cause: error.to_string() }
 }
 
-fn compare(window: &Window, then: &VerdictFile, ledger: &[Delivery], made: &Made, emails: &BTreeMap<(u32, u32), Again>, found: &mut Replayed) {
+fn compare(window: &Window, then: &VerdictFile, ledger: &[Delivery], made: &Made, emails: &Emails, found: &mut Replayed) {
     let chat = &window.key.chat;
     // By rules, in whatever order they are listed.
     let of_then: HashMap<&[RuleRef], &[Range]> = then.omitted.iter().map(|one| (one.by.as_slice(), one.events.as_slice())).collect();

@@ -157,6 +157,15 @@ pub enum Deed {
         /// The newest arrival after it.
         arrival: u64,
     },
+    /// E-mails of a run were made again from its record and sent once more, because somebody asked for it.
+    ReplaySent {
+        /// The run.
+        run: RunId,
+        /// How many were sent, each with the bytes that the ledger has.
+        emails: u64,
+        /// Of these, accepted for every recipient.
+        accepted: u64,
+    },
     /// A target's version was put into force.
     TargetSaved {
         /// The target.

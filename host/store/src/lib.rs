@@ -291,6 +291,8 @@ pub trait Store: Send + Sync {
     async fn begin_run(&self, tenant: &TenantId, run: &NewRun, by: &Author) -> Result<Begun>;
     /// Ends a run: its figures, its manifest's SHA-256, and the policy's cursor at the run's `until`. Ending it again changes nothing.
     async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest, by: &Author) -> Result<()>;
+    /// Enters in the log that e-mails of a run were sent again from its record.
+    async fn note_replay(&self, tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> Result<()>;
     /// One run.
     async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>>;
     /// Runs, of one policy or all, newest first.

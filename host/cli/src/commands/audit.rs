@@ -123,6 +123,9 @@ fn line(entry: &Entry) -> String {
             let how = if figures.complete { "imported" } else { "FAILED to import all" };
             format!("{how} into source {source}: {} events stored, {} there already", number(figures.stored), number(figures.already_there))
         }
+        Deed::ReplaySent { run, emails, accepted } => {
+            format!("sent {} e-mails of run {run} once more from its record (replay), {} were accepted", number(*emails), number(*accepted))
+        }
         Deed::TargetSaved { target, version, .. } => format!("put target {target} version {version} into force"),
         Deed::PolicySaved { policy, version, cause, .. } => match cause {
             consign_model::audit::Cause::Apply => format!("put policy {policy} version {version} into force"),

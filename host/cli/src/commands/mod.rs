@@ -3,7 +3,6 @@
 mod apply;
 mod audit;
 mod demo;
-
 mod explain;
 mod filter;
 mod held;
@@ -22,6 +21,8 @@ mod runs;
 mod serve;
 mod shadow;
 mod verify;
+
+use consign_export::replay::Wanted;
 
 use crate::args::{Cli, Command};
 use crate::data::{Data, Place};
@@ -45,7 +46,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Runs { id, policy } => runs::runs(&open().await?, id.as_deref(), policy.as_ref(), json).await,
         Command::Explain { policy, event, chat } => explain::explain(&open().await?, policy, event, chat.as_deref(), json).await,
         Command::Reconcile(args) => reconcile::reconcile(&open().await?, args, json).await,
-        Command::Replay { run, write } => replay::replay(&open().await?, run, write.as_deref(), json).await,
+        Command::Replay { run, write, send } => replay::replay(&open().await?, run, Wanted { write: write.as_deref(), send: *send }, json).await,
         Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs(&open().await?, run, json).await,
         Command::Verify { manifests, mail, key } => verify::verify(manifests, mail.as_deref(), key.as_deref(), json),

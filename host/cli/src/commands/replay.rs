@@ -2,29 +2,34 @@
 
 use std::path::Path;
 
-use consign_export::replay::{Difference, Replayed};
+use consign_export::replay::{Difference, Replayed, Wanted};
 use consign_model::RunId;
 
 use crate::data::Data;
 use crate::output::{Ending, Failure, number, say, say_json};
 
 /// Makes a run again and compares.
-pub async fn replay(data: &Data, run: &str, write: Option<&Path>, json: bool) -> Result<Ending, Failure> {
-    let found = data.exporter.replay(&RunId::from_text(run), write).await?;
+pub async fn replay(data: &Data, run: &str, wanted: Wanted<'_>, json: bool) -> Result<Ending, Failure> {
+    let found = data.exporter.replay(&RunId::from_text(run), wanted).await?;
     if json {
         say_json(&found)?;
     } else {
-        say_replayed(&found, write);
+        say_replayed(&found, wanted.write);
     }
     if !found.differences.is_empty() {
         return Err(Failure::new(format!("{} of what the run {run} did came out otherwise", number(found.differences.len() as u64))));
     }
-    Ok(Ending::complete_if(found.not_replayed.is_empty()))
+    let all_accepted = found.sent.as_ref().is_none_or(|sent| sent.accepted == sent.emails);
+    Ok(Ending::complete_if(found.not_replayed.is_empty() && all_accepted))
 }
 
 fn say_replayed(found: &Replayed, write: Option<&Path>) {
+    let sent = match &found.sent {
+        None => "nothing was sent".to_owned(),
+        Some(sent) => format!("{} were sent once more, {} of them accepted", number(sent.emails), number(sent.accepted)),
+    };
     say(format_args!(
-        "run {}, made again from its record: {} chats with {} events, {} e-mails; nothing was sent",
+        "run {}, made again from its record: {} chats with {} events, {} e-mails; {sent}",
         found.run,
         number(found.windows),
         number(found.events),
@@ -41,6 +46,9 @@ fn say_replayed(found: &Replayed, write: Option<&Path>) {
                 format!("  chat {}: other events are left out ({then} then, {now} now), or by other rules", chat.id)
             }
         });
+    }
+    for other in found.sent.iter().flat_map(|sent| &sent.others) {
+        say(format_args!("  {other}"));
     }
     for one in &found.not_replayed {
         say(format_args!("  chat {} could not be made again: {}", one.chat.id, one.reason));

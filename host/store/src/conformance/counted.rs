@@ -61,6 +61,7 @@ counted! {
     create_tenant(tenant: &TenantId, keys: &TenantKeys, by: &Author) -> TenantKeys;
     tenant_keys(tenant: &TenantId) -> Option<TenantKeys>;
     begin_import(tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> ();
+    note_replay(tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> ();
     end_import(tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> ();
     sources(tenant: &TenantId) -> Vec<SourceRecord>;
     put_users(tenant: &TenantId, source: &Name, users: &[User]) -> u64;

@@ -139,6 +139,8 @@ impl Rehearsal {
         }
         let known = expected.tenant.get_or_insert_with(|| made.clone());
         assert_eq!(store.create_tenant(tenant, &made, &author()).await.unwrap(), *known);
+        store.note_replay(tenant, &RunId::from_text("p-000001"), 2, 1, &author()).await.unwrap();
+        expected.deeds.push("replay-sent");
         let at = Timestamp(i64::try_from(self.random.below(1_000)).unwrap());
         let one = SourceRecord { created_at: at, ..source(self.random.pick::<&str>(&["s", "s-a", "s-b"])) };
         store.begin_import(tenant, &one, "export.zip", &author()).await.unwrap();

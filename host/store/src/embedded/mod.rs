@@ -28,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use consign_model::audit::{Author, Cause, Head, ImportFigures};
+use consign_model::audit::{Author, Cause, Deed, Head, ImportFigures};
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -246,6 +246,11 @@ impl Store for Embedded {
 
     async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest, by: &Author) -> Result<()> {
         self.end_run(tenant, run, at, summary, manifest, by).await
+    }
+
+    async fn note_replay(&self, tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> Result<()> {
+        let run = run.clone();
+        self.write_audited(tenant, by, move |_| Ok(((), Some(Deed::ReplaySent { run, emails, accepted })))).await
     }
 
     async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>> {
