@@ -291,14 +291,14 @@ mod tests {
     #[test]
     fn what_comes_and_goes_while_nobody_listens_is_told_once() {
         let mut desk = Desk::new();
-        for _ in 0..1_000 {
+        for _ in 0..20 {
             desk.held("a", 1);
             desk.held("a", 0);
         }
         assert_eq!(desk.tell(), [Change::Fired, Change::Resolved]);
         desk.held("a", 1);
         assert_eq!(desk.tell(), [Change::Fired]);
-        for _ in 0..1_000 {
+        for _ in 0..20 {
             desk.held("a", 0);
             desk.held("a", 1);
         }

@@ -94,7 +94,8 @@ mod tests {
     #[test]
     fn of_a_weeks_rhythm() {
         let is_work = |time: Timestamp| !["Sat", "Sun"].contains(&weekday(time).as_str());
-        let (history, dues) = history("0 18 * * *", "UTC", "2026-01-05T00:00:00Z", "2026-02-16T00:00:00Z", is_work);
+        let (_, dues) = history("0 18 * * *", "UTC", "2026-01-05T00:00:00Z", "2026-02-16T00:00:00Z", is_work);
+        let history = History::of(dues.iter().map(|due| DueRun { due: *due, exported: is_work(*due) }).collect());
         let of = |due: &Timestamp| (weekday(*due), history.usual(*due));
         let usual: Vec<_> = dues.iter().rev().take(7).rev().map(of).collect();
         assert_eq!(usual.first().unwrap(), &("Mon".to_owned(), Some(Usual::SameTime(4))));
