@@ -139,9 +139,11 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// List the alerts that fire: what is held, down, silent or broken, as `serve` last saw it, also while it runs
+    Alerts,
     /// Run policies when they are due, and say a line about each run
     Serve {
-        /// Settings (TOML): data, master-key-file, tenant
+        /// Settings (TOML): data, master-key-file, tenant, [alerts], [metrics]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },

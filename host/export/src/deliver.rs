@@ -22,6 +22,7 @@ use crate::compose::Composed;
 
 use gate::Gate;
 pub(crate) use gate::Gates;
+pub use gate::Reachable;
 
 /// The way to one target.
 pub(crate) struct Outbox {

@@ -29,6 +29,7 @@ pub mod shadow;
 mod toolbox;
 pub mod verdicts;
 pub mod verify;
+pub mod watch;
 mod window;
 
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ use tokio::sync::Semaphore;
 
 use crate::deliver::Gates;
 
+pub use files::write_durably;
 pub use modules::{Found, Shelf, ShelfError};
 pub use quarantine::Paused;
 pub use run::{How, Progress, Retry, RunReport, Watch};

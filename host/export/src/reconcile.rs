@@ -19,7 +19,7 @@ use crate::run::{PAGE, Windows};
 use crate::verdicts::{EventVerdict, VerdictFile};
 use crate::{ExportError, Exporter};
 
-const HOUR: i64 = 3_600_000;
+pub(crate) const HOUR: i64 = 3_600_000;
 /// Hours of a week.
 const WEEK: i64 = 7 * 24;
 /// Shorter silences are never told.
@@ -399,7 +399,7 @@ fn without_window(policy: &PolicyVersion, windows: &[Window], position: u64, seg
 /// Usual is what comes once a week: nights and weekends. So of as many weeks as are known, half as many of the longest silences are taken for usual, and what is half
 /// as long again is told. Of less than two weeks nobody can say what is usual, and nothing is told of what lies between; but a source from which nothing comes any more to a
 /// period's end, for longer than it ever was silent before, is.
-fn silences(hours: &BTreeSet<i64>, period: Period, now: Timestamp) -> Vec<(Timestamp, Timestamp, i64)> {
+pub(crate) fn silences(hours: &BTreeSet<i64>, period: Period, now: Timestamp) -> Vec<(Timestamp, Timestamp, i64)> {
     let (Some(first), Some(last)) = (hours.first(), hours.last()) else { return Vec::new() };
     let spans: Vec<(i64, i64)> = hours.iter().zip(hours.iter().skip(1)).map(|(one, next)| (one + 1, *next)).collect();
     let mut lengths: Vec<i64> = spans.iter().map(|(from, to)| to - from).collect();

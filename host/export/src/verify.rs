@@ -216,6 +216,11 @@ pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, trusted_key: Option<&s
     for (path, listed) in paths {
         let (mut link, signature) = read_manifest(&path, trusted_key)?;
         link.listed = listed;
+        if mail.is_none() {
+            // The chain alone is asked for, and a policy's manifests of some years do not fit into memory.
+            link.manifest.windows = Vec::new();
+            link.manifest.supplements = Vec::new();
+        }
         if signature > SignatureCheck::SelfSigned {
             findings.links.push(format!("the manifest of run {} in {} is not what was signed by the right key", link.manifest.run, path.display()));
         }

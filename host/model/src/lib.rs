@@ -3,6 +3,7 @@
 //! This room does no input or output and knows no other room, so each of the others can be read, tested and replaced knowing only what stands here.
 //! What several rooms must agree on (which membership covers a time, when two events are the same) is a function here, once.
 
+pub mod alert;
 pub mod audit;
 pub mod backoff;
 pub mod batch;
@@ -24,6 +25,7 @@ pub mod time;
 pub mod user;
 pub mod window;
 
+pub use alert::{Alert, AlertKind};
 pub use audit::Author;
 pub use backoff::{Backoff, Span};
 pub use batch::{EventBatch, TextColumn};

@@ -1,7 +1,9 @@
-//! What runs by itself: which policy is due when, that each due time makes one run; and how modules are taken in and policies put into force.
+//! What runs by itself: which policy is due when, that each due time makes one run, who is told what is wrong; and how modules are taken in and policies put into force.
 
+pub mod alerts;
 pub mod apply;
 mod bind;
+pub mod metrics;
 pub mod modules;
 pub mod promote;
 pub mod runner;

@@ -22,6 +22,8 @@ pub enum News<'a> {
     Paused(&'a Paused),
     /// A module is not what it was under another engine.
     Quarantined(&'a Quarantine),
+    /// A run of this policy broke off, and is asked for again; the scheduler logs why.
+    Failed(&'a Name),
 }
 
 /// Runs policies of one tenant.
@@ -129,7 +131,10 @@ impl Runner for Policies {
                 Ok(Ended::Done)
             }
             Err(ExportError::Stopping(_)) => Ok(Ended::Stopped),
-            Err(error) => Err(error),
+            Err(error) => {
+                (self.tell)(News::Failed(policy));
+                Err(error)
+            }
         }
     }
 
@@ -159,7 +164,11 @@ impl Policies {
     async fn make(&self, policy: &Name, trigger: Trigger) -> Result<Ended, ExportError> {
         let report = match self.exporter.run(policy, trigger, &Retry::Due, &quietly).await {
             Err(ExportError::Stopping(_)) => return Ok(Ended::Stopped),
-            report => report?,
+            Err(error) => {
+                (self.tell)(News::Failed(policy));
+                return Err(error);
+            }
+            Ok(report) => report,
         };
         report.resumed.iter().map(News::TakenUp).chain(report.run.iter().map(News::Whole)).for_each(|run| self.ended(run));
         if let Some(paused) = report.paused {

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod alerts;
 mod apply;
 mod audit;
 mod demo;
@@ -53,6 +54,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Audit { command } => audit::audit(command, open, json).await,
         Command::Lint { files, profile, max_size } => lint::lint(files, *profile, *max_size, json),
         Command::Keys => init::keys(&open().await?, json),
+        Command::Alerts => alerts::alerts(&Place::of(&cli)?, json),
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
         Command::Module { command } => module::module(&open().await?, command, json).await,

@@ -6,7 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use consign_model::alert::{Change, Notice};
 use consign_model::{Name, RunSummary, Timestamp};
+use consign_service::alerts::{AlertSettings, Alerts, Webhook};
+use consign_service::metrics::{Metrics, MetricsServer, MetricsSettings};
 use consign_service::runner::{News, Policies};
 use consign_service::scheduler::{Settings, SystemClock, serve as schedule};
 use serde::Deserialize;
@@ -25,6 +28,8 @@ struct Config {
     data: Option<PathBuf>,
     master_key_file: Option<PathBuf>,
     tenant: Option<Name>,
+    alerts: Option<AlertSettings>,
+    metrics: Option<MetricsSettings>,
 }
 
 /// Runs policies when they are due, until it is interrupted.
@@ -42,17 +47,27 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         },
         by: cli.by.clone(),
     };
+    let alerts = config.alerts.unwrap_or_default();
+    let webhook = Webhook::open(&alerts)?;
+    let server = match &config.metrics {
+        Some(settings) => Some(MetricsServer::listen(settings).await?),
+        None => None,
+    };
     // Before it says that it runs: whoever reads that may ask it to end.
     let asked_to_end = interrupted();
     let data = Data::open(&place).await?;
     super::init::say_new(&data);
     let json = cli.json;
-    if json {
-        say(serde_json::json!({ "what": "started", "tenant": place.tenant, "data": place.folder }));
-    } else {
-        say(format_args!("running policies of tenant '{}' from {} when they are due; Ctrl-C ends it", place.tenant, place.folder.display()));
-    }
-    let policies = Arc::new(Policies::new(data.exporter, move |news| say_news(news, json)));
+    say_started(&place, server.as_ref(), json);
+    let metrics = Arc::new(Metrics::new());
+    let serving = server.map(|server| tokio::spawn(server.serve(Arc::clone(&metrics))));
+    let told = Box::new(move |notice: &Notice| say_notice(notice, json));
+    let alerts = Alerts::start(data.exporter.clone(), &alerts, webhook, metrics, SystemClock, told);
+    let ear = alerts.ear();
+    let policies = Arc::new(Policies::new(data.exporter, move |news| {
+        say_news(news, json);
+        ear.hear(news);
+    }));
     let looking = tokio::spawn({
         let policies = Arc::clone(&policies);
         async move { policies.look_at_modules().await }
@@ -60,6 +75,10 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     let changed = Notify::new();
     let stopped = schedule(policies, SystemClock, Settings::default(), &changed, asked_to_end).await;
     looking.abort();
+    alerts.stop().await;
+    if let Some(serving) = serving {
+        serving.abort();
+    }
     for policy in &stopped.unfinished {
         if json {
             say(serde_json::json!({ "what": "unfinished", "policy": policy }));
@@ -71,11 +90,47 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     Ok(Ending::Done)
 }
 
+fn say_started(place: &Place, metrics: Option<&MetricsServer>, json: bool) {
+    let Place { folder, tenant, .. } = place;
+    if json {
+        let mut object = serde_json::json!({ "what": "started", "tenant": tenant, "data": folder });
+        if let (Some(fields), Some(metrics)) = (object.as_object_mut(), metrics) {
+            fields.insert("metrics".to_owned(), metrics.address().to_string().into());
+        }
+        return say(object);
+    }
+    let metrics = metrics.map(|metrics| format!("; metrics at http://{}/metrics", metrics.address())).unwrap_or_default();
+    say(format_args!("running policies of tenant '{tenant}' from {} when they are due{metrics}; Ctrl-C ends it", folder.display()));
+}
+
+/// An alert that fired or was resolved.
+fn say_notice(notice: &Notice, json: bool) {
+    if json {
+        let mut object = super::alerts::alert_json(&notice.alert, notice.text());
+        if let Some(fields) = object.as_object_mut() {
+            let kind = match notice.change {
+                Change::Fired => "alert.fired",
+                Change::Resolved => "alert.resolved",
+            };
+            fields.insert("what".to_owned(), "alert".into());
+            fields.insert("type".to_owned(), kind.into());
+        }
+        return say(object);
+    }
+    let text = notice.text();
+    say(match notice.change {
+        Change::Fired => format!("{} ALERT {}: {text}", notice.at, notice.alert.condition.subject().kind),
+        Change::Resolved => format!("{} {text}", notice.at),
+    });
+}
+
 /// Something that happened.
 fn say_news(news: News<'_>, json: bool) {
     match news {
         News::Whole(summary) => say_run(summary, false, json),
         News::TakenUp(summary) => say_run(summary, true, json),
+        // Why is in the log, by the scheduler.
+        News::Failed(_) => {}
         News::Paused(paused) if json => {
             say(serde_json::json!({ "what": "paused", "policy": paused.policy, "quarantined": paused.quarantined, "text": paused.text() }));
         }

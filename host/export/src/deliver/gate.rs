@@ -10,7 +10,8 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use consign_model::{Name, Outcome, RecipientOutcome, TenantId};
+use consign_model::alert::DownCause;
+use consign_model::{Name, Outcome, RecipientOutcome, TenantId, Timestamp};
 
 /// E-mails one after the other by which a target counts as down.
 const FAILURES: u32 = 5;
@@ -31,11 +32,33 @@ impl Gates {
         gates.retain(|(of, name, number), _| (of, name) != (tenant, target) || *number == version);
         Arc::clone(gates.entry((tenant.clone(), target.clone(), version)).or_insert_with(|| Arc::new(Gate::new(per_minute))))
     }
+
+    /// How a version of a target stands, as far as this process has seen.
+    pub(crate) fn standing(&self, tenant: &TenantId, target: &Name, version: u32) -> Reachable {
+        let gate = lock(&self.0).get(&(tenant.clone(), target.clone(), version)).map(Arc::clone);
+        gate.map_or(Reachable::Unknown, |gate| gate.standing(Instant::now(), Timestamp::now()))
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Each change under it is whole.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a target can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reachable {
+    /// It was not asked yet, or too seldom to say.
+    Unknown,
+    /// It answered the last time.
+    Up,
+    /// It could not be used several times running, and did not answer since.
+    Down {
+        /// How.
+        cause: DownCause,
+        /// It is not asked before.
+        next_attempt: Timestamp,
+    },
 }
 
 /// Stands before one target.
@@ -51,6 +74,8 @@ struct State {
     /// The next e-mail may go at this time.
     turn: Instant,
     circuit: Circuit,
+    /// Since this process began.
+    has_answered: bool,
 }
 
 #[derive(Debug)]
@@ -58,13 +83,13 @@ enum Circuit {
     /// The target is asked. It could not be used by so many e-mails, one after the other.
     Closed { failures: u32 },
     /// It is not asked before `until`, and then by one e-mail, which decides.
-    Open { until: Instant, pause: Duration, why: String },
+    Open { until: Instant, pause: Duration, why: String, cause: DownCause },
 }
 
 impl Gate {
     pub(crate) fn new(per_minute: Option<NonZeroU32>) -> Self {
         let spacing = per_minute.map_or(Duration::ZERO, |number| Duration::from_mins(1) / number.get());
-        Self { spacing, state: Mutex::new(State { turn: Instant::now(), circuit: Circuit::Closed { failures: 0 } }) }
+        Self { spacing, state: Mutex::new(State { turn: Instant::now(), circuit: Circuit::Closed { failures: 0 }, has_answered: false }) }
     }
 
     /// Whether the target is not asked now.
@@ -94,6 +119,18 @@ impl Gate {
         Ok(turn)
     }
 
+    fn standing(&self, now: Instant, clock: Timestamp) -> Reachable {
+        let state = lock(&self.state);
+        match &state.circuit {
+            Circuit::Open { until, cause, .. } => {
+                let pause = i64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(i64::MAX);
+                Reachable::Down { cause: *cause, next_attempt: Timestamp(clock.0.saturating_add(pause)) }
+            }
+            Circuit::Closed { failures: 0 } if state.has_answered => Reachable::Up,
+            Circuit::Closed { .. } => Reachable::Unknown,
+        }
+    }
+
     fn enter(&self, now: Instant) -> Result<Pass, String> {
         let mut state = lock(&self.state);
         state.circuit.refuses(now)?;
@@ -107,15 +144,17 @@ impl Gate {
     }
 
     fn hear_at(&self, now: Instant, pass: &Pass, outcomes: &[RecipientOutcome]) {
-        let failure = outcomes.first().filter(|_| outcomes.iter().all(|one| is_the_targets(&one.outcome))).map(|one| one.outcome.text());
+        let failure =
+            outcomes.first().filter(|_| outcomes.iter().all(|one| is_the_targets(&one.outcome))).map(|one| (one.outcome.text(), cause(&one.outcome)));
         let mut state = lock(&self.state);
+        state.has_answered |= failure.is_none();
         state.circuit = match (failure, &state.circuit) {
             (None, _) => Circuit::Closed { failures: 0 },
             (Some(_), Circuit::Closed { failures }) if failures + 1 < FAILURES => Circuit::Closed { failures: failures + 1 },
-            (Some(why), Circuit::Closed { .. }) => Circuit::Open { until: now + FIRST_PAUSE, pause: FIRST_PAUSE, why },
-            (Some(why), Circuit::Open { pause, .. }) if pass.probes => {
+            (Some((why, cause)), Circuit::Closed { .. }) => Circuit::Open { until: now + FIRST_PAUSE, pause: FIRST_PAUSE, why, cause },
+            (Some((why, cause)), Circuit::Open { pause, .. }) if pass.probes => {
                 let pause = (*pause * 2).min(LONGEST_PAUSE);
-                Circuit::Open { until: now + pause, pause, why }
+                Circuit::Open { until: now + pause, pause, why, cause }
             }
             // Under way when it opened: nothing new.
             (Some(_), Circuit::Open { .. }) => return,
@@ -148,6 +187,14 @@ fn is_the_targets(outcome: &Outcome) -> bool {
         Outcome::Unknown { .. } => true,
         Outcome::Deferred { reply } => reply.code == 421,
         Outcome::Accepted { .. } | Outcome::Rejected { .. } => false,
+    }
+}
+
+fn cause(outcome: &Outcome) -> DownCause {
+    match outcome {
+        Outcome::Unknown { .. } => DownCause::NoAnswer,
+        Outcome::Deferred { .. } => DownCause::Closing,
+        Outcome::NotSent { .. } | Outcome::Accepted { .. } | Outcome::Rejected { .. } => DownCause::Unreachable,
     }
 }
 
@@ -192,6 +239,24 @@ mod tests {
         let probe = gate.enter(now).unwrap();
         gate.hear_at(now, &probe, &outcomes(Outcome::Deferred { reply: reply(451) }));
         gate.enter(now).unwrap();
+    }
+
+    #[test]
+    fn how_it_stands_is_told_as_far_as_it_was_seen() {
+        let (gate, now) = (Gate::new(None), Instant::now());
+        let hear = |outcome: &[RecipientOutcome]| gate.hear_at(now, &Pass { probes: true }, outcome);
+        let stands = || gate.standing(now, Timestamp(1_000));
+        for _ in 0..4 {
+            assert_eq!(stands(), Reachable::Unknown);
+            hear(&down());
+        }
+        hear(&outcomes(Outcome::Deferred { reply: reply(421) }));
+        assert_eq!(stands(), Reachable::Down { cause: DownCause::Closing, next_attempt: Timestamp(31_000) });
+        hear(&outcomes(Outcome::Rejected { reply: reply(550) }));
+        assert_eq!(stands(), Reachable::Up);
+        // Once is not enough to say anything.
+        hear(&down());
+        assert_eq!(stands(), Reachable::Unknown);
     }
 
     #[test]

@@ -1,0 +1,229 @@
+//! What the store, the gates, the manifests and the audit log say of how things stand: the conditions that alerts are made of.
+//!
+//! Here it is only looked. When to look, what was known before and whom to tell is `service/alerts`' matter. Each look answers the whole of what it looked for,
+//! so what is not in the answer is over; a look that can't say (a chain that grew while it was read, a target that nobody asked) says so, since a
+//! false alarm about a broken chain costs more than an hour.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use consign_model::alert::{Condition, Lack};
+use consign_model::audit::{Deed, Entry, SignedEntry};
+use consign_model::manifest::SignedManifest;
+use consign_model::policy::PolicyVersion;
+use consign_model::quarantine::QuarantineReason;
+use consign_model::{ChatKey, Digest, Name, RunState, Timestamp};
+use consign_store::WindowFilter;
+
+use crate::audit::{AuditError, verify_store};
+pub use crate::deliver::Reachable;
+use crate::modules::blocking;
+use crate::reconcile::{HOUR, Period, silences};
+use crate::run::{PAGE, Windows};
+use crate::verify::{SignatureCheck, verify};
+use crate::{ExportError, Exporter, manifest};
+
+/// How often a chain is read again that grew while it was read.
+const ATTEMPTS: usize = 3;
+
+/// What a check of a chain came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Checked {
+    /// It is as it was written.
+    Good,
+    /// It is not: what is wrong, and where.
+    Broken(String),
+    /// It grew each time that it was read, so what looked wrong may have been that.
+    Undecided,
+}
+
+impl Exporter {
+    /// What of a policy is held now. Looks at each held window.
+    pub async fn held_now(&self, policy: &Name) -> Result<Option<Condition>, ExportError> {
+        let (mut windows, mut events, mut tried_again, mut oldest) = (0, 0, 0, None);
+        let mut pages = Windows::new(self, WindowFilter::Unsettled(policy.clone()));
+        while let Some(page) = pages.next().await? {
+            for state in page.iter().map(|window| &window.state) {
+                let consign_model::WindowState::Held { settled, at, .. } = state else { continue };
+                windows += 1;
+                events += settled.counts.held;
+                tried_again += u64::from(state.is_tried_again());
+                oldest = oldest.into_iter().chain([*at]).min();
+            }
+        }
+        Ok(oldest.map(|oldest| Condition::Held { policy: policy.clone(), windows, events, tried_again, oldest }))
+    }
+
+    /// The modules that a policy's version names and that are quarantined for it.
+    pub async fn quarantined_now(&self, policy: &PolicyVersion) -> Result<Vec<Condition>, ExportError> {
+        let name = &policy.spec.name;
+        let in_force = self.in_force(name).await?;
+        let named = in_force.into_iter().filter(|one| policy.modules().any(|module| module.digest == one.digest));
+        Ok(named
+            .map(|one| {
+                let failed_in_chats = match one.why {
+                    QuarantineReason::Faults { chats, .. } => Some(chats),
+                    QuarantineReason::Engine { .. } => None,
+                };
+                Condition::Quarantined { policy: name.clone(), module: one.module, digest: one.digest, failed_in_chats }
+            })
+            .collect())
+    }
+
+    /// How a version of a target stands, as far as this process has seen.
+    pub fn reachable(&self, target: &Name, version: u32) -> Reachable {
+        self.places.gates.standing(&self.tenant, target, version)
+    }
+
+    fn manifests_of(&self, policy: &Name) -> PathBuf {
+        self.data.join("manifests").join(self.tenant.as_str()).join(policy.as_str())
+    }
+
+    /// Checks all manifests of a policy that lie in the data folder. `key` is the tenant's public key.
+    pub async fn check_manifests(&self, policy: &Name, key: &str) -> Result<Checked, ExportError> {
+        self.check_files(policy, key, &|_| vec![self.manifests_of(policy)]).await
+    }
+
+    /// Checks a policy's newest manifest, and that it follows the one before.
+    pub async fn check_newest_manifest(&self, policy: &Name, key: &str) -> Result<Checked, ExportError> {
+        self.check_files(policy, key, &|newest| newest.iter().filter(|path| path.exists()).cloned().collect()).await
+    }
+
+    async fn check_files(&self, policy: &Name, key: &str, of: &(dyn Fn(&[PathBuf]) -> Vec<PathBuf> + Send + Sync)) -> Result<Checked, ExportError> {
+        for _ in 0..ATTEMPTS {
+            let before = self.store.progress(&self.tenant, policy).await?;
+            let Some(digest) = before.manifest else { return Ok(Checked::Good) };
+            let runs = self.store.runs(&self.tenant, Some(policy), 3).await?;
+            let ended = runs.iter().filter(|run| matches!(run.state, RunState::Finished { .. }));
+            let newest: Vec<PathBuf> = ended.map(|run| manifest::path(&self.data, &self.tenant, policy, &run.id)).take(2).collect();
+            let (paths, last, key) = (of(&newest), newest.first().cloned(), key.to_owned());
+            match blocking(move || wrong_with(&paths, last.as_deref(), digest, &key)).await? {
+                None => return Ok(Checked::Good),
+                Some(what) if self.store.progress(&self.tenant, policy).await? == before => return Ok(Checked::Broken(what)),
+                Some(_) => {}
+            }
+        }
+        Ok(Checked::Undecided)
+    }
+
+    /// Checks the audit log, and with `hold_to` that it goes as far as the manifests below these folders say. `key` is the tenant's public key.
+    pub async fn check_audit_log(&self, key: &str, hold_to: &[Name]) -> Result<Checked, ExportError> {
+        let manifests: Vec<PathBuf> = hold_to.iter().map(|policy| self.manifests_of(policy)).filter(|folder| folder.is_dir()).collect();
+        for _ in 0..ATTEMPTS {
+            let before = self.store.audit_head(&self.tenant).await?;
+            match verify_store(self.store.as_ref(), &self.tenant, key, &manifests).await {
+                Ok(_) => return Ok(Checked::Good),
+                Err(AuditError::Store(error)) => return Err(error.into()),
+                Err(error) if self.store.audit_head(&self.tenant).await? == before => return Ok(Checked::Broken(error.to_string())),
+                Err(_) => {}
+            }
+        }
+        Ok(Checked::Undecided)
+    }
+}
+
+/// What is wrong with some manifests, of which the newest has to have this digest.
+fn wrong_with(paths: &[PathBuf], newest: Option<&Path>, digest: Digest, key: &str) -> Option<String> {
+    let findings = match verify(paths, None, Some(key)) {
+        Ok(findings) => findings,
+        Err(error) => return Some(error.to_string()),
+    };
+    if let Some(link) = findings.links.first() {
+        return Some(link.clone());
+    }
+    if findings.signature != SignatureCheck::Trusted {
+        return Some("they are not signed by the tenant's key".to_owned());
+    }
+    let newest = newest?;
+    let text = std::fs::read_to_string(newest).ok();
+    let signed = text.and_then(|text| serde_json::from_str::<SignedManifest>(&text).ok());
+    let is_it = signed.is_some_and(|signed| Digest::of(signed.manifest.get().as_bytes()) == digest);
+    (!is_it).then(|| format!("{} is missing, or not the manifest that the newest run left", newest.display()))
+}
+
+/// What has come from each source so far, as the index tells it. Kept between looks, so that each reads only what is new.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// The last entry of the audit log that was read.
+    audit: u64,
+    /// Imports that brought something.
+    imports: BTreeMap<Name, u64>,
+    /// The last arrival that was read.
+    arrival: u64,
+    /// Hours in which something came.
+    hours: BTreeMap<Name, BTreeSet<i64>>,
+    /// Chats with positions for which there is no file.
+    holes: BTreeMap<Name, BTreeSet<ChatKey>>,
+}
+
+impl Sources {
+    /// What seems to be missing of a tenant's sources.
+    ///
+    /// Silence is judged by the rule of `reconcile`, up to now, of sources from which more than one import brought something: what was imported once is
+    /// silent ever since, and that is no news. Files are not opened, so of each file only the hours of its first and last event are known: that makes
+    /// what is usual longer, never shorter.
+    pub async fn look(&mut self, exporter: &Exporter, now: Timestamp) -> Result<Vec<Condition>, ExportError> {
+        self.read_imports(exporter).await?;
+        self.read_arrivals(exporter).await?;
+        let mut found = Vec::new();
+        for (source, hours) in self.hours.iter().filter(|(source, _)| self.imports.get(*source).is_some_and(|imports| *imports > 1)) {
+            let period = Period { from: Timestamp(now.0.saturating_sub(2 * HOUR)), to: now };
+            found.extend(silences(hours, period, now).into_iter().map(|(last, _, usual)| Condition::Gap {
+                source: source.clone(),
+                lack: Lack::Silence,
+                last: Some(last),
+                usual_hours: Some(usual),
+                chats: None,
+            }));
+        }
+        found.extend(self.holes.iter().filter(|(_, chats)| !chats.is_empty()).map(|(source, chats)| Condition::Gap {
+            source: source.clone(),
+            lack: Lack::Hole,
+            last: None,
+            usual_hours: None,
+            chats: Some(chats.len() as u64),
+        }));
+        Ok(found)
+    }
+
+    async fn read_imports(&mut self, exporter: &Exporter) -> Result<(), ExportError> {
+        loop {
+            let page = exporter.store.audit(&exporter.tenant, self.audit, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            self.audit = last.seq;
+            // Most entries are of runs, and need not be read to be passed over.
+            for one in page.iter().filter(|one| one.line.contains("\"import-ended\"")) {
+                let entry = serde_json::from_str::<SignedEntry>(&one.line).ok().and_then(|signed| serde_json::from_str(signed.entry.get()).ok());
+                if let Some(Entry { deed: Deed::ImportEnded { source, figures, .. }, .. }) = entry
+                    && figures.stored > 0
+                {
+                    *self.imports.entry(source).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    async fn read_arrivals(&mut self, exporter: &Exporter) -> Result<(), ExportError> {
+        loop {
+            let page = exporter.store.chats_arrived(&exporter.tenant, self.arrival, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            let last = *last;
+            for (_, chat) in page {
+                let hours = self.hours.entry(chat.source.clone()).or_default();
+                let (mut next, mut has_hole) = (0, false);
+                for segment in exporter.store.segments(&exporter.tenant, &chat, 0).await? {
+                    has_hole |= segment.first > next;
+                    next = segment.first + u64::from(segment.events);
+                    hours.extend([segment.first_at, segment.last_at].map(|at| at.0.div_euclid(HOUR)));
+                }
+                let holes = self.holes.entry(chat.source.clone()).or_default();
+                if has_hole {
+                    holes.insert(chat);
+                } else {
+                    holes.remove(&chat);
+                }
+            }
+            self.arrival = last;
+        }
+    }
+}
