@@ -12,6 +12,8 @@
  *   broken-once   this step alone fails so
  *   kill-before   SIGKILL before the step
  *   kill-after    SIGKILL after it
+ *   full-while    each step fails as on a full disk while the last 8 bytes of the shared memory are not 0, whatever its number
+ *   broken-while  the same as on a broken disk
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,13 +31,14 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { COUNT, FULL, PARTIAL, BROKEN, BROKEN_ONCE, KILL_BEFORE, KILL_AFTER };
-static const char *const modes[] = {"count", "full", "partial", "broken", "broken-once", "kill-before", "kill-after"};
+enum { COUNT, FULL, PARTIAL, BROKEN, BROKEN_ONCE, KILL_BEFORE, KILL_AFTER, FULL_WHILE, BROKEN_WHILE };
+static const char *const modes[] = {"count", "full", "partial", "broken", "broken-once", "kill-before", "kill-after", "full-while", "broken-while"};
 
 struct shared {
     atomic_long steps;
     atomic_long failed;
-    char text[4080];
+    char text[4072];
+    atomic_long on;
 };
 
 static struct shared *shared;
@@ -111,6 +114,12 @@ enum { GO_ON, FAIL, HALF, THEN_STOP };
 /* What has to become of the next step. */
 static int step(const char *call, const char *path, int removes) {
     long number = atomic_fetch_add(&shared->steps, 1) + 1;
+    if (mode == FULL_WHILE || mode == BROKEN_WHILE) {
+        if (!atomic_load(&shared->on) || (removes && mode == FULL_WHILE)) return GO_ON;
+        if (atomic_fetch_add(&shared->failed, 1) == 0) snprintf(shared->text, sizeof shared->text, "%s %.4000s", call, path);
+        errno = mode == FULL_WHILE ? ENOSPC : EIO;
+        return FAIL;
+    }
     if (mode == COUNT || at == 0 || number < at) return GO_ON;
     if (number > at && (mode == BROKEN_ONCE || mode == KILL_BEFORE || mode == KILL_AFTER)) return GO_ON;
     if (removes && (mode == FULL || mode == PARTIAL)) return GO_ON;

@@ -43,7 +43,14 @@ impl Clock {
     /// The command, going by it.
     #[must_use]
     pub fn before(&self, mut command: Command) -> Command {
-        command.env("LD_PRELOAD", self.folder.path().join("clock.so")).env("CONSIGN_CLOCK_SHARED", self.folder.path().join("shift"));
+        // Beside another that is loaded so.
+        let mut libraries = self.folder.path().join("clock.so").into_os_string();
+        let others = command.get_envs().find_map(|(name, value)| value.filter(|_| name == "LD_PRELOAD"));
+        if let Some(others) = others {
+            libraries.push(":");
+            libraries.push(others);
+        }
+        command.env("LD_PRELOAD", libraries).env("CONSIGN_CLOCK_SHARED", self.folder.path().join("shift"));
         command
     }
 }

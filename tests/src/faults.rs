@@ -3,6 +3,7 @@
 //!
 //! A small file system that runs full would need root, and could fail nothing but space; `strace` can inject errors, and is missing on most machines.
 
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,6 +28,10 @@ pub enum Fault {
     KillBefore,
     /// The process is killed after it.
     KillAfter,
+    /// Each one while [`Shim::switch`] is on fails as on a full disk.
+    FullWhile,
+    /// The same as on a broken disk.
+    BrokenWhile,
 }
 
 impl Fault {
@@ -39,6 +44,8 @@ impl Fault {
             Self::BrokenOnce => "broken-once",
             Self::KillBefore => "kill-before",
             Self::KillAfter => "kill-after",
+            Self::FullWhile => "full-while",
+            Self::BrokenWhile => "broken-while",
         }
     }
 }
@@ -82,16 +89,42 @@ impl Shim {
         let shared: PathBuf = consign.beside("steps");
         // Counts begin anew; the first time there is none.
         let _ = std::fs::remove_file(&shared);
-        let mut command = change(consign.command(args));
-        command
-            .env("LD_PRELOAD", self.folder.path().join("shim.so"))
-            .env("CONSIGN_FAULT_BELOW", consign.data())
-            .env("CONSIGN_FAULT_SHARED", &shared)
-            .env("CONSIGN_FAULT_DO", fault.word())
-            .env("CONSIGN_FAULT_AT", at.to_string());
-        let ran = Ran::of(command);
+        let ran = Ran::of(self.before(change(consign.command(args)), &consign.data(), &shared, fault, at));
         let bytes = std::fs::read(&shared).unwrap_or_else(|error| panic!("the shim was not loaded: {}: {error}", shared.display()));
         (ran, read(&bytes).unwrap_or_else(|| panic!("{} is no count of steps", shared.display())))
+    }
+}
+
+/// Where the shared memory has its switch: see `struct shared`.
+const SWITCH: u64 = 8 + 8 + 4072;
+
+impl Shim {
+    fn before(&self, mut command: Command, below: &Path, shared: &Path, fault: Fault, at: u64) -> Command {
+        command
+            .env("LD_PRELOAD", self.folder.path().join("shim.so"))
+            .env("CONSIGN_FAULT_BELOW", below)
+            .env("CONSIGN_FAULT_SHARED", shared)
+            .env("CONSIGN_FAULT_DO", fault.word())
+            .env("CONSIGN_FAULT_AT", at.to_string());
+        command
+    }
+
+    /// A command whose writing below a folder fails while the switch, a file for [`Shim::switch`], is on. It is off where it was never set.
+    #[must_use]
+    pub fn switched(&self, command: Command, below: &Path, switch: &Path, fault: Fault) -> Command {
+        self.before(command, below, switch, fault, 0)
+    }
+
+    /// From now on, while a program runs too.
+    pub fn switch(&self, switch: &Path, on: bool) {
+        let file = std::fs::File::options().write(true).create(true).truncate(false).open(switch);
+        let written = file.and_then(|file| file.write_all_at(&u64::from(on).to_le_bytes(), SWITCH));
+        written.unwrap_or_else(|error| panic!("{}: {error}", switch.display()));
+    }
+
+    /// How many steps have failed.
+    pub fn hits(&self, switch: &Path) -> u64 {
+        std::fs::read(switch).ok().and_then(|bytes| read(&bytes)).map_or(0, |steps| steps.hit)
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use consign_archive::{Archive, ArchiveWriter, MasterKey, generate_tenant_keys, holds_files, open_store, sweep};
@@ -83,6 +84,8 @@ pub struct Data {
     pub keys: TenantKeys,
     /// Whether keys were made just now.
     pub new: Option<NewKeys>,
+    /// Ready when the store writes nothing more until the folder is opened anew, with the reason.
+    pub store_failure: Pin<Box<dyn Future<Output = String> + Send>>,
 }
 
 /// What was made when a data folder was first opened.
@@ -116,6 +119,7 @@ impl Data {
             let removed = sweep(&archive_folder)?;
             tracing::debug!(removed, "files that were not written to their end were removed");
         }
+        let store_failure = Box::pin(embedded.failure());
         let store: Arc<dyn Store> = Arc::new(embedded);
         let known = store.tenant_keys(tenant).await?;
         if known.is_none() && holds_files(objects.as_ref(), Some(tenant)).await? {
@@ -147,7 +151,7 @@ impl Data {
             author: author.clone(),
         };
         let importer = Importer { tenant: tenant.clone(), store, archive: writer, author };
-        Ok(Self { importer, exporter, keys, new })
+        Ok(Self { importer, exporter, keys, new, store_failure })
     }
 }
 

@@ -32,7 +32,8 @@ struct Config {
     metrics: Option<MetricsSettings>,
 }
 
-/// Runs policies when they are due, until it is interrupted.
+/// Runs policies when they are due, until it is interrupted, or until the store can't be written any more: that is a failure, after which whoever looks after
+/// services starts it again.
 pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> {
     let config = config.map(read).transpose()?.unwrap_or_default();
     let place = Place {
@@ -73,7 +74,15 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         async move { policies.look_at_modules().await }
     });
     let changed = Notify::new();
-    let stopped = schedule(policies, SystemClock, Settings::default(), &changed, asked_to_end).await;
+    let mut failed = None;
+    let end = async {
+        tokio::select! {
+            () = asked_to_end => {}
+            // Going on would be to fail at every due time from now on, and to look alive.
+            why = data.store_failure => failed = Some(why),
+        }
+    };
+    let stopped = schedule(policies, SystemClock, Settings::default(), &changed, end).await;
     looking.abort();
     alerts.stop().await;
     if let Some(serving) = serving {
@@ -85,6 +94,12 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         } else {
             say(format_args!("the run of policy '{policy}' was cut off: the next start goes on with it"));
         }
+    }
+    if let Some(why) = failed {
+        let folder = place.folder.display();
+        return Err(Failure::new(format!(
+            "the store in {folder} could not be written: {why}. 'consign serve' has ended; started again, it goes on from there"
+        )));
     }
     say(if json { serde_json::json!({ "what": "stopped" }).to_string() } else { "stopped".to_owned() });
     Ok(Ending::Done)

@@ -9,10 +9,11 @@ use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Once, OnceLock};
+use std::sync::Once;
 
 use serde::de::DeserializeOwned;
 use sled::IVec;
+use tokio::sync::watch;
 
 use super::key::{Class, Key};
 use super::record::{self, Flaw};
@@ -24,7 +25,7 @@ pub(super) struct Core {
     tree: Option<sled::Db>,
     path: PathBuf,
     /// Why nothing is written any more, once that is so.
-    broken: OnceLock<String>,
+    broken: watch::Sender<Option<String>>,
 }
 
 thread_local! {
@@ -108,7 +109,7 @@ impl Drop for Core {
 impl Core {
     /// Around an open tree.
     pub(super) fn new(tree: sled::Db, path: PathBuf) -> Self {
-        Self { tree: Some(tree), path, broken: OnceLock::new() }
+        Self { tree: Some(tree), path, broken: watch::Sender::new(None) }
     }
 
     /// The folder, for errors.
@@ -145,14 +146,19 @@ impl Core {
             other => other.to_string(),
         };
         // Only the first reason counts; the rest follow from it.
-        if self.broken.set(cause).is_ok() {
+        let first = self.broken.send_if_modified(|broken| {
+            let first = broken.is_none();
+            broken.get_or_insert(cause);
+            first
+        });
+        if first {
             tracing::error!(path = %self.path.display(), error = %why, "the store writes nothing more");
         }
     }
 
     /// Refuses where an earlier write failed.
     pub(super) fn writable(&self) -> Result<()> {
-        match self.broken.get() {
+        match &*self.broken.borrow() {
             None => Ok(()),
             Some(cause) => Err(StoreError::Failed {
                 doing: "writing".into(),
@@ -163,7 +169,20 @@ impl Core {
 
     /// Whether every write so far went well.
     pub(super) fn is_sound(&self) -> bool {
-        self.broken.get().is_none()
+        self.broken.borrow().is_none()
+    }
+
+    /// Ready when an earlier write has failed, with the reason.
+    pub(super) fn failure(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut broken = self.broken.subscribe();
+        async move {
+            let why = broken.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+            match why {
+                Some(why) => why,
+                // Closed, and it was whole.
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// A record that is not as it should be.

@@ -79,6 +79,12 @@ impl Embedded {
         self.recovered
     }
 
+    /// Ready when nothing more is written, with the reason: a write failed, and what is in memory may be ahead of what the disk has. Only a process that
+    /// opens the folder anew goes on from there. Never ready while all is well.
+    pub fn failure(&self) -> impl Future<Output = String> + Send + use<> {
+        self.core.failure()
+    }
+
     /// Flushes to the disk since it was opened: the price of writing.
     pub fn flushes(&self) -> u64 {
         self.writer.flushes()
