@@ -99,7 +99,7 @@ def check_parts(mails):
     groups = {}
     for mail in mails:
         doc = mail.json
-        key = (doc["policy"], doc["source"], mail.chat, json.dumps(doc["window"]), doc["group"]["key"], doc["group"]["subject"])
+        key = (doc["policy"], doc["source"], mail.chat, json.dumps(doc["window"]), doc.get("supplement", 0), doc["group"]["key"], doc["group"]["subject"])
         groups.setdefault(key, []).append((doc["part"], doc["parts"]))
     for key, parts in groups.items():
         if sorted(parts) != [(number, len(parts)) for number in range(1, len(parts) + 1)]:

@@ -222,7 +222,7 @@ impl Exporter {
             let window = self.store.window(&self.tenant, &key).await?;
             let Some(verdicts) = window.as_ref().and_then(|window| window.state.settled()?.verdicts.as_ref()) else { continue };
             match self.verdicts(&key, verdicts).await {
-                Ok(file) => got.add(file),
+                Ok(file) => got.add(&file),
                 Err(ExportError::Archive(error)) => return Ok(Err(HeldReason::Archive { text: error.to_string() })),
                 Err(error) => return Err(error),
             }
@@ -258,7 +258,12 @@ impl Exporter {
             }
             let unfrozen = if news || !all.is_empty() { self.unfrozen(&known, window).await? } else { Gained::new() };
             if !all.is_empty() || !unfrozen.is_empty() {
-                owing.windows.insert(window.key.from, (all, unfrozen));
+                let mut got = Got::default();
+                if let Some(verdicts) = window.state.settled().and_then(|settled| settled.verdicts.as_ref()) {
+                    got.add(&self.verdicts(&window.key, verdicts).await?);
+                }
+                all.iter().filter(|one| is_done(&one.window)).filter_map(|one| one.file.as_ref()).for_each(|file| got.add(file));
+                owing.windows.insert(window.key.from, OfWindow { supplements: all, unfrozen, got });
             }
         }
         Ok(owing)
@@ -270,10 +275,10 @@ impl Exporter {
 pub(crate) struct Got(HashMap<String, Vec<Range>>);
 
 impl Got {
-    fn add(&mut self, file: VerdictFile) {
-        for email in file.emails {
-            if let Some(user) = email.subject {
-                self.0.entry(user).or_default().extend(email.events);
+    fn add(&mut self, file: &VerdictFile) {
+        for email in &file.emails {
+            if let Some(user) = &email.subject {
+                self.0.entry(user.clone()).or_default().extend_from_slice(&email.events);
             }
         }
     }
@@ -309,8 +314,17 @@ struct Supplement {
 
 /// What users are owed of a chat.
 pub(crate) struct Owing {
-    /// By the window's begin: its supplements, and what none was frozen for.
-    windows: HashMap<u64, (Vec<Supplement>, Gained)>,
+    /// By the window's begin.
+    windows: HashMap<u64, OfWindow>,
+}
+
+/// What users are owed of a window.
+struct OfWindow {
+    supplements: Vec<Supplement>,
+    /// What no supplement was frozen for.
+    unfrozen: Gained,
+    /// What they have got: somebody may have been known to be there, then not, and now again.
+    got: Got,
 }
 
 /// What supplements have to say of an event.
@@ -326,7 +340,8 @@ impl Owing {
     /// Of an event that is in a window and was not left out by a criterion.
     pub(crate) fn of(&self, window: &Window, position: u64, at: Timestamp) -> Supplements<'_> {
         let mut found = Supplements::default();
-        let Some((supplements, unfrozen)) = self.windows.get(&window.key.from) else { return found };
+        let Some(OfWindow { supplements, unfrozen, got }) = self.windows.get(&window.key.from) else { return found };
+        let owed = |gained| at_the_time(gained, at).filter(|user| !got.has(user, position));
         for one in supplements {
             match &one.file {
                 Some(file) => {
@@ -340,10 +355,10 @@ impl Owing {
                 }
                 // Nothing came of it yet.
                 None if is_done(&one.window) => {}
-                None => found.owed.extend(at_the_time(&one.gained, at).map(|user| (user, Some(&one.window)))),
+                None => found.owed.extend(owed(&one.gained).map(|user| (user, Some(&one.window)))),
             }
         }
-        found.owed.extend(at_the_time(unfrozen, at).map(|user| (user, None)));
+        found.owed.extend(owed(unfrozen).map(|user| (user, None)));
         found
     }
 }
