@@ -5,9 +5,10 @@
 //! process that is killed in between leaves the earlier format or this one.
 //!
 //! - 1: the first.
-//! - 2: runs of retries, e-mails that expired, and secrets that a command gives, each in records that format 1 has too. And each tenant's audit log begins
-//!   with the tenant's making; of a tenant that is older than its log it is *owed* a beginning, which the next write with an author makes (the store has no
-//!   key to sign with). An empty log that is owed none was emptied.
+//! - 2: runs of retries, e-mails that expired, and secrets that a command gives, each in records that format 1 has too; supplements to windows, and with
+//!   which arrival a chat's people became known (of what format 1 knew, nothing says that). And each tenant's audit log begins with the tenant's making; of a
+//!   tenant that is older than its log it is *owed* a beginning, which the next write with an author makes (the store has no key to sign with). An empty log
+//!   that is owed none was emptied.
 
 use std::ops::Bound;
 

@@ -141,7 +141,8 @@ impl Embedded {
         };
         let mut from = match (after, filter) {
             (None, _) => Bound::Included(list.bytes().to_vec()),
-            (Some(after), WindowFilter::OfChat(..) | WindowFilter::Supplements(..)) => Bound::Excluded(window_key(tenant, after).bytes().to_vec()),
+            (Some(after), WindowFilter::OfChat(..)) => Bound::Excluded(list.clone().number(after.from).bytes().to_vec()),
+            (Some(after), WindowFilter::Supplements(..)) => Bound::Excluded(list.clone().number(after.from).small(after.supplement).bytes().to_vec()),
             (Some(after), _) => Bound::Excluded(list.clone().window_of_chat(after).bytes().to_vec()),
         };
         let mut found = Vec::new();
