@@ -343,6 +343,27 @@ fn a_source_that_went_silent() {
     serving.end();
 }
 
+#[test]
+fn a_run_that_broke_off() {
+    let (consign, server) = (Consign::new(), Scripted::start(Behaviour::Accept));
+    let (file, _) = workspace(&consign, 2, 3, &[]);
+    consign.import("jsonl", &file, "s");
+    let password = consign.write("password", "sesame");
+    let lines = format!("username = \"ann\"\npassword = {{ file = {:?} }}", password.display().to_string());
+    consign.policy(&server.target().with(&lines), "schedule = { cron = \"* * * * * *\" }");
+    std::fs::remove_file(&password).unwrap();
+    let config = settings(&consign, None, "");
+    let mut serving = Serving::start(&consign, &config);
+    serving.until("fired run-failed");
+    let of_runs = |said: &[Value]| alerts(said).into_iter().filter(|change| change.ends_with("run-failed")).collect::<Vec<_>>();
+    assert_eq!(of_runs(&serving.end()), ["fired run-failed"], "it breaks off again and again, and that is one");
+    assert_eq!(consign.json(&["alerts"])[0]["policy"], "all");
+    std::fs::write(&password, "sesame").unwrap();
+    let mut serving = Serving::start(&consign, &config);
+    serving.until("resolved run-failed");
+    assert_eq!(of_runs(&serving.end()), ["resolved run-failed"]);
+}
+
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();

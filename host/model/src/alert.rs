@@ -16,6 +16,8 @@ use crate::{Digest, Name, Timestamp};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AlertKind {
+    /// See [`Condition::RunFailed`].
+    RunFailed,
     /// See [`Condition::Held`].
     Held,
     /// See [`Condition::TargetDown`].
@@ -32,11 +34,13 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Held, Self::TargetDown, Self::NothingExported, Self::Gap, Self::Quarantined, Self::ChainBroken];
+    pub const ALL: [Self; 7] =
+        [Self::RunFailed, Self::Held, Self::TargetDown, Self::NothingExported, Self::Gap, Self::Quarantined, Self::ChainBroken];
 
     /// The word for it, as in JSON and in metrics.
     pub fn word(self) -> &'static str {
         match self {
+            Self::RunFailed => "run-failed",
             Self::Held => "held",
             Self::TargetDown => "target-down",
             Self::NothingExported => "nothing-exported",
@@ -108,6 +112,11 @@ pub enum Lack {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Condition {
+    /// A run of a policy broke off, so nothing is exported by it. Why is in the log, and `consign run` says it.
+    RunFailed {
+        /// The policy.
+        policy: Name,
+    },
     /// Chats of a policy are held.
     Held {
         /// The policy.
@@ -205,6 +214,7 @@ impl Condition {
     pub fn subject(&self) -> Subject {
         let of = |kind| Subject { kind, policy: None, target: None, source: None, detail: None };
         match self {
+            Self::RunFailed { policy } => Subject { policy: Some(policy.clone()), ..of(AlertKind::RunFailed) },
             Self::Held { policy, .. } => Subject { policy: Some(policy.clone()), ..of(AlertKind::Held) },
             Self::TargetDown { target, .. } => Subject { target: Some(target.clone()), ..of(AlertKind::TargetDown) },
             Self::NothingExported { policy, .. } => Subject { policy: Some(policy.clone()), ..of(AlertKind::NothingExported) },
@@ -225,6 +235,9 @@ impl Condition {
     /// What is the matter, and what to do: for a person.
     pub fn text(&self) -> String {
         match self {
+            Self::RunFailed { policy } => format!(
+                "policy '{policy}': a run broke off, and nothing is exported until one ends. It is tried again by itself; why it broke off is in the log of 'consign serve'"
+            ),
             Self::Held { policy, windows, events, tried_again, oldest } => {
                 let waiting = windows.saturating_sub(*tried_again);
                 let next = match (tried_again, waiting) {
@@ -291,6 +304,7 @@ impl Condition {
     /// That it is over.
     fn over(&self) -> String {
         match self {
+            Self::RunFailed { policy } => format!("policy '{policy}': a run has ended again, or it does not run any more"),
             Self::Held { policy, .. } => format!("policy '{policy}': nothing is held any more"),
             Self::TargetDown { target, .. } => format!("target '{target}' is used again, or is another one now"),
             Self::NothingExported { policy, .. } => format!("policy '{policy}' exports again"),

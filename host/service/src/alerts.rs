@@ -197,6 +197,7 @@ impl<C: Clock + Clone> Watch<C> {
             Heard::Policy(policy) => (policy.to_string(), self.look_at_policy(&policy).await),
             Heard::Failed(policy) => {
                 self.metrics.failed(&policy);
+                self.settle(of(AlertKind::RunFailed, &policy), vec![Condition::RunFailed { policy: policy.clone() }]).await;
                 (policy.to_string(), self.look_at_policy(&policy).await)
             }
             Heard::Checked(chains) => ("chains".to_owned(), self.chains_checked(chains).await),
@@ -224,14 +225,17 @@ impl<C: Clock + Clone> Watch<C> {
             self.metrics.held(name, held.as_ref());
             self.settle(of(AlertKind::Held, name), held.into_iter().collect()).await;
             // By hand it may have run while nobody watched.
-            let firing = self.firing(AlertKind::NothingExported, name);
             let runs = store.runs(tenant, Some(name), RUNS).await?;
-            let since = |run: &Run| {
-                firing.is_some_and(|since| run.started_at >= since)
-                    && matches!(&run.state, RunState::Finished { summary, .. } if has_exported(summary))
+            let ended_since = |kind, counts: fn(&RunSummary) -> bool| {
+                let firing = self.firing(kind, name);
+                let counts = |run: &Run| matches!(&run.state, RunState::Finished { at, summary } if firing.is_some_and(|since| *at >= since) && counts(summary));
+                runs.iter().any(counts)
             };
-            if !policy.spec.enabled || runs.iter().any(since) {
-                self.settle(of(AlertKind::NothingExported, name), Vec::new()).await;
+            let (failed, nothing) = (ended_since(AlertKind::RunFailed, |_| true), ended_since(AlertKind::NothingExported, has_exported));
+            for (kind, is_over) in [(AlertKind::RunFailed, failed), (AlertKind::NothingExported, nothing)] {
+                if is_over || !policy.spec.enabled {
+                    self.settle(of(kind, name), Vec::new()).await;
+                }
             }
             // From old to new, so that the newest stays.
             for run in runs.iter().rev() {
@@ -299,6 +303,7 @@ impl<C: Clock + Clone> Watch<C> {
 
     async fn look_after_run(&mut self, summary: &RunSummary) -> Result<(), ExportError> {
         let (exporter, policy) = (Arc::clone(&self.exporter), &summary.policy);
+        self.settle(of(AlertKind::RunFailed, policy), Vec::new()).await;
         if let Some(run) = exporter.store.run(&exporter.tenant, &summary.run).await? {
             self.metrics.ended(&run, summary);
             if let RunState::Finished { at, .. } = &run.state {
