@@ -52,6 +52,12 @@ impl Target {
         self
     }
 
+    /// As TOML, with policies for it: the name of each, and its further lines.
+    pub fn toml_with(&self, policies: &[(&str, &str)]) -> String {
+        let policy = |(name, lines): &(&str, &str)| format!("[[policy]]\nname = \"{name}\"\ntarget = \"archive\"\n{lines}\n");
+        format!("{}\n{}", self.toml(), policies.iter().map(policy).collect::<String>())
+    }
+
     /// As TOML, by the name `archive`.
     pub fn toml(&self) -> String {
         let mut text = format!("[[target]]\nname = \"archive\"\nhost = \"127.0.0.1\"\nport = {}\n", self.port);

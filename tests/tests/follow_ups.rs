@@ -12,11 +12,6 @@ const POLICIES: [(&str, &str); 3] = [
     ("users", "based-on = \"users\"\n"),
 ];
 
-fn policies(target: &Target) -> String {
-    let policy = |(name, lines): &(&str, &str)| format!("[[policy]]\nname = \"{name}\"\ntarget = \"archive\"\n{lines}\n");
-    format!("{}\n{}", target.toml(), POLICIES.iter().map(policy).collect::<String>())
-}
-
 #[test]
 fn name_the_emails_that_they_belong_to() {
     let (consign, inbox, seed) = (Consign::new(), Inbox::start(), seed("follow-ups"));
@@ -30,7 +25,8 @@ fn name_the_emails_that_they_belong_to() {
     for stage in 0..4 {
         // Port 9 is nobody's.
         let nobody = stage == 1;
-        consign.apply(&policies(&if nobody { Target::plain(9) } else { inbox.target() }));
+        let target = if nobody { Target::plain(9) } else { inbox.target() };
+        consign.apply(&target.toml_with(&POLICIES));
         consign.import("jsonl", &folder.join(format!("{stage}.jsonl")), "s");
         for ((policy, _), runs) in POLICIES.iter().zip(&mut runs) {
             let ran = consign.run(&["--json", "run", policy]).ended(if nobody { 3 } else { 0 }).json();

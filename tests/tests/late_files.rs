@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use consign_tests::{Consign, Inbox, Target, python, say, seed};
+use consign_tests::{Consign, Inbox, python, say, seed};
 use serde_json::{Value, json};
 
 /// Exports of one workspace, from the one with the fewest files to the one with the most.
@@ -41,11 +41,6 @@ const POLICIES: [(&str, &str); 3] = [
     ("users", "based-on = \"users\"\n"),
 ];
 
-fn policies(target: &Target) -> String {
-    let policy = |(name, lines): &(&str, &str)| format!("[[policy]]\nname = \"{name}\"\ntarget = \"archive\"\n{lines}\n");
-    format!("{}\n{}", target.toml(), POLICIES.iter().map(policy).collect::<String>())
-}
-
 /// What `explain` says of these messages, and of their files with them.
 fn explained(consign: &Consign, messages: &Value, fate: &str) {
     let messages = messages.as_array().unwrap();
@@ -66,7 +61,7 @@ fn explained(consign: &Consign, messages: &Value, fate: &str) {
 fn go_out_once_with_their_message(form: &'static str) {
     let (stages, inbox) = (Stages::made(form), Inbox::start());
     let consign = &stages.consign;
-    consign.apply(&policies(&inbox.target()));
+    consign.apply(&inbox.target().toml_with(&POLICIES));
     let (mut reports, mut runs) = (Vec::new(), [const { Vec::new() }; POLICIES.len()]);
     for stage in 0..3 {
         reports.push(stages.import(stage));

@@ -15,7 +15,7 @@ use consign_model::module::BoundModule;
 use consign_model::policy::PolicyVersion;
 use consign_model::run::Trigger;
 use consign_model::window::{Facts, Gained};
-use consign_model::{ChatKey, HeldReason, Run, Timestamp, Window, WindowKey, WindowState};
+use consign_model::{ChatKey, HeldReason, Name, Run, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{SegmentRecord, StoreError, WindowFilter};
 
 use crate::evaluate::Evaluation;
@@ -113,10 +113,11 @@ impl Exporter {
             let Some((last, _)) = chats.last() else { return Ok(()) };
             after = *last;
             for (_, chat) in &chats {
-                let windows = self.windows_before(run, chat).await?;
+                let mut windows = Windows::all(self, WindowFilter::OfChat(run.policy.clone(), chat.clone())).await?;
+                windows.retain(|window| window.run != run.id);
                 // The newest window's people are what was known at the policy's last look at this chat, so what is new since then is all that matters.
                 let Some(newest) = windows.last() else { continue };
-                let Some(known) = self.known(run, chat).await? else { continue };
+                let Some(known) = self.known(&run.policy, chat).await? else { continue };
                 let gained = Copies::Unknown.gained(&known.facts, &self.facts_of(newest).await?);
                 if gained.is_empty() {
                     continue;
@@ -136,42 +137,25 @@ impl Exporter {
         let mut any = false;
         for key in tried {
             let Some(window) = self.store.window(&self.tenant, &key.base()).await?.filter(is_done) else { continue };
-            let Some(known) = self.known(run, &key.chat).await? else { continue };
+            let Some(known) = self.known(&run.policy, &key.chat).await? else { continue };
             any |= self.freeze_supplement(run, &known, &window).await?;
         }
         Ok(any)
     }
 
-    /// The windows of a chat that earlier runs froze.
-    async fn windows_before(&self, run: &Run, chat: &ChatKey) -> Result<Vec<Window>, ExportError> {
-        let mut windows = Vec::new();
-        let mut pages = Windows::new(self, WindowFilter::OfChat(run.policy.clone(), chat.clone()));
-        while let Some(page) = pages.next().await? {
-            windows.extend(page.into_iter().filter(|window| window.run != run.id));
-        }
-        Ok(windows)
-    }
-
-    async fn known(&self, run: &Run, chat: &ChatKey) -> Result<Option<Known>, ExportError> {
+    async fn known(&self, policy: &Name, chat: &ChatKey) -> Result<Option<Known>, ExportError> {
         let Some(record) = self.store.chat(&self.tenant, chat).await? else { return Ok(None) };
         let facts = Arc::new(freeze::facts(self.store.as_ref(), &self.tenant, record).await?);
         let segments = self.store.segments(&self.tenant, chat, 0).await?;
-        let supplements = self.supplements_of(WindowFilter::Supplements(run.policy.clone(), chat.clone())).await?;
+        let mut supplements: BTreeMap<u64, Vec<Window>> = BTreeMap::new();
+        for window in Windows::all(self, WindowFilter::Supplements(policy.clone(), chat.clone())).await? {
+            supplements.entry(window.key.from).or_default().push(window);
+        }
         Ok(Some(Known { facts, segments, supplements }))
     }
 
-    async fn supplements_of(&self, filter: WindowFilter) -> Result<BTreeMap<u64, Vec<Window>>, ExportError> {
-        let mut supplements: BTreeMap<u64, Vec<Window>> = BTreeMap::new();
-        let mut pages = Windows::new(self, filter);
-        while let Some(page) = pages.next().await? {
-            for window in page {
-                supplements.entry(window.key.from).or_default().push(window);
-            }
-        }
-        Ok(supplements)
-    }
-
-    async fn facts_of(&self, window: &Window) -> Result<Facts, ExportError> {
+    /// What was known of the chat and its people when a window was frozen.
+    pub(crate) async fn facts_of(&self, window: &Window) -> Result<Facts, ExportError> {
         let facts = self.store.facts(&self.tenant, &window.facts).await?;
         Ok(facts.ok_or_else(|| StoreError::Damaged {
             what: format!("the facts of window {} are missing", window.key.id()),
@@ -233,11 +217,7 @@ impl Exporter {
     /// What supplements there are to a chat's windows, and are still owed, for an account of it.
     pub(crate) async fn owing(&self, policy: &PolicyVersion, chat: &ChatKey, windows: &[Window]) -> Result<Owing, ExportError> {
         let mut owing = Owing { windows: HashMap::new() };
-        let filter = WindowFilter::Supplements(policy.spec.name.clone(), chat.clone());
-        let supplements = self.supplements_of(filter).await?;
-        let Some(record) = self.store.chat(&self.tenant, chat).await? else { return Ok(owing) };
-        let facts = Arc::new(freeze::facts(self.store.as_ref(), &self.tenant, record).await?);
-        let known = Known { facts, segments: self.store.segments(&self.tenant, chat, 0).await?, supplements };
+        let Some(known) = self.known(&policy.spec.name, chat).await? else { return Ok(owing) };
         // Of most chats nothing is owed, and their newest window tells.
         let news = match windows.last() {
             Some(newest) => !Copies::Unknown.gained(&known.facts, &self.facts_of(newest).await?).is_empty(),

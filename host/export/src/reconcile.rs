@@ -260,7 +260,7 @@ impl Exporter {
     ) -> Result<Counts, ExportError> {
         let mut counts = Counts::default();
         let mut decided: Option<Decided> = None;
-        let windows = self.windows_of(policy, chat).await?;
+        let windows = Windows::all(self, WindowFilter::OfChat(policy.spec.name.clone(), chat.clone())).await?;
         let owing = self.owing(policy, chat, &windows).await?;
         let mut next = 0;
         for segment in self.store.segments(&self.tenant, chat, 0).await? {
@@ -307,16 +307,6 @@ impl Exporter {
             }
         }
         Ok(counts)
-    }
-
-    /// A chat's windows of a policy, by position.
-    async fn windows_of(&self, policy: &PolicyVersion, chat: &ChatKey) -> Result<Vec<Window>, ExportError> {
-        let mut all = Vec::new();
-        let mut pages = Windows::new(self, WindowFilter::OfChat(policy.spec.name.clone(), chat.clone()));
-        while let Some(page) = pages.next().await? {
-            all.extend(page);
-        }
-        Ok(all)
     }
 
     /// What was decided about a window.

@@ -121,11 +121,8 @@ impl<'a> Earlier<'a> {
         }
         let (Exporter { store, tenant, .. }, key) = (self.exporter, &self.window.key);
         let read = async {
-            let mut windows = Vec::new();
-            let mut pages = Windows::new(self.exporter, WindowFilter::OfChat(key.policy.clone(), key.chat.clone()));
-            while let Some(page) = pages.next().await? {
-                windows.extend(page.into_iter().filter(|one| one.key.from < key.from).map(|one| (one, None)));
-            }
+            let windows = Windows::all(self.exporter, WindowFilter::OfChat(key.policy.clone(), key.chat.clone())).await?;
+            let windows: Vec<_> = windows.into_iter().filter(|one| one.key.from < key.from).map(|one| (one, None)).collect();
             // What lies before the first window is in no e-mail of the policy.
             let first = windows.first().map_or(key.from, |(first, _): &(Window, _)| first.key.from);
             let segments = store.segments(tenant, &key.chat, first).await?;

@@ -543,6 +543,15 @@ impl<'a> Windows<'a> {
         Self { exporter, filter, after: None, ended: false }
     }
 
+    /// All of them, of a list that is not long: a chat's, say.
+    pub(crate) async fn all(exporter: &'a Exporter, filter: WindowFilter) -> Result<Vec<Window>, ExportError> {
+        let (mut all, mut pages) = (Vec::new(), Self::new(exporter, filter));
+        while let Some(page) = pages.next().await? {
+            all.extend(page);
+        }
+        Ok(all)
+    }
+
     /// Some more; never none of them.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<Window>>, ExportError> {
         if self.ended {

@@ -162,11 +162,7 @@ pub(crate) async fn make(
     window: Window,
     into: mpsc::Sender<Composed>,
 ) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
-    let facts = exporter.store.facts(&exporter.tenant, &window.facts).await?;
-    let facts = facts.ok_or_else(|| consign_store::StoreError::Damaged {
-        what: format!("the facts of window {} are missing", window.key.id()),
-        hint: "restore the data folder from a backup".to_owned(),
-    })?;
+    let facts = exporter.facts_of(&window).await?;
     make_with(exporter, tools, window, Arc::new(facts), into).await
 }
 
