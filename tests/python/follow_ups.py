@@ -55,6 +55,12 @@ def make(args):
                 lines.append({"type": "delete", "chat": chat, "id": rng.choice(mine)["id"], "at": stamp(5000 + stage * 100 + number), "user": user})
             else:
                 lines.append({"type": "reaction", "chat": chat, "id": rng.choice(mine)["id"], "at": stamp(5000 + stage * 100 + number), "user": user, "name": "thumbsup"})
+        # What the dice may leave out: of each kind one with the word that the policy by keyword keeps.
+        if stage == 0:
+            lines.append({"type": "message", "chat": "C1", "id": "first", "at": stamp(10), "user": "U1", "text": f"{WORDS[4]} first"})
+        else:
+            lines.append({"type": "edit", "chat": "C1", "id": "first", "at": stamp(5500 + stage), "user": "U1", "text": f"{WORDS[4]} again {stage}"})
+            lines.append({"type": "message", "chat": "C1", "id": f"late-{stage}", "at": stamp(-200 - stage), "user": "U1", "text": f"{WORDS[4]} late {stage}"})
         # An edit of a message that nobody has seen.
         lines.append({"type": "edit", "chat": "C0", "id": "never", "at": stamp(6000 + stage), "user": "U0", "text": f"{WORDS[4]} of nothing {stage}"})
         (folder / f"{stage}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
