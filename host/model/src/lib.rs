@@ -20,6 +20,7 @@ pub mod policy;
 pub mod quarantine;
 pub mod run;
 pub mod shadow;
+pub mod source;
 pub mod target;
 pub mod time;
 pub mod user;

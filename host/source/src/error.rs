@@ -25,6 +25,14 @@ pub enum SourceError {
         /// The way out.
         hint: &'static str,
     },
+    /// Which format it is in is not certain.
+    #[error("{}: which format this is can't be told: {fitting}. Say it with --format ({})", path.display(), crate::words())]
+    Unrecognised {
+        /// Which.
+        path: PathBuf,
+        /// What it looks like.
+        fitting: String,
+    },
     /// The beginning of the right kind of file, but damaged.
     #[error("{}: damaged or cut short ({what}). Nothing was imported; copy or download the file again", path.display())]
     Damaged {

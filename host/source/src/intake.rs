@@ -1,8 +1,9 @@
-//! What both readers do alike: hand over in bounded pieces, count, and keep the report.
+//! What all readers do alike: hand over in bounded pieces, count, and keep the report.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Read;
 
+use consign_model::source::Capture;
 use consign_model::{Attachment, Digest, Event, User};
 
 use crate::files::{FileFault, Guarded};
@@ -27,11 +28,12 @@ pub struct Intake<'a> {
     events: u64,
     chats: HashSet<String>,
     users: HashSet<String>,
+    captured: HashSet<String>,
 }
 
 impl<'a> Intake<'a> {
     pub fn new(sink: &'a mut dyn Sink, limits: &'a Limits, progress: &'a dyn Fn(Progress)) -> Self {
-        Self { sink, progress, limits, report: Report::default(), done: 0, total: 0, events: 0, chats: HashSet::new(), users: HashSet::new() }
+        Self { sink, progress, limits, report: Report::default(), done: 0, total: 0, events: 0, chats: HashSet::new(), users: HashSet::new(), captured: HashSet::new() }
     }
 
     /// Whether this user was handed over.
@@ -65,17 +67,31 @@ impl<'a> Intake<'a> {
         self.sink.chat(chat).map_err(SourceError::Sink)
     }
 
-    /// Hands over events of a chat, which is declared as unknown if nothing was said of it before.
-    pub fn events(&mut self, chat: &str, mut events: Vec<Event>) -> Result<(), SourceError> {
+    /// Hands over whose copies the export holds.
+    pub fn captured(&mut self, capture: Capture) -> Result<(), SourceError> {
+        if self.captured.insert(capture.user.clone()) {
+            self.report.captured_users += 1;
+        }
+        self.sink.captured(capture).map_err(SourceError::Sink)
+    }
+
+    /// Hands over events of a chat, which is declared as unknown if nothing was said of it before. `copy_of`: the user in whose export they stand, where
+    /// there is one for each user; who was not captured with a time of their own is so now, for all times.
+    pub fn events(&mut self, chat: &str, copy_of: Option<&str>, mut events: Vec<Event>) -> Result<(), SourceError> {
+        if let Some(user) = copy_of
+            && !self.captured.contains(user)
+        {
+            self.captured(Capture { user: user.to_owned(), from: None, until: None })?;
+        }
         // A message with thousands of reactions.
         while events.len() > self.limits.piece_events.max(1) {
             let rest = events.split_off(self.limits.piece_events.max(1));
-            self.piece(chat, std::mem::replace(&mut events, rest))?;
+            self.piece(chat, copy_of, std::mem::replace(&mut events, rest))?;
         }
-        self.piece(chat, events)
+        self.piece(chat, copy_of, events)
     }
 
-    fn piece(&mut self, chat: &str, events: Vec<Event>) -> Result<(), SourceError> {
+    fn piece(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SourceError> {
         if events.is_empty() {
             return Ok(());
         }
@@ -86,7 +102,7 @@ impl<'a> Intake<'a> {
             *self.report.events.entry(event.kind).or_default() += 1;
         }
         self.events += events.len() as u64;
-        self.sink.events(chat, events).map_err(SourceError::Sink)
+        self.sink.events(chat, copy_of, events).map_err(SourceError::Sink)
     }
 
     /// Hands over a file's bytes. Unset inside: the bytes could not be read, for the reason beside.

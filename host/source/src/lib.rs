@@ -10,20 +10,23 @@
 //! Nothing is dropped without a word: what is not an event (an unknown file, an unknown field) is counted in the report's notes.
 
 mod error;
-mod fields;
 mod files;
 mod intake;
+mod json;
 mod jsonl;
 mod limits;
+mod recognise;
 mod report;
 mod sink;
 mod slack;
 mod text;
+mod waiting;
 
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use consign_model::source::{Capabilities, Deletions, Edits, Memberships, PrivateChats, Reactions, View};
 pub use error::SourceError;
 pub use limits::Limits;
 pub use report::{Missing, Progress, Refusal, Report};
@@ -49,6 +52,46 @@ impl Format {
             Self::Jsonl => "jsonl",
         }
     }
+
+    /// What exports in this format give and what they do not.
+    pub fn capabilities(self) -> Capabilities {
+        match self {
+            Self::Slack => Capabilities {
+                view: View::Complete,
+                edits: Edits::All,
+                deletions: Deletions::All,
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Listed,
+                private_chats: PrivateChats::AsExported,
+                addresses: true,
+            },
+            Self::Jsonl => Capabilities {
+                view: View::Complete,
+                edits: Edits::All,
+                deletions: Deletions::All,
+                reactions: Reactions::All,
+                memberships: Memberships::Timed,
+                private_chats: PrivateChats::All,
+                addresses: true,
+            },
+        }
+    }
+
+    /// Whether an export that begins like this is one of these, certainly.
+    fn fits(self, head: &recognise::Head) -> bool {
+        match self {
+            Self::Slack => head.has_file(&slack::MARKS),
+            Self::Jsonl => head.is_one_file() && jsonl::fits(head),
+        }
+    }
+
+    /// The format of a file or folder, by what stands in it.
+    ///
+    /// # Errors
+    /// [`SourceError::Unrecognised`], where that is not certain.
+    pub fn recognise(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
+        recognise::format(path, limits)
+    }
 }
 
 impl fmt::Display for Format {
@@ -59,8 +102,14 @@ impl fmt::Display for Format {
 
 /// A text that names no format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format '{}': use slack or jsonl", .0.escape_debug())]
+#[error("unknown format '{}': use {}", .0.escape_debug(), words())]
 pub struct UnknownFormat(String);
+
+/// All formats' words, for a person.
+fn words() -> String {
+    let [first @ .., last] = Format::ALL.map(Format::word);
+    format!("{} or {last}", first.join(", "))
+}
 
 impl FromStr for Format {
     type Err = UnknownFormat;

@@ -55,6 +55,8 @@ pub struct Report {
     pub users: u64,
     /// Of these, without an e-mail address: they get a synthetic one.
     pub users_without_email: u64,
+    /// Users whose own exports were read, where the platform makes one for each user.
+    pub captured_users: u64,
     /// Chats handed over, each counted once.
     pub chats: u64,
     /// Events handed over, by kind; a kind that did not occur is not there. Whether the archive had them already is for the sink to say.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use consign_model::source::Capture;
 use consign_model::{ChatKind, Digest, Event, User};
 
 /// Why the storing side failed. Any error: this room only carries it up.
@@ -55,7 +56,12 @@ pub trait Sink {
 
     /// Some events of a chat: never empty, at most [`crate::Limits::piece_events`], in the export's order (Slack: by `ts`). A chat's events may come in
     /// many pieces, with other chats' between them.
-    fn events(&mut self, chat: &str, events: Vec<Event>) -> Result<(), SinkError>;
+    ///
+    /// `copy_of`: the user in whose export these stand, where the platform makes one for each user. The same event of several of them is one event.
+    fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError>;
+
+    /// That this user's own export was read, and for which times. Comes before this user's copies.
+    fn captured(&mut self, capture: Capture) -> Result<(), SinkError>;
 
     /// A file's bytes, before the event that carries it. Answers with digest and size.
     ///

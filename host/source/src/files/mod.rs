@@ -1,15 +1,17 @@
-//! The files of an export, whether they lie in a ZIP or in a folder.
+//! The files of an export, whether they lie in a ZIP or in a folder, or it is one file, packed or not.
 //!
 //! Nothing is ever unpacked to a disk: a path is only a name by which other files of the same export are found. Paths that climb out are refused all the
 //! same, because an honest export has none. Sizes that a ZIP declares are bounds for the reader, never trusted to be true or allocated.
 
 mod folder;
+pub mod packed;
 mod zip;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use self::packed::{Kind, Packing};
 use crate::report::{Refusal, shown};
 use crate::{Limits, SourceError};
 
@@ -40,12 +42,15 @@ enum Place {
     Zip(usize),
     /// Under the folder, by its path.
     Folder,
+    /// All that there is.
+    One,
 }
 
 #[derive(Debug)]
 enum Holder {
     Zip(Box<zip::Archive>),
     Folder(PathBuf),
+    One(PathBuf, Packing),
 }
 
 /// An export's files by path: `/` between parts, never empty parts, `.` or `..`.
@@ -68,6 +73,18 @@ impl Files {
             false if about.is_file() => zip::open(path, limits),
             false => Err(SourceError::no_file(path)),
         }
+    }
+
+    /// As [`Self::open`]; and one file alone, plain or packed by gzip or zstd, is an export with that file.
+    pub fn open_any(path: &Path, limits: &Limits) -> Result<Self, SourceError> {
+        let packing = match packed::kind(path)? {
+            Kind::Folder | Kind::Zip => return Self::open(path, limits),
+            Kind::One(packing) => packing,
+        };
+        let size = packed::check(path, packing, limits)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let entries = BTreeMap::from([(name, Found { size, place: Place::One })]);
+        Ok(Self { holder: Holder::One(path.to_owned(), packing), entries, refused: Vec::new(), prefix: String::new() })
     }
 
     /// Goes into `folder` if none of `marks` lies at the top and all of the export lies in that one folder. A mark that was refused is one all the same.
@@ -124,7 +141,11 @@ impl Files {
                 let mut file = std::fs::File::open(path).map_err(|error| FileFault::Unreadable(error.to_string()))?;
                 use_it(&mut Guarded::new(&mut file, most, FileFault::TooLarge(most)));
             }
-            (Holder::Zip(_) | Holder::Folder(_), _) => return Err(FileFault::Unreadable("it is from another export".into())),
+            (Holder::One(path, packing), Place::One) => {
+                let mut file = packed::open(path, *packing).map_err(|error| FileFault::Unreadable(error.to_string()))?;
+                use_it(&mut Guarded::new(&mut file, found.size, FileFault::Lies));
+            }
+            (Holder::Zip(_) | Holder::Folder(_) | Holder::One(..), _) => return Err(FileFault::Unreadable("it is from another export".into())),
         }
         Ok(())
     }

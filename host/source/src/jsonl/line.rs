@@ -1,9 +1,10 @@
 //! One line of `jsonl` to what it says. Ids that a line does not have are derived from what it has, so that the same line always gives the same id.
 
+use consign_model::source::Capture;
 use consign_model::{ChatKind, Event, EventKind, Flags, Timestamp, User};
 
 use crate::ChatInfo;
-use crate::fields::{Fields, Shape};
+use crate::json::fields::{Fields, Shape};
 use crate::intake::Intake;
 use crate::text;
 
@@ -23,8 +24,10 @@ pub struct NamedFile {
 pub enum Said {
     User(User),
     Chat(ChatInfo),
-    /// A chat's id, an event of it and the files that are to be attached.
-    Event(String, Event, Vec<NamedFile>),
+    /// Whose own export the file has copies of.
+    Capture(Capture),
+    /// A chat's id, whose copy it is where it is one of several, an event of the chat and the files that are to be attached.
+    Event(String, Option<String>, Event, Vec<NamedFile>),
 }
 
 /// Reads a line.
@@ -34,9 +37,10 @@ pub fn parse(line: &str, intake: &mut Intake<'_>) -> Result<Said, Shape> {
     let said = match kind.as_str() {
         "user" => Said::User(user(&mut fields, intake)?),
         "chat" => Said::Chat(chat(&mut fields, intake)?),
+        "capture" => Said::Capture(capture(&mut fields)?),
         word => match EventKind::ALL.into_iter().find(|kind| kind.word() == word) {
             Some(kind) => event(kind, &mut fields, intake)?,
-            None => return Err(Shape(format!("`type` is none of user, chat, {}", EventKind::ALL.map(EventKind::word).join(", ")))),
+            None => return Err(Shape(format!("`type` is none of user, chat, capture, {}", EventKind::ALL.map(EventKind::word).join(", ")))),
         },
     };
     for field in fields.rest() {
@@ -76,11 +80,23 @@ fn chat(fields: &mut Fields, intake: &mut Intake<'_>) -> Result<ChatInfo, Shape>
     Ok(chat)
 }
 
+fn capture(fields: &mut Fields) -> Result<Capture, Shape> {
+    let mut time = |name: &str| -> Result<_, Shape> {
+        let text = fields.filled(name)?;
+        text.map(|text| Timestamp::parse(&text).map_err(|error| Shape(format!("`{name}` is {error}")))).transpose()
+    };
+    let (from, until) = (time("from")?, time("until")?);
+    if from.zip(until).is_some_and(|(from, until)| until < from) {
+        return Err(Shape("`until` is before `from`".into()));
+    }
+    Ok(Capture { user: fields.needed_id("user")?, from, until })
+}
+
 fn event(kind: EventKind, fields: &mut Fields, intake: &mut Intake<'_>) -> Result<Said, Shape> {
     let chat = fields.needed_id("chat")?;
     let at = fields.filled("at")?.ok_or_else(|| Shape("`at` is missing".into()))?;
     let at = Timestamp::parse(&at).map_err(|error| Shape(format!("`at` is {error}")))?;
-    let user = fields.id("user")?;
+    let (user, copy_of) = (fields.id("user")?, fields.id("copy_of")?);
     let needed_user = || user.clone().ok_or_else(|| Shape("`user` is missing".into()));
     let mut event = Event::new(kind, "", at);
     event.thread = fields.id("thread")?;
@@ -124,7 +140,7 @@ fn event(kind: EventKind, fields: &mut Fields, intake: &mut Intake<'_>) -> Resul
         }
     }
     event.user = user;
-    Ok(Said::Event(chat, event, files))
+    Ok(Said::Event(chat, copy_of, event, files))
 }
 
 fn body(event: &mut Event, fields: &mut Fields) -> Result<(), Shape> {

@@ -6,17 +6,19 @@
 mod line;
 mod lines;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
-use consign_model::Attachment;
+use consign_model::{Attachment, EventKind};
 
 use self::line::{NamedFile, Said};
 use self::lines::Line;
+use crate::files::packed::{self, Kind};
 use crate::files::{FileFault, Guarded};
-use crate::intake::{Intake, Piece};
+use crate::intake::Intake;
+use crate::recognise::Head;
 use crate::report::shown;
+use crate::waiting::Waiting;
 use crate::{FileInfo, Refusal, Report, SourceError};
 
 /// Lines between two tellings of progress.
@@ -29,11 +31,25 @@ struct Reader<'a> {
     folder: Option<PathBuf>,
 }
 
+/// Whether a file that begins like this is JSON lines of ours: each kind of line has its field.
+pub fn fits(head: &Head) -> bool {
+    let events = EventKind::ALL.iter().any(|kind| head.has(&[&format!("type={}", kind.word()), "chat", "at"]));
+    events || head.has(&["type=user", "id"]) || head.has(&["type=chat", "id", "kind"])
+}
+
 /// Reads a file.
 pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> {
-    let packing = lines::packing(path)?;
-    intake.total = lines::check(path, packing, intake.limits)?;
-    let mut input = lines::open(path, packing)?;
+    let wrong = |what, hint| SourceError::WrongKind { path: path.to_owned(), what, hint };
+    let packing = match packed::kind(path)? {
+        Kind::One(packing) => packing,
+        Kind::Folder => return Err(wrong("this is a folder", "Give one file of JSON lines; a folder can be a Slack export (--format slack)")),
+        Kind::Zip => {
+            let hint = "If it is a Slack export use --format slack; else unpack it and import the file inside";
+            return Err(wrong("this is a ZIP file, not JSON lines", hint));
+        }
+    };
+    intake.total = packed::check(path, packing, intake.limits)?;
+    let mut input = packed::open(path, packing)?;
     let folder = path.canonicalize().ok().and_then(|path| path.parent().map(Path::to_owned));
     read_all(input.as_mut(), path, folder, intake)
 }
@@ -68,9 +84,7 @@ fn read_all(input: &mut dyn BufRead, path: &Path, folder: Option<PathBuf>, intak
             reader.intake.advance(std::mem::take(&mut untold));
         }
     }
-    for (chat, events) in reader.waiting.rest() {
-        reader.intake.events(&chat, events)?;
-    }
+    reader.waiting.hand_over_all(&mut reader.intake)?;
     reader.intake.advance(untold);
     Ok(reader.intake.report)
 }
@@ -91,7 +105,8 @@ impl Reader<'_> {
             Err(shape) => return Ok(Err(shape.to_string())),
             Ok(Said::User(user)) => self.intake.user(user)?,
             Ok(Said::Chat(chat)) => self.intake.chat(chat)?,
-            Ok(Said::Event(chat, mut event, files)) => {
+            Ok(Said::Capture(capture)) => self.intake.captured(capture)?,
+            Ok(Said::Event(chat, copy_of, mut event, files)) => {
                 // All paths first: a line is imported whole or not at all.
                 let mut places = Vec::new();
                 for file in &files {
@@ -109,10 +124,7 @@ impl Reader<'_> {
                 for attachment in event.attachments.iter().filter(|attachment| attachment.digest.is_none()) {
                     self.intake.missing(&chat, &event.id, attachment);
                 }
-                self.waiting.push(&chat, event);
-                while let Some((chat, events)) = self.waiting.due(&self.intake) {
-                    self.intake.events(&chat, events)?;
-                }
+                self.waiting.push(&mut self.intake, &chat, copy_of.as_deref(), event)?;
             }
         }
         Ok(Ok(()))
@@ -158,46 +170,5 @@ impl Reader<'_> {
             }
             Err(fault) => Ok(Err(unreadable(fault.to_string()))),
         }
-    }
-}
-
-/// Events that wait, by chat. `by_cost` finds the largest without looking at all chats.
-#[derive(Default)]
-struct Waiting {
-    chats: BTreeMap<String, Piece>,
-    by_cost: BTreeSet<(usize, String)>,
-    cost: usize,
-    /// A chat that was just added to, and may be full.
-    last: Option<String>,
-}
-
-impl Waiting {
-    fn push(&mut self, chat: &str, event: consign_model::Event) {
-        let piece = self.chats.entry(chat.to_owned()).or_default();
-        let before = piece.cost;
-        piece.push(event);
-        self.cost += piece.cost - before;
-        self.by_cost.remove(&(before, chat.to_owned()));
-        self.by_cost.insert((piece.cost, chat.to_owned()));
-        self.last = Some(chat.to_owned());
-    }
-
-    /// A piece that must go now, if any.
-    fn due(&mut self, intake: &Intake<'_>) -> Option<(String, Vec<consign_model::Event>)> {
-        let last = self.last.take();
-        let full = last.filter(|chat| self.chats.get(chat).is_some_and(|piece| piece.is_full(intake.limits)));
-        let too_much = || (self.cost > intake.limits.waiting_bytes).then(|| self.by_cost.last().map(|(_, chat)| chat.clone())).flatten();
-        let chat = full.or_else(too_much)?;
-        let mut piece = self.chats.remove(&chat)?;
-        self.by_cost.remove(&(piece.cost, chat.clone()));
-        self.cost -= piece.cost;
-        Some((chat, piece.take()))
-    }
-
-    /// All that is left.
-    fn rest(&mut self) -> impl Iterator<Item = (String, Vec<consign_model::Event>)> + use<> {
-        self.by_cost.clear();
-        self.cost = 0;
-        std::mem::take(&mut self.chats).into_iter().map(|(chat, mut piece)| (chat, piece.take()))
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::content::{self, Author};
 use super::markup::Names;
-use crate::fields::{Fields, Shape};
+use crate::json::fields::{Fields, Shape};
 use crate::text;
 
 /// What an entry became.

@@ -9,9 +9,9 @@ use std::path::Path;
 use consign_model::{ChatKind, User};
 
 use super::entry::first_name;
-use super::list::{self, Most};
 use super::markup::Names;
-use crate::fields::{Fields, Shape};
+use crate::json::fields::{Fields, Shape};
+use crate::json::list::{self, Most, Place};
 use crate::files::Files;
 use crate::intake::Intake;
 use crate::{ChatInfo, Refusal, SourceError};
@@ -113,7 +113,7 @@ fn each(
         };
     };
     let most = Most { file: intake.limits.list_bytes, element: intake.limits.json_bytes };
-    list::of_file(files, name, found, most, &mut |element| {
+    list::of_file(files, name, found, most, Place::Whole, &mut |element| {
         if let Err(shape) = Fields::parse(element.json.get()).and_then(|fields| take(intake, fields)) {
             intake.refuse(Refusal { file: name.to_owned(), line: Some(element.line), index: Some(element.index), reason: shape.to_string() });
         }

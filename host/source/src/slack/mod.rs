@@ -7,7 +7,6 @@ mod content;
 mod entry;
 mod folders;
 mod index;
-mod list;
 mod markup;
 mod uploads;
 
@@ -19,17 +18,17 @@ use consign_model::{Attachment, Digest, Event, User};
 use self::entry::{Parsed, SlackFile, Ts};
 use self::folders::Days;
 use self::index::Listed;
-use self::list::{Element, Most};
 use self::markup::Names;
 use self::uploads::Uploads;
-use crate::fields::Shape;
+use crate::json::fields::Shape;
+use crate::json::list::{self, Element, Most, Place};
 use crate::files::{Files, Found};
 use crate::intake::{Intake, Piece};
 use crate::report::shown;
 use crate::{ChatInfo, FileInfo, Refusal, Report, SourceError};
 
 /// The files by which an export is known; a Slack export has at least one of them.
-const MARKS: [&str; 6] = ["channels.json", "users.json", "org_users.json", "groups.json", "dms.json", "mpims.json"];
+pub const MARKS: [&str; 6] = ["channels.json", "users.json", "org_users.json", "groups.json", "dms.json", "mpims.json"];
 
 /// What an export has of a file's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -120,7 +119,7 @@ impl Reader<'_> {
             self.day(chat, path, *found, &mut piece)?;
             self.intake.advance(found.size);
         }
-        self.intake.events(chat, piece.take())
+        self.intake.events(chat, None, piece.take())
     }
 
     fn day(&mut self, chat: &str, path: &str, found: Found, piece: &mut Piece) -> Result<(), SourceError> {
@@ -128,7 +127,7 @@ impl Reader<'_> {
         // What has no `ts` is no event, and says nothing of its place among the others: only as much of it is kept as a report lists.
         let (mut entries, mut without_ts, mut unlisted): (Vec<(Ts, Element)>, Vec<Element>, u64) = (Vec::new(), Vec::new(), 0);
         let most = Most { file: limits.json_bytes, element: limits.json_bytes };
-        let outcome = list::of_file(&mut self.files, path, found, most, &mut |element| match entry::ts_of(element.json.get()) {
+        let outcome = list::of_file(&mut self.files, path, found, most, Place::Whole, &mut |element| match entry::ts_of(element.json.get()) {
             Some(ts) => entries.push((ts, element)),
             None if without_ts.len() < limits.listed => without_ts.push(element),
             None => unlisted += 1,
@@ -196,7 +195,7 @@ impl Reader<'_> {
     fn push(&mut self, chat: &str, event: Event, piece: &mut Piece) -> Result<(), SourceError> {
         piece.push(event);
         if piece.is_full(self.intake.limits) {
-            self.intake.events(chat, piece.take())?;
+            self.intake.events(chat, None, piece.take())?;
         }
         Ok(())
     }

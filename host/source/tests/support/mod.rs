@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
+use consign_model::source::Capture;
 use consign_model::{Digest, Event, EventKind, User};
 use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
 use zip::ZipWriter;
@@ -18,6 +19,9 @@ pub struct Kept {
     pub chats: BTreeMap<String, ChatInfo>,
     pub events: BTreeMap<String, Vec<Event>>,
     pub files: BTreeMap<Digest, Vec<u8>>,
+    pub captures: Vec<Capture>,
+    /// Ids of events by chat and by the user whose copies they are.
+    pub copies: BTreeMap<(String, String), Vec<String>>,
     pub largest_piece: usize,
     /// Fail at this call, counted from 0.
     pub fail_at: Option<usize>,
@@ -68,12 +72,23 @@ impl Sink for Kept {
         Ok(())
     }
 
-    fn events(&mut self, chat: &str, events: Vec<Event>) -> Result<(), SinkError> {
+    fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError> {
         self.call()?;
         assert!(self.chats.contains_key(chat), "a chat comes before its events");
         assert!(!events.is_empty());
         self.largest_piece = self.largest_piece.max(events.len());
+        if let Some(user) = copy_of {
+            assert!(self.captures.iter().any(|capture| capture.user == user), "a capture comes before its copies");
+            let ids = events.iter().map(|event| event.id.clone());
+            self.copies.entry((chat.to_owned(), user.to_owned())).or_default().extend(ids);
+        }
         self.events.entry(chat.to_owned()).or_default().extend(events);
+        Ok(())
+    }
+
+    fn captured(&mut self, capture: Capture) -> Result<(), SinkError> {
+        self.call()?;
+        self.captures.push(capture);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! serde's derived readers would be shorter, but their errors quote the value they stumble over, and that is message text. Here a wrong shape is told by
 //! the field's name and the kinds of JSON value alone. `null` counts as absent everywhere: platforms write both.
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Values in one JSON text. Each costs some hundred bytes, so a list of millions of `{}` would become gigabytes; a real event has some hundred values.
@@ -49,6 +50,17 @@ impl Fields {
             return Err(Shape(format!("it has more than {MOST_VALUES} values, and no real one has")));
         }
         Self::of(serde_json::from_str(text).map_err(|error| Shape(syntax(&error)))?)
+    }
+
+    /// Adds a field that was read apart.
+    pub fn add(&mut self, name: String, json: &RawValue) -> Result<(), Shape> {
+        let json = json.get();
+        if json.len() > MOST_VALUES && values(json) > MOST_VALUES {
+            return Err(Shape(format!("`{}` has more than {MOST_VALUES} values, and no real one has", crate::report::shown(&name))));
+        }
+        let value = serde_json::from_str(json).map_err(|error| Shape(syntax(&error)))?;
+        self.0.insert(name, value);
+        Ok(())
     }
 
     fn take(&mut self, name: &str) -> Option<Value> {

@@ -1,14 +1,15 @@
-//! A JSON file that is one list: every file of a Slack export. Read element by element, each as it stands, so that one bad element costs only itself, each
-//! has its line, and no more of the list than that is in memory: a bank's `channels.json` names every member of every channel.
+//! A JSON file that is one list, as every file of a Slack export, or an object with one long list in it, as the exports of Teams, Discord and Matrix. Read element
+//! by element, each as it stands, so that one bad element costs only itself, each has its line, and no more of the list than that is in memory: a
+//! bank's `channels.json` names every member of every channel.
 
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
-use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::fields::syntax;
+use super::fields::{Fields, syntax};
 use crate::files::{Files, Found};
 
 /// One element of a list.
@@ -40,11 +41,58 @@ pub struct Most {
     pub element: u64,
 }
 
+/// Where in a file its list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The file is the list.
+    Whole,
+    /// It is this field of the object that the file is.
+    Field(&'static str),
+}
+
+/// What an object has beside its long list.
+#[derive(Debug)]
+pub struct Around {
+    /// Its other fields.
+    pub fields: Fields,
+    /// How many elements the list has; unset where there is no such list.
+    pub elements: Option<u64>,
+}
+
+/// Reads what an object with one long list has beside it, wherever in the file it stands.
+pub fn around(files: &mut Files, path: &str, found: Found, most: Most, list: &'static str) -> Result<Around, Broken> {
+    let mut around = Around { fields: Fields::default(), elements: None };
+    let (mut count, mut bad) = (0, None);
+    let mut beside = |name: String, json: &RawValue| bad = bad.take().or(around.fields.add(name, json).err());
+    let found_it = in_file(files, path, found, most, Place::Field(list), &mut |_| count += 1, &mut beside)?;
+    if let Some(shape) = bad {
+        return Err(Broken { line: None, what: shape.0 });
+    }
+    around.elements = found_it.then_some(count);
+    Ok(around)
+}
+
 /// Reads a file of an export and hands over its elements, in order. Those before the broken place were handed over when it answers that it is broken.
-pub fn of_file(files: &mut Files, path: &str, found: Found, most: Most, take: &mut dyn FnMut(Element)) -> Result<(), Broken> {
-    let mut outcome = Ok(());
+pub fn of_file(files: &mut Files, path: &str, found: Found, most: Most, place: Place, take: &mut dyn FnMut(Element)) -> Result<(), Broken> {
+    in_file(files, path, found, most, place, take, &mut |_, _| {}).map(|_| ())
+}
+
+/// Takes a field beside the list.
+type Beside<'a> = &'a mut dyn FnMut(String, &RawValue);
+
+/// Answers whether the list was there.
+fn in_file(
+    files: &mut Files,
+    path: &str,
+    found: Found,
+    most: Most,
+    place: Place,
+    take: &mut dyn FnMut(Element),
+    beside: Beside<'_>,
+) -> Result<bool, Broken> {
+    let mut outcome = Ok(false);
     let opened = files.with(path, found, most.file, &mut |reader| {
-        outcome = each(reader, most.element, take);
+        outcome = each(reader, most.element, place, take, beside);
         // Why the bytes ended says more than that the JSON did.
         if let Some(fault) = reader.fault.take() {
             outcome = Err(Broken { line: None, what: fault.to_string() });
@@ -53,21 +101,29 @@ pub fn of_file(files: &mut Files, path: &str, found: Found, most: Most, take: &m
     opened.map_err(|fault| Broken { line: None, what: fault.to_string() }).and(outcome)
 }
 
-fn each(mut reader: &mut dyn Read, longest: u64, take: &mut dyn FnMut(Element)) -> Result<(), Broken> {
+fn each(mut reader: &mut dyn Read, longest: u64, place: Place, take: &mut dyn FnMut(Element), beside: Beside<'_>) -> Result<bool, Broken> {
+    let mut there = false;
     let (lines, left) = (Cell::new(0), Cell::new(longest));
     let mut head = Vec::new();
     let outcome = (&mut reader).take(3).read_to_end(&mut head).map_err(serde_json::Error::io).and_then(|_| {
         let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
         let inner = BufReader::with_capacity(1 << 16, Cursor::new(head).chain(reader));
         let mut json = serde_json::Deserializer::from_reader(Counted { inner, lines: &lines, left: &left });
-        Elements { lines: &lines, left: &left, longest, take }.deserialize(&mut json)?;
+        let elements = Elements { lines: &lines, left: &left, longest, take };
+        there = match place {
+            Place::Whole => elements.deserialize(&mut json).map(|()| true)?,
+            Place::Field(name) => Object { name, elements, beside }.deserialize(&mut json)?,
+        };
         json.end()
     });
-    outcome.map_err(|error| Broken {
+    outcome.map(|()| there).map_err(|error| Broken {
         // An error of reading, unlike one of the JSON, has no line.
         line: Some(error.line() as u64).filter(|line| *line > 0).or(Some(lines.get() + 1)),
         what: match error.classify() {
-            serde_json::error::Category::Data => "this is no JSON list".into(),
+            serde_json::error::Category::Data => match place {
+                Place::Whole => "this is no JSON list".into(),
+                Place::Field(name) => format!("this is no JSON object, or its `{name}` is no list"),
+            },
             _ if left.get() == 0 => format!("an element has more than {longest} bytes"),
             _ => syntax(&error),
         },
@@ -133,6 +189,44 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 }
 
+/// An object with the list in one of its fields.
+struct Object<'a> {
+    name: &'static str,
+    elements: Elements<'a>,
+    beside: Beside<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<bool, A::Error> {
+        let Elements { lines, left, longest, take } = self.elements;
+        let mut there = false;
+        while let Some(name) = fields.next_key::<String>()? {
+            if name == self.name {
+                there = true;
+                fields.next_value_seed(Elements { lines, left, longest, take: &mut *take })?;
+            } else {
+                let json = fields.next_value::<Box<RawValue>>()?;
+                (self.beside)(name, &json);
+            }
+            left.set(longest);
+        }
+        Ok(there)
+    }
+}
+
 fn lines_of(bytes: &[u8]) -> u64 {
     bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
@@ -144,8 +238,24 @@ mod tests {
 
     fn all(mut bytes: &[u8], longest: u64) -> Result<Vec<(String, u64, u64)>, Broken> {
         let mut seen = Vec::new();
-        each(&mut bytes, longest, &mut |element| seen.push((element.json.get().to_owned(), element.line, element.index)))?;
+        each(&mut bytes, longest, Place::Whole, &mut |element| seen.push((element.json.get().to_owned(), element.line, element.index)), &mut |_, _| {})?;
         Ok(seen)
+    }
+
+    #[test]
+    fn a_list_within_an_object() {
+        let read = |mut bytes: &[u8]| {
+            let (mut seen, mut beside) = (Vec::new(), Vec::new());
+            let take = &mut |element: Element| seen.push((element.json.get().to_owned(), element.line));
+            let there = each(&mut bytes, 100, Place::Field("messages"), take, &mut |name, _| beside.push(name))?;
+            Ok::<_, Broken>((there, seen, beside))
+        };
+        let (there, seen, beside) = read(b"{\"a\":[1],\n\"messages\":[\n{\"x\":1},\n2],\"b\":{}}").unwrap();
+        assert_eq!((there, seen, beside), (true, vec![("{\"x\":1}".into(), 3), ("2".into(), 4)], vec!["a".into(), "b".into()]));
+        assert!(!read(b"{}").unwrap().0);
+        for bad in [b"[]".as_slice(), b"{\"messages\":{}}"] {
+            assert!(read(bad).unwrap_err().what.contains("`messages` is no list"));
+        }
     }
 
     #[test]
