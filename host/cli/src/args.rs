@@ -80,6 +80,14 @@ pub enum Command {
     },
     /// Account for every event of a period: exported, left out, held, or not yet due
     Reconcile(ReconcileArgs),
+    /// List the sources, with what each gives and what it does not: edits, deletions, memberships, …
+    Sources,
+    /// Say of a source's chats who is captured, when, and what may be missing
+    Coverage {
+        /// The source
+        #[arg(value_name = "SOURCE")]
+        source: Name,
+    },
     /// Make a run again from its record, and see that every verdict and every byte is the same; sends nothing
     Replay {
         /// The run's id
@@ -199,9 +207,9 @@ fn size(text: &str) -> Result<ByteSize, &'static str> {
 pub struct ImportArgs {
     /// The file or folder
     pub file: PathBuf,
-    /// What it is: slack (the ZIP, or unpacked) or jsonl (plain, .gz or .zst)
+    /// What it is: slack, mattermost, teams, discord, matrix or jsonl; told from what stands in it where that is certain
     #[arg(long)]
-    pub format: Format,
+    pub format: Option<Format>,
     /// The source that it comes from: a name of your choice, always the same for the same platform
     #[arg(long)]
     pub source: Name,

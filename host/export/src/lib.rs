@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod chats;
 mod compose;
+pub mod coverage;
 mod deliver;
 pub mod engine;
 mod evaluate;
@@ -135,6 +136,9 @@ pub enum ExportError {
     /// No such policy.
     #[error("there is no policy '{0}': see 'consign policies', or apply one")]
     NoPolicy(Name),
+    /// No such source.
+    #[error("there is no source '{0}': see 'consign sources', or import into it")]
+    NoSource(Name),
     /// A policy's target is gone, which only a damaged store can bring about.
     #[error("the target '{target}' of policy '{policy}' is not in the store: apply it again")]
     NoTarget {

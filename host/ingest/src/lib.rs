@@ -6,7 +6,7 @@
 
 mod piece;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use std::sync::Arc;
 use consign_archive::{ArchiveError, ArchiveWriter};
 use consign_model::audit::ImportFigures;
 use consign_model::id::Hasher;
-use consign_model::{Author, Chat, ChatKey, Digest, Event, EventKind, Member, Name, TenantId, Timestamp, User};
+use consign_model::source::{Capture, Edits};
+use consign_model::{Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, Timestamp, User};
 use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
-use consign_store::{Arrival, SegmentRecord, SourceRecord, Store, StoreError};
+use consign_store::{Arrival, Copies, SegmentRecord, SourceRecord, Store, StoreError};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
@@ -61,6 +62,8 @@ pub struct Imported {
     pub already_there: BTreeMap<EventKind, u64>,
     /// Messages that came again with another text, and were stored as edits.
     pub edits_found: u64,
+    /// Copies in one user's export with another text than another's of the same message, stored beside it.
+    pub differing_copies: u64,
     /// Files that arrived after their messages: an event for each message adds them, counted in `stored` as an edit.
     pub late_files: u64,
     /// Users who are new, or of whom something changed.
@@ -114,9 +117,9 @@ impl Importer {
         read: impl FnOnce(&mut dyn Sink) -> Result<Report, SourceError> + Send + 'static,
     ) -> Result<Imported, IngestError> {
         let (importer, source, input, runtime) = (self.clone(), source.clone(), input.to_owned(), Handle::current());
-        let record = SourceRecord { name: source.clone(), format: format.word().to_owned(), created_at: Timestamp::now() };
+        let record = SourceRecord { name: source.clone(), format: format.word().to_owned(), created_at: Timestamp::now(), ways: BTreeMap::from([(format.word().to_owned(), format.capabilities())]) };
         let reading = tokio::task::spawn_blocking(move || {
-            let mut intake = Intake::new(&importer, &runtime, Begin { record, input });
+            let mut intake = Intake::new(&importer, &runtime, Begin { record, input }, format.capabilities().edits);
             let read = read(&mut intake).map_err(IngestError::from).and_then(|report| intake.finish().map(|()| report));
             intake.leave(read.as_ref().ok())?;
             let report = read?;
@@ -126,6 +129,7 @@ impl Importer {
                 stored: intake.counts.stored,
                 already_there: intake.counts.already_there,
                 edits_found: intake.counts.edits_found,
+                differing_copies: intake.counts.differing_copies,
                 late_files: intake.counts.late_files,
                 users_changed: intake.users_changed,
                 report,
@@ -147,12 +151,15 @@ struct Intake<'a> {
     runtime: &'a Handle,
     begin: Option<Begin>,
     source: Name,
+    /// What the format tells of edits.
+    edits: Edits,
     /// SHA-256 of the files of events that are stored.
     files: Hasher,
     users: Vec<User>,
     /// Of whom only events tell.
     mentioned: Vec<User>,
     users_changed: u64,
+    captures: Vec<Capture>,
     /// What the export said of chats whose next arrival is to carry it.
     told: HashMap<String, ChatInfo>,
     waiting: Vec<Waiting>,
@@ -165,20 +172,24 @@ struct Intake<'a> {
 struct Waiting {
     chat: ChatKey,
     info: Option<ChatInfo>,
+    /// In whose own export these stand.
+    copy_of: Option<String>,
     events: Vec<Event>,
 }
 
 impl<'a> Intake<'a> {
-    fn new(importer: &'a Importer, runtime: &'a Handle, begin: Begin) -> Self {
+    fn new(importer: &'a Importer, runtime: &'a Handle, begin: Begin, edits: Edits) -> Self {
         Self {
             importer,
             runtime,
             source: begin.record.name.clone(),
             begin: Some(begin),
+            edits,
             files: Hasher::default(),
             users: Vec::new(),
             mentioned: Vec::new(),
             users_changed: 0,
+            captures: Vec::new(),
             told: HashMap::new(),
             waiting: Vec::new(),
             waiting_events: 0,
@@ -194,7 +205,7 @@ impl<'a> Intake<'a> {
         let told = std::mem::take(&mut self.told);
         for (id, info) in told {
             let chat = ChatKey { source: self.source.clone(), id };
-            self.waiting.push(Waiting { chat, info: Some(info), events: Vec::new() });
+            self.waiting.push(Waiting { chat, info: Some(info), copy_of: None, events: Vec::new() });
             if self.waiting.len() >= ARRIVALS_AT_ONCE {
                 self.store_waiting()?;
             }
@@ -206,6 +217,10 @@ impl<'a> Intake<'a> {
     fn put_users(&mut self) -> Result<(), IngestError> {
         self.register()?;
         let Importer { tenant, store, .. } = self.importer;
+        let captures = std::mem::take(&mut self.captures);
+        if !captures.is_empty() {
+            self.runtime.block_on(store.put_captures(tenant, &self.source, &captures))?;
+        }
         let (mut users, mentioned) = (std::mem::take(&mut self.users), std::mem::take(&mut self.mentioned));
         if !mentioned.is_empty() {
             // A list says more than a message: what it said is not taken back by an export without one.
@@ -260,14 +275,14 @@ impl<'a> Intake<'a> {
         self.put_users()?;
         (self.waiting_events, self.waiting_bytes) = (0, 0);
         let waiting = std::mem::take(&mut self.waiting);
-        let importer = self.importer;
+        let (importer, edits) = (self.importer, self.edits);
         self.runtime.block_on(async {
             use futures::{StreamExt, TryStreamExt};
             let mut waiting: Vec<Option<Waiting>> = waiting.into_iter().map(Some).collect();
             // Somebody else may import into the same chat: then what was prepared does not fit any more, and is prepared anew.
             loop {
                 let prepared: Vec<(Option<Arrival>, Counts)> =
-                    futures::stream::iter(waiting.iter().flatten()).map(|one| prepare(importer, one)).buffered(AT_ONCE).try_collect().await?;
+                    futures::stream::iter(waiting.iter().flatten()).map(|one| prepare(importer, one, edits)).buffered(AT_ONCE).try_collect().await?;
                 let arrivals: Vec<Arrival> = prepared.iter().filter_map(|(arrival, _)| arrival.clone()).collect();
                 if !arrivals.is_empty() {
                     match importer.store.commit(&importer.tenant, &arrivals).await {
@@ -293,7 +308,7 @@ impl<'a> Intake<'a> {
 const AT_ONCE: usize = 8;
 
 /// What a piece adds to the archive: its new events as a segment that is durable, and what is newly known of chat and members.
-async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arrival>, Counts), IngestError> {
+async fn prepare(importer: &Importer, waiting: &Waiting, edits: Edits) -> Result<(Option<Arrival>, Counts), IngestError> {
     let Importer { tenant, store, archive, .. } = importer;
     let known = store.chat(tenant, &waiting.chat).await?;
     let hashes: Vec<_> = waiting.events.iter().map(|event| event.identity().hash).collect();
@@ -301,7 +316,7 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arriv
     let files: Vec<_> = waiting.events.iter().flat_map(Event::files).map(|(_, identity)| identity.hash).collect();
     let known_files = if files.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &files).await? };
     let files = files.into_iter().zip(known_files).filter(|(_, known)| known.is_some()).map(|(file, _)| file).collect();
-    let changed = piece::found_edits(&waiting.events, &contents);
+    let changed = piece::found_edits(&waiting.events, &contents, edits, waiting.copy_of.is_some());
     let edit_hashes: Vec<_> = changed.iter().map(|event| event.identity().hash).collect();
     let edit_contents = if changed.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &edit_hashes).await? };
     let Fresh { events: fresh, identities, counts } = piece::fresh(&waiting.events, &contents, files, changed, &edit_contents);
@@ -313,6 +328,7 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arriv
         piece::tell(&mut chat, info);
     }
     let members = new_members(importer, waiting, &fresh).await?;
+    let copies = new_copies(importer, waiting, &hashes).await?;
     let mut segments = Vec::new();
     if !fresh.is_empty() {
         let batch = consign_model::EventBatch::from_events(chat.events, &fresh);
@@ -325,15 +341,24 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arriv
         chat.first_at = Some(chat.first_at.map_or(first_at, |at| at.min(first_at)));
         chat.last_at = Some(chat.last_at.map_or(last_at, |at| at.max(last_at)));
     }
-    if segments.is_empty() && members.is_empty() && before.as_ref() == Some(&chat) {
+    if segments.is_empty() && members.is_empty() && copies.is_empty() && before.as_ref() == Some(&chat) {
         return Ok((None, counts));
     }
-    Ok((Some(Arrival { chat, expected_events, segments, members, identities }), counts))
+    Ok((Some(Arrival { chat, expected_events, segments, members, identities, copies }), counts))
+}
+
+/// In whose own export the piece was seen, where it was not before. Of messages as they stand in it, which may be others than what is stored of them.
+async fn new_copies(importer: &Importer, waiting: &Waiting, hashes: &[EventHash]) -> Result<Vec<Copies>, IngestError> {
+    let Some(user) = &waiting.copy_of else { return Ok(Vec::new()) };
+    let known = importer.store.copies(&importer.tenant, &waiting.chat, Some(user)).await?;
+    let known: HashSet<EventHash> = known.into_iter().flat_map(|copies| copies.events).collect();
+    let events: BTreeSet<EventHash> = hashes.iter().copied().filter(|hash| !known.contains(hash)).collect();
+    Ok(if events.is_empty() { Vec::new() } else { vec![Copies { user: user.clone(), events: events.into_iter().collect() }] })
 }
 
 /// What these events and the export's own list say of members, where it is new.
 async fn new_members(importer: &Importer, waiting: &Waiting, fresh: &[Event]) -> Result<Vec<Member>, IngestError> {
-    let told = piece::members(waiting.info.as_ref(), fresh);
+    let told = piece::members(waiting.info.as_ref(), waiting.copy_of.as_deref(), fresh);
     if told.is_empty() {
         return Ok(Vec::new());
     }
@@ -369,7 +394,12 @@ impl Sink for Intake<'_> {
         Ok(())
     }
 
-    fn events(&mut self, chat: &str, events: Vec<Event>) -> Result<(), SinkError> {
+    fn captured(&mut self, capture: Capture) -> Result<(), SinkError> {
+        self.captures.push(capture);
+        if self.captures.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
+    }
+
+    fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError> {
         let key = ChatKey { source: self.source.clone(), id: chat.to_owned() };
         // Two pieces of one chat in one commit would both begin at the same position.
         let bytes: usize = events.iter().map(Event::text_bytes).sum();
@@ -379,7 +409,7 @@ impl Sink for Intake<'_> {
         }
         self.waiting_events += events.len();
         self.waiting_bytes += bytes;
-        self.waiting.push(Waiting { chat: key, info: self.told.remove(chat), events });
+        self.waiting.push(Waiting { chat: key, info: self.told.remove(chat), copy_of: copy_of.map(str::to_owned), events });
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use consign_model::{Chat, Digest, Event, EventHash, EventIdentity, EventKind, Member, Move, MoveKind};
+use consign_model::source::Edits;
+use consign_model::{Chat, Event, EventHash, EventIdentity, EventKind, Flags, Member, Move, MoveKind};
 use consign_source::ChatInfo;
 
 /// Events of an import by what became of them.
@@ -14,6 +15,8 @@ pub struct Counts {
     pub already_there: BTreeMap<EventKind, u64>,
     /// Messages that came again with another text, and were stored as edits.
     pub edits_found: u64,
+    /// Copies in one user's export that differ from another's, and were stored beside it.
+    pub differing_copies: u64,
     /// Files of messages that were there already without them; each message's were stored as an event of their own.
     pub late_files: u64,
 }
@@ -28,14 +31,18 @@ impl Counts {
             *self.already_there.entry(*kind).or_default() += count;
         }
         self.edits_found += other.edits_found;
+        self.differing_copies += other.differing_copies;
         self.late_files += other.late_files;
     }
 }
 
 /// Messages that the archive (`contents`), or this very piece, has with another text: each as the edit that the platform did not tell.
 ///
-/// When it was edited nobody knows, so the edit has the message's time. Its id holds the new text's digest: the same text again is the same edit.
-pub fn found_edits(events: &[Event], contents: &[Option<[u8; 8]>]) -> Vec<Event> {
+/// Of two users' copies of one version neither is the right one: the later to arrive has an id that says so.
+///
+/// Where the source tells the newest edit beside the message (`Edits::Newest`), an edited message with another text is no news, and neither is one whose text
+/// was taken away by its deletion.
+pub fn found_edits(events: &[Event], contents: &[Option<[u8; 8]>], told: Edits, is_copy: bool) -> Vec<Event> {
     let mut seen = HashMap::new();
     let mut edits = Vec::new();
     for (event, content) in events.iter().zip(contents) {
@@ -44,10 +51,9 @@ pub fn found_edits(events: &[Event], contents: &[Option<[u8; 8]>]) -> Vec<Event>
         }
         let identity = event.identity();
         let first = *seen.entry(identity.hash).or_insert_with(|| content.unwrap_or(identity.content));
-        if first != identity.content {
-            let target = if event.kind == EventKind::Message { Some(event.id.clone()) } else { event.target.clone() };
-            let id = format!("edit:{}:{}", event.id, Digest::of(event.original.as_deref().unwrap_or(&event.text).as_bytes()).short());
-            edits.push(Event { kind: EventKind::Edit, id, target, attachments: Vec::new(), ..event.clone() });
+        let is_told = (told == Edits::Newest && event.flags.has(Flags::EDITED)) || (event.flags.has(Flags::DELETED) && event.text.is_empty());
+        if first != identity.content && !is_told {
+            edits.push(if is_copy { event.differing_copy() } else { event.found_edit() });
         }
     }
     edits
@@ -98,7 +104,7 @@ pub fn fresh(
     for (edit, content) in edits.into_iter().zip(edit_contents) {
         if content.is_none() && seen.insert(edit.identity().hash) {
             *counts.stored.entry(EventKind::Edit).or_default() += 1;
-            counts.edits_found += 1;
+            if edit.differs() { counts.differing_copies += 1 } else { counts.edits_found += 1 }
             fresh.events.push(edit);
         } else {
             *counts.already_there.entry(EventKind::Edit).or_default() += 1;
@@ -126,8 +132,13 @@ pub fn tell(chat: &mut Chat, info: &ChatInfo) {
 }
 
 /// What an export's list and these events say of members, one for each user, by id.
-pub fn members(info: Option<&ChatInfo>, events: &[Event]) -> Vec<Member> {
+///
+/// `copy_of`: whose export they stand in: that user was there, or would not have them.
+pub fn members(info: Option<&ChatInfo>, copy_of: Option<&str>, events: &[Event]) -> Vec<Member> {
     let mut members: BTreeMap<&str, Member> = BTreeMap::new();
+    if let Some(user) = copy_of {
+        members.entry(user).or_insert_with(|| Member::new(user)).active = true;
+    }
     for user in info.into_iter().flat_map(|info| &info.members) {
         members.entry(user).or_insert_with(|| Member::new(user)).listed = true;
     }

@@ -125,7 +125,8 @@ pub struct Event {
     pub thread: Option<String>,
     /// The message that this event edits, deletes or reacts to.
     pub target: Option<String>,
-    /// `EDITED` where the platform says so without telling the edit itself, `FROM_BOT`, `REMOVED`; the rest follows from other fields or is set later.
+    /// `EDITED` where the platform says so without telling the edit itself, `DELETED` where it took the text away, `FROM_BOT`, `REMOVED`; the rest follows from
+    /// other fields or is set later.
     pub flags: Flags,
     /// Files.
     pub attachments: Vec<Attachment>,
@@ -193,6 +194,31 @@ impl Event {
         adds_files(&self.id, self.target.as_deref())
     }
 
+    /// As this message or edit stands in another user's export than the one that it was first read from, with another text: both are kept, since nobody
+    /// can say which one was shown.
+    #[must_use]
+    pub fn differing_copy(&self) -> Self {
+        self.with_text_of(DIFFERS)
+    }
+
+    /// The edit that is seen by this message's, or edit's, having another text than before. When it was made nobody knows, so it has the message's time.
+    #[must_use]
+    pub fn found_edit(&self) -> Self {
+        self.with_text_of("edit:")
+    }
+
+    /// An edit to this text. Its id holds the text's digest: the same text again is the same edit.
+    fn with_text_of(&self, word: &str) -> Self {
+        let target = if self.kind == EventKind::Message { Some(self.id.clone()) } else { self.target.clone() };
+        let id = format!("{word}{}:{}", self.id, Digest::of(self.original.as_deref().unwrap_or(&self.text).as_bytes()).short());
+        Self { kind: EventKind::Edit, id, target, attachments: Vec::new(), ..self.clone() }
+    }
+
+    /// Whether this event was made by [`Self::differing_copy`].
+    pub fn differs(&self) -> bool {
+        self.kind == EventKind::Edit && self.id.starts_with(DIFFERS)
+    }
+
     /// Bytes of its texts, which are most of what it takes in memory.
     pub fn text_bytes(&self) -> usize {
         self.text.len() + self.original.as_deref().map_or(0, str::len) + self.previous.as_deref().map_or(0, str::len)
@@ -234,6 +260,9 @@ impl Event {
 
 /// How the ids of events that bring late files begin. No platform's id stands in an event with a target, but for Slack's, which are numbers.
 const LATE_FILES: &str = "files:";
+
+/// How the ids of events begin that are copies with another text.
+const DIFFERS: &str = "copy:";
 
 /// [`Event::adds_files`], of columns too.
 pub(crate) fn adds_files(id: &str, target: Option<&str>) -> bool {

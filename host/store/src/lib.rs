@@ -3,12 +3,15 @@
 //! The trait speaks the domain's words and promises what the rooms above rely on (what is atomic, what is durable when it returns, what is refused),
 //! so that sled in one process and `PostgreSQL` under several nodes can both keep it. One conformance suite holds them to it.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use consign_model::audit::{Author, Cause, Head, ImportFigures, Retried};
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
 use consign_model::run::{StandIn, Trigger};
+use consign_model::source::{Capabilities, Capture};
 use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
@@ -25,6 +28,9 @@ pub struct SourceRecord {
     pub format: String,
     /// When it was first seen.
     pub created_at: Timestamp,
+    /// All the ways in by which something came, by their formats, with what each gives.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ways: BTreeMap<String, Capabilities>,
 }
 
 /// A file of events of one chat, as the index knows it.
@@ -46,6 +52,15 @@ pub struct SegmentRecord {
     pub arrival: u64,
 }
 
+/// Which events of a chat a user's own export was seen to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copies {
+    /// The platform's id of the user.
+    pub user: String,
+    /// The events.
+    pub events: Vec<EventHash>,
+}
+
 /// What arrives for one chat at once. Its files are durable before it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
@@ -59,6 +74,8 @@ pub struct Arrival {
     pub members: Vec<Member>,
     /// Identities of the events of `segments`, and of the files on them.
     pub identities: Vec<EventIdentity>,
+    /// In whose own exports events of the chat were seen, new ones or others. May be all that arrives.
+    pub copies: Vec<Copies>,
 }
 
 /// A module that a tenant may bind.
@@ -238,6 +255,12 @@ pub trait Store: Send + Sync {
     async fn members(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Vec<Member>>;
     /// For each hash the content that this event (or file) has in the archive, in the order asked; unset where it is new.
     async fn known_events(&self, tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Result<Vec<Option<[u8; 8]>>>;
+    /// In whose own exports which events were seen: by user, each event once, by hash. Of one user or all.
+    async fn copies(&self, tenant: &TenantId, chat: &ChatKey, user: Option<&str>) -> Result<Vec<Copies>>;
+    /// Adds whose own exports were read into a source, and for which times. What is there already costs nothing.
+    async fn put_captures(&self, tenant: &TenantId, source: &Name, captures: &[Capture]) -> Result<()>;
+    /// All of them, by user and time.
+    async fn captures(&self, tenant: &TenantId, source: &Name) -> Result<Vec<Capture>>;
     /// The segments that hold positions from `from` on, by position.
     async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>>;
     /// Commits what arrived for some chats, all or nothing, and gives it the next arrival number. Counted from 1, without gaps that matter.

@@ -13,7 +13,7 @@ use consign_export::chats::{Chats, ReadError, ShownChat, Span};
 use consign_ingest::{Imported, Importer, IngestError};
 use consign_model::audit::Actor;
 use consign_model::{ChatKey, InvalidName, Name, Timestamp};
-use consign_source::Format;
+use consign_source::{Format, Limits};
 use consign_store::{Embedded, Store, StoreError};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -83,9 +83,10 @@ pub enum Events {
 }
 
 impl Events {
-    /// A file, which is what its name says unless `format` says otherwise.
+    /// A file, which is what stands in it unless `format` says otherwise, and what its name says where that is not certain.
     pub fn file(path: &Path, format: Option<Format>) -> Self {
         let is_slack = path.is_dir() || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("zip"));
+        let format = format.or_else(|| Format::recognise(path, &Limits::default()).ok());
         let format = format.unwrap_or(if is_slack { Format::Slack } else { Format::Jsonl });
         Self::File { path: path.to_owned(), format }
     }

@@ -2,6 +2,7 @@
 
 use consign_ingest::Imported;
 use consign_model::EventKind;
+use consign_source::{Format, Limits};
 
 use crate::args::ImportArgs;
 use crate::data::Data;
@@ -15,12 +16,19 @@ pub async fn import(data: &Data, args: &ImportArgs, json: bool) -> Result<Ending
         shown.set_length(progress.total);
         shown.set_position(progress.done);
     };
-    let imported = data.importer.import(args.format, &args.file, &args.source, progress).await;
+    let format = match args.format {
+        Some(format) => format,
+        None => Format::recognise(&args.file, &Limits::default())?,
+    };
+    let imported = data.importer.import(format, &args.file, &args.source, progress).await;
     bar.finish_and_clear();
     let imported = imported?;
     if json {
         say_json(&imported)?;
     } else {
+        if args.format.is_none() {
+            say(format_args!("It is {format}, by what stands in it (--format says otherwise)."));
+        }
         say_imported(&imported);
     }
     Ok(Ending::complete_if(!imported.report.refused_anything()))
@@ -49,6 +57,12 @@ pub fn say_imported(imported: &Imported) {
     ));
     if imported.edits_found > 0 {
         say(format_args!("{} messages came with another text than before, and were stored as edits", number(imported.edits_found)));
+    }
+    if report.captured_users > 0 {
+        say(format_args!("{} users' own copies ('consign coverage {}' says what may be missing)", number(report.captured_users), imported.source));
+    }
+    if imported.differing_copies > 0 {
+        say(format_args!("{} copies have another text than those of other users, and were stored beside them", number(imported.differing_copies)));
     }
     if imported.late_files > 0 {
         say(format_args!("{} files came later than their messages, and were stored as edits that add them", number(imported.late_files)));

@@ -21,6 +21,7 @@ mod run;
 mod runs;
 mod serve;
 mod shadow;
+mod sources;
 mod verify;
 
 use consign_export::replay::Wanted;
@@ -47,6 +48,8 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Runs { id, policy } => runs::runs(&open().await?, id.as_deref(), policy.as_ref(), json).await,
         Command::Explain { policy, event, chat } => explain::explain(&open().await?, policy, event, chat.as_deref(), json).await,
         Command::Reconcile(args) => reconcile::reconcile(&open().await?, args, json).await,
+        Command::Sources => sources::list(&open().await?, json).await,
+        Command::Coverage { source } => sources::coverage(&open().await?, source, json).await,
         Command::Replay { run, write, send } => replay::replay(&open().await?, run, Wanted { write: write.as_deref(), send: *send }, json).await,
         Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs(&open().await?, run, json).await,

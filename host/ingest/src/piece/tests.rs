@@ -1,7 +1,7 @@
 //! The rules of a piece, by importing into an archive that is a table.
 
 use super::*;
-use consign_model::{Attachment, Timestamp};
+use consign_model::{Attachment, Digest, Timestamp};
 
 /// What an archive knows of one chat.
 #[derive(Default)]
@@ -16,7 +16,7 @@ impl Archive {
         let contents = |of: &[Event]| of.iter().map(|event| self.known.get(&event.identity().hash).copied()).collect::<Vec<_>>();
         let before = contents(events);
         let files = events.iter().flat_map(Event::files).map(|(_, file)| file.hash).filter(|file| self.known.contains_key(file)).collect();
-        let edits = found_edits(events, &before);
+        let edits = found_edits(events, &before, Edits::All, false);
         let edits_before = contents(&edits);
         let Fresh { events: stored, identities, counts } = fresh(events, &before, files, edits, &edits_before);
         for identity in identities {
@@ -256,6 +256,6 @@ fn two_joins_in_one_millisecond_are_two_members() {
         event.user = Some(user.to_owned());
         event
     };
-    let members = members(None, &[join("A"), join("B")]);
+    let members = members(None, None, &[join("A"), join("B")]);
     assert_eq!(members.iter().map(|member| (member.user.as_str(), member.moves.len())).collect::<Vec<_>>(), [("A", 1), ("B", 1)]);
 }

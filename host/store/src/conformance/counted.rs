@@ -10,6 +10,7 @@ use consign_model::audit::{Author, Cause, Head, ImportFigures};
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
+use consign_model::source::Capture;
 use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
@@ -17,7 +18,7 @@ use consign_model::{
     Window, WindowKey, WindowState,
 };
 
-use crate::{Arrival, AuditLine, Begun, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
+use crate::{Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
 
 /// How often each method was called, by name.
 #[derive(Default)]
@@ -69,6 +70,9 @@ counted! {
     chat(tenant: &TenantId, chat: &ChatKey) -> Option<Chat>;
     members(tenant: &TenantId, chat: &ChatKey) -> Vec<Member>;
     known_events(tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Vec<Option<[u8; 8]>>;
+    copies(tenant: &TenantId, chat: &ChatKey, user: Option<&str>) -> Vec<Copies>;
+    put_captures(tenant: &TenantId, source: &Name, captures: &[Capture]) -> ();
+    captures(tenant: &TenantId, source: &Name) -> Vec<Capture>;
     segments(tenant: &TenantId, chat: &ChatKey, from: u64) -> Vec<SegmentRecord>;
     commit(tenant: &TenantId, arrivals: &[Arrival]) -> u64;
     newest_arrival(tenant: &TenantId) -> u64;

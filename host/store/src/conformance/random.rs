@@ -12,6 +12,7 @@ use std::sync::Arc;
 use consign_model::audit::{Cause, ImportFigures};
 use consign_model::module::ProbeReport;
 use consign_model::run::Trigger;
+use consign_model::source::Capture;
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState, TenantId,
@@ -20,10 +21,10 @@ use consign_model::{
 
 use super::counted::{Calls, Counted};
 use super::samples::{
-    IDS, accepted, arrival, author, delivery, done, facts, held, identity, keys, member, module, name, new_run, people, policy, probe, quarantine,
+    IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, keys, member, module, name, new_run, people, policy, probe, quarantine,
     refused, release, signing_key, source, summary, target, unknown, user, window,
 };
-use crate::{Arrival, Begun, ModuleRecord, SegmentRecord, SourceRecord, Store, StoreError};
+use crate::{Arrival, Begun, Copies, ModuleRecord, SegmentRecord, SourceRecord, Store, StoreError};
 
 /// splitmix64: enough for tests, and the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
@@ -69,6 +70,8 @@ struct Expected {
     segments: BTreeMap<ChatKey, Vec<SegmentRecord>>,
     members: BTreeMap<(ChatKey, String), Member>,
     contents: HashMap<(ChatKey, EventHash), [u8; 8]>,
+    copies: BTreeMap<(ChatKey, String), BTreeSet<EventHash>>,
+    captures: BTreeMap<Name, BTreeSet<Capture>>,
     arrivals: u64,
     learned: BTreeMap<ChatKey, u64>,
     policies: BTreeMap<Name, u32>,
@@ -109,7 +112,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(27) {
+        match self.random.below(28) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -126,6 +129,7 @@ impl Rehearsal {
             23 => self.begin_tenant(store, &tenant, &mut expected).await,
             24 => self.save_target(store, &tenant, &mut expected).await,
             25 => self.save_facts(store, &tenant, &mut expected).await,
+            26 => self.put_captures(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -207,8 +211,20 @@ impl Rehearsal {
                 }
             }
             expected.contents.extend(one.identities.iter().map(|identity| ((key.clone(), identity.hash), identity.content)));
+            for copies in one.copies {
+                expected.copies.entry((key.clone(), copies.user)).or_default().extend(copies.events);
+            }
             expected.chats.insert(key, one.chat);
         }
+    }
+
+    async fn put_captures(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let source = self.random.pick(&self.chats).source.clone();
+        let mut time = || self.random.one_in(2).then(|| Timestamp(i64::try_from(self.random.below(3)).unwrap()));
+        let times = [(time(), time()), (time(), time())];
+        let captures = times.map(|(from, until)| Capture { user: (*self.random.pick::<&str>(&IDS)).to_owned(), from, until });
+        store.put_captures(tenant, &source, &captures).await.unwrap();
+        expected.captures.entry(source).or_default().extend(captures);
     }
 
     fn some_arrival(&mut self, chat: &ChatKey, expected: u64) -> Arrival {
@@ -226,6 +242,10 @@ impl Rehearsal {
             one.listed = self.random.one_in(4);
             one.active = self.random.one_in(4);
             made.members.push(one);
+        }
+        for _ in 0..self.random.below(3) {
+            let events = (0..self.random.below(400)).map(|_| hash(self.random.below(4_000))).collect();
+            made.copies.push(Copies { user: (*self.random.pick::<&str>(&IDS)).to_owned(), events });
         }
         made
     }

@@ -49,7 +49,7 @@ pub(crate) fn keys(text: &str) -> TenantKeys {
 }
 
 pub(crate) fn source(text: &str) -> SourceRecord {
-    SourceRecord { name: name(text), format: "jsonl".into(), created_at: Timestamp(7) }
+    SourceRecord { name: name(text), format: "jsonl".into(), created_at: Timestamp(7), ways: BTreeMap::new() }
 }
 
 pub(crate) fn user(id: &str, shown: &str) -> User {
@@ -99,6 +99,7 @@ pub(crate) fn arrival(chat: &ChatKey, expected: u64, events: u32) -> Arrival {
         segments: (events > 0).then(|| segment(expected, events)).into_iter().collect(),
         members: Vec::new(),
         identities: (expected..known.events).map(|one| identity(one, one)).collect(),
+        copies: Vec::new(),
         chat: known,
     }
 }

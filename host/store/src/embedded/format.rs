@@ -9,6 +9,7 @@
 //!   which arrival a chat's people became known (of what format 1 knew, nothing says that). And each tenant's audit log begins with the tenant's making; of a
 //!   tenant that is older than its log it is *owed* a beginning, which the next write with an author makes (the store has no key to sign with). An empty log
 //!   that is owed none was emptied.
+//! - 3: in whose own exports events were seen, in records of their own.
 
 use std::ops::Bound;
 
@@ -20,19 +21,23 @@ use super::{audit, record};
 use crate::{Result, StoreError};
 
 /// Of what is written. A release that writes what this one cannot read must have another.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
+
+/// From which on every log has its beginning: of one that is empty none is owed.
+const BEGINS_LOGS: u32 = 2;
 
 /// Brings a whole database to this format, durably. Answers what it holds then.
 pub(super) fn migrate(core: &Core, disk: &Disk, mut totals: Totals) -> Result<Totals> {
     let format = Key::global(Class::Format);
-    if core.get::<u32>(&format)? == Some(FORMAT) {
+    let was = core.get::<u32>(&format)?.unwrap_or(1);
+    if was == FORMAT {
         return Ok(totals);
     }
     let mut batch = sled::Batch::default();
     let tenants = Key::global(Class::Tenant);
     for (key, _) in core.raw_range(Bound::Included(tenants.bytes()), &tenants, usize::MAX)? {
         let tenant = Parts::after(&tenants, &key).name().ok_or_else(|| damaged(core.path(), "a tenant's record has no name"))?;
-        if audit::is_empty(core, &tenant)? {
+        if was < BEGINS_LOGS && audit::is_empty(core, &tenant)? {
             let owed = audit::owed(&tenant);
             let sealed = record::seal(owed.bytes(), b"");
             totals.add(&sealed);

@@ -5,17 +5,17 @@
 //! twice its size: the sizes fall by half, a chat has few runs, and an identity is written again some ten times in all until its run is full.
 //! In memory the runs of a chat are one table, kept for the chats that were asked for last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use consign_model::{ChatKey, EventHash, EventIdentity, TenantId};
 
 use super::core::Core;
-use super::key::{Class, Key};
+use super::key::{Class, Key, Parts};
 use super::record::Flaw;
 use super::writer::Changes;
-use crate::Result;
+use crate::{Copies, Result};
 
 /// An identity's bytes: hash and content.
 const WIDTH: usize = 24;
@@ -79,15 +79,40 @@ fn read<'a>(core: &Core, key: &[u8], bytes: &'a [u8]) -> Result<impl Iterator<It
 
 /// Adds what an arrival brought to a chat's runs. At most once for a chat in one write.
 pub(super) fn add(changes: &mut Changes, tenant: &TenantId, chat: &ChatKey, arrival: u64, new: &[EventIdentity]) -> Result<()> {
-    if new.is_empty() {
+    add_run(changes, &prefix(tenant, chat), arrival, new.iter().map(|one| (one.hash, one.content)).collect())
+}
+
+/// Where the runs of a user's copies are. They are kept as identities are, for the same reasons, with nothing for the content.
+fn copies_prefix(tenant: &TenantId, chat: &ChatKey, user: &str) -> Key {
+    Key::of(Class::Copies, tenant).chat(chat).text(user)
+}
+
+/// Adds which events a user's own export holds. At most once for a chat and user in one write.
+pub(super) fn add_copies(changes: &mut Changes, tenant: &TenantId, chat: &ChatKey, arrival: u64, copies: &Copies) -> Result<()> {
+    let prefix = copies_prefix(tenant, chat, &copies.user);
+    add_run(changes, &prefix, arrival, copies.events.iter().map(|hash| (*hash, [0; 8])).collect())
+}
+
+/// In whose own exports which events were seen.
+pub(super) fn copies(core: &Core, tenant: &TenantId, chat: &ChatKey, user: Option<&str>) -> Result<Vec<Copies>> {
+    let all = Key::of(Class::Copies, tenant).chat(chat);
+    let prefix = user.map_or_else(|| all.clone(), |user| copies_prefix(tenant, chat, user));
+    let mut found: BTreeMap<String, BTreeSet<EventHash>> = BTreeMap::new();
+    for (key, record) in core.raw_range(std::ops::Bound::Included(prefix.bytes()), &prefix, usize::MAX)? {
+        let Some(user) = Parts::after(&all, &key).text() else { return Err(core.flawed(&key, Flaw::Shape)) };
+        found.entry(user).or_default().extend(read(core, &key, core.bytes(&key, &record)?)?.map(|(hash, _)| hash));
+    }
+    Ok(found.into_iter().map(|(user, events)| Copies { user, events: events.into_iter().collect() }).collect())
+}
+
+fn add_run(changes: &mut Changes, prefix: &Key, arrival: u64, mut merged: BTreeMap<EventHash, [u8; 8]>) -> Result<()> {
+    if merged.is_empty() {
         return Ok(());
     }
-    let prefix = prefix(tenant, chat);
     let core = changes.core();
-    let mut merged: BTreeMap<EventHash, [u8; 8]> = new.iter().map(|one| (one.hash, one.content)).collect();
     // The newest run lies last.
     let mut end = prefix.end();
-    while let Some((key, record)) = core.raw_before(&prefix, &end)? {
+    while let Some((key, record)) = core.raw_before(prefix, &end)? {
         let bytes = core.bytes(&key, &record)?;
         let held = bytes.len() / WIDTH;
         if held >= merged.len().saturating_mul(2) || held.saturating_add(merged.len()) > FULL {

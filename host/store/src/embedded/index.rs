@@ -8,6 +8,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use consign_model::audit::{Author, Deed, ImportFigures};
+use consign_model::source::Capture;
 use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys, User};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,7 @@ use super::identities;
 use super::key::{Class, Key, Parts};
 use super::record::Flaw;
 use super::writer::Changes;
-use crate::{Arrival, Result, SegmentRecord, SourceRecord, StoreError};
+use crate::{Arrival, Copies, Result, SegmentRecord, SourceRecord, StoreError};
 
 /// How many chats one look at the list of arrivals reads beyond the limit, to find an arrival's end.
 const ARRIVED_STEP: usize = 256;
@@ -70,8 +71,15 @@ impl Embedded {
         let (of, source, input) = (tenant.clone(), source.clone(), input.to_owned());
         self.write_audited(tenant, by, move |changes| {
             let key = Key::of(Class::Source, &of).name(&source.name);
-            if !changes.has(&key)? {
-                changes.put(&key, &source)?;
+            match changes.get::<SourceRecord>(&key)? {
+                None => changes.put(&key, &source)?,
+                Some(mut known) => {
+                    let before = known.ways.clone();
+                    known.ways.extend(source.ways.clone());
+                    if known.ways != before {
+                        changes.put(&key, &known)?;
+                    }
+                }
             }
             let arrival = newest_arrival(changes, &of)?;
             Ok(((), Some(Deed::ImportBegun { source: source.name, format: source.format, input, arrival })))
@@ -141,6 +149,31 @@ impl Embedded {
         tokio::task::spawn_blocking(move || cache.known(&core, &tenant, &chat, &hashes))
             .await
             .map_err(|cause| StoreError::Failed { doing: "looking up events".into(), cause: cause.to_string() })?
+    }
+
+    pub(super) fn list_copies(&self, tenant: &TenantId, chat: &ChatKey, user: Option<&str>) -> Result<Vec<Copies>> {
+        identities::copies(&self.core, tenant, chat, user)
+    }
+
+    pub(super) async fn add_captures(&self, tenant: &TenantId, source: &Name, captures: &[Capture]) -> Result<()> {
+        let prefix = Key::of(Class::Captures, tenant).name(source);
+        let of_user = captures.iter().map(|one| (prefix.clone().text(&one.user), one.clone()));
+        let captures: Vec<(Key, Capture)> = of_user.collect();
+        let write = move |changes: &mut Changes| {
+            for (key, capture) in &captures {
+                let mut known: BTreeSet<Capture> = changes.get(key)?.unwrap_or_default();
+                if known.insert(capture.clone()) {
+                    changes.put(key, &known)?;
+                }
+            }
+            Ok(())
+        };
+        self.writer.write(write).await
+    }
+
+    pub(super) fn all_captures(&self, tenant: &TenantId, source: &Name) -> Result<Vec<Capture>> {
+        let of_users: Vec<BTreeSet<Capture>> = self.core.all(&Key::of(Class::Captures, tenant).name(source))?;
+        Ok(of_users.into_iter().flatten().collect())
     }
 
     pub(super) fn segments_from(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>> {
@@ -283,6 +316,7 @@ fn commit(changes: &mut Changes, tenant: &TenantId, arrivals: &[Arrival]) -> Res
     }
     let number = newest.saturating_add(1);
     let mut identities: BTreeMap<&ChatKey, Vec<EventIdentity>> = BTreeMap::new();
+    let mut copies: BTreeMap<(&ChatKey, &str), Vec<EventHash>> = BTreeMap::new();
     for arrival in arrivals {
         let chat = &arrival.chat.key;
         let key = Key::of(Class::Chat, tenant).chat(chat);
@@ -318,9 +352,15 @@ fn commit(changes: &mut Changes, tenant: &TenantId, arrivals: &[Arrival]) -> Res
         if !arrival.identities.is_empty() {
             identities.entry(chat).or_default().extend_from_slice(&arrival.identities);
         }
+        for one in &arrival.copies {
+            copies.entry((chat, one.user.as_str())).or_default().extend_from_slice(&one.events);
+        }
     }
     for (chat, new) in identities {
         identities::add(changes, tenant, chat, number, &new)?;
+    }
+    for ((chat, user), events) in copies {
+        identities::add_copies(changes, tenant, chat, number, &Copies { user: user.to_owned(), events })?;
     }
     changes.put(&newest_arrival_key(tenant), &number)?;
     Ok(number)

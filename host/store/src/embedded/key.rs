@@ -29,6 +29,10 @@ pub(super) enum Class {
     Segment = b'G',
     /// Identities of some of a chat's events.
     Identities = b'I',
+    /// Which of a chat's events a user's own export was seen to hold.
+    Copies = b'c',
+    /// Whose own exports were read into a source.
+    Captures = b's',
     /// Which chats got events with which arrival: each chat once, under its newest.
     Arrived = b'N',
     /// A target's version.
@@ -74,7 +78,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 33] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -85,6 +89,8 @@ impl Class {
         Self::Member,
         Self::Segment,
         Self::Identities,
+        Self::Copies,
+        Self::Captures,
         Self::Arrived,
         Self::Target,
         Self::Policy,
@@ -123,9 +129,9 @@ impl Class {
             None => "a record of unknown kind",
             Some(Self::Format | Self::Totals) => "the store's own record",
             Some(Self::Tenant | Self::Arrivals) => "a tenant's record",
-            Some(Self::Source) => "a source's record",
+            Some(Self::Source | Self::Captures) => "a source's record",
             Some(Self::User) => "a user's record",
-            Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Arrived | Self::Learned) => "a chat's record",
+            Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Copies | Self::Arrived | Self::Learned) => "a chat's record",
             Some(Self::Target) => "a target's record",
             Some(Self::Policy | Self::Progress | Self::Quarantine) => "a policy's record",
             Some(Self::Module | Self::ModuleName | Self::ModuleKey | Self::Probe) => "a module's record",

@@ -32,6 +32,7 @@ use consign_model::audit::{Author, Cause, Deed, Head, ImportFigures};
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
+use consign_model::source::Capture;
 use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
@@ -45,7 +46,7 @@ use self::core::Core;
 use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
-use crate::{Arrival, AuditLine, Begun, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
+use crate::{Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
 const CACHE: u64 = 32 << 20;
@@ -144,6 +145,19 @@ impl Store for Embedded {
     async fn known_events(&self, tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Result<Vec<Option<[u8; 8]>>> {
         consume_budget().await;
         self.look_up_events(tenant, chat, hashes).await
+    }
+
+    async fn copies(&self, tenant: &TenantId, chat: &ChatKey, user: Option<&str>) -> Result<Vec<Copies>> {
+        consume_budget().await;
+        self.list_copies(tenant, chat, user)
+    }
+
+    async fn put_captures(&self, tenant: &TenantId, source: &Name, captures: &[Capture]) -> Result<()> {
+        self.add_captures(tenant, source, captures).await
+    }
+
+    async fn captures(&self, tenant: &TenantId, source: &Name) -> Result<Vec<Capture>> {
+        self.all_captures(tenant, source)
     }
 
     async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>> {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use consign_model::{ChatKey, Delivery, Digest, EventHash, Member, Name, Quarantine, Run, RunId, RunState, TenantId, Window, WindowKey, WindowState};
 
 use super::{Expected, Rehearsal};
-use crate::conformance::samples::{hash, people, policy, target};
-use crate::{ModuleRecord, NextWindow, Progress, Store, WindowFilter};
+use crate::conformance::samples::{IDS, hash, people, policy, target};
+use crate::{Copies, ModuleRecord, NextWindow, Progress, Store, WindowFilter};
 
 impl Rehearsal {
     /// A few questions with random bounds.
@@ -15,6 +15,11 @@ impl Rehearsal {
         let hashes: Vec<EventHash> = (0..self.random.below(300)).map(|_| hash(self.random.below(4_000))).collect();
         let contents: Vec<_> = hashes.iter().map(|hash| expected.contents.get(&(chat.clone(), *hash)).copied()).collect();
         assert_eq!(store.known_events(tenant, &chat, &hashes).await.unwrap(), contents);
+
+        let user = *self.random.pick(&IDS);
+        let copies = expected.copies.get(&(chat.clone(), user.to_owned())).filter(|events| !events.is_empty());
+        let copies: Vec<_> = copies.into_iter().map(|events| Copies { user: user.to_owned(), events: events.iter().copied().collect() }).collect();
+        assert_eq!(store.copies(tenant, &chat, Some(user)).await.unwrap(), copies);
 
         let total = expected.chats.get(&chat).map_or(0, |chat| chat.events);
         let from = self.random.below(total + 2);
@@ -109,6 +114,11 @@ impl Rehearsal {
                 assert_eq!(store.segments(tenant, chat, 0).await.unwrap(), expected.segments.get(chat).cloned().unwrap_or_default());
                 let members: Vec<Member> = expected.members.iter().filter(|((of, _), _)| of == chat).map(|(_, member)| member.clone()).collect();
                 assert_eq!(store.members(tenant, chat).await.unwrap(), members);
+                let of_chat = expected.copies.iter().filter(|((of, _), events)| of == chat && !events.is_empty());
+                let copies = of_chat.map(|((_, user), events)| Copies { user: user.clone(), events: events.iter().copied().collect() });
+                assert_eq!(store.copies(tenant, chat, None).await.unwrap(), copies.collect::<Vec<_>>());
+                let captures = expected.captures.get(&chat.source).cloned().unwrap_or_default();
+                assert_eq!(store.captures(tenant, &chat.source).await.unwrap(), captures.into_iter().collect::<Vec<_>>());
                 let hashes: Vec<EventHash> = (0..4_000).map(hash).collect();
                 let contents: Vec<_> = hashes.iter().map(|hash| expected.contents.get(&(chat.clone(), *hash)).copied()).collect();
                 assert_eq!(store.known_events(tenant, chat, &hashes).await.unwrap(), contents);

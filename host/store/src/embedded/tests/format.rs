@@ -6,6 +6,7 @@ use std::path::Path;
 use consign_model::audit::Cause;
 
 use super::super::Embedded;
+use super::super::format::FORMAT;
 use super::super::folder::{Found, read_mark};
 use super::super::key::{Class, Key};
 use super::damage::copy;
@@ -58,16 +59,16 @@ async fn a_folder_of_format_1_is_brought_to_this_one() {
     let whole = tempfile::tempdir().unwrap();
     format_1(whole.path()).await;
     // Closed, killed, and killed by this release after the mark and before the database was of its format.
-    for (mark, closed) in [(1, true), (1, false), (2, false)] {
+    for (mark, closed) in [(1, true), (1, false), (FORMAT, false)] {
         // The log begins when it is opened as the program does, or with whatever is written first.
         for by_opening in [true, false] {
             let folder = tempfile::tempdir().unwrap();
             copy(whole.path(), folder.path());
             set_mark(folder.path(), mark, closed);
             let store = Embedded::open(folder.path()).unwrap();
-            assert_eq!(format_of(&store), Some(2));
+            assert_eq!(format_of(&store), Some(FORMAT));
             let mut file = File::open(folder.path().join("consign.mark")).unwrap();
-            assert_eq!(read_mark(&mut file, 1).unwrap(), Found::Newer(2), "before anything is written");
+            assert_eq!(read_mark(&mut file, 1).unwrap(), Found::Newer(FORMAT), "before anything is written");
             assert_eq!(words(&store, "older").await, [] as [&str; 0]);
             // Killed here, it is owed the beginning as before.
             drop(store);
@@ -100,9 +101,9 @@ async fn a_release_that_knows_up_to_1_refuses_it() {
     format_1(folder.path()).await;
     assert!(matches!(of_release_1(), Found::Line(_)));
     let store = Embedded::open(folder.path()).unwrap();
-    assert_eq!(of_release_1(), Found::Newer(2));
+    assert_eq!(of_release_1(), Found::Newer(FORMAT));
     drop(store);
-    assert_eq!(of_release_1(), Found::Newer(2), "closed, too");
+    assert_eq!(of_release_1(), Found::Newer(FORMAT), "closed, too");
 }
 
 /// A log is owed a beginning once, by the format it was written in: an emptied one gets none that would make it look new.
@@ -117,7 +118,13 @@ async fn an_emptied_log_is_not_begun_anew() {
     });
     written.await.unwrap();
     drop(store);
+    // Nor by the step from a format in which every log had its beginning.
     let store = Embedded::open(folder.path()).unwrap();
+    store.writer.write(|changes| changes.put(&Key::global(Class::Format), &2)).await.unwrap();
+    drop(store);
+    set_mark(folder.path(), 2, true);
+    let store = Embedded::open(folder.path()).unwrap();
+    assert_eq!(format_of(&store), Some(FORMAT));
     store.create_tenant(&name("t"), &keys("t"), &author()).await.unwrap();
     let refused = store.save_policy(&name("t"), &policy("p", 1), &Cause::Apply, &author()).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Damaged { what, .. } if what.contains("the audit log of tenant t is gone")), "{refused}");
