@@ -1,12 +1,14 @@
-"""Memberships and recorded users that become known after events were exported: makes such a workspace, and says who must have got what by now.
+"""Memberships, recorded users and times of recording that become known after events were exported: makes such a workspace, and says who must have got what
+by now.
 
-owed.py make FOLDER SEED              FOLDER/0.jsonl to 3.jsonl, and FOLDER/upto-0.jsonl …: all up to that one
+owed.py make FOLDER SEED              FOLDER/0.jsonl to 3.jsonl, and FOLDER/upto-0.jsonl …: all up to that one; FOLDER/0.csv …: identity maps
 owed.py owed FOLDER --stage N --who recorded|participants --account FILE
                                       FILE: `consign reconcile --events` after the import of stage N and before its run, where all before is done
 owed.py check FOLDER --mail DIR --policy NAME --who recorded|participants
 """
 
 import argparse
+import csv
 import json
 import random
 from collections import Counter
@@ -50,9 +52,27 @@ def make(args):
         # The platform's lists come first.
         lines[stage].sort(key=lambda line: {"user": 0, "chat": 1}.get(line["type"], 2))
     for stage in range(STAGES):
+        rows = ["id,email,recorded,recorded-from,recorded-until,department"]
+        # Who is not in it, is recorded as the platform says. Of the others each stage knows other times, also such as are over.
+        for user in range(3, USERS):
+            times = [sorted(rng.sample(range(20_000), 2)) for _ in range(rng.choice([0, 1, 1, 2]))]
+            rows += [f"U{user},u{user}@corp.example,yes,{stamp(since)},{stamp(until)},FX" for since, until in times]
+            rows += [] if times else [f"U{user},u{user}@corp.example,no,,,FX"]
+        (folder / f"{stage}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
         write = lambda name, some: (folder / name).write_text("".join(json.dumps(line) + "\n" for line in some), encoding="utf-8")
         write(f"{stage}.jsonl", lines[stage])
         write(f"upto-{stage}.jsonl", [line for some in lines[: stage + 1] for line in some])
+
+
+def recorded_times(folder, stage):
+    """What an identity map says of each user whom it names."""
+    times = {}
+    with open(f"{folder}/{stage}.csv", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            of_user = times.setdefault(row["id"], [])
+            if row["recorded"] == "yes":
+                of_user.append((expected.millis(row["recorded-from"]), expected.millis(row["recorded-until"])))
+    return times
 
 
 def copies(folder, who):
@@ -62,8 +82,10 @@ def copies(folder, who):
         work = expected.load(f"jsonl:{folder}/upto-{stage}.jsonl")
         for event in work.events:
             came.setdefault((event.chat, event.type, event.at), stage)
-        now = work.copies(who == "recorded")
-        known.append({(chat, user, event[1], event[4]) for (chat, user), events in now.items() for event in events})
+        times = recorded_times(folder, stage)
+        copied = {(chat, user, event[1], event[4]) for (chat, user), events in work.copies(False).items() for event in events}
+        is_recorded = lambda user, at: any(since <= at <= until for since, until in times[user]) if user in times else work.recorded(user)
+        known.append({copy for copy in copied if who != "recorded" or is_recorded(copy[1], copy[3])})
     return known, came
 
 
@@ -89,6 +111,8 @@ def check(args):
         is_supplement = "supplement" in mail.json
         if is_supplement != ("Supplement:" in mail.plain):
             fail(f"{mail.path} says in one place only that it is a supplement")
+        if any(one["email"] != f"{one['id'].lower()}@corp.example" for one in mail.json["participants"] if one["id"] in ("U3", "U4", "U5")):
+            fail(f"{mail.path} lacks an address of the identity map: {mail.json['participants']}")
         for event in mail.events:
             got[mail.chat, mail.subject, event["type"], expected.millis(event["at"])] += 1
             later += is_supplement

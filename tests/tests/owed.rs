@@ -1,4 +1,4 @@
-//! Copies that users turn out to be owed: who was in a chat, and who is recorded, becomes known bit by bit after its events went out. Everybody gets each
+//! Copies that users turn out to be owed: who was in a chat, who is recorded, and when, becomes known bit by bit after its events went out. Everybody gets each
 //! event of a time when they were there, once; until then `reconcile` says what is owed, to whom. Who that is, is Python's to say.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -33,6 +33,8 @@ fn everybody_gets_what_they_turn_out_to_be_owed_and_once() {
         let nobody = stage == 1;
         consign.apply(&policies(&if nobody { Target::plain(9) } else { inbox.target() }));
         consign.import("jsonl", &folder.join(format!("{stage}.jsonl")), "s");
+        let map = consign.json(&["identity", "apply", &folder.join(format!("{stage}.csv")).display().to_string(), "--source", "s"]);
+        assert_eq!((&map["matched"], &map["map"]["version"], map["unmatched"].as_array().unwrap().len()), (&json!(3), &json!(stage + 1), 3), "{map}");
         for (policy, who) in POLICIES {
             let file = consign.beside("account.jsonl");
             if stage == 1 || stage == 3 {

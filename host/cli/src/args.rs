@@ -80,6 +80,12 @@ pub enum Command {
     },
     /// Account for every event of a period: exported, left out, held, or not yet due
     Reconcile(ReconcileArgs),
+    /// Say who platforms' users are to you: addresses, persons, who is recorded and when, departments
+    Identity {
+        /// What to do
+        #[command(subcommand)]
+        command: IdentityCommand,
+    },
     /// List the sources, with what each gives and what it does not: edits, deletions, memberships, …
     Sources,
     /// Say of a source's chats who is captured, when, and what may be missing
@@ -351,6 +357,25 @@ pub enum AuditCommand {
         file: PathBuf,
     },
 }
+
+/// `identity`
+#[derive(Debug, Subcommand)]
+pub enum IdentityCommand {
+    /// Put a map in the place of the one before: CSV with a head, or TOML
+    #[command(after_help = IDENTITY_HELP)]
+    Apply {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The source of users for whom the map names none
+        #[arg(long, value_name = "NAME")]
+        source: Option<Name>,
+    },
+    /// Say whom the map in force names, and whom it does not
+    List,
+}
+
+const IDENTITY_HELP: &str = "Columns: source, id (the platform's own id of the user), name, email, person, recorded (yes or no), recorded-from, recorded-until (dates, the last one included); any other column is an attribute (department). Several rows of one user add times of recording. In TOML: [[identity]] with the same fields, recorded = true, false or [{ from = \"…\", until = \"…\" }], attributes = { … }";
 
 /// `quarantine`
 #[derive(Debug, Subcommand)]

@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use consign_model::source::{Capabilities, Capture, View};
+use consign_model::source::{Capabilities, Capture, SourceUse, View};
 use consign_model::window::Participant;
 use consign_model::{ChatKey, ChatKind, EventHash, EventKind, Flags, Name, Timestamp};
+use consign_store::{SourceRecord, StoreError};
 use serde::Serialize;
 
 use crate::chats::Chats;
@@ -138,14 +139,23 @@ impl Coverage {
 }
 
 impl Exporter {
+    /// The tenant's sources, with what each gives.
+    pub async fn sources(&self) -> Result<Vec<SourceUse>, StoreError> {
+        let mut found = Vec::new();
+        for SourceRecord { name, ways, .. } in self.store.sources(&self.tenant).await? {
+            // Whose own exports were read says more than what the format may hold.
+            let is_per_user = ways.values().any(|way| way.view == View::PerUser) || !self.store.captures(&self.tenant, &name).await?.is_empty();
+            found.push(SourceUse { name, ways, view: if is_per_user { View::PerUser } else { View::Complete } });
+        }
+        Ok(found)
+    }
+
     /// What the archive has of a source, chat by chat.
     pub async fn coverage(&self, source: &Name) -> Result<Coverage, ExportError> {
-        let record = self.store.sources(&self.tenant).await?.into_iter().find(|one| one.name == *source);
-        let record = record.ok_or_else(|| ExportError::NoSource(source.clone()))?;
+        let known = self.sources().await?.into_iter().find(|one| one.name == *source);
+        let SourceUse { name, view, ways } = known.ok_or_else(|| ExportError::NoSource(source.clone()))?;
         let captured = self.store.captures(&self.tenant, source).await?;
-        let per_user = !captured.is_empty() || record.ways.values().any(|way| way.view == View::PerUser);
-        let mut found =
-            Coverage { source: source.clone(), ways: record.ways, view: if per_user { View::PerUser } else { View::Complete }, captured, chats: Vec::new() };
+        let mut found = Coverage { source: name, ways, view, captured, chats: Vec::new() };
         let chats: Chats = self.chats();
         for chat in chats.of_source(source).await? {
             if let Some(of_chat) = self.cover(&chat, &found).await? {
@@ -178,7 +188,8 @@ impl Exporter {
             }
         }
         gaps.extend(seen.gaps());
-        let people: Vec<Person> = facts.participants.iter().map(|one| person(one, &source.captured, &copies, derived.contains(one.user.id.as_str()))).collect();
+        let people: Vec<Person> =
+            facts.participants.iter().map(|one| person(one, &source.captured, &copies, derived.contains(one.user.id.as_str()))).collect();
         if source.view == View::PerUser {
             gaps.extend(seen.copies_missing(&people, &copies));
             gaps.extend(nobody(&people, first_at, last_at));

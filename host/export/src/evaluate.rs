@@ -21,6 +21,7 @@ use self::grouping::Grouped;
 use crate::ExportError;
 use crate::fault::{Failing, Witness};
 use crate::modules::Shelf;
+use crate::owed::Copies;
 use crate::quarantine::Ward;
 use crate::reader::Reader;
 use crate::said::Words;
@@ -140,6 +141,16 @@ impl<'a> Work<'a> {
     pub fn new(window: &'a Window, facts: &Arc<Facts>, reader: &'a mut Reader, said: &'a mut Words, ward: &'a Ward) -> Self {
         let chat = Arc::new(ChatContext::new(Arc::clone(facts), window.events(), window.starts_at, window.ends_at));
         Self { window, chat, reader, said, ward }
+    }
+
+    /// The chat as a grouping is shown it. The standard one that makes copies of recorded users is shown the times at which they are recorded for those at which
+    /// they were there; all others see these, and who is recorded at all.
+    pub fn chat_for(&self, grouping: &BoundModule) -> Arc<ChatContext> {
+        let facts = self.chat.facts();
+        if Copies::of(Some(grouping)) != Copies::Recorded || !facts.has_recorded_times() {
+            return Arc::clone(&self.chat);
+        }
+        Arc::new(ChatContext::new(Arc::new(facts.as_recorded()), self.chat.event_count(), self.chat.window_start(), self.chat.window_end()))
     }
 
     /// Batch `index` with its view.

@@ -98,13 +98,18 @@ pub(crate) async fn facts(store: &dyn Store, tenant: &TenantId, chat: Chat) -> R
     let members = store.members(tenant, &chat.key).await?;
     let ids: Vec<String> = members.iter().map(|member| member.user.clone()).collect();
     let users = store.users(tenant, &chat.key.source, &ids).await?;
+    let identities = store.identities(tenant, &chat.key.source, &ids).await?;
     let lists_members = members.iter().any(|member| member.listed);
     let mut participants: Vec<Participant> = members
         .iter()
         .zip(users)
-        .map(|(member, user)| Participant {
-            user: user.unwrap_or_else(|| User::unknown(&member.user)),
-            memberships: member.memberships(lists_members),
+        .zip(identities)
+        .map(|((member, user), identity)| {
+            let mut user = user.unwrap_or_else(|| User::unknown(&member.user));
+            if let Some(identity) = &identity {
+                identity.apply(&mut user);
+            }
+            Participant { user, memberships: member.memberships(lists_members), recorded_at: identity.and_then(|identity| identity.recorded_at()) }
         })
         .collect();
     participants.sort_by(|a, b| a.user.id.cmp(&b.user.id));

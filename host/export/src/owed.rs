@@ -31,7 +31,7 @@ const PER_USER: &str = "std/per-user";
 
 /// Whose copies a policy's grouping makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Copies {
+pub(crate) enum Copies {
     Nobodys,
     Recorded,
     Participants,
@@ -40,7 +40,7 @@ enum Copies {
 }
 
 impl Copies {
-    fn of(grouping: Option<&BoundModule>) -> Self {
+    pub(crate) fn of(grouping: Option<&BoundModule>) -> Self {
         let Some(module) = grouping else { return Self::Nobodys };
         match module.name.split('@').next().unwrap_or_default() {
             name if OF_NOBODY.contains(&name) => Self::Nobodys,

@@ -456,6 +456,8 @@ impl Exporter {
             policy_digest: toolbox.policy.digest(),
             stands_in: run.stands_in.clone(),
             modules: toolbox.policy.modules().map(module_use).collect(),
+            sources: self.sources().await?,
+            identities: self.store.identity_map(&self.tenant).await?,
             run: run.id.clone(),
             trigger: run.trigger,
             started_at: run.started_at,

@@ -117,7 +117,12 @@ impl Importer {
         read: impl FnOnce(&mut dyn Sink) -> Result<Report, SourceError> + Send + 'static,
     ) -> Result<Imported, IngestError> {
         let (importer, source, input, runtime) = (self.clone(), source.clone(), input.to_owned(), Handle::current());
-        let record = SourceRecord { name: source.clone(), format: format.word().to_owned(), created_at: Timestamp::now(), ways: BTreeMap::from([(format.word().to_owned(), format.capabilities())]) };
+        let record = SourceRecord {
+            name: source.clone(),
+            format: format.word().to_owned(),
+            created_at: Timestamp::now(),
+            ways: BTreeMap::from([(format.word().to_owned(), format.capabilities())]),
+        };
         let reading = tokio::task::spawn_blocking(move || {
             let mut intake = Intake::new(&importer, &runtime, Begin { record, input }, format.capabilities().edits);
             let read = read(&mut intake).map_err(IngestError::from).and_then(|report| intake.finish().map(|()| report));

@@ -104,7 +104,11 @@ pub fn fresh(
     for (edit, content) in edits.into_iter().zip(edit_contents) {
         if content.is_none() && seen.insert(edit.identity().hash) {
             *counts.stored.entry(EventKind::Edit).or_default() += 1;
-            if edit.differs() { counts.differing_copies += 1 } else { counts.edits_found += 1 }
+            if edit.differs() {
+                counts.differing_copies += 1
+            } else {
+                counts.edits_found += 1
+            }
             fresh.events.push(edit);
         } else {
             *counts.already_there.entry(EventKind::Edit).or_default() += 1;

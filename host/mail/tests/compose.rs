@@ -517,7 +517,7 @@ fn templates_over_a_very_large_room_are_cut_and_not_refused() {
         user.name = format!("Persön {number}");
         user.attributes.insert("user-custom-field-1".to_owned(), "desk".to_owned());
         let stay = Membership { joined: None, left: None };
-        sample.facts.participants.push(consign_model::window::Participant { user, memberships: vec![stay] });
+        sample.facts.participants.push(consign_model::window::Participant::new(user, vec![stay]));
     }
     sample.event(EventKind::Message, "U000000", "ok");
     let all = "{% for p in participants %}{{ p.name }} <{{ p.address }}>{% if not loop.last %}; {% endif %}{% endfor %}";

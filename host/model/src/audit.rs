@@ -157,6 +157,15 @@ pub enum Deed {
         /// The newest arrival after it.
         arrival: u64,
     },
+    /// An identity map was put into force.
+    IdentitiesApplied {
+        /// Its version.
+        version: u32,
+        /// How many users it has.
+        users: u64,
+        /// SHA-256 of its entries.
+        digest: Digest,
+    },
     /// E-mails of a run were made again from its record and sent once more, because somebody asked for it.
     ReplaySent {
         /// The run.

@@ -13,6 +13,7 @@ pub mod delivery;
 pub mod event;
 pub mod fault;
 pub mod id;
+pub mod identity;
 pub mod keys;
 pub mod manifest;
 pub mod module;

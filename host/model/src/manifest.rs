@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Head;
+use crate::identity::IdentityMap;
 use crate::run::{ChatCounts, EmailCounts, EventCounts, StandIn, Trigger};
+use crate::source::SourceUse;
 use crate::window::HeldReason;
 use crate::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, WindowKey};
 
@@ -47,6 +49,12 @@ pub struct Manifest {
     pub stands_in: Option<StandIn>,
     /// Modules by digest, with their configuration's SHA-256.
     pub modules: Vec<ModuleUse>,
+    /// The tenant's sources, with what each gives. Empty in manifests of earlier releases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceUse>,
+    /// The tenant's identity map, as it was when the run ended; each window goes by what it was when that was frozen. Unset where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identities: Option<IdentityMap>,
     /// The run.
     pub run: RunId,
     /// What started it.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::module::{BoundModule, Need};
+use crate::source::Requirement;
 use crate::target::{ByteSize, TargetSpec};
 use crate::{Digest, Name, Timestamp};
 
@@ -303,6 +304,9 @@ pub struct PolicySpec {
     /// None: every event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub criteria: Vec<CriterionSpec>,
+    /// What every source has to give. One that does not is refused by name, and the policy with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Requirement>,
     /// A module that fails in so many different chats, within as many runs running, is quarantined; 0: never.
     #[serde(default = "three", skip_serializing_if = "is_three")]
     pub quarantine_after: u32,

@@ -2,11 +2,12 @@
 //!
 //! Enums in place of a list of words, so that a source can't forget one of them, and what an answer means is written once.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Name, Timestamp};
 
 /// What a source hands over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,80 @@ pub struct Capabilities {
     pub private_chats: PrivateChats,
     /// Whether it says its users' e-mail addresses.
     pub addresses: bool,
+}
+
+/// Something that a policy needs of every source that it exports from (`requires`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    /// Every event of every chat, and not what some users saw of it.
+    CompleteChats,
+    /// Every edit, with its time and both texts.
+    Edits,
+    /// Every deletion, for ever.
+    Deletions,
+    /// Every reaction, given and taken back.
+    Reactions,
+    /// Joins and leaves with their times.
+    Memberships,
+    /// All private chats.
+    PrivateChats,
+    /// E-mail addresses.
+    Addresses,
+}
+
+impl Requirement {
+    /// The word for it in a policy.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::CompleteChats => "complete-chats",
+            Self::Edits => "edits",
+            Self::Deletions => "deletions",
+            Self::Reactions => "reactions",
+            Self::Memberships => "memberships",
+            Self::PrivateChats => "private-chats",
+            Self::Addresses => "addresses",
+        }
+    }
+}
+
+impl Capabilities {
+    /// What a source gives in place of what is required; unset where it gives that.
+    pub fn in_place_of(&self, required: Requirement) -> Option<String> {
+        let (gives_it, gives) = match required {
+            Requirement::CompleteChats => (self.view == View::Complete, self.view.to_string()),
+            Requirement::Edits => (self.edits == Edits::All, self.edits.to_string()),
+            Requirement::Deletions => (self.deletions == Deletions::All, self.deletions.to_string()),
+            Requirement::Reactions => (self.reactions == Reactions::All, self.reactions.to_string()),
+            Requirement::Memberships => (self.memberships == Memberships::Timed, self.memberships.to_string()),
+            Requirement::PrivateChats => (self.private_chats == PrivateChats::All, self.private_chats.to_string()),
+            Requirement::Addresses => (self.addresses, "none".to_owned()),
+        };
+        (!gives_it).then_some(gives)
+    }
+}
+
+/// A source as a manifest names it: whose words about chats the run had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceUse {
+    /// Its name.
+    pub name: Name,
+    /// Whose view of a chat it has.
+    pub view: View,
+    /// What each of its ways in gives, by format.
+    pub ways: BTreeMap<String, Capabilities>,
+}
+
+impl SourceUse {
+    /// What it gives in place of what is required, by the formats that do.
+    pub fn in_place_of(&self, required: Requirement) -> Vec<String> {
+        let of_way = |(format, gives): (&String, &Capabilities)| gives.in_place_of(required).map(|gives| format!("{gives} (format {format})"));
+        let mut found: Vec<String> = self.ways.iter().filter_map(of_way).collect();
+        if required == Requirement::CompleteChats && self.view == View::PerUser && found.is_empty() {
+            found.push(self.view.to_string());
+        }
+        found
+    }
 }
 
 /// Whose view of a chat a source gives.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
+use crate::identity::Period;
 use crate::manifest::OmittedCount;
 use crate::run::EventCounts;
 use crate::shadow::ShadowDifference;
@@ -287,9 +288,17 @@ pub struct Participant {
     pub user: User,
     /// The stays, in order of time.
     pub memberships: Vec<Membership>,
+    /// The only times at which the user is recorded, where the tenant's identity map says so; unset: whenever the user is one to record at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded_at: Option<Vec<Period>>,
 }
 
 impl Participant {
+    /// A user with the stays, who is recorded whenever that is asked for.
+    pub fn new(user: User, memberships: Vec<Membership>) -> Self {
+        Self { user, memberships, recorded_at: None }
+    }
+
     /// Times, both ends included, at which the user was in the chat and had not been by `before`.
     pub fn gained(&self, before: Option<&Self>) -> Vec<(Timestamp, Timestamp)> {
         let ends = |stay: &Membership| (stay.joined.unwrap_or(Timestamp::MIN), stay.left.unwrap_or(Timestamp::MAX));
@@ -306,6 +315,12 @@ impl Participant {
         gained
     }
 
+    /// As a participant whose stays are those at which the user is recorded.
+    #[must_use]
+    pub fn as_recorded(&self) -> Self {
+        Self { user: self.user.clone(), memberships: self.recorded_memberships(), recorded_at: None }
+    }
+
     /// Whether the user was in the chat at this instant.
     pub fn present(&self, at: Timestamp) -> bool {
         self.memberships.iter().any(|stay| stay.covers(at))
@@ -319,13 +334,25 @@ impl Facts {
     /// Who is in these facts at times at which he is not in those `before`, or is one to record now and was not. `recorded`: of recorded users only.
     pub fn gained(&self, before: &Self, recorded: bool) -> Gained {
         let known: HashMap<&str, &Participant> = before.participants.iter().map(|one| (one.user.id.as_str(), one)).collect();
-        let counts = |one: &&Participant| !recorded || one.user.recorded;
-        let gained = self.participants.iter().filter(counts).map(|one| {
-            // What is known of somebody who was not recorded then was of no use to him.
-            let before = known.get(one.user.id.as_str()).copied().filter(counts);
-            (one.user.id.clone(), one.gained(before))
+        let gained = self.participants.iter().map(|one| {
+            let before = known.get(one.user.id.as_str()).copied();
+            // What is known of somebody at times when he was not recorded was of no use to him.
+            let gained = if recorded { one.as_recorded().gained(before.map(Participant::as_recorded).as_ref()) } else { one.gained(before) };
+            (one.user.id.clone(), gained)
         });
         gained.filter(|(_, times)| !times.is_empty()).collect()
+    }
+
+    /// Whether somebody is recorded at some times only.
+    pub fn has_recorded_times(&self) -> bool {
+        self.participants.iter().any(|one| one.recorded_at.is_some())
+    }
+
+    /// As if people had been there only when they are recorded: what an export by recorded users has to go by.
+    #[must_use]
+    pub fn as_recorded(&self) -> Self {
+        let participants = self.participants.iter().map(|one| if one.recorded_at.is_some() { one.as_recorded() } else { one.clone() });
+        Self { chat: self.chat.clone(), participants: participants.collect() }
     }
 
     /// SHA-256 of the facts as JSON: the digest by which the store keeps them.
@@ -340,7 +367,7 @@ mod tests {
 
     fn at(stays: &[(Option<i64>, Option<i64>)]) -> Participant {
         let memberships = stays.iter().map(|(joined, left)| Membership { joined: joined.map(Timestamp), left: left.map(Timestamp) }).collect();
-        Participant { user: User::unknown("U"), memberships }
+        Participant::new(User::unknown("U"), memberships)
     }
 
     #[test]

@@ -271,10 +271,10 @@ fn made_up() -> (Arc<ChatContext>, Vec<Event>) {
     let mut guest = person("U3", "Zoë 🎉 O\u{2019}Neil", Some("zoe@bank.example"));
     (guest.external, guest.recorded) = (true, false);
     let participants = vec![
-        Participant { user: bot, memberships: vec![stay(None, None)] },
-        Participant { user: person("U1", "Ann Lee", Some("ann@desk.example")), memberships: vec![stay(None, None)] },
-        Participant { user: person("U2", "Bo", Some("bo@desk.example")), memberships: vec![stay(Some(2), Some(9)), stay(Some(14), None)] },
-        Participant { user: guest, memberships: vec![stay(None, Some(12))] },
+        Participant::new(bot, vec![stay(None, None)]),
+        Participant::new(person("U1", "Ann Lee", Some("ann@desk.example")), vec![stay(None, None)]),
+        Participant::new(person("U2", "Bo", Some("bo@desk.example")), vec![stay(Some(2), Some(9)), stay(Some(14), None)]),
+        Participant::new(guest, vec![stay(None, Some(12))]),
     ];
     let mut chat = Chat::new(ChatKey { source: Name::from_static("probe"), id: "C1".to_owned() }, ChatKind::Channel);
     chat.title = Some("rates-desk".to_owned());

@@ -13,6 +13,7 @@ use consign_mail::template::check_templates;
 use consign_model::audit::Cause;
 use consign_model::module::{BoundModule, ModuleKind, Need};
 use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, ShadowSpec, Since};
+use consign_model::source::{Memberships, Requirement, SourceUse, View};
 use consign_model::target::{TargetSpec, TargetVersion, Tls};
 use consign_model::{Name, Timestamp};
 use consign_store::StoreError;
@@ -129,12 +130,14 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
     for (path, target) in targets.values() {
         problems.extend(check_target(target).into_iter().map(|(at, text)| problem(path, &format!("target {}{at}", target.name), &text)));
     }
+    let sources = exporter.sources().await?;
     let (mut checked, mut binder) = (Vec::new(), Binder::new(exporter));
     for (path, policy) in policies.into_values() {
         let mut found = Vec::new();
         if !targets.contains_key(&policy.target) && !stored.contains_key(&policy.target) {
             found.push((String::new(), format!("there is no target '{}': add a [[target]] of that name to a file", policy.target)));
         }
+        found.extend(sources.iter().flat_map(|source| lacking(&policy, source)).map(|text| (", requires".to_owned(), text)));
         let known = exporter.store.policy(&exporter.tenant, &policy.name, None).await?;
         let ready = check_policy(&mut binder, &policy, known.as_ref(), now, &mut found).await?;
         problems.extend(found.into_iter().map(|(at, text)| problem(&path, &format!("policy {}{at}", policy.name), &text)));
@@ -157,7 +160,8 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
         changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
     }
     for (policy, ready) in checked {
-        changes.push(save_policy(exporter, policy, ready, now).await?);
+        let doubts = sources.iter().flat_map(|source| doubts(&policy, source)).collect();
+        changes.push(save_policy(exporter, policy, ready, now, doubts).await?);
     }
     Ok(changes)
 }
@@ -346,7 +350,7 @@ async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: 
     Ok(Change { kind: "target", name, change, version, modules: Vec::new(), next_due: None, warnings })
 }
 
-async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp) -> Result<Change, StoreError> {
+async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp, doubts: Vec<String>) -> Result<Change, StoreError> {
     let Exporter { tenant, store, .. } = exporter;
     let old = store.policy(tenant, &spec.name, None).await?;
     let name = spec.name.clone();
@@ -361,7 +365,7 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
         Some(old) => ChangeKind::Changed(differing(&old.spec, &spec)),
     };
     let mut version = old.as_ref().map_or(0, |old| old.version);
-    let mut warnings = Vec::new();
+    let mut warnings = doubts;
     for one in exporter.in_force(&name).await?.iter().filter(|one| bound().any(|module| module.digest == one.digest)) {
         warnings.push(format!("{} is quarantined for this policy: {}. Release it with: consign quarantine release {name}", one.module, one.text()));
     }
@@ -382,6 +386,42 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
         store.save_policy(tenant, &policy, &Cause::Apply, &exporter.author).await?;
     }
     Ok(Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings })
+}
+
+/// What a policy requires and a source does not give.
+pub fn lacking(policy: &PolicySpec, source: &SourceUse) -> Vec<String> {
+    let of_one = |required: &Requirement| {
+        let gives = source.in_place_of(*required);
+        let text = || {
+            format!(
+                "the source '{}' does not give {}, but {}. Take the requirement out, or import otherwise",
+                source.name,
+                required.word(),
+                gives.join(", ")
+            )
+        };
+        (!gives.is_empty()).then(text)
+    };
+    policy.requires.iter().filter_map(of_one).collect()
+}
+
+/// What a policy will make of a source that does not give what such an export lives on, and does not require it.
+fn doubts(policy: &PolicySpec, source: &SourceUse) -> Vec<String> {
+    let mut doubts = Vec::new();
+    let by_user = matches!(policy.based_on, Some(BasedOn::Users | BasedOn::Participants));
+    if by_user && source.ways.values().any(|way| way.memberships == Memberships::Derived) {
+        doubts.push(format!(
+            "the source '{}' tells no memberships: who wrote in a chat counts as there all the time, and who did not as never there",
+            source.name
+        ));
+    }
+    if source.view == View::PerUser && !policy.requires.contains(&Requirement::CompleteChats) {
+        doubts.push(format!(
+            "the source '{}' has copies of captured users: a chat is complete only as far as 'consign coverage {}' says",
+            source.name, source.name
+        ));
+    }
+    doubts
 }
 
 /// What another `since` means for a policy that has run: it moves no window any more, also none of a chat that has had none.

@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod apply;
 mod bind;
+pub mod identities;
 pub mod metrics;
 pub mod modules;
 pub mod promote;

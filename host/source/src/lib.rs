@@ -11,6 +11,7 @@
 
 mod error;
 mod files;
+pub mod identities;
 mod intake;
 mod json;
 mod jsonl;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use consign_model::audit::{Author, Cause, Head, ImportFigures, Retried};
+use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -246,6 +247,17 @@ pub trait Store: Send + Sync {
     async fn sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>>;
     /// Adds users or replaces what is known of them. Says how many were new or changed.
     async fn put_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64>;
+    /// Users of a source after this one, by id, at most `limit`.
+    async fn users_after(&self, tenant: &TenantId, source: &Name, after: Option<&str>, limit: usize) -> Result<Vec<User>>;
+    /// Puts an identity map in the place of the one before: `identities` is all of it, by source and id. Refused as a conflict unless its version is one
+    /// more than the newest.
+    async fn put_identities(&self, tenant: &TenantId, map: &IdentityMap, identities: &[Identity], by: &Author) -> Result<()>;
+    /// The newest identity map.
+    async fn identity_map(&self, tenant: &TenantId) -> Result<Option<IdentityMap>>;
+    /// What it says of users, in the order asked; unset where it does not know them.
+    async fn identities(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<Identity>>>;
+    /// All of it, by source and id.
+    async fn all_identities(&self, tenant: &TenantId) -> Result<Vec<Identity>>;
     /// Users by id, in the order asked; unset where unknown.
     async fn users(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<User>>>;
 

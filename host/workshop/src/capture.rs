@@ -182,7 +182,7 @@ impl Work {
             }
         }
         let mut count = 0;
-        for Participant { user, memberships } in participants {
+        for Participant { user, memberships, .. } in participants {
             for stay in memberships {
                 for (kind, at) in [(EventKind::Join, stay.joined), (EventKind::Leave, stay.left)] {
                     let Some(at) = at.filter(|at| !there.contains(&(kind, user.id.clone(), at.0))) else { continue };

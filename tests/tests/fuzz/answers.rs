@@ -65,10 +65,8 @@ fn person(random: &mut Random) -> Stays {
 fn chat(people: &[Stays]) -> Arc<ChatContext> {
     let chat = Chat::new(ChatKey { source: "fuzz".parse().unwrap(), id: "C".to_owned() }, ChatKind::Group);
     let stay = |(joined, left): &(Option<i64>, Option<i64>)| Membership { joined: joined.map(Timestamp), left: left.map(Timestamp) };
-    let participants = people
-        .iter()
-        .enumerate()
-        .map(|(number, stays)| Participant { user: User::unknown(&format!("u{number}")), memberships: stays.iter().map(stay).collect() });
+    let participants =
+        people.iter().enumerate().map(|(number, stays)| Participant::new(User::unknown(&format!("u{number}")), stays.iter().map(stay).collect()));
     let facts = Facts { chat, participants: participants.collect() };
     Arc::new(ChatContext::new(Arc::new(facts), 10, None, Timestamp(100)))
 }

@@ -14,9 +14,9 @@ pub fn chat(id: &str) -> Arc<ChatContext> {
     let mut chat = Chat::new(ChatKey { source: "slack".parse().unwrap(), id: id.to_owned() }, ChatKind::Channel);
     chat.title = Some("rates-desk".to_owned());
     chat.labels.insert("team".to_owned(), "fx".to_owned());
-    let participant = |id: &str, joined: Option<i64>| Participant {
-        user: User { email: Some(format!("{id}@desk.example")), ..User::unknown(id) },
-        memberships: vec![Membership { joined: joined.map(Timestamp), left: None }],
+    let participant = |id: &str, joined: Option<i64>| {
+        let user = User { email: Some(format!("{id}@desk.example")), ..User::unknown(id) };
+        Participant::new(user, vec![Membership { joined: joined.map(Timestamp), left: None }])
     };
     let facts = Facts { chat, participants: vec![participant("ann", None), participant("bob", Some(2_000))] };
     Arc::new(ChatContext::new(Arc::new(facts), 8, None, Timestamp::parse("2026-02-01T00:00:00.345Z").unwrap()))

@@ -123,6 +123,7 @@ fn line(entry: &Entry) -> String {
             let how = if figures.complete { "imported" } else { "FAILED to import all" };
             format!("{how} into source {source}: {} events stored, {} there already", number(figures.stored), number(figures.already_there))
         }
+        Deed::IdentitiesApplied { version, users, .. } => format!("identity map {version} with {users} users put into force"),
         Deed::ReplaySent { run, emails, accepted } => {
             format!("sent {} e-mails of run {run} once more from its record (replay), {} were accepted", number(*emails), number(*accepted))
         }

@@ -1,7 +1,9 @@
 //! `import`
 
 use consign_ingest::Imported;
-use consign_model::EventKind;
+use consign_model::policy::PolicySpec;
+use consign_model::{EventKind, Name};
+use consign_service::apply;
 use consign_source::{Format, Limits};
 
 use crate::args::ImportArgs;
@@ -23,15 +25,32 @@ pub async fn import(data: &Data, args: &ImportArgs, json: bool) -> Result<Ending
     let imported = data.importer.import(format, &args.file, &args.source, progress).await;
     bar.finish_and_clear();
     let imported = imported?;
+    let lacking = lacking(data, &args.source).await?;
     if json {
-        say_json(&imported)?;
+        let mut object = serde_json::to_value(&imported)?;
+        object["requirements_lacking"] = serde_json::to_value(&lacking)?;
+        say_json(&object)?;
     } else {
         if args.format.is_none() {
             say(format_args!("It is {format}, by what stands in it (--format says otherwise)."));
         }
         say_imported(&imported);
+        for text in &lacking {
+            say(format_args!("warning: {text}"));
+        }
     }
     Ok(Ending::complete_if(!imported.report.refused_anything()))
+}
+
+/// What policies require and this source does not give: they were applied when it was not there, or did.
+async fn lacking(data: &Data, source: &Name) -> Result<Vec<String>, Failure> {
+    let exporter = &data.exporter;
+    let Some(source) = exporter.sources().await?.into_iter().find(|one| one.name == *source) else { return Ok(Vec::new()) };
+    let policies = exporter.store.policies(&exporter.tenant).await?;
+    let of_policy = |spec: &PolicySpec| -> Vec<String> {
+        apply::lacking(spec, &source).into_iter().map(|text| format!("policy {}: {text}", spec.name)).collect()
+    };
+    Ok(policies.iter().flat_map(|policy| of_policy(&policy.spec)).collect())
 }
 
 /// The report for a person.

@@ -7,6 +7,7 @@ mod demo;
 mod explain;
 mod filter;
 mod held;
+mod identity;
 mod import;
 mod inbox;
 mod init;
@@ -48,6 +49,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Runs { id, policy } => runs::runs(&open().await?, id.as_deref(), policy.as_ref(), json).await,
         Command::Explain { policy, event, chat } => explain::explain(&open().await?, policy, event, chat.as_deref(), json).await,
         Command::Reconcile(args) => reconcile::reconcile(&open().await?, args, json).await,
+        Command::Identity { command } => identity::identity(&open().await?, command, json).await,
         Command::Sources => sources::list(&open().await?, json).await,
         Command::Coverage { source } => sources::coverage(&open().await?, source, json).await,
         Command::Replay { run, write, send } => replay::replay(&open().await?, run, Wanted { write: write.as_deref(), send: *send }, json).await,

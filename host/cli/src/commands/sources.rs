@@ -55,7 +55,11 @@ fn say_coverage(found: &Coverage) {
     let is_per_user = found.view == View::PerUser;
     if is_per_user {
         let users: std::collections::BTreeSet<&str> = found.captured.iter().map(|one| one.user.as_str()).collect();
-        say(format_args!("Source '{}' has copies of {} captured users: what none of them was there to see is in none of them.", found.source, number(users.len() as u64)));
+        say(format_args!(
+            "Source '{}' has copies of {} captured users: what none of them was there to see is in none of them.",
+            found.source,
+            number(users.len() as u64)
+        ));
     }
     let rows = found.chats.iter().map(|chat| {
         let captured = chat.people.iter().filter(|one| !one.captured.is_empty()).count();

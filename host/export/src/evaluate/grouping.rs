@@ -37,7 +37,7 @@ pub(crate) fn kept_of(kept: &[u32], from: usize, view: Arc<BatchView>) -> (Arc<B
 
 /// Runs a grouping over the kept events, as long as it may go on: that is asked before each call.
 pub(crate) fn run((module, bound): &Ready, kept: &[u32], work: &mut Work<'_>, may_go_on: &dyn Fn() -> bool) -> Result<Grouped, Stop> {
-    let mut session = bound.grouping(Arc::clone(&work.chat)).map_err(|failure| Stop::Failed(failure, None))?;
+    let mut session = bound.grouping(work.chat_for(module)).map_err(|failure| Stop::Failed(failure, None))?;
     let begun = session.begin();
     work.said.hear(module, session.take_logs());
     begun.map_err(|failure| Stop::Failed(failure, None))?;

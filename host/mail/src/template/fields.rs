@@ -474,7 +474,7 @@ impl Fields {
         }
         let bob = User::unknown("U2");
         let stay = Membership { joined: None, left: None };
-        let people = [ann, bob].map(|user| Participant { user, memberships: vec![stay] });
+        let people = [ann, bob].map(|user| Participant::new(user, vec![stay]));
         let mut facts = Facts::clone(&inner.facts);
         facts.chat.title = Some("rates-desk".to_owned());
         facts.chat.labels.insert("team".to_owned(), "fx".to_owned());

@@ -74,7 +74,7 @@ impl Sample {
         let mut user = User::unknown(id);
         name.clone_into(&mut user.name);
         user.email = email.map(str::to_owned);
-        self.facts.participants.push(Participant { user, memberships: vec![Membership { joined: None, left: None }] });
+        self.facts.participants.push(Participant::new(user, vec![Membership { joined: None, left: None }]));
         self.facts.participants.sort_by(|a, b| a.user.id.cmp(&b.user.id));
         self
     }

@@ -36,7 +36,7 @@ pub fn stay(joined: Option<i64>, left: Option<i64>) -> Membership {
 }
 
 pub fn participant(user: User, memberships: &[Membership]) -> Participant {
-    Participant { user, memberships: memberships.to_vec() }
+    Participant::new(user, memberships.to_vec())
 }
 
 pub fn chat_of(participants: Vec<Participant>) -> ChatFacts {

@@ -385,6 +385,7 @@ fn policy() -> PolicySpec {
         based_on: None,
         grouping: None,
         criteria: Vec::new(),
+        requires: Vec::new(),
         quarantine_after: 3,
         on_quarantine: consign_model::policy::OnQuarantine::Pause,
     }

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use consign_model::audit::{Author, Cause, Head, ImportFigures};
+use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -18,7 +19,9 @@ use consign_model::{
     Window, WindowKey, WindowState,
 };
 
-use crate::{Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
+use crate::{
+    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter,
+};
 
 /// How often each method was called, by name.
 #[derive(Default)]
@@ -67,6 +70,11 @@ counted! {
     sources(tenant: &TenantId) -> Vec<SourceRecord>;
     put_users(tenant: &TenantId, source: &Name, users: &[User]) -> u64;
     users(tenant: &TenantId, source: &Name, ids: &[String]) -> Vec<Option<User>>;
+    users_after(tenant: &TenantId, source: &Name, after: Option<&str>, limit: usize) -> Vec<User>;
+    put_identities(tenant: &TenantId, map: &IdentityMap, identities: &[Identity], by: &Author) -> ();
+    identity_map(tenant: &TenantId) -> Option<IdentityMap>;
+    identities(tenant: &TenantId, source: &Name, ids: &[String]) -> Vec<Option<Identity>>;
+    all_identities(tenant: &TenantId) -> Vec<Identity>;
     chat(tenant: &TenantId, chat: &ChatKey) -> Option<Chat>;
     members(tenant: &TenantId, chat: &ChatKey) -> Vec<Member>;
     known_events(tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Vec<Option<[u8; 8]>>;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use consign_model::audit::{Cause, ImportFigures};
+use consign_model::identity::Identity;
 use consign_model::module::ProbeReport;
 use consign_model::run::Trigger;
 use consign_model::source::Capture;
@@ -21,8 +22,8 @@ use consign_model::{
 
 use super::counted::{Calls, Counted};
 use super::samples::{
-    IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, keys, member, module, name, new_run, people, policy, probe, quarantine,
-    refused, release, signing_key, source, summary, target, unknown, user, window,
+    IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, identity_map, identity_of, keys, member, module, name, new_run,
+    people, policy, probe, quarantine, refused, release, signing_key, source, summary, target, unknown, user, window,
 };
 use crate::{Arrival, Begun, Copies, ModuleRecord, SegmentRecord, SourceRecord, Store, StoreError};
 
@@ -66,6 +67,8 @@ struct Expected {
     targets: BTreeMap<Name, u32>,
     facts: BTreeMap<Digest, Facts>,
     users: BTreeMap<(Name, String), User>,
+    identities: BTreeMap<(Name, String), Identity>,
+    identity_version: u32,
     chats: BTreeMap<ChatKey, Chat>,
     segments: BTreeMap<ChatKey, Vec<SegmentRecord>>,
     members: BTreeMap<(ChatKey, String), Member>,
@@ -112,7 +115,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(28) {
+        match self.random.below(29) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -130,6 +133,7 @@ impl Rehearsal {
             24 => self.save_target(store, &tenant, &mut expected).await,
             25 => self.save_facts(store, &tenant, &mut expected).await,
             26 => self.put_captures(store, &tenant, &mut expected).await,
+            27 => self.put_identities(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -271,6 +275,35 @@ impl Rehearsal {
         expected.arrivals += u64::from(!chats.is_empty());
         expected.learned.extend(chats.into_iter().map(|chat| (chat, expected.arrivals)));
         assert_eq!(store.put_users(tenant, &source, &users).await.unwrap(), changed);
+    }
+
+    /// A map in the place of the one before. Whose times of recording are others now, may be owed something in all chats.
+    async fn put_identities(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let some = 0..self.random.below(6);
+        let map: BTreeMap<(Name, String), Identity> = some
+            .map(|_| {
+                let source = self.random.pick(&self.chats).source.clone();
+                let one = identity_of(&source, self.random.pick::<&str>(&IDS), self.random.below(4), self.random.below(3));
+                ((source, one.id.clone()), one)
+            })
+            .collect();
+        let version = expected.identity_version + u32::try_from(self.random.below(3)).unwrap();
+        let all: Vec<Identity> = map.values().cloned().collect();
+        let answer = store.put_identities(tenant, &identity_map(version, &all), &all, &author()).await;
+        if version != expected.identity_version + 1 {
+            assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+            return;
+        }
+        answer.unwrap();
+        expected.deeds.push("identities-applied");
+        let recorded = |map: &BTreeMap<(Name, String), Identity>, user: &(Name, String)| map.get(user).and_then(|one| one.recorded.clone());
+        let theirs = |chat: &ChatKey, user: &String| (chat.source.clone(), user.clone());
+        let other = |user: &(Name, String)| recorded(&map, user) != recorded(&expected.identities, user);
+        let chats: BTreeSet<ChatKey> =
+            expected.members.keys().filter(|(chat, user)| other(&theirs(chat, user))).map(|(chat, _)| chat.clone()).collect();
+        expected.arrivals += u64::from(!chats.is_empty());
+        expected.learned.extend(chats.into_iter().map(|chat| (chat, expected.arrivals)));
+        (expected.identities, expected.identity_version) = (map, version);
     }
 
     async fn save_policy(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use consign_model::audit::{Actor, Author};
+use consign_model::identity::{Identity, IdentityMap, Period};
 use consign_model::manifest::Signature;
 use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest, ProbeOutcome, ProbeReport, ProbeStep, Producer, Tier};
 use consign_model::policy::PolicyVersion;
@@ -102,6 +103,24 @@ pub(crate) fn arrival(chat: &ChatKey, expected: u64, events: u32) -> Arrival {
         copies: Vec::new(),
         chat: known,
     }
+}
+
+/// What a map says of a user: so many times of recording, or nothing of them where that is 3.
+pub(crate) fn identity_of(source: &Name, id: &str, recorded: u64, department: u64) -> Identity {
+    let periods = |count| (0..count).map(|at| Period { from: Some(Timestamp(at)), until: None }).collect();
+    Identity {
+        source: source.clone(),
+        id: id.to_owned(),
+        name: None,
+        email: Some("ann@corp.example".into()),
+        person: None,
+        recorded: (recorded < 3).then(|| periods(i64::try_from(recorded).unwrap())),
+        attributes: BTreeMap::from([("department".into(), department.to_string())]),
+    }
+}
+
+pub(crate) fn identity_map(version: u32, all: &[Identity]) -> IdentityMap {
+    IdentityMap { version, digest: Identity::digest(all), users: all.len() as u64, applied_at: Timestamp(i64::from(version)) }
 }
 
 pub(crate) fn target(text: &str, version: u32) -> TargetVersion {
@@ -231,13 +250,13 @@ pub(crate) fn facts(title: &str) -> Facts {
     let mut chat = Chat::new(chat_key("s", "C1"), ChatKind::Group);
     chat.title = Some(title.into());
     let stay = Membership { joined: None, left: Some(Timestamp(5)) };
-    Facts { chat, participants: vec![Participant { user: user("U1", "Ann"), memberships: vec![stay] }] }
+    Facts { chat, participants: vec![Participant::new(user("U1", "Ann"), vec![stay])] }
 }
 
 /// Facts with so many people, by id.
 pub(crate) fn people(many: usize) -> Facts {
     let stay = |number| Membership { joined: Some(Timestamp(i64::try_from(number).unwrap())), left: None };
-    let one = |number| Participant { user: user(&format!("U{number:05}"), &format!("Name of {number}")), memberships: vec![stay(number)] };
+    let one = |number| Participant::new(user(&format!("U{number:05}"), &format!("Name of {number}")), vec![stay(number)]);
     Facts { participants: (0..many).map(one).collect(), ..facts("rates") }
 }
 

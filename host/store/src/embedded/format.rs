@@ -9,7 +9,7 @@
 //!   which arrival a chat's people became known (of what format 1 knew, nothing says that). And each tenant's audit log begins with the tenant's making; of a
 //!   tenant that is older than its log it is *owed* a beginning, which the next write with an author makes (the store has no key to sign with). An empty log
 //!   that is owed none was emptied.
-//! - 3: in whose own exports events were seen, in records of their own.
+//! - 3: in whose own exports events were seen, and a tenant's identity map, in records of their own.
 
 use std::ops::Bound;
 

@@ -1,4 +1,4 @@
-//! Tenants, sources, users, and the index of chats.
+//! Tenants, sources, and the index of chats.
 //!
 //! Which chats have something new is a question of every run, and mostly the answer is none. So each chat stands once in a list by arrival, under the
 //! newest that brought it events: a run reads that list from its policy's cursor on, and 200,000 quiet chats cost nothing.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use consign_model::audit::{Author, Deed, ImportFigures};
 use consign_model::source::Capture;
-use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys, User};
+use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys};
 use serde::{Deserialize, Serialize};
 
 use super::Embedded;
@@ -21,31 +21,25 @@ use crate::{Arrival, Copies, Result, SegmentRecord, SourceRecord, StoreError};
 
 /// How many chats one look at the list of arrivals reads beyond the limit, to find an arrival's end.
 const ARRIVED_STEP: usize = 256;
-/// How many members one look reads.
-const MEMBERS_STEP: usize = 4_096;
 
 /// A chat's record.
 #[derive(Debug, Serialize, Deserialize)]
-struct ChatRow {
-    chat: Chat,
+pub(super) struct ChatRow {
+    pub chat: Chat,
     /// The newest arrival that brought events; 0 before the first.
-    arrival: u64,
+    pub arrival: u64,
     /// The newest arrival with which something of its people became known; 0 where that was never written down.
     #[serde(default)]
-    learned: u64,
+    pub learned: u64,
 }
 
-fn newest_arrival_key(tenant: &TenantId) -> Key {
+pub(super) fn newest_arrival_key(tenant: &TenantId) -> Key {
     Key::of(Class::Arrivals, tenant)
 }
 
 /// The newest arrival as a write sees it.
 pub(super) fn newest_arrival(changes: &Changes, tenant: &TenantId) -> Result<u64> {
     Ok(changes.get(&newest_arrival_key(tenant))?.unwrap_or(0))
-}
-
-fn user_key(tenant: &TenantId, source: &Name, id: &str) -> Key {
-    Key::of(Class::User, tenant).name(source).text(id)
 }
 
 impl Embedded {
@@ -98,35 +92,6 @@ impl Embedded {
 
     pub(super) fn all_sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>> {
         self.core.all(&Key::of(Class::Source, tenant))
-    }
-
-    pub(super) async fn change_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64> {
-        let users: Vec<(Key, User)> = users.iter().map(|user| (user_key(tenant, source, &user.id), user.clone())).collect();
-        let (tenant, source) = (tenant.clone(), source.clone());
-        self.writer
-            .write(move |changes| {
-                let mut changed: u64 = 0;
-                let mut recorded_now = BTreeSet::new();
-                for (key, user) in &users {
-                    let known: Option<User> = changes.get(key)?;
-                    if known.as_ref() != Some(user) {
-                        changes.put(key, user)?;
-                        changed = changed.saturating_add(1);
-                    }
-                    if user.recorded && known.is_some_and(|known| !known.recorded) {
-                        recorded_now.insert(user.id.clone());
-                    }
-                }
-                if !recorded_now.is_empty() {
-                    learn(changes, &tenant, &source, &recorded_now)?;
-                }
-                Ok(changed)
-            })
-            .await
-    }
-
-    pub(super) fn get_users(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<User>>> {
-        ids.iter().map(|id| self.core.get(&user_key(tenant, source, id))).collect()
     }
 
     pub(super) fn get_chat(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Option<Chat>> {
@@ -265,41 +230,8 @@ fn check_joins(arrival: &Arrival) -> Result<()> {
     }
 }
 
-/// That users are recorded now is something newly known of all their chats: an arrival that brings nothing else. Which chats these are no index says; it is
-/// rare, and all members are looked through.
-fn learn(changes: &mut Changes, tenant: &TenantId, source: &Name, users: &BTreeSet<String>) -> Result<()> {
-    let members = Key::of(Class::Member, tenant).name(source);
-    let mut chats: BTreeSet<ChatKey> = BTreeSet::new();
-    let mut from = Bound::Included(members.bytes().to_vec());
-    loop {
-        let entries = changes.core().raw_range(from.as_ref().map(Vec::as_slice), &members, MEMBERS_STEP)?;
-        for (key, _) in &entries {
-            let mut parts = Parts::after(&members, key);
-            let (Some(id), Some(user)) = (parts.text(), parts.text()) else { return Err(changes.core().flawed(key, Flaw::Shape)) };
-            if users.contains(&user) {
-                chats.insert(ChatKey { source: source.clone(), id });
-            }
-        }
-        match entries.last() {
-            Some((key, _)) if entries.len() == MEMBERS_STEP => from = Bound::Excluded(key.to_vec()),
-            _ => break,
-        }
-    }
-    if chats.is_empty() {
-        return Ok(());
-    }
-    let number = newest_arrival(changes, tenant)?.saturating_add(1);
-    for chat in &chats {
-        let key = Key::of(Class::Chat, tenant).chat(chat);
-        let Some(row) = changes.get::<ChatRow>(&key)? else { continue };
-        relist(changes, &Key::of(Class::Learned, tenant), chat, row.learned, number);
-        changes.put(&key, &ChatRow { learned: number, ..row })?;
-    }
-    changes.put(&newest_arrival_key(tenant), &number)
-}
-
 /// Puts a chat under its newest arrival in a list of chats.
-fn relist(changes: &mut Changes, list: &Key, chat: &ChatKey, before: u64, now: u64) {
+pub(super) fn relist(changes: &mut Changes, list: &Key, chat: &ChatKey, before: u64, now: u64) {
     if now == before {
         return;
     }

@@ -21,6 +21,10 @@ pub(super) enum Class {
     Source = b'S',
     /// A user of a source.
     User = b'U',
+    /// A tenant's newest identity map.
+    IdentityMap = b'J',
+    /// What it says of a user.
+    Identity = b'j',
     /// A chat.
     Chat = b'C',
     /// A chat's member.
@@ -78,13 +82,15 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 35] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
         Self::Arrivals,
         Self::Source,
         Self::User,
+        Self::IdentityMap,
+        Self::Identity,
         Self::Chat,
         Self::Member,
         Self::Segment,
@@ -117,8 +123,17 @@ impl Class {
     /// Whether the record of this key is one whose changes are audited. Here a class is forgotten in silence; that the others' writes make their
     /// entries is seen to by the writing thread.
     pub(super) fn is_audited(key: &[u8]) -> bool {
-        const AUDITED: [Class; 8] =
-            [Class::Tenant, Class::Source, Class::Target, Class::Policy, Class::Module, Class::ModuleKey, Class::Quarantine, Class::Run];
+        const AUDITED: [Class; 9] = [
+            Class::IdentityMap,
+            Class::Tenant,
+            Class::Source,
+            Class::Target,
+            Class::Policy,
+            Class::Module,
+            Class::ModuleKey,
+            Class::Quarantine,
+            Class::Run,
+        ];
         AUDITED.iter().any(|class| key.first() == Some(&(*class as u8)))
     }
 
@@ -128,9 +143,9 @@ impl Class {
         match class {
             None => "a record of unknown kind",
             Some(Self::Format | Self::Totals) => "the store's own record",
-            Some(Self::Tenant | Self::Arrivals) => "a tenant's record",
+            Some(Self::Tenant | Self::Arrivals | Self::IdentityMap) => "a tenant's record",
             Some(Self::Source | Self::Captures) => "a source's record",
-            Some(Self::User) => "a user's record",
+            Some(Self::User | Self::Identity) => "a user's record",
             Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Copies | Self::Arrived | Self::Learned) => "a chat's record",
             Some(Self::Target) => "a target's record",
             Some(Self::Policy | Self::Progress | Self::Quarantine) => "a policy's record",

@@ -16,6 +16,7 @@ mod index;
 mod key;
 mod ledger;
 mod modules;
+mod people;
 mod policy;
 mod record;
 mod run;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use consign_model::audit::{Author, Cause, Deed, Head, ImportFigures};
+use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -46,7 +48,9 @@ use self::core::Core;
 use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
-use crate::{Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter};
+use crate::{
+    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter,
+};
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
 const CACHE: u64 = 32 << 20;
@@ -130,6 +134,30 @@ impl Store for Embedded {
     async fn users(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<User>>> {
         consume_budget().await;
         self.get_users(tenant, source, ids)
+    }
+
+    async fn users_after(&self, tenant: &TenantId, source: &Name, after: Option<&str>, limit: usize) -> Result<Vec<User>> {
+        consume_budget().await;
+        self.page_of_users(tenant, source, after, limit)
+    }
+
+    async fn put_identities(&self, tenant: &TenantId, map: &IdentityMap, identities: &[Identity], by: &Author) -> Result<()> {
+        self.replace_identities(tenant, map, identities, by).await
+    }
+
+    async fn identity_map(&self, tenant: &TenantId) -> Result<Option<IdentityMap>> {
+        consume_budget().await;
+        self.get_identity_map(tenant)
+    }
+
+    async fn identities(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<Identity>>> {
+        consume_budget().await;
+        self.get_identities(tenant, source, ids)
+    }
+
+    async fn all_identities(&self, tenant: &TenantId) -> Result<Vec<Identity>> {
+        consume_budget().await;
+        self.list_identities(tenant)
     }
 
     async fn chat(&self, tenant: &TenantId, chat: &ChatKey) -> Result<Option<Chat>> {

@@ -68,7 +68,7 @@ fn groups_are_bounded() {
 
 fn participant(stays: &[(Option<i64>, Option<i64>)]) -> Participant {
     let memberships = stays.iter().map(|(joined, left)| Membership { joined: joined.map(Timestamp), left: left.map(Timestamp) }).collect();
-    Participant { user: User::unknown("u"), memberships }
+    Participant::new(User::unknown("u"), memberships)
 }
 
 fn within(times: &[i64], range: (u32, u32), stays: &[(Option<i64>, Option<i64>)]) -> Result<(), String> {

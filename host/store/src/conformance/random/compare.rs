@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use consign_model::{ChatKey, Delivery, Digest, EventHash, Member, Name, Quarantine, Run, RunId, RunState, TenantId, Window, WindowKey, WindowState};
 
 use super::{Expected, Rehearsal};
-use crate::conformance::samples::{IDS, hash, people, policy, target};
+use crate::conformance::samples::{IDS, hash, identity_map, people, policy, target};
 use crate::{Copies, ModuleRecord, NextWindow, Progress, Store, WindowFilter};
 
 impl Rehearsal {
@@ -108,6 +108,20 @@ impl Rehearsal {
             }
             for ((source, id), user) in &expected.users {
                 assert_eq!(store.users(tenant, source, std::slice::from_ref(id)).await.unwrap(), [Some(user.clone())]);
+            }
+            let map = (expected.identity_version > 0)
+                .then(|| identity_map(expected.identity_version, &expected.identities.values().cloned().collect::<Vec<_>>()));
+            assert_eq!(store.identity_map(tenant).await.unwrap(), map);
+            assert_eq!(store.all_identities(tenant).await.unwrap(), expected.identities.values().cloned().collect::<Vec<_>>());
+            for source in self.chats.iter().map(|chat| &chat.source) {
+                let ids = IDS.map(str::to_owned);
+                let identities: Vec<_> = ids.iter().map(|id| expected.identities.get(&(source.clone(), id.clone())).cloned()).collect();
+                assert_eq!(store.identities(tenant, source, &ids).await.unwrap(), identities);
+                let users: Vec<_> = expected.users.iter().filter(|((of, _), _)| of == source).map(|(_, user)| user.clone()).collect();
+                for (place, after) in [None].into_iter().chain(users.iter().map(|user| Some(user.id.as_str()))).enumerate() {
+                    let page: Vec<_> = users.iter().skip(place).take(2).cloned().collect();
+                    assert_eq!(store.users_after(tenant, source, after, 2).await.unwrap(), page);
+                }
             }
             for chat in &self.chats {
                 assert_eq!(store.chat(tenant, chat).await.unwrap().as_ref(), expected.chats.get(chat));

@@ -6,8 +6,8 @@ use std::path::Path;
 use consign_model::audit::Cause;
 
 use super::super::Embedded;
-use super::super::format::FORMAT;
 use super::super::folder::{Found, read_mark};
+use super::super::format::FORMAT;
 use super::super::key::{Class, Key};
 use super::damage::copy;
 use crate::conformance::audit::{log, word};
