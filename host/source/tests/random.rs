@@ -149,3 +149,33 @@ fn large_and_odd() {
         assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals);
     }
 }
+
+const MATTERMOST: &str = r#"{"type":"version","version":1}
+{"type":"channel","channel":{"team":"t","name":"c","display_name":"C","type":"P"}}
+{"type":"user","user":{"username":"ann","email":"ann@desk.example","teams":[{"name":"t","channels":[{"name":"c"}]}]}}
+{"type":"bot","bot":{"username":"ci","display_name":"CI"}}
+{"type":"post","post":{"team":"t","channel":"c","user":"ann","message":"x","props":{"attachments":[{"title":"t","fields":[{"title":"a","value":1}]}]},"create_at":1767600000001,"edit_at":1767600000005,"reactions":[{"user":"ann","create_at":1767600000002,"emoji_name":"y"}],"replies":[{"user":"ci","message":"re","create_at":1767600000001}],"attachments":[{"path":"a/b.txt"}]}}
+{"type":"post","post":{"team":"t","channel":"c","user":"ann","type":"system_add_to_channel","message":"y","props":{"addedUsername":"ci"},"create_at":1767600000003,"delete_at":1767600000009}}
+{"type":"direct_channel","direct_channel":{"members":["ann","ci"]}}
+{"type":"direct_post","direct_post":{"channel_members":["ann","ci"],"user":"ann","message":"z","create_at":1767600000004}}
+"#;
+
+#[test]
+fn damaged_mattermost_exports() {
+    let mut dice = Dice::new();
+    let room = Room::new();
+    let pack = |lines: &[u8]| support::zip_of(&[("import.jsonl", lines), ("data/a/b.txt", b"bytes")]);
+    let (zip, zst) = (pack(MATTERMOST.as_bytes()), zstd::encode_all(MATTERMOST.as_bytes(), 1).unwrap());
+    for _ in 0..1500 {
+        let mut bytes = zip.clone();
+        dice.damage(&mut bytes);
+        survive(Format::Mattermost, &room.write("export.zip", bytes));
+        let mut lines = MATTERMOST.as_bytes().to_vec();
+        dice.damage(&mut lines);
+        survive(Format::Mattermost, &room.write("packed.zip", pack(&lines)));
+        survive(Format::Mattermost, &room.write("export.jsonl", lines));
+        let mut bytes = zst.clone();
+        dice.damage(&mut bytes);
+        survive(Format::Mattermost, &room.write("export.zst", bytes));
+    }
+}

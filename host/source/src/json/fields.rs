@@ -108,6 +108,15 @@ impl Fields {
         }
     }
 
+    /// Whether it is `true`, or the text of it, as flags in bags of texts are.
+    pub fn says_yes(&mut self, name: &str) -> bool {
+        match self.take(name) {
+            Some(Value::Bool(flag)) => flag,
+            Some(Value::String(text)) => text == "true",
+            _ => false,
+        }
+    }
+
     /// A whole number of bytes or things. One that is negative, broken or too large for 64 bits counts as not said: it is never more than a hint.
     pub fn count(&mut self, name: &str) -> Option<u64> {
         self.take(name)?.as_u64()
