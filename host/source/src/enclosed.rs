@@ -3,7 +3,7 @@
 //! While one file of a ZIP is read no other of it can be: so whoever reads messages from an export and meets files in them holds the export open twice, and
 //! this is the second one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use consign_model::{Attachment, Digest};
 
@@ -26,11 +26,23 @@ pub struct Enclosed {
     files: Files,
     /// Answers for files that came before: one file may hang on several messages. By path.
     seen: HashMap<String, Bytes>,
+    /// Files that are named by what is no message: faces, icons.
+    passed: HashSet<String>,
 }
 
 impl Enclosed {
     pub fn new(files: Files) -> Self {
-        Self { files, seen: HashMap::new() }
+        Self { files, seen: HashMap::new(), passed: HashSet::new() }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.all().next().is_none()
+    }
+
+    /// That the file with this path is no attachment: nobody misses a message for it.
+    pub fn pass(&mut self, path: String) {
+        self.passed.insert(path);
     }
 
     /// The file with this path.
@@ -79,6 +91,6 @@ impl Enclosed {
 
     /// Files that nothing named, by path.
     pub fn unclaimed(&self) -> impl Iterator<Item = &str> {
-        self.files.all().map(|(path, _)| path).filter(|path| !self.seen.contains_key(*path))
+        self.files.all().map(|(path, _)| path).filter(|path| !self.seen.contains_key(*path) && !self.passed.contains(*path))
     }
 }

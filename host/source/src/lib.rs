@@ -9,6 +9,7 @@
 //!
 //! Nothing is dropped without a word: what is not an event (an unknown file, an unknown field) is counted in the report's notes.
 
+mod discord;
 mod enclosed;
 mod error;
 mod files;
@@ -42,19 +43,22 @@ pub enum Format {
     Slack,
     /// Mattermost's bulk export: its JSON lines alone, or with the files of posts in a ZIP or folder.
     Mattermost,
+    /// Exports of Discord by `DiscordChatExporter`, as JSON: one file, or a folder or ZIP of them.
+    Discord,
     /// One JSON object a line, plain or packed with gzip or zstd.
     Jsonl,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 3] = [Self::Slack, Self::Mattermost, Self::Jsonl];
+    pub const ALL: [Self; 4] = [Self::Slack, Self::Mattermost, Self::Discord, Self::Jsonl];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::Slack => "slack",
             Self::Mattermost => "mattermost",
+            Self::Discord => "discord",
             Self::Jsonl => "jsonl",
         }
     }
@@ -80,6 +84,15 @@ impl Format {
                 private_chats: PrivateChats::All,
                 addresses: true,
             },
+            Self::Discord => Capabilities {
+                view: View::Complete,
+                edits: Edits::Newest,
+                deletions: Deletions::Unsaid,
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Derived,
+                private_chats: PrivateChats::AsExported,
+                addresses: false,
+            },
             Self::Jsonl => Capabilities {
                 view: View::Complete,
                 edits: Edits::All,
@@ -97,6 +110,7 @@ impl Format {
         match self {
             Self::Slack => head.has_file(&slack::MARKS),
             Self::Mattermost => mattermost::fits(head),
+            Self::Discord => discord::fits(head),
             Self::Jsonl => head.is_one_file() && jsonl::fits(head),
         }
     }
@@ -146,6 +160,7 @@ pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, p
     match format {
         Format::Slack => slack::read(path, intake),
         Format::Mattermost => mattermost::read(path, intake),
+        Format::Discord => discord::read(path, intake),
         Format::Jsonl => jsonl::read(path, intake),
     }
 }
@@ -173,6 +188,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost or jsonl");
+        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, discord or jsonl");
     }
 }

@@ -85,10 +85,10 @@ fn users_and_chats() {
 fn posts_with_replies_reactions_and_edits() {
     let (kept, report) = read_lines(&[
         post(&format!(
-            r##""user":"ann","type":"","message":"**root** @bob #x","props":{{}},"create_at":{},"edit_at":{},"is_pinned":true,"flagged_by":["bob"],
+            r#""user":"ann","type":"","message":"**root** @bob #x","props":{{}},"create_at":{},"edit_at":{},"is_pinned":true,"flagged_by":["bob"],
                "reactions":[{{"user":"bob","create_at":{},"emoji_name":"thumbsup"}},{{"user":"carla","emoji_name":"eyes"}}],
                "replies":[{{"user":"bob","type":"","message":"re\r\nply","create_at":{},"edit_at":0,"reactions":[{{"user":"ann","create_at":{},"emoji_name":"+1"}}]}},
-                          {{"user":"ann","message":"edited reply","create_at":{},"edit_at":{}}}]"##,
+                          {{"user":"ann","message":"edited reply","create_at":{},"edit_at":{}}}]"#,
             at(1), at(900), at(5), at(2), at(6), at(3), at(800)
         ).replace('\n', " ")),
         post(&format!(r#""user":"ann","message":"gone","create_at":{},"edit_at":0,"delete_at":{}"#, at(10), at(20))),
@@ -184,15 +184,12 @@ fn coming_going_and_what_the_system_says() {
     assert_eq!((kept.chat("corp/fx-desk").len(), report.refused), (posts.len(), 0));
     for (event, (user, kind, _, moved)) in kept.chat("corp/fx-desk").iter().zip(posts) {
         let seen = (event.kind, event.user.as_deref(), event.text.as_str(), event.original.as_deref());
-        match moved {
-            Some((kind, who)) => {
-                assert_eq!(seen, (kind, Some(who), "", Some("a sentence")));
-                assert_eq!(event.id, format!("{}:{who}:{}", kind.word(), event.at));
-            }
-            None => {
-                assert_eq!(seen, (EventKind::Other, Some(user), "a sentence", None), "{kind}");
-                assert_eq!(event.id, format!("other:{kind}:{user}:{}", event.at));
-            }
+        if let Some((kind, who)) = moved {
+            assert_eq!(seen, (kind, Some(who), "", Some("a sentence")));
+            assert_eq!(event.id, format!("{}:{who}:{}", kind.word(), event.at));
+        } else {
+            assert_eq!(seen, (EventKind::Other, Some(user), "a sentence", None), "{kind}");
+            assert_eq!(event.id, format!("other:{kind}:{user}:{}", event.at));
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn read(post: &mut Fields, props: &mut Fields) -> Result<Body, Shape> {
 }
 
 fn add(said: &mut String, more: &str) {
-    if !more.is_empty() {
+    if !more.is_empty() && said.len() <= LONGEST_TEXT {
         if !said.is_empty() {
             said.push('\n');
         }
