@@ -9,6 +9,8 @@
 //!
 //! Nothing is dropped without a word: what is not an event (an unknown file, an unknown field) is counted in the report's notes.
 
+mod discord;
+mod enclosed;
 mod error;
 mod files;
 pub mod identities;
@@ -16,6 +18,8 @@ mod intake;
 mod json;
 mod jsonl;
 mod limits;
+mod mattermost;
+mod media;
 mod recognise;
 mod report;
 mod sink;
@@ -38,18 +42,24 @@ pub use sink::{ChatInfo, FileInfo, Sink, SinkError};
 pub enum Format {
     /// Slack's export: the ZIP as it is, or its unpacked folder.
     Slack,
+    /// Mattermost's bulk export: its JSON lines alone, or with the files of posts in a ZIP or folder.
+    Mattermost,
+    /// Exports of Discord by `DiscordChatExporter`, as JSON: one file, or a folder or ZIP of them.
+    Discord,
     /// One JSON object a line, plain or packed with gzip or zstd.
     Jsonl,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 2] = [Self::Slack, Self::Jsonl];
+    pub const ALL: [Self; 4] = [Self::Slack, Self::Mattermost, Self::Discord, Self::Jsonl];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::Slack => "slack",
+            Self::Mattermost => "mattermost",
+            Self::Discord => "discord",
             Self::Jsonl => "jsonl",
         }
     }
@@ -65,6 +75,24 @@ impl Format {
                 memberships: Memberships::Listed,
                 private_chats: PrivateChats::AsExported,
                 addresses: true,
+            },
+            Self::Mattermost => Capabilities {
+                view: View::Complete,
+                edits: Edits::Newest,
+                deletions: Deletions::Unsaid,
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Listed,
+                private_chats: PrivateChats::All,
+                addresses: true,
+            },
+            Self::Discord => Capabilities {
+                view: View::Complete,
+                edits: Edits::Newest,
+                deletions: Deletions::Unsaid,
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Derived,
+                private_chats: PrivateChats::AsExported,
+                addresses: false,
             },
             Self::Jsonl => Capabilities {
                 view: View::Complete,
@@ -82,6 +110,8 @@ impl Format {
     fn fits(self, head: &recognise::Head) -> bool {
         match self {
             Self::Slack => head.has_file(&slack::MARKS),
+            Self::Mattermost => mattermost::fits(head),
+            Self::Discord => discord::fits(head),
             Self::Jsonl => head.is_one_file() && jsonl::fits(head),
         }
     }
@@ -130,6 +160,8 @@ pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, p
     let intake = intake::Intake::new(sink, limits, progress);
     match format {
         Format::Slack => slack::read(path, intake),
+        Format::Mattermost => mattermost::read(path, intake),
+        Format::Discord => discord::read(path, intake),
         Format::Jsonl => jsonl::read(path, intake),
     }
 }
@@ -157,6 +189,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack or jsonl");
+        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, discord or jsonl");
     }
 }

@@ -149,3 +149,99 @@ fn large_and_odd() {
         assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals);
     }
 }
+
+const MATTERMOST: &str = r#"{"type":"version","version":1}
+{"type":"channel","channel":{"team":"t","name":"c","display_name":"C","type":"P"}}
+{"type":"user","user":{"username":"ann","email":"ann@desk.example","teams":[{"name":"t","channels":[{"name":"c"}]}]}}
+{"type":"bot","bot":{"username":"ci","display_name":"CI"}}
+{"type":"post","post":{"team":"t","channel":"c","user":"ann","message":"x","props":{"attachments":[{"title":"t","fields":[{"title":"a","value":1}]}]},"create_at":1767600000001,"edit_at":1767600000005,"reactions":[{"user":"ann","create_at":1767600000002,"emoji_name":"y"}],"replies":[{"user":"ci","message":"re","create_at":1767600000001}],"attachments":[{"path":"a/b.txt"}]}}
+{"type":"post","post":{"team":"t","channel":"c","user":"ann","type":"system_add_to_channel","message":"y","props":{"addedUsername":"ci"},"create_at":1767600000003,"delete_at":1767600000009}}
+{"type":"direct_channel","direct_channel":{"members":["ann","ci"]}}
+{"type":"direct_post","direct_post":{"channel_members":["ann","ci"],"user":"ann","message":"z","create_at":1767600000004}}
+"#;
+
+#[test]
+fn damaged_mattermost_exports() {
+    let mut dice = Dice::new();
+    let room = Room::new();
+    let pack = |lines: &[u8]| support::zip_of(&[("import.jsonl", lines), ("data/a/b.txt", b"bytes")]);
+    let (zip, zst) = (pack(MATTERMOST.as_bytes()), zstd::encode_all(MATTERMOST.as_bytes(), 1).unwrap());
+    for _ in 0..800 {
+        let mut bytes = zip.clone();
+        dice.damage(&mut bytes);
+        survive(Format::Mattermost, &room.write("export.zip", bytes));
+        let mut lines = MATTERMOST.as_bytes().to_vec();
+        dice.damage(&mut lines);
+        survive(Format::Mattermost, &room.write("packed.zip", pack(&lines)));
+        survive(Format::Mattermost, &room.write("export.jsonl", lines));
+        let mut bytes = zst.clone();
+        dice.damage(&mut bytes);
+        survive(Format::Mattermost, &room.write("export.zst", bytes));
+    }
+}
+
+const DISCORD: &str = r#"{"guild":{"id":"1","name":"g"},"channel":{"id":"2","type":"GuildTextChat","category":"c","name":"n"},"messages":[
+ {"id":"5","type":"Default","timestamp":"2026-01-05T08:00:00.5+00:00","timestampEdited":"2026-01-05T08:00:09Z","content":"hi @Ann <@1> <:a:1>","author":{"id":"7","name":"ann","nickname":"Ann","isBot":false},
+  "attachments":[{"id":"8","url":"a.json_Files/b.txt","fileName":"b.txt","fileSizeBytes":5}],"embeds":[{"title":"t","description":"d","fields":[{"name":"n","value":"v"}],"images":[{"url":"x"}]}],
+  "stickers":[{"name":"s","sourceUrl":"y"}],"reactions":[{"emoji":{"id":"","name":"x"},"count":2,"users":[{"id":"7","name":"ann"}]}],"mentions":[{"id":"7","name":"ann","nickname":"Ann"}]},
+ {"id":"6","type":"RecipientAdd","timestamp":"2026-01-05T08:00:01Z","content":"Added Ann.","author":{"id":"8","name":"bob"},"mentions":[{"id":"7","name":"ann"}]},
+ {"id":"9","type":"Reply","timestamp":"2026-01-05T08:00:02Z","content":"re","author":{"id":"8","name":"bot","isBot":true},"reference":{"messageId":"5","channelId":"2"},"interaction":{"name":"c","user":{"id":"7","name":"ann"}}}
+],"messageCount":3}
+"#;
+
+#[test]
+fn damaged_discord_exports() {
+    let mut dice = Dice::new();
+    let room = Room::new();
+    let pack = |json: &[u8]| support::zip_of(&[("a.json", json), ("a.json_Files/b.txt", b"bytes"), ("whole.json", DISCORD.as_bytes())]);
+    let zip = pack(DISCORD.as_bytes());
+    for _ in 0..800 {
+        let mut bytes = zip.clone();
+        dice.damage(&mut bytes);
+        survive(Format::Discord, &room.write("export.zip", bytes));
+        let mut json = DISCORD.as_bytes().to_vec();
+        dice.damage(&mut json);
+        survive(Format::Discord, &room.write("packed.zip", pack(&json)));
+        survive(Format::Discord, &room.write("export.json", json));
+    }
+}
+
+#[test]
+fn large_and_odd_of_other_platforms() {
+    let room = Room::new();
+    let many = |one: &dyn Fn(usize) -> String| (0..30_000).map(one).collect::<Vec<_>>().join(",");
+    let post = |field: &str, list: String| {
+        let post = format!(r#"{{"team":"t","channel":"c","user":"ann","message":"x","create_at":1767600000001,"{field}":{list}}}"#);
+        format!("{{\"type\":\"version\",\"version\":1}}\n{{\"type\":\"post\",\"post\":{post}}}\n")
+    };
+    let list = |one: &dyn Fn(usize) -> String| format!("[{}]", many(one));
+    let posts = [
+        post("reactions", list(&|n| format!(r#"{{"user":"u{n}","emoji_name":"x"}}"#))),
+        post("replies", list(&|_| r#"{"user":"u","message":"same","create_at":1767600000001}"#.to_owned())),
+        post("attachments", list(&|n| format!(r#"{{"path":"a/{n}"}}"#))),
+        post("props", format!(r#"{{"attachments":{}}}"#, list(&|n| format!(r#"{{"text":"{n}","image_url":"https://x/{n}"}}"#)))),
+    ];
+    for (at, lines) in posts.iter().enumerate() {
+        let (kept, report) = support::read(Format::Mattermost, &room.write("export.jsonl", lines)).unwrap();
+        assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals.first());
+    }
+    let message = |field: &str, list: String, content: &str| {
+        let message =
+            format!(r#"{{"id":"5","timestamp":"2026-01-05T08:00:00Z","content":"{content}","author":{{"id":"7","isBot":true}},"{field}":{list}}}"#);
+        format!(r#"{{"guild":{{"id":"1"}},"channel":{{"id":"2"}},"messages":[{message}]}}"#)
+    };
+    let mentions = list(&|n| format!(r#"{{"id":"{n}","name":"a{n}"}}"#));
+    let messages = [
+        message("embeds", list(&|n| format!(r#"{{"title":"{n}","image":{{"url":"https://x/{n}"}}}}"#)), ""),
+        message("attachments", list(&|n| format!(r#"{{"url":"a/{n}"}}"#)), ""),
+        message("stickers", list(&|n| format!(r#"{{"name":"{n}"}}"#)), ""),
+        message("reactions", format!(r#"[{{"emoji":{{"name":"x"}},"users":{}}}]"#, list(&|n| format!(r#"{{"id":"{n}"}}"#))), ""),
+        message("mentions", mentions.clone(), &"@a1".repeat(20_000)),
+        message("mentions", mentions, &format!("{}{}", "@".repeat(1_000_000), "<".repeat(1_000_000))),
+        message("poll", format!(r#"{{"question":"q","answers":{}}}"#, list(&|n| format!(r#"{{"text":"{n}"}}"#))), ""),
+    ];
+    for (at, json) in messages.iter().enumerate() {
+        let (kept, report) = support::read(Format::Discord, &room.write("export.json", json)).unwrap();
+        assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals.first());
+    }
+}

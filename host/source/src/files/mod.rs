@@ -121,6 +121,11 @@ impl Files {
         self.entries.iter().map(|(path, found)| (path.as_str(), *found))
     }
 
+    /// Forgets the files that are not wanted.
+    pub fn keep(&mut self, wanted: impl Fn(&str) -> bool) {
+        self.entries.retain(|path, _| wanted(path));
+    }
+
     /// The file with this path.
     pub fn find(&self, path: &str) -> Option<Found> {
         self.entries.get(path).copied()

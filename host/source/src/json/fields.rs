@@ -108,6 +108,15 @@ impl Fields {
         }
     }
 
+    /// Whether it is `true`, or the text of it, as flags in bags of texts are.
+    pub fn says_yes(&mut self, name: &str) -> bool {
+        match self.take(name) {
+            Some(Value::Bool(flag)) => flag,
+            Some(Value::String(text)) => text == "true",
+            _ => false,
+        }
+    }
+
     /// A whole number of bytes or things. One that is negative, broken or too large for 64 bits counts as not said: it is never more than a hint.
     pub fn count(&mut self, name: &str) -> Option<u64> {
         self.take(name)?.as_u64()
@@ -185,9 +194,24 @@ impl Fields {
         Ok(texts)
     }
 
+    /// Shows all texts in it, however deep, with the names of their fields.
+    pub fn each_text(&self, take: &mut dyn FnMut(&str, &str)) {
+        self.0.iter().for_each(|(name, value)| each_text(name, value, take));
+    }
+
     /// Names of the fields that nobody took.
     pub fn rest(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
+    }
+}
+
+/// JSON nests at most 128 deep, so this does too.
+fn each_text(name: &str, value: &Value, take: &mut dyn FnMut(&str, &str)) {
+    match value {
+        Value::String(text) => take(name, text),
+        Value::Array(list) => list.iter().for_each(|inner| each_text(name, inner, take)),
+        Value::Object(map) => map.iter().for_each(|(name, inner)| each_text(name, inner, take)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
