@@ -1,6 +1,7 @@
 """What an export must hold, read straight from the ZIP or the lines by code that shares nothing with Consign's."""
 
 import gzip
+import importlib
 import json
 import re
 import zipfile
@@ -253,9 +254,10 @@ def jsonl(path):
 
 
 def load(spec):
-    """`slack:FILE` or `jsonl:FILE`."""
+    """`slack:FILE`, `jsonl:FILE`, or of a format that has a module of its own in `formats/`."""
     form, _, path = spec.partition(":")
-    return {"slack": slack, "jsonl": jsonl}[form](path)
+    read = {"slack": slack, "jsonl": jsonl}.get(form) or importlib.import_module(f"formats.{form}").read
+    return read(path)
 
 
 def shown(form, chat, event):
@@ -263,9 +265,9 @@ def shown(form, chat, event):
     kind, target = event["type"], event.get("target")
     own = event["id"]
     if kind == "reaction":
-        own = f"{target} {event['text']}" + (f" {event['removed']}" if form == "jsonl" else "")
-    elif form == "jsonl" and kind in ("edit", "delete"):
+        own = f"{target} {event['text']}" + (f" {event.get('removed', False)}" if form in ("jsonl", "teams", "matrix") else "")
+    elif form != "slack" and kind in ("edit", "delete"):
         own = target
-    elif form == "jsonl" and kind in ("join", "leave"):
+    elif form == "jsonl" and kind in ("join", "leave") or own.startswith(f"{kind}:") and kind in ("join", "leave"):
         own = ""
     return Event(chat, kind, own, event["user"], millis(event["at"]), event["text"], target, event.get("previous"))

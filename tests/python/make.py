@@ -1,6 +1,7 @@
 """Makes workspaces for the tests. The same seed makes the same one.
 
 make.py slack FILE SEED        a Slack export in the shape of a real one, with every subtype
+make.py FORMAT FILE SEED       an export of mattermost, discord, teams or matrix (formats/)
 make.py jsonl FILE SEED        recorded and unrecorded users, re-joins, two joins in one millisecond, people who never joined, empty chats
 make.py talk FILE SEED COUNT   many messages in many chats, as JSON lines, gzipped
 make.py even FILE SEED COUNT   the same with 100 messages of about 1 KB in each chat, by 20 people
@@ -13,6 +14,7 @@ make.py newer MARK             a store's mark of a release that is yet to come
 """
 
 import gzip
+import importlib
 import json
 import random
 import sys
@@ -263,6 +265,8 @@ def main():
     what, path, *rest = sys.argv[1:]
     if what == "half":
         return half(path, *rest)
+    if what in ("mattermost", "discord", "teams", "matrix"):
+        return importlib.import_module(f"formats.{what}").make(path, *map(int, rest))
     {"slack": slack, "jsonl": jsonl, "talk": talk, "even": even, "few": few, "evil": evil, "broken": broken, "files": files, "newer": newer}[what](path, *map(int, rest))
 
 
