@@ -21,9 +21,10 @@ enum Bytes {
     Bad,
 }
 
-/// The files of an export.
+/// The files of an export; by default there are none.
+#[derive(Default)]
 pub struct Enclosed {
-    files: Files,
+    files: Option<Files>,
     /// Answers for files that came before: one file may hang on several messages. By path.
     seen: HashMap<String, Bytes>,
     /// Files that are named by what is no message: faces, icons.
@@ -31,13 +32,13 @@ pub struct Enclosed {
 }
 
 impl Enclosed {
-    pub fn new(files: Files) -> Self {
-        Self { files, seen: HashMap::new(), passed: HashSet::new() }
+    pub fn of(files: Files) -> Self {
+        Self { files: Some(files), ..Self::default() }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.files.all().next().is_none()
+        self.files.as_ref().is_none_or(|files| files.all().next().is_none())
     }
 
     /// That the file with this path is no attachment: nobody misses a message for it.
@@ -47,7 +48,7 @@ impl Enclosed {
 
     /// The file with this path.
     pub fn find(&self, path: &str) -> Option<Found> {
-        self.files.find(path)
+        self.files.as_ref()?.find(path)
     }
 
     /// Hands over the bytes that lie at `path`, and puts into the attachment where they are. One whose bytes can't be read is refused by its path, and its
@@ -60,7 +61,7 @@ impl Enclosed {
             }
             Some(Bytes::Bad) => Bytes::Bad,
             None => {
-                let Some(found) = self.files.find(path) else { return Ok(()) };
+                let Some(found) = self.find(path) else { return Ok(()) };
                 let bytes = self.read(intake, path, found, attachment)?;
                 self.seen.insert(path.to_owned(), bytes);
                 bytes
@@ -75,9 +76,10 @@ impl Enclosed {
     }
 
     fn read(&mut self, intake: &mut Intake<'_>, path: &str, found: Found, attachment: &Attachment) -> Result<Bytes, SourceError> {
+        let Some(files) = &mut self.files else { return Ok(Bytes::Bad) };
         let info = FileInfo { name: &attachment.name, media_type: &attachment.media_type, size: Some(found.size) };
         let mut answer = None;
-        let opened = self.files.with(path, found, intake.limits.attachment_bytes, &mut |reader| answer = Some(intake.attachment(info, reader)));
+        let opened = files.with(path, found, intake.limits.attachment_bytes, &mut |reader| answer = Some(intake.attachment(info, reader)));
         let fault = match (opened, answer) {
             (Ok(()), Some(Ok(Ok((digest, size))))) => return Ok(Bytes::Stored(digest, size)),
             (_, Some(Err(error))) => return Err(error),
@@ -91,6 +93,6 @@ impl Enclosed {
 
     /// Files that nothing named, by path.
     pub fn unclaimed(&self) -> impl Iterator<Item = &str> {
-        self.files.all().map(|(path, _)| path).filter(|path| !self.seen.contains_key(*path) && !self.passed.contains(*path))
+        self.files.iter().flat_map(Files::all).map(|(path, _)| path).filter(|path| !self.seen.contains_key(*path) && !self.passed.contains(*path))
     }
 }

@@ -439,3 +439,17 @@ fn pieces_are_bounded_and_a_failing_sink_ends_the_import() {
         assert_eq!(failing.calls, fail_at + 1, "nothing comes after a failure");
     }
 }
+
+#[test]
+fn progress_comes_to_its_end() {
+    let room = Room::new();
+    let json = desk(&(0..600).map(|n| message(n, "Default", ANN, "x", "").replace(&format!(":{n:02}.5"), ":00.5")).collect::<Vec<_>>());
+    let path = room.zip(&[("a.json", json.as_bytes()), ("b.json", json.as_bytes()), ("a.json_Files/x", b"x")]);
+    let seen = std::cell::RefCell::new(Vec::new());
+    let tell = |progress: consign_source::Progress| seen.borrow_mut().push(progress);
+    consign_source::read(Format::Discord, &path, &Limits::default(), &mut Kept::default(), &tell).unwrap();
+    let seen = seen.into_inner();
+    assert!(seen.len() > 4 && seen.is_sorted_by_key(|progress| progress.done));
+    let last = seen.last().unwrap();
+    assert_eq!((last.done, last.total), (4 * json.len() as u64, 4 * json.len() as u64));
+}

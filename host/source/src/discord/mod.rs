@@ -30,6 +30,10 @@ use crate::{ChatInfo, Refusal, Report, SourceError, media, text};
 
 /// Where the messages stand.
 const LIST: &str = "messages";
+/// What became of a file that is not whole, and the way out.
+const NOTHING_OF_IT: &str = "None of this file was imported; export this chat again";
+/// Messages between two tellings of progress.
+const TELL_EVERY: u64 = 256;
 
 /// Whether an export that begins like this is one of these.
 pub fn fits(head: &Head) -> bool {
@@ -49,6 +53,8 @@ struct Reader<'a> {
     /// Names of those who were handed over, by id.
     names: HashMap<String, String>,
     piece: Piece,
+    /// Bytes of messages since it was last told how far it is.
+    untold: u64,
 }
 
 /// Reads an export.
@@ -57,9 +63,14 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     let refused: Vec<_> = files.take_refused().collect();
     let is_alone = files.all().count() == 1;
     files.keep(|path| is_alone || may_hold_messages(path));
-    let mut enclosed = Files::open_any(path, intake.limits)?;
-    enclosed.keep(|path| files.find(path).is_none());
-    let mut enclosed = Enclosed::new(enclosed);
+    let mut enclosed = Enclosed::default();
+    if !is_alone {
+        let mut others = Files::open_any(path, intake.limits)?;
+        others.keep(|path| files.find(path).is_none());
+        enclosed = Enclosed::of(others);
+    }
+    // Each is read twice.
+    intake.total = files.all().map(|(_, found)| found.size).fold(0_u64, u64::saturating_add).saturating_mul(2);
     let with_messages = survey(path, &mut files, &mut enclosed, &mut intake)?;
     if with_messages.is_empty() {
         // It may be the very file that can't be read.
@@ -72,15 +83,13 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for refusal in refused {
         intake.refuse(refusal);
     }
-    intake.total = with_messages.iter().map(|file| file.found.size).sum();
-    let mut reader = Reader { intake, enclosed, names: HashMap::new(), piece: Piece::default() };
+    let mut reader = Reader { intake, enclosed, names: HashMap::new(), piece: Piece::default(), untold: 0 };
     let mut told = HashSet::new();
     for file in with_messages {
         if told.insert(file.chat.id.clone()) {
             reader.intake.chat(file.chat.clone())?;
         }
         reader.file(path, &mut files, &file)?;
-        reader.intake.advance(file.found.size);
     }
     for unclaimed in reader.enclosed.unclaimed() {
         reader.intake.unclaimed(unclaimed);
@@ -111,7 +120,9 @@ fn survey(path: &Path, files: &mut Files, enclosed: &mut Enclosed, intake: &mut 
     let (mut good, mut first_broken) = (Vec::new(), None);
     let all: Vec<(String, Found)> = files.all().map(|(path, found)| (path.to_owned(), found)).collect();
     for (file, found) in all {
-        match list::around(files, &file, found, most(intake), LIST) {
+        let around = list::around(files, &file, found, most(intake), LIST);
+        intake.advance(found.size);
+        match around {
             Ok(around) => match chat(around, &file, enclosed, intake) {
                 Ok(Some(chat)) => good.push(File { path: file, found, chat }),
                 Ok(None) => intake.note(&format!("file that holds no messages, not imported: {}", shown(&file))),
@@ -142,8 +153,6 @@ fn may_be_cut_short(files: &mut Files, path: &str, found: Found) -> bool {
     });
     begins
 }
-
-const NOTHING_OF_IT: &str = "None of this file was imported; export this chat again";
 
 /// The chat that a file is of; unset where it is of none.
 fn chat(mut around: Around, file: &str, enclosed: &mut Enclosed, intake: &mut Intake<'_>) -> Result<Option<ChatInfo>, Shape> {
@@ -224,15 +233,24 @@ fn unescaped(path: &str) -> Option<String> {
 impl Reader<'_> {
     fn file(&mut self, path: &Path, files: &mut Files, file: &File) -> Result<(), SourceError> {
         let limits = self.intake.limits;
-        let mut outcome = Ok(());
+        let (mut outcome, mut told) = (Ok(()), 0);
         let read = list::of_file(files, &file.path, file.found, most(&self.intake), Place::Field(LIST), &mut |element| {
             if outcome.is_ok() {
                 outcome = self.element(file, &element, limits.line_bytes);
+                let bytes = element.json.get().len() as u64;
+                self.untold += bytes;
+                told += bytes;
+                if element.index.is_multiple_of(TELL_EVERY) {
+                    self.intake.advance(std::mem::take(&mut self.untold));
+                }
             }
         });
         outcome?;
         // It was whole a moment ago.
         read.map_err(|broken| SourceError::damaged(path, format!("{}: {}", shown(&file.path), broken.what)))?;
+        // What stands between the messages, too.
+        self.untold += file.found.size.saturating_sub(told);
+        self.intake.advance(std::mem::take(&mut self.untold));
         self.intake.events(&file.chat.id, None, self.piece.take())
     }
 

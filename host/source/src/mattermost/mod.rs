@@ -66,17 +66,22 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
             None => wrong(path, "this is no bulk export of Mattermost: no file of it begins with a line of the type `version`"),
         });
     };
+    let is_alone = files.all().count() == 1;
     files.keep(|path| path == name);
+    intake.total = found.size.saturating_mul(2);
     let (index, twins) = survey(path, &mut files, &name, found, &mut intake)?;
-    let mut enclosed = Files::open_any(path, intake.limits)?;
-    enclosed.keep(|path| path != name);
+    let mut enclosed = Enclosed::default();
+    if !is_alone {
+        let mut others = Files::open_any(path, intake.limits)?;
+        others.keep(|path| path != name);
+        enclosed = Enclosed::of(others);
+    }
 
     for refusal in refused {
         intake.refuse(refusal);
     }
-    intake.total = found.size;
     let folder = name.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
-    let (file, enclosed) = (shown(&name), Enclosed::new(enclosed));
+    let file = shown(&name);
     let mut reader = Reader { intake, waiting: Waiting::default(), index, twins, enclosed, folder, file, told: HashSet::new() };
     reader.lists()?;
     let most = most(&reader.intake);
@@ -197,7 +202,12 @@ fn parse(line: &[u8]) -> Result<Option<(String, Fields)>, Shape> {
 /// The first reading.
 fn survey(path: &Path, files: &mut Files, name: &str, found: Found, intake: &mut Intake<'_>) -> Result<(Index, Twins), SourceError> {
     let (mut index, mut search) = (Index::default(), Search::new(found.size));
-    each(path, files, name, found, most(intake), &mut |number, line, _| {
+    let mut untold: u64 = 0;
+    each(path, files, name, found, most(intake), &mut |number, line, consumed| {
+        untold += consumed;
+        if number.is_multiple_of(TELL_EVERY) {
+            intake.advance(std::mem::take(&mut untold));
+        }
         // What can't be read at all is told by the second reading.
         let Some(Ok(Some((kind, mut fields)))) = line.map(parse) else { return Ok(()) };
         match index.take(&kind, &mut fields, intake) {
@@ -217,6 +227,7 @@ fn survey(path: &Path, files: &mut Files, name: &str, found: Found, intake: &mut
         }
         Ok(())
     })?;
+    intake.advance(untold);
     Ok((index, search.found()))
 }
 
