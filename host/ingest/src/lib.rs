@@ -3,10 +3,13 @@
 //! A piece of a chat's events becomes a segment; the segment is durable before its positions are committed, so nothing that the index names can be
 //! missing. An import that dies half-way leaves segments that nothing names (harmless) and whatever was committed (whole); importing again stores the
 //! rest, since every event that is there already is recognised by its identity.
+//!
+//! What arrives by itself ([`receive`]) goes the same way, several requests in one commit: a batch of each, so that each hears what became of its own.
 
 mod piece;
+pub mod receive;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +17,9 @@ use std::sync::Arc;
 use consign_archive::{ArchiveError, ArchiveWriter};
 use consign_model::audit::ImportFigures;
 use consign_model::id::Hasher;
-use consign_model::{Author, Chat, ChatKey, Digest, Event, EventKind, Member, Name, TenantId, Timestamp, User};
+use consign_model::source::Capture;
+use consign_model::{Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, Timestamp, User};
+use consign_source::live::Gathered;
 use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
 use consign_store::{Arrival, SegmentRecord, SourceRecord, Store, StoreError};
 use serde::Serialize;
@@ -116,22 +121,40 @@ impl Importer {
         let (importer, source, input, runtime) = (self.clone(), source.clone(), input.to_owned(), Handle::current());
         let record = SourceRecord { name: source.clone(), format: format.word().to_owned(), created_at: Timestamp::now() };
         let reading = tokio::task::spawn_blocking(move || {
-            let mut intake = Intake::new(&importer, &runtime, Begin { record, input });
+            let mut intake = Intake::new(&importer, &runtime, Some(Begin { record, input }), Files::new());
+            intake.turn_to(&source);
             let read = read(&mut intake).map_err(IngestError::from).and_then(|report| intake.finish().map(|()| report));
-            intake.leave(read.as_ref().ok())?;
+            intake.leave(&source, read.as_ref().ok())?;
             let report = read?;
+            let counts = intake.counts.pop().unwrap_or_default();
             Ok::<_, IngestError>(Imported {
                 source,
                 format: format.word(),
-                stored: intake.counts.stored,
-                already_there: intake.counts.already_there,
-                edits_found: intake.counts.edits_found,
-                late_files: intake.counts.late_files,
+                stored: counts.stored,
+                already_there: counts.already_there,
+                edits_found: counts.edits_found,
+                late_files: counts.late_files,
                 users_changed: intake.users_changed,
                 report,
             })
         });
         reading.await.map_err(|error| IngestError::Stopped(error.to_string()))?
+    }
+
+    /// Stores some batches, each of one source, in as few commits as they fit in: what became of each, in their order. All is durable when this returns; of
+    /// what fails nothing is said, though a part may be stored, and the same batch again stores the rest. The imports are not entered in the audit log here.
+    async fn store_together(&self, batches: Vec<(Name, Arc<Gathered>)>, files: Files) -> (Files, Result<Vec<Counts>, IngestError>) {
+        let (importer, runtime) = (self.clone(), Handle::current());
+        let storing = tokio::task::spawn_blocking(move || {
+            let mut intake = Intake::new(&importer, &runtime, None, files);
+            let stored = batches.iter().try_for_each(|(source, gathered)| {
+                intake.turn_to(source);
+                gathered.hand_over(&mut intake).map_err(|error| IngestError::Source(SourceError::Sink(error)))
+            });
+            let stored = stored.and_then(|()| intake.finish());
+            (std::mem::take(&mut intake.files), stored.map(|()| intake.counts))
+        });
+        storing.await.unwrap_or_else(|error| (Files::new(), Err(IngestError::Stopped(error.to_string()))))
     }
 }
 
@@ -141,50 +164,72 @@ struct Begin {
     input: String,
 }
 
-/// The sink of one import.
+/// SHA-256 of the files of events that were stored, by source.
+type Files = BTreeMap<Name, Hasher>;
+
+/// The sink of one import, or of some batches that are stored together.
 struct Intake<'a> {
     importer: &'a Importer,
     runtime: &'a Handle,
     begin: Option<Begin>,
-    source: Name,
-    /// SHA-256 of the files of events that are stored.
-    files: Hasher,
-    users: Vec<User>,
-    /// Of whom only events tell.
-    mentioned: Vec<User>,
+    /// Whose events come now.
+    source: Option<Name>,
+    files: Files,
+    users: BTreeMap<Name, Users>,
+    users_waiting: usize,
     users_changed: u64,
     /// What the export said of chats whose next arrival is to carry it.
-    told: HashMap<String, ChatInfo>,
+    told: HashMap<ChatKey, ChatInfo>,
     waiting: Vec<Waiting>,
     waiting_events: usize,
     waiting_bytes: usize,
-    counts: Counts,
+    /// Of each batch, in the order in which they came.
+    counts: Vec<Counts>,
 }
 
-/// A piece of a chat that waits to be stored with others.
+/// Users of a source that wait to be stored.
+#[derive(Default)]
+struct Users {
+    listed: Vec<User>,
+    /// Of whom only events tell.
+    mentioned: Vec<User>,
+}
+
+/// Events of a chat that wait to be stored with others.
 struct Waiting {
     chat: ChatKey,
     info: Option<ChatInfo>,
-    events: Vec<Event>,
+    /// By batch, each of them once.
+    pieces: Vec<(usize, Vec<Event>)>,
 }
 
 impl<'a> Intake<'a> {
-    fn new(importer: &'a Importer, runtime: &'a Handle, begin: Begin) -> Self {
+    fn new(importer: &'a Importer, runtime: &'a Handle, begin: Option<Begin>, files: Files) -> Self {
         Self {
             importer,
             runtime,
-            source: begin.record.name.clone(),
-            begin: Some(begin),
-            files: Hasher::default(),
-            users: Vec::new(),
-            mentioned: Vec::new(),
+            begin,
+            source: None,
+            files,
+            users: BTreeMap::new(),
+            users_waiting: 0,
             users_changed: 0,
             told: HashMap::new(),
             waiting: Vec::new(),
             waiting_events: 0,
             waiting_bytes: 0,
-            counts: Counts::default(),
+            counts: Vec::new(),
         }
+    }
+
+    /// Begins the next batch. What comes from now on is of this source.
+    fn turn_to(&mut self, source: &Name) {
+        self.source = Some(source.clone());
+        self.counts.push(Counts::default());
+    }
+
+    fn source(&self) -> Result<Name, IngestError> {
+        self.source.clone().ok_or_else(|| IngestError::Stopped("events of no source".to_owned()))
     }
 
     fn finish(&mut self) -> Result<(), IngestError> {
@@ -192,9 +237,8 @@ impl<'a> Intake<'a> {
         self.store_waiting()?;
         // Chats without events are chats all the same: their members may have arrived first.
         let told = std::mem::take(&mut self.told);
-        for (id, info) in told {
-            let chat = ChatKey { source: self.source.clone(), id };
-            self.waiting.push(Waiting { chat, info: Some(info), events: Vec::new() });
+        for (chat, info) in told {
+            self.waiting.push(Waiting { chat, info: Some(info), pieces: Vec::new() });
             if self.waiting.len() >= ARRIVALS_AT_ONCE {
                 self.store_waiting()?;
             }
@@ -205,20 +249,27 @@ impl<'a> Intake<'a> {
 
     fn put_users(&mut self) -> Result<(), IngestError> {
         self.register()?;
+        self.users_waiting = 0;
         let Importer { tenant, store, .. } = self.importer;
-        let (mut users, mentioned) = (std::mem::take(&mut self.users), std::mem::take(&mut self.mentioned));
-        if !mentioned.is_empty() {
-            // A list says more than a message: what it said is not taken back by an export without one.
-            let ids: Vec<String> = mentioned.iter().map(|user| user.id.clone()).collect();
-            let known = self.runtime.block_on(store.users(tenant, &self.source, &ids))?;
-            let listed: HashSet<String> = users.iter().map(|user| user.id.clone()).collect();
-            let news = mentioned.into_iter().zip(known).filter(|(user, known)| known.is_none() && !listed.contains(&user.id));
-            users.extend(news.map(|(user, _)| user));
-        }
-        if !users.is_empty() {
-            self.users_changed += self.runtime.block_on(store.put_users(tenant, &self.source, &users))?;
+        for (source, Users { listed: mut users, mentioned }) in std::mem::take(&mut self.users) {
+            if !mentioned.is_empty() {
+                // A list says more than a message: what it said is not taken back by an export without one.
+                let ids: Vec<String> = mentioned.iter().map(|user| user.id.clone()).collect();
+                let known = self.runtime.block_on(store.users(tenant, &source, &ids))?;
+                let listed: HashSet<String> = users.iter().map(|user| user.id.clone()).collect();
+                let news = mentioned.into_iter().zip(known).filter(|(user, known)| known.is_none() && !listed.contains(&user.id));
+                users.extend(news.map(|(user, _)| user));
+            }
+            if !users.is_empty() {
+                self.users_changed += self.runtime.block_on(store.put_users(tenant, &source, &users))?;
+            }
         }
         Ok(())
+    }
+
+    fn wait_for_more_users(&mut self) -> Result<(), IngestError> {
+        self.users_waiting += 1;
+        if self.users_waiting >= USERS_AT_ONCE { self.put_users() } else { Ok(()) }
     }
 
     fn register(&mut self) -> Result<(), StoreError> {
@@ -232,19 +283,20 @@ impl<'a> Intake<'a> {
     }
 
     /// Enters in the audit log how it ended, where it had begun to store. `report`: of an import that came to its end.
-    fn leave(&mut self, report: Option<&Report>) -> Result<(), StoreError> {
+    fn leave(&mut self, source: &Name, report: Option<&Report>) -> Result<(), StoreError> {
         if self.begin.is_some() {
             return Ok(());
         }
+        let sum = |by_kind: fn(&Counts) -> &BTreeMap<EventKind, u64>| self.counts.iter().flat_map(|counts| by_kind(counts).values()).sum();
         let figures = ImportFigures {
             complete: report.is_some(),
-            stored: self.counts.stored.values().sum(),
-            already_there: self.counts.already_there.values().sum(),
+            stored: sum(|counts| &counts.stored),
+            already_there: sum(|counts| &counts.already_there),
             refused: report.map_or(0, |report| report.refused),
-            files: std::mem::take(&mut self.files).finish(),
+            files: self.files.remove(source).unwrap_or_default().finish(),
         };
         let Importer { tenant, store, author, .. } = self.importer;
-        match self.runtime.block_on(store.end_import(tenant, &self.source, &figures, author)) {
+        match self.runtime.block_on(store.end_import(tenant, source, &figures, author)) {
             // What it failed by says more.
             Err(error) if report.is_none() => {
                 tracing::warn!(%error, "the end of the import could not be entered in the audit log");
@@ -263,26 +315,27 @@ impl<'a> Intake<'a> {
         let importer = self.importer;
         self.runtime.block_on(async {
             use futures::{StreamExt, TryStreamExt};
-            let mut waiting: Vec<Option<Waiting>> = waiting.into_iter().map(Some).collect();
             // Somebody else may import into the same chat: then what was prepared does not fit any more, and is prepared anew.
             loop {
-                let prepared: Vec<(Option<Arrival>, Counts)> =
-                    futures::stream::iter(waiting.iter().flatten()).map(|one| prepare(importer, one)).buffered(AT_ONCE).try_collect().await?;
-                let arrivals: Vec<Arrival> = prepared.iter().filter_map(|(arrival, _)| arrival.clone()).collect();
+                let prepared: Vec<Prepared> =
+                    futures::stream::iter(&waiting).map(|one| prepare(importer, one)).buffered(AT_ONCE).try_collect().await?;
+                let arrivals: Vec<Arrival> = prepared.iter().filter_map(|one| one.arrival.clone()).collect();
                 if !arrivals.is_empty() {
                     match importer.store.commit(&importer.tenant, &arrivals).await {
                         Ok(_) => {}
                         Err(StoreError::Conflict { .. }) => continue,
                         Err(error) => return Err(error.into()),
                     }
-                    for segment in arrivals.iter().flat_map(|arrival| &arrival.segments) {
-                        self.files.update(&segment.digest.0);
+                    for arrival in &arrivals {
+                        let files = self.files.entry(arrival.chat.key.source.clone()).or_default();
+                        arrival.segments.iter().for_each(|segment| files.update(&segment.digest.0));
                     }
                 }
-                for (_, counts) in prepared {
-                    self.counts.add(&counts);
+                for (batch, counts) in prepared.into_iter().flat_map(|one| one.counts) {
+                    if let Some(of_batch) = self.counts.get_mut(batch) {
+                        of_batch.add(&counts);
+                    }
                 }
-                waiting.clear();
                 return Ok(());
             }
         })
@@ -292,19 +345,30 @@ impl<'a> Intake<'a> {
 /// Segments made at once: encrypting is work for processors, and there are two or more.
 const AT_ONCE: usize = 8;
 
-/// What a piece adds to the archive: its new events as a segment that is durable, and what is newly known of chat and members.
-async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arrival>, Counts), IngestError> {
+/// What the pieces of a chat come to.
+struct Prepared {
+    /// Unset where they bring nothing.
+    arrival: Option<Arrival>,
+    /// What became of their events, by batch.
+    counts: Vec<(usize, Counts)>,
+}
+
+/// What pieces of a chat add to the archive: their new events as a segment that is durable, and what is newly known of chat and members.
+async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<Prepared, IngestError> {
     let Importer { tenant, store, archive, .. } = importer;
     let known = store.chat(tenant, &waiting.chat).await?;
-    let hashes: Vec<_> = waiting.events.iter().map(|event| event.identity().hash).collect();
-    let contents = store.known_events(tenant, &waiting.chat, &hashes).await?;
-    let files: Vec<_> = waiting.events.iter().flat_map(Event::files).map(|(_, identity)| identity.hash).collect();
-    let known_files = if files.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &files).await? };
-    let files = files.into_iter().zip(known_files).filter(|(_, known)| known.is_some()).map(|(file, _)| file).collect();
-    let changed = piece::found_edits(&waiting.events, &contents);
-    let edit_hashes: Vec<_> = changed.iter().map(|event| event.identity().hash).collect();
-    let edit_contents = if changed.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &edit_hashes).await? };
-    let Fresh { events: fresh, identities, counts } = piece::fresh(&waiting.events, &contents, files, changed, &edit_contents);
+    let mut counts = Vec::new();
+    let (mut fresh, mut identities) = (Vec::new(), Vec::new());
+    // What the pieces before bring: for the next ones it is there already.
+    let mut brought: HashMap<EventHash, [u8; 8]> = HashMap::new();
+    for (batch, events) in &waiting.pieces {
+        let news = news(importer, &waiting.chat, events, &brought).await?;
+        counts.push((*batch, news.counts));
+        brought.extend(news.identities.iter().map(|identity| (identity.hash, identity.content)));
+        fresh.extend(news.events);
+        identities.extend(news.identities);
+    }
+    fresh.sort_by_key(|event: &Event| event.at);
 
     let before = known.clone();
     let mut chat = known.unwrap_or_else(|| Chat::new(waiting.chat.clone(), consign_model::ChatKind::Other));
@@ -326,9 +390,34 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<(Option<Arriv
         chat.last_at = Some(chat.last_at.map_or(last_at, |at| at.max(last_at)));
     }
     if segments.is_empty() && members.is_empty() && before.as_ref() == Some(&chat) {
-        return Ok((None, counts));
+        return Ok(Prepared { arrival: None, counts });
     }
-    Ok((Some(Arrival { chat, expected_events, segments, members, identities }), counts))
+    Ok(Prepared { arrival: Some(Arrival { chat, expected_events, segments, members, identities }), counts })
+}
+
+/// What of a piece is new: neither in the archive nor `brought` by a piece before it.
+async fn news(importer: &Importer, chat: &ChatKey, events: &[Event], brought: &HashMap<EventHash, [u8; 8]>) -> Result<Fresh, IngestError> {
+    let contents = known(importer, chat, events.iter().map(|event| event.identity().hash).collect(), brought).await?;
+    let files: Vec<_> = events.iter().flat_map(Event::files).map(|(_, identity)| identity.hash).collect();
+    let known_files = known(importer, chat, files.clone(), brought).await?;
+    let files = files.into_iter().zip(known_files).filter(|(_, known)| known.is_some()).map(|(file, _)| file).collect();
+    let changed = piece::found_edits(events, &contents);
+    let edit_contents = known(importer, chat, changed.iter().map(|event| event.identity().hash).collect(), brought).await?;
+    Ok(piece::fresh(events, &contents, files, changed, &edit_contents))
+}
+
+/// The contents of those of these events or files that are there.
+async fn known(
+    importer: &Importer,
+    chat: &ChatKey,
+    hashes: Vec<EventHash>,
+    brought: &HashMap<EventHash, [u8; 8]>,
+) -> Result<Vec<Option<[u8; 8]>>, IngestError> {
+    if hashes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let there = importer.store.known_events(&importer.tenant, chat, &hashes).await?;
+    Ok(there.into_iter().zip(&hashes).map(|(there, hash)| there.or_else(|| brought.get(hash).copied())).collect())
 }
 
 /// What these events and the export's own list say of members, where it is new.
@@ -345,45 +434,63 @@ async fn new_members(importer: &Importer, waiting: &Waiting, fresh: &[Event]) ->
 
 impl Sink for Intake<'_> {
     fn user(&mut self, user: User) -> Result<(), SinkError> {
-        self.users.push(user);
-        if self.users.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
+        self.users.entry(self.source()?).or_default().listed.push(user);
+        Ok(self.wait_for_more_users()?)
     }
 
     fn mentioned(&mut self, user: User) -> Result<(), SinkError> {
-        self.mentioned.push(user);
-        if self.mentioned.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
+        self.users.entry(self.source()?).or_default().mentioned.push(user);
+        Ok(self.wait_for_more_users()?)
     }
 
     fn chat(&mut self, chat: ChatInfo) -> Result<(), SinkError> {
-        match self.told.get_mut(&chat.id) {
-            None => {
-                self.told.insert(chat.id.clone(), chat);
-            }
-            Some(told) => {
-                told.kind = chat.kind.or(told.kind);
-                told.title = chat.title.or(told.title.take());
-                told.labels.extend(chat.labels);
-                told.members.extend(chat.members);
+        match self.told.entry(ChatKey { source: self.source()?, id: chat.id.clone() }) {
+            hash_map::Entry::Vacant(place) => drop(place.insert(chat)),
+            hash_map::Entry::Occupied(mut told) => add(told.get_mut(), chat),
+        }
+        Ok(())
+    }
+
+    fn events(&mut self, chat: &str, _copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError> {
+        let key = ChatKey { source: self.source()?, id: chat.to_owned() };
+        let batch = self.counts.len().saturating_sub(1);
+        let bytes: usize = events.iter().map(Event::text_bytes).sum();
+        let full = self.waiting.len() >= ARRIVALS_AT_ONCE || self.waiting_events >= EVENTS_AT_ONCE || self.waiting_bytes + bytes > BYTES_AT_ONCE;
+        // Two arrivals of one chat in one commit would both begin at the same position, so what is to be stored with another batch's is added to it. Of one
+        // batch a piece is a segment.
+        let has_piece = |one: &Waiting| one.chat == key && one.pieces.iter().any(|(of, _)| *of == batch);
+        if full || self.waiting.iter().any(has_piece) {
+            self.store_waiting()?;
+        }
+        self.waiting_events += events.len();
+        self.waiting_bytes += bytes;
+        let info = self.told.remove(&key);
+        match self.waiting.iter_mut().find(|one| one.chat == key) {
+            None => self.waiting.push(Waiting { chat: key, info, pieces: vec![(batch, events)] }),
+            Some(waiting) => {
+                match (&mut waiting.info, info) {
+                    (Some(told), Some(more)) => add(told, more),
+                    (told, more) => *told = told.take().or(more),
+                }
+                waiting.pieces.push((batch, events));
             }
         }
         Ok(())
     }
 
-    fn events(&mut self, chat: &str, events: Vec<Event>) -> Result<(), SinkError> {
-        let key = ChatKey { source: self.source.clone(), id: chat.to_owned() };
-        // Two pieces of one chat in one commit would both begin at the same position.
-        let bytes: usize = events.iter().map(Event::text_bytes).sum();
-        let full = self.waiting.len() >= ARRIVALS_AT_ONCE || self.waiting_events >= EVENTS_AT_ONCE || self.waiting_bytes + bytes > BYTES_AT_ONCE;
-        if full || self.waiting.iter().any(|one| one.chat == key) {
-            self.store_waiting()?;
-        }
-        self.waiting_events += events.len();
-        self.waiting_bytes += bytes;
-        self.waiting.push(Waiting { chat: key, info: self.told.remove(chat), events });
+    fn captured(&mut self, _capture: Capture) -> Result<(), SinkError> {
         Ok(())
     }
 
     fn attachment(&mut self, _: FileInfo<'_>, bytes: &mut dyn Read) -> Result<(Digest, u64), SinkError> {
         Ok(self.importer.archive.put_attachment_blocking(self.runtime, bytes)?)
     }
+}
+
+/// Adds what an export says of a chat to what it said before.
+fn add(told: &mut ChatInfo, chat: ChatInfo) {
+    told.kind = chat.kind.or(told.kind);
+    told.title = chat.title.or(told.title.take());
+    told.labels.extend(chat.labels);
+    told.members.extend(chat.members);
 }

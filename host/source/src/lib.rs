@@ -15,6 +15,7 @@ mod intake;
 mod json;
 mod jsonl;
 mod limits;
+pub mod live;
 mod recognise;
 mod report;
 mod sink;

@@ -238,7 +238,13 @@ mod tests {
 
     fn all(mut bytes: &[u8], longest: u64) -> Result<Vec<(String, u64, u64)>, Broken> {
         let mut seen = Vec::new();
-        each(&mut bytes, longest, Place::Whole, &mut |element| seen.push((element.json.get().to_owned(), element.line, element.index)), &mut |_, _| {})?;
+        each(
+            &mut bytes,
+            longest,
+            Place::Whole,
+            &mut |element| seen.push((element.json.get().to_owned(), element.line, element.index)),
+            &mut |_, _| {},
+        )?;
         Ok(seen)
     }
 

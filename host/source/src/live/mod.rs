@@ -1,0 +1,44 @@
+//! What arrives by itself, one request at a time: the same lines and messages as in files, and the proofs that they are from whom they say.
+//!
+//! These are functions from bytes to events and to yes or no: they know no HTTP and store nothing, so that signatures can be tested against vectors and
+//! bodies against random damage. What a request says is read to its end before anything of it goes on ([`Gathered`]): a request is small, whoever stores
+//! it wants several at once, and to store them again where storing fails.
+
+mod gathered;
+mod packing;
+mod proof;
+
+pub use gathered::Gathered;
+pub use packing::{Packed, Unpackable};
+pub use proof::{NoRandomness, Token};
+
+use crate::intake::Intake;
+use crate::{Limits, Report, SourceError};
+
+/// What a request brought.
+#[derive(Debug, Default)]
+pub struct Arrived {
+    /// What is to be stored.
+    pub gathered: Gathered,
+    /// What was read, and what was refused.
+    pub report: Report,
+}
+
+impl Arrived {
+    /// Whether it brought nothing but what had to be refused.
+    pub fn is_all_refused(&self) -> bool {
+        self.report.refused_anything() && self.gathered.is_empty()
+    }
+
+    fn by(limits: &Limits, read: impl FnOnce(Intake<'_>) -> Result<Report, SourceError>) -> Result<Self, SourceError> {
+        let mut gathered = Gathered::default();
+        let report = read(Intake::new(&mut gathered, limits, &|_| {}))?;
+        Ok(Self { gathered, report })
+    }
+}
+
+/// Reads JSON lines. A line that can't be read is refused by its number, and the rest is taken; files that lines name are missing, since none come with a
+/// request.
+pub fn lines(body: &[u8], limits: &Limits) -> Result<Arrived, SourceError> {
+    Arrived::by(limits, |intake| crate::jsonl::read_bytes("request", body, intake))
+}
