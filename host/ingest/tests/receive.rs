@@ -1,6 +1,5 @@
 //! Events by HTTP: every status, that what was answered is there, and that no client can do more than its part.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

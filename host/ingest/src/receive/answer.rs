@@ -107,7 +107,7 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "only POST is answered here").with(Header::Allow)
     }
 
-    pub fn not_signed_in(detail: &'static str) -> Self {
+    pub fn not_signed_in(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "not-signed-in", detail)
     }
 

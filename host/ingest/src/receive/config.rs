@@ -30,13 +30,20 @@ pub enum SourceConfig {
         /// What callers send as `Authorization: Bearer …`.
         token: SecretSource,
     },
+    /// Slack's Events API.
+    SlackEvents {
+        /// The source.
+        name: Name,
+        /// The app's signing secret.
+        signing_secret: SecretSource,
+    },
 }
 
 impl SourceConfig {
     /// The source.
     pub fn name(&self) -> &Name {
         match self {
-            Self::Events { name, .. } => name,
+            Self::Events { name, .. } | Self::SlackEvents { name, .. } => name,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What each kind of source takes: who may send, what a body is, and what is answered.
 
+mod slack;
+
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -7,6 +9,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use consign_source::Limits;
+use consign_source::live::slack::Signing;
 use consign_source::live::{self, Arrived, Packed, Token, Unpackable};
 
 use super::answer::{Problem, Receipt};
@@ -26,7 +29,8 @@ pub(super) struct Door {
 }
 
 enum Kind {
-    Events(Token),
+    Events(Box<Token>),
+    Slack(Arc<Signing>),
 }
 
 impl Door {
@@ -35,6 +39,10 @@ impl Door {
         let name = source.name().clone();
         let (format, kind) = match source {
             SourceConfig::Events { token, .. } => ("jsonl", Kind::Events(token_of(&token).await?)),
+            SourceConfig::SlackEvents { signing_secret, .. } => {
+                let secret = secret::read(&signing_secret).await.map_err(|fault| fault.to_string())?;
+                ("slack-events", Kind::Slack(Arc::new(Signing::new(&secret))))
+            }
         };
         let input = format!("POST /v1/sources/{name}/{}", kind.call());
         Ok(Some(Self { origin: Arc::new(Origin { source: name, format, input }), kind }))
@@ -56,6 +64,7 @@ impl Door {
         let read = body::read(headers, body, &receiver.bounds, &receiver.room).await?;
         match &self.kind {
             Kind::Events(_) => self.events(receiver, headers, read).await,
+            Kind::Slack(signing) => self.slack(receiver, signing, headers, read).await,
         }
     }
 
@@ -66,6 +75,7 @@ impl Door {
                 Some(given) if token.is(given) => Ok(()),
                 _ => Err(Problem::no_token()),
             },
+            Kind::Slack(_) => slack::may_come(headers),
         }
     }
 
@@ -113,6 +123,7 @@ impl Kind {
     fn call(&self) -> &'static str {
         match self {
             Self::Events(_) => "events",
+            Self::Slack(_) => "slack",
         }
     }
 }
@@ -126,9 +137,9 @@ impl Receiver {
     }
 }
 
-async fn token_of(source: &consign_model::target::SecretSource) -> Result<Token, String> {
+async fn token_of(source: &consign_model::target::SecretSource) -> Result<Box<Token>, String> {
     let secret = secret::read(source).await.map_err(|fault| fault.to_string())?;
-    Token::of(&secret).map_err(|error| error.to_string())
+    Token::of(&secret).map(Box::new).map_err(|error| error.to_string())
 }
 
 /// The token of `Authorization: Bearer …` (RFC 6750).

@@ -64,6 +64,7 @@ pub enum ReceiveError {
 /// All that answers requests.
 pub struct Receiver {
     doors: HashMap<Name, Door>,
+    importer: Importer,
     queue: Queue,
     room: Arc<Room>,
     bounds: Bounds,
@@ -88,9 +89,9 @@ impl Receiver {
                 doors.insert(name, door);
             }
         }
-        let (queue, storing) = Queue::start(importer, bounds.gather());
+        let (queue, storing) = Queue::start(importer.clone(), bounds.gather());
         let room = Room::new(bounds.waiting());
-        let receiver = Arc::new(Self { doors, queue, room, bounds, reading: Semaphore::new(READ_AT_ONCE) });
+        let receiver = Arc::new(Self { doors, importer, queue, room, bounds, reading: Semaphore::new(READ_AT_ONCE) });
         Ok((Arc::clone(&receiver), Running { receiver, storing }))
     }
 

@@ -67,6 +67,11 @@ impl Fields {
         self.0.swap_remove(name).filter(|value| !value.is_null())
     }
 
+    /// Whether there is such a field.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// A text, as it is; also an empty one.
     pub fn text(&mut self, name: &str) -> Result<Option<String>, Shape> {
         match self.take(name) {
@@ -183,6 +188,19 @@ impl Fields {
             texts.push((key, text));
         }
         Ok(texts)
+    }
+
+    /// All texts, however deep, each with the name of its field; a list's elements have the list's.
+    pub fn each_text<'a>(&'a self, see: &mut dyn FnMut(&'a str, &'a str)) {
+        fn within<'a>(name: &'a str, value: &'a Value, see: &mut dyn FnMut(&'a str, &'a str)) {
+            match value {
+                Value::String(text) => see(name, text),
+                Value::Array(list) => list.iter().for_each(|one| within(name, one, see)),
+                Value::Object(map) => map.iter().for_each(|(name, value)| within(name, value, see)),
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        self.0.iter().for_each(|(name, value)| within(name, value, see));
     }
 
     /// Names of the fields that nobody took.

@@ -7,13 +7,15 @@
 mod gathered;
 mod packing;
 mod proof;
+pub mod slack;
 
 pub use gathered::Gathered;
 pub use packing::{Packed, Unpackable};
 pub use proof::{NoRandomness, Token};
 
 use crate::intake::Intake;
-use crate::{Limits, Report, SourceError};
+use crate::json::fields::Shape;
+use crate::{Limits, Refusal, Report, SourceError};
 
 /// What a request brought.
 #[derive(Debug, Default)]
@@ -34,6 +36,41 @@ impl Arrived {
         let mut gathered = Gathered::default();
         let report = read(Intake::new(&mut gathered, limits, &|_| {}))?;
         Ok(Self { gathered, report })
+    }
+
+    /// Of a request that is one thing: taken, or refused as a whole. `name` says in a refusal what it is of.
+    fn by_one(name: &str, limits: &Limits, take: impl FnOnce(&mut Intake<'_>) -> Result<(), NotTaken>) -> Result<Self, SourceError> {
+        let mut arrived = Self::by(limits, |mut intake| {
+            match take(&mut intake) {
+                Ok(()) => {}
+                Err(NotTaken::Shape(shape)) => intake.refuse(Refusal { file: name.to_owned(), line: None, index: None, reason: shape.to_string() }),
+                Err(NotTaken::Sink(error)) => return Err(error),
+            }
+            Ok(intake.report)
+        })?;
+        if arrived.report.refused_anything() {
+            // Its chat may have been handed over before: nobody is to take that for the event.
+            arrived.gathered = Gathered::default();
+        }
+        Ok(arrived)
+    }
+}
+
+/// Why something was not handed over.
+enum NotTaken {
+    Shape(Shape),
+    Sink(SourceError),
+}
+
+impl From<Shape> for NotTaken {
+    fn from(shape: Shape) -> Self {
+        Self::Shape(shape)
+    }
+}
+
+impl From<SourceError> for NotTaken {
+    fn from(error: SourceError) -> Self {
+        Self::Sink(error)
     }
 }
 
