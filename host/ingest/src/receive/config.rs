@@ -1,11 +1,14 @@
 //! The sources that are received from, as a person writes them (TOML).
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use consign_model::Name;
 use consign_model::target::{ByteSize, SecretSource};
-use serde::Deserialize;
+use consign_source::Format;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// A file of sources.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,15 +40,43 @@ pub enum SourceConfig {
         /// The app's signing secret.
         signing_secret: SecretSource,
     },
+    /// A Mattermost outgoing webhook.
+    MattermostWebhook {
+        /// The source.
+        name: Name,
+        /// The token that Mattermost gave the webhook.
+        token: SecretSource,
+    },
+    /// Files that are put into a folder. Another source may have the same name: then what is in the files is of that one.
+    Folder {
+        /// The source.
+        name: Name,
+        /// The folder.
+        path: PathBuf,
+        /// What its files are; unset: recognised, of each file.
+        #[serde(default, deserialize_with = "format")]
+        format: Option<Format>,
+        /// Seconds that a file must have stood still.
+        #[serde(default = "five")]
+        settle_seconds: u16,
+    },
 }
 
 impl SourceConfig {
     /// The source.
     pub fn name(&self) -> &Name {
         match self {
-            Self::Events { name, .. } | Self::SlackEvents { name, .. } => name,
+            Self::Events { name, .. } | Self::SlackEvents { name, .. } | Self::MattermostWebhook { name, .. } | Self::Folder { name, .. } => name,
         }
     }
+}
+
+fn five() -> u16 {
+    5
+}
+
+fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Format>, D::Error> {
+    Option::<String>::deserialize(deserializer)?.map(|word| word.parse().map_err(D::Error::custom)).transpose()
 }
 
 /// What requests may cost. None of these limits how many events come in all.
@@ -115,8 +146,8 @@ pub enum ConfigError {
         /// What is wrong. Never quotes the file: a secret may stand there that should not.
         what: String,
     },
-    /// Two sources of one name.
-    #[error("source '{0}' is there twice: give one of them another name")]
+    /// Two sources of one name, or with one folder.
+    #[error("source '{0}' is there twice, or its folder is: give one of them another")]
     Twice(Name),
     /// Nothing to receive from.
     #[error("there is no [[source]]: add one")]
@@ -133,9 +164,13 @@ impl Config {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             ConfigError::Toml { line: before.matches('\n').count() + 1, what: error.message().to_owned() }
         })?;
-        let mut names = BTreeSet::new();
+        let (mut names, mut folders) = (BTreeSet::new(), BTreeSet::new());
         for source in &config.sources {
-            if !names.insert(source.name()) {
+            let is_first = match source {
+                SourceConfig::Folder { path, .. } => folders.insert(path),
+                _ => names.insert(source.name()),
+            };
+            if !is_first {
                 return Err(ConfigError::Twice(source.name().clone()));
             }
         }
@@ -178,6 +213,8 @@ mod tests {
             (String::new(), "no [[source]]"),
             (format!("{source}token = {{ env = \"A\" }}\n{source}token = {{ env = \"A\" }}\n"), "twice"),
             (format!("[receive]\nmax-body = \"200 MiB\"\n{source}token = {{ env = \"A\" }}\n"), "max-waiting"),
+            ("[[source]]\nname = \"drop\"\nkind = \"folder\"\npath = \"/x\"\nformat = \"sms\"\n".to_owned(), "unknown format 'sms'"),
+            ("[[source]]\nname = \"drop\"\nkind = \"folder\"\npath = \"/x\"\n".repeat(2), "twice"),
             (format!("[receive]\nmax-connections = 0\n{source}token = {{ env = \"A\" }}\n"), "at least 1"),
         ] {
             let error = Config::parse(&text).unwrap_err().to_string();

@@ -1,5 +1,6 @@
 //! What each kind of source takes: who may send, what a body is, and what is answered.
 
+mod mattermost;
 mod slack;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(super) struct Door {
 enum Kind {
     Events(Box<Token>),
     Slack(Arc<Signing>),
+    Mattermost(Box<Token>),
 }
 
 impl Door {
@@ -43,6 +45,8 @@ impl Door {
                 let secret = secret::read(&signing_secret).await.map_err(|fault| fault.to_string())?;
                 ("slack-events", Kind::Slack(Arc::new(Signing::new(&secret))))
             }
+            SourceConfig::MattermostWebhook { token, .. } => ("mattermost-webhook", Kind::Mattermost(token_of(&token).await?)),
+            SourceConfig::Folder { .. } => return Ok(None),
         };
         let input = format!("POST /v1/sources/{name}/{}", kind.call());
         Ok(Some(Self { origin: Arc::new(Origin { source: name, format, input }), kind }))
@@ -65,6 +69,7 @@ impl Door {
         match &self.kind {
             Kind::Events(_) => self.events(receiver, headers, read).await,
             Kind::Slack(signing) => self.slack(receiver, signing, headers, read).await,
+            Kind::Mattermost(token) => self.mattermost(receiver, token, headers, read).await,
         }
     }
 
@@ -76,6 +81,8 @@ impl Door {
                 _ => Err(Problem::no_token()),
             },
             Kind::Slack(_) => slack::may_come(headers),
+            // Its token is in the body.
+            Kind::Mattermost(_) => Ok(()),
         }
     }
 
@@ -97,6 +104,15 @@ impl Door {
             })
             .await?;
         self.store(receiver, arrived, place).await.map(IntoResponse::into_response)
+    }
+
+    /// A platform hears that it was refused, and nobody looks there: so it stands in our log.
+    fn log_refusals(&self, arrived: &Arrived) {
+        let source = &self.origin.source;
+        for refusal in &arrived.report.refusals {
+            let reason = &refusal.reason;
+            tracing::error!(%source, %reason, "source '{source}': something that came can't be read, and is refused: {reason}");
+        }
     }
 
     /// Stores what was read. This is where a request waits.
@@ -124,6 +140,7 @@ impl Kind {
         match self {
             Self::Events(_) => "events",
             Self::Slack(_) => "slack",
+            Self::Mattermost(_) => "mattermost",
         }
     }
 }

@@ -16,6 +16,7 @@ mod answer;
 mod body;
 mod config;
 mod doors;
+mod folder;
 mod queue;
 mod room;
 mod secret;
@@ -31,12 +32,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use consign_model::Name;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use self::answer::Problem;
 pub use self::config::{Bounds, Config, ConfigError, SourceConfig};
 use self::doors::Door;
+use self::folder::Folder;
 use self::queue::Queue;
 use self::room::Room;
 pub use self::secret::SecretFault;
@@ -75,24 +77,31 @@ pub struct Receiver {
 pub struct Running {
     receiver: Arc<Receiver>,
     storing: JoinHandle<()>,
+    /// Tells those who watch folders to stop.
+    stops: watch::Sender<bool>,
+    watching: Vec<JoinHandle<()>>,
 }
 
 impl Receiver {
     /// Reads the secrets and begins to store what comes.
     pub async fn start(config: Config, importer: Importer) -> Result<(Arc<Self>, Running), ReceiveError> {
         let Config { receive: bounds, sources } = config;
-        let mut doors = HashMap::new();
+        let (mut doors, mut folders) = (HashMap::new(), Vec::new());
         for source in sources {
             let name = source.name().clone();
             let failed = |what| ReceiveError::Source { source_name: name.clone(), what };
+            folders.extend(Folder::open(&source).map_err(failed)?);
             if let Some(door) = Door::open(source).await.map_err(failed)? {
                 doors.insert(name, door);
             }
         }
+        // Nothing begins before all of it can.
+        let (stops, stop) = watch::channel(false);
+        let watching = folders.into_iter().map(|folder| tokio::spawn(folder.watch(importer.clone(), stop.clone()))).collect();
         let (queue, storing) = Queue::start(importer.clone(), bounds.gather());
         let room = Room::new(bounds.waiting());
         let receiver = Arc::new(Self { doors, importer, queue, room, bounds, reading: Semaphore::new(READ_AT_ONCE) });
-        Ok((Arc::clone(&receiver), Running { receiver, storing }))
+        Ok((Arc::clone(&receiver), Running { receiver, storing, stops, watching }))
     }
 
     async fn answer(&self, params: &RawPathParams, request: Request) -> Result<Response, Problem> {
@@ -107,7 +116,13 @@ impl Receiver {
 impl Running {
     /// Stores and answers what was taken in, and ends. Requests that still come are told to come back.
     pub async fn stop(self) {
+        self.stops.send_replace(true);
         self.receiver.queue.close();
+        for watching in self.watching {
+            if let Err(error) = watching.await {
+                tracing::error!(%error, "watching a folder stopped unexpectedly: this is a fault in Consign; its files are where they were");
+            }
+        }
         if let Err(error) = self.storing.await {
             tracing::error!(%error, "storing what arrived stopped unexpectedly: this is a fault in Consign; what was answered is stored");
         }

@@ -52,6 +52,11 @@ impl Fields {
         Self::of(serde_json::from_str(text).map_err(|error| Shape(syntax(&error)))?)
     }
 
+    /// Of texts by name.
+    pub fn of_texts(texts: impl Iterator<Item = (String, String)>) -> Self {
+        Self(texts.map(|(name, text)| (name, Value::String(text))).collect())
+    }
+
     /// Adds a field that was read apart.
     pub fn add(&mut self, name: String, json: &RawValue) -> Result<(), Shape> {
         let json = json.get();
@@ -116,6 +121,16 @@ impl Fields {
     /// A whole number of bytes or things. One that is negative, broken or too large for 64 bits counts as not said: it is never more than a hint.
     pub fn count(&mut self, name: &str) -> Option<u64> {
         self.take(name)?.as_u64()
+    }
+
+    /// A whole number, as one or as a text of digits.
+    pub fn number(&mut self, name: &str) -> Result<Option<u64>, Shape> {
+        let number = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(other) => other.as_u64(),
+        };
+        number.map(Some).ok_or_else(|| Shape(format!("`{name}` is no whole number, or more than 64 bits")))
     }
 
     /// An object.

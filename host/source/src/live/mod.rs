@@ -5,6 +5,7 @@
 //! it wants several at once, and to store them again where storing fails.
 
 mod gathered;
+pub mod mattermost;
 mod packing;
 mod proof;
 pub mod slack;

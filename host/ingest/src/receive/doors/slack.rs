@@ -50,10 +50,7 @@ impl Door {
         }
         let names = self.names(receiver, &callback).await?;
         let arrived = receiver.reading(move || callback.read(names, &limits()).map_err(|error| failed(&error))).await?;
-        for refusal in &arrived.report.refusals {
-            let reason = &refusal.reason;
-            tracing::error!(%source, %reason, "source '{source}': an event of Slack's can't be read, and is refused: {reason}");
-        }
+        self.log_refusals(&arrived);
         self.store(receiver, arrived, place).await.map(IntoResponse::into_response)
     }
 
