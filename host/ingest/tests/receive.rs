@@ -82,6 +82,30 @@ async fn the_store_opened_anew_has_it_and_the_log_has_one_import() {
 }
 
 #[tokio::test]
+async fn each_hour_is_an_import_in_the_log() {
+    let world = World::new().await;
+    let server = world.receive(&config(&world, "")).await;
+    for hour in 0..2 {
+        assert_eq!(server.post(PATH, &[TOKEN], message("C1", &format!("m{hour}"), "x").as_bytes()).await.figures(), (1, 0, 0));
+        assert_eq!(world.imports().await.len(), 2 * hour + 1);
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_mins(61)).await;
+        tokio::time::resume();
+        let ended = async {
+            while world.imports().await.len() < 2 * hour + 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), ended).await.unwrap();
+    }
+    server.stop().await;
+    let imports = world.imports().await;
+    assert_eq!(imports.len(), 4, "an hour without anything has no entry: {imports:?}");
+    assert_ne!(imports[1]["figures"]["files"], imports[3]["figures"]["files"]);
+    assert_eq!((&imports[1]["figures"]["stored"], &imports[3]["figures"]["stored"]), (&1.into(), &1.into()));
+}
+
+#[tokio::test]
 async fn nothing_is_entered_where_nothing_comes() {
     let world = World::new().await;
     let server = world.receive(&config(&world, "")).await;

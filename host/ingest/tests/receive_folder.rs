@@ -45,7 +45,7 @@ async fn until(is_so: impl Fn() -> bool) {
             every.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), wait).await.unwrap();
 }
 
 fn message(id: &str) -> String {
@@ -115,7 +115,7 @@ async fn what_can_not_be_stored_stays_and_is_tried_again_at_the_next_start() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), begun).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), begun).await.unwrap();
     server.stop().await;
     assert!(drop.0.join("desk.jsonl").exists());
     std::mem::drop(broken);

@@ -15,15 +15,18 @@ const FAILED_AGAIN: u32 = 5;
 /// A line that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Refused {
-    /// Counted from 1; unset where the request is one thing.
+    /// Counted from 1; unset where there are no lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
+    /// Which of a list, counted from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
     reason: String,
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { line: refusal.line, reason: refusal.reason }
+        Self { line: refusal.line, index: refusal.index, reason: refusal.reason }
     }
 }
 

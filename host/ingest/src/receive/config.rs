@@ -40,6 +40,29 @@ pub enum SourceConfig {
         /// The app's signing secret.
         signing_secret: SecretSource,
     },
+    /// Change notifications of Microsoft Graph for messages of Teams.
+    TeamsNotifications {
+        /// The source.
+        name: Name,
+        /// The subscription's `encryptionCertificateId`.
+        certificate_id: String,
+        /// The certificate's private key: PKCS#8 in PEM.
+        private_key: SecretSource,
+        /// The subscription's `clientState`.
+        client_state: SecretSource,
+        /// Microsoft's public keys, as a JSON Web Key Set. Read again when a token names a key that is not in it.
+        #[serde(default)]
+        issuer_keys: Option<PathBuf>,
+        /// The id of the application that subscribes; with `issuer-keys`.
+        #[serde(default)]
+        app_id: Option<String>,
+        /// The id of its tenant; with `issuer-keys`.
+        #[serde(default)]
+        tenant_id: Option<String>,
+        /// Instead of these: Microsoft's tokens are not looked at, and `client-state` alone says who sends.
+        #[serde(default)]
+        unchecked_tokens: bool,
+    },
     /// A Mattermost outgoing webhook.
     MattermostWebhook {
         /// The source.
@@ -66,7 +89,11 @@ impl SourceConfig {
     /// The source.
     pub fn name(&self) -> &Name {
         match self {
-            Self::Events { name, .. } | Self::SlackEvents { name, .. } | Self::MattermostWebhook { name, .. } | Self::Folder { name, .. } => name,
+            Self::Events { name, .. }
+            | Self::SlackEvents { name, .. }
+            | Self::TeamsNotifications { name, .. }
+            | Self::MattermostWebhook { name, .. }
+            | Self::Folder { name, .. } => name,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod mattermost;
 mod slack;
+mod teams;
 
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
-use consign_source::Limits;
 use consign_source::live::slack::Signing;
-use consign_source::live::{self, Arrived, Packed, Token, Unpackable};
+use consign_source::live::{self, Arrived, Live, Packed, Token, Unpackable};
+use consign_source::{Format, Limits};
 
+use self::teams::Teams;
 use super::answer::{Problem, Receipt};
 use super::body::{self, Read};
 use super::config::SourceConfig;
@@ -33,6 +35,7 @@ enum Kind {
     Events(Box<Token>),
     Slack(Arc<Signing>),
     Mattermost(Box<Token>),
+    Teams(Arc<Teams>),
 }
 
 impl Door {
@@ -40,12 +43,13 @@ impl Door {
     pub async fn open(source: SourceConfig) -> Result<Option<Self>, String> {
         let name = source.name().clone();
         let (format, kind) = match source {
-            SourceConfig::Events { token, .. } => ("jsonl", Kind::Events(token_of(&token).await?)),
+            SourceConfig::Events { token, .. } => (Format::Jsonl.word(), Kind::Events(token_of(&token).await?)),
             SourceConfig::SlackEvents { signing_secret, .. } => {
                 let secret = secret::read(&signing_secret).await.map_err(|fault| fault.to_string())?;
-                ("slack-events", Kind::Slack(Arc::new(Signing::new(&secret))))
+                (Live::SlackEvents.word(), Kind::Slack(Arc::new(Signing::new(&secret))))
             }
-            SourceConfig::MattermostWebhook { token, .. } => ("mattermost-webhook", Kind::Mattermost(token_of(&token).await?)),
+            teams @ SourceConfig::TeamsNotifications { .. } => (Live::TeamsNotifications.word(), Kind::Teams(Arc::new(Teams::open(teams).await?))),
+            SourceConfig::MattermostWebhook { token, .. } => (Live::MattermostWebhook.word(), Kind::Mattermost(token_of(&token).await?)),
             SourceConfig::Folder { .. } => return Ok(None),
         };
         let input = format!("POST /v1/sources/{name}/{}", kind.call());
@@ -65,10 +69,17 @@ impl Door {
             body::discard(body);
             return Err(problem);
         }
+        if let Kind::Teams(_) = &self.kind
+            && let Some(answer) = teams::validation(&head.uri)
+        {
+            body::discard(body);
+            return Ok(answer);
+        }
         let read = body::read(headers, body, &receiver.bounds, &receiver.room).await?;
         match &self.kind {
             Kind::Events(_) => self.events(receiver, headers, read).await,
             Kind::Slack(signing) => self.slack(receiver, signing, headers, read).await,
+            Kind::Teams(teams) => self.teams(receiver, teams, read).await,
             Kind::Mattermost(token) => self.mattermost(receiver, token, headers, read).await,
         }
     }
@@ -81,8 +92,8 @@ impl Door {
                 _ => Err(Problem::no_token()),
             },
             Kind::Slack(_) => slack::may_come(headers),
-            // Its token is in the body.
-            Kind::Mattermost(_) => Ok(()),
+            // What tells who sends is in the body.
+            Kind::Mattermost(_) | Kind::Teams(_) => Ok(()),
         }
     }
 
@@ -110,8 +121,7 @@ impl Door {
     fn log_refusals(&self, arrived: &Arrived) {
         let source = &self.origin.source;
         for refusal in &arrived.report.refusals {
-            let reason = &refusal.reason;
-            tracing::error!(%source, %reason, "source '{source}': something that came can't be read, and is refused: {reason}");
+            tracing::error!(%source, %refusal, "source '{source}': something that came can't be read, and is refused: {refusal}");
         }
     }
 
@@ -141,6 +151,7 @@ impl Kind {
             Self::Events(_) => "events",
             Self::Slack(_) => "slack",
             Self::Mattermost(_) => "mattermost",
+            Self::Teams(_) => "teams",
         }
     }
 }

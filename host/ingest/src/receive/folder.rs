@@ -186,7 +186,7 @@ impl Folder {
                 tracing::error!(%source, %error, "source '{source}': {shown} could not be imported, and is tried again: {error}");
                 return false;
             }
-            Outcome::Done(imported) => (self.done(), serde_json::to_string_pretty(imported)),
+            Outcome::Done(figures) => (self.done(), serde_json::to_string_pretty(figures)),
             Outcome::Refused(error) => (self.refused(), serde_json::to_string_pretty(&Refused { source, error: error.clone() })),
         };
         let report = report.unwrap_or_default();
@@ -204,8 +204,8 @@ impl Folder {
                 tracing::error!(%source, %error, "source '{source}': {shown} can't be put away, and is imported again: {error}");
                 false
             }
-            (Ok(Some(to)), Outcome::Done(imported)) => {
-                let (stored, refused) = (imported.stored.values().sum::<u64>(), imported.report.refused);
+            (Ok(Some(to)), Outcome::Done(figures)) => {
+                let (stored, refused) = (figures.stored.values().sum::<u64>(), figures.report.refused);
                 let to = self::shown(&to);
                 tracing::info!(%source, stored, refused, "source '{source}': {shown} imported, {stored} events stored, {refused} entries refused: {to}");
                 true
@@ -219,20 +219,19 @@ impl Folder {
     }
 
     async fn import(self: &Arc<Self>, importer: &Importer, path: &Path) -> Outcome {
-        let format = match self.format {
-            Some(format) => Ok(format),
-            None => {
-                let path = path.to_owned();
-                let recognised = tokio::task::spawn_blocking(move || Format::recognise(&path, &Limits::default())).await;
-                recognised.map_err(|error| IngestError::Stopped(error.to_string())).and_then(|format| format.map_err(IngestError::from))
-            }
+        let format = if let Some(format) = self.format {
+            Ok(format)
+        } else {
+            let path = path.to_owned();
+            let recognised = tokio::task::spawn_blocking(move || Format::recognise(&path, &Limits::default())).await;
+            recognised.map_err(|error| IngestError::Stopped(error.to_string())).and_then(|format| format.map_err(IngestError::from))
         };
-        let imported = match format {
+        let outcome = match format {
             Ok(format) => importer.import(format, path, &self.source, |_| {}).await,
             Err(error) => Err(error),
         };
-        match imported {
-            Ok(imported) => Outcome::Done(Box::new(imported)),
+        match outcome {
+            Ok(figures) => Outcome::Done(Box::new(figures)),
             // The file as it is will never be another.
             Err(IngestError::Source(
                 error @ (SourceError::WrongKind { .. }

@@ -5,18 +5,80 @@
 //! it wants several at once, and to store them again where storing fails.
 
 mod gathered;
+pub mod jwt;
 pub mod mattermost;
 mod packing;
 mod proof;
 pub mod slack;
+pub mod teams;
 
 pub use gathered::Gathered;
 pub use packing::{Packed, Unpackable};
 pub use proof::{NoRandomness, Token};
 
+use consign_model::source::{Capabilities, Deletions, Edits, Memberships, PrivateChats, Reactions, View};
+
 use crate::intake::Intake;
 use crate::json::fields::Shape;
 use crate::{Limits, Refusal, Report, SourceError};
+
+/// How events come by themselves, beside `jsonl` lines, which are what they are in a file ([`crate::Format::Jsonl`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Live {
+    /// Slack's Events API.
+    SlackEvents,
+    /// Microsoft Graph's change notifications.
+    TeamsNotifications,
+    /// Mattermost's outgoing webhook.
+    MattermostWebhook,
+}
+
+impl Live {
+    /// The word for it, in the file of sources and in the store.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SlackEvents => "slack-events",
+            Self::TeamsNotifications => "teams-notifications",
+            Self::MattermostWebhook => "mattermost-webhook",
+        }
+    }
+
+    /// What comes so and what does not. Whatever the way, what happened before it was set up or while it was down is not there.
+    pub fn capabilities(self) -> Capabilities {
+        match self {
+            Self::SlackEvents => Capabilities {
+                view: View::Complete,
+                edits: Edits::All,
+                deletions: Deletions::All,
+                reactions: Reactions::All,
+                memberships: Memberships::Timed,
+                // Those that the app was let into.
+                private_chats: PrivateChats::AsExported,
+                addresses: true,
+            },
+            Self::TeamsNotifications => Capabilities {
+                view: View::Complete,
+                edits: Edits::All,
+                deletions: Deletions::All,
+                // Each notification has those of its time.
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Timed,
+                // Those that were subscribed to.
+                private_chats: PrivateChats::AsExported,
+                addresses: false,
+            },
+            Self::MattermostWebhook => Capabilities {
+                view: View::Complete,
+                edits: Edits::Unsaid,
+                deletions: Deletions::Unsaid,
+                reactions: Reactions::Unsaid,
+                memberships: Memberships::Derived,
+                private_chats: PrivateChats::AsExported,
+                addresses: false,
+            },
+        }
+    }
+}
 
 /// What a request brought.
 #[derive(Debug, Default)]
