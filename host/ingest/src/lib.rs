@@ -479,6 +479,7 @@ impl Sink for Intake<'_> {
     }
 
     fn captured(&mut self, _capture: Capture) -> Result<(), SinkError> {
+        // The same event of several users' exports is one; whose they were is not kept.
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use consign_model::{ChatKind, EventKind};
+use consign_store::Store as _;
 use support::{Answer, World, head, name};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -303,6 +304,33 @@ async fn what_can_not_be_stored_is_not_acknowledged() {
     assert_eq!(server.post(PATH, &[TOKEN], body.as_bytes()).await.figures(), (1, 0, 0));
     server.stop().await;
     assert_eq!(world.texts("C1").await, ["hunter2"]);
+}
+
+#[tokio::test]
+async fn one_that_can_not_be_stored_spoils_no_other() {
+    let world = World::new().await;
+    let server = world.receive(&config(&world, "gather-milliseconds = 200")).await;
+    assert_eq!(server.post(PATH, &[TOKEN], message("bad", "m0", "x").as_bytes()).await.figures(), (1, 0, 0));
+    // Where this chat's segments lie, nothing can be put.
+    let bad = consign_model::ChatKey { source: name("desk"), id: "bad".to_owned() };
+    let segment = world.store.segments(&world.importer.tenant, &bad, 0).await.unwrap().remove(0);
+    let folder = world.path().join("archive/default").join(segment.path).parent().unwrap().to_owned();
+    let aside = world.path().join("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "").unwrap();
+    let all = futures::future::join_all((0..9).map(|number| {
+        let (server, chat) = (&server, if number % 3 == 0 { "bad".to_owned() } else { format!("good{number}") });
+        async move { server.post(PATH, &[TOKEN], message(&chat, &format!("m{number}"), "x").as_bytes()).await.status }
+    }));
+    let statuses = all.await;
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    // Of the first, `m0` is there already.
+    assert_eq!(statuses, [200, 200, 200, 503, 200, 200, 503, 200, 200]);
+    assert_eq!(server.post(PATH, &[TOKEN], message("bad", "m3", "x").as_bytes()).await.figures(), (1, 0, 0));
+    server.stop().await;
+    assert_eq!(world.events().await.len(), 7);
+    assert_eq!(world.events().await["bad"].len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -84,6 +84,8 @@ fn kinds_of_chats() {
         ("mpim", Some(ChatKind::Group), false),
         ("im", Some(ChatKind::Direct), false),
         ("app_home", Some(ChatKind::Direct), false),
+        ("C", Some(ChatKind::Channel), false),
+        ("G", None, false),
         ("new", None, false),
     ] {
         let (kept, _) = slack(&format!(r#"{{"type":"message","channel":"X1","channel_type":"{word}","user":"U1","text":"x","ts":"1.0"}}"#));

@@ -5,6 +5,7 @@
 use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use consign_model::Name;
 use consign_source::Refusal;
 use serde::Serialize;
 
@@ -91,6 +92,17 @@ impl Problem {
 
     fn with(self, header: Header) -> Self {
         Self { header: Some(header), ..self }
+    }
+
+    /// Whoever called is told; but a platform's own log is read by nobody here, and something may be missing. Not so where anybody may call: that would let
+    /// them fill the log.
+    pub fn log(&self, source: &Name) {
+        let Self { status, code, .. } = self;
+        if matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::METHOD_NOT_ALLOWED) {
+            tracing::debug!(%source, code, "source '{source}': a request was not let in: {code}");
+        } else {
+            tracing::warn!(%source, code, %status, "source '{source}': a request was answered {status} ({code}), and nothing of it is acknowledged");
+        }
     }
 
     /// The rest of the body is not read, so nothing can come after it on this connection.

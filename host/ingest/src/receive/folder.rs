@@ -95,7 +95,8 @@ impl Folder {
             tokio::select! {
                 () = changes.notified() => {}
                 () = sleep_until(next) => {}
-                _ = stop.changed() => {}
+                // Nobody is there any more to say so.
+                told = stop.changed() => if told.is_err() { return },
             }
         }
     }

@@ -109,7 +109,7 @@ impl Receiver {
         // What is no name is no source either.
         let name = param("source").parse::<Name>().map_err(|_| Problem::unknown())?;
         let door = self.doors.get(&name).filter(|door| door.call() == param("call")).ok_or_else(Problem::unknown)?;
-        door.answer(self, request).await
+        door.answer(self, request).await.inspect_err(|problem| problem.log(&name))
     }
 }
 

@@ -296,7 +296,8 @@ impl Callback {
         let mut chat = ChatInfo::unknown(&id);
         let (kind, private) = match self.event.filled(kind)?.as_deref() {
             Some("channel" | "C") => (Some(ChatKind::Channel), false),
-            Some("group" | "G") => (Some(ChatKind::Channel), true),
+            // `G` is a private channel or a group of people, so it says nothing.
+            Some("group") => (Some(ChatKind::Channel), true),
             Some("mpim") => (Some(ChatKind::Group), false),
             Some("im" | "app_home" | "D") => (Some(ChatKind::Direct), false),
             _ => (None, false),
