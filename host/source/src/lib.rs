@@ -18,6 +18,7 @@ mod intake;
 mod json;
 mod jsonl;
 mod limits;
+pub mod live;
 mod mattermost;
 mod media;
 mod recognise;
