@@ -33,7 +33,18 @@ pub struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     pub fn new(sink: &'a mut dyn Sink, limits: &'a Limits, progress: &'a dyn Fn(Progress)) -> Self {
-        Self { sink, progress, limits, report: Report::default(), done: 0, total: 0, events: 0, chats: HashSet::new(), users: HashSet::new(), captured: HashSet::new() }
+        Self {
+            sink,
+            progress,
+            limits,
+            report: Report::default(),
+            done: 0,
+            total: 0,
+            events: 0,
+            chats: HashSet::new(),
+            users: HashSet::new(),
+            captured: HashSet::new(),
+        }
     }
 
     /// Whether this user was handed over.

@@ -4,8 +4,8 @@ use consign_model::source::Capture;
 use consign_model::{ChatKind, Event, EventKind, Flags, Timestamp, User};
 
 use crate::ChatInfo;
-use crate::json::fields::{Fields, Shape};
 use crate::intake::Intake;
+use crate::json::fields::{Fields, Shape};
 use crate::text;
 
 /// A file that a message names.

@@ -10,10 +10,10 @@ use consign_model::{ChatKind, User};
 
 use super::entry::first_name;
 use super::markup::Names;
-use crate::json::fields::{Fields, Shape};
-use crate::json::list::{self, Most, Place};
 use crate::files::Files;
 use crate::intake::Intake;
+use crate::json::fields::{Fields, Shape};
+use crate::json::list::{self, Most, Place};
 use crate::{ChatInfo, Refusal, SourceError};
 
 /// What each list of chats holds.

@@ -20,10 +20,10 @@ use self::folders::Days;
 use self::index::Listed;
 use self::markup::Names;
 use self::uploads::Uploads;
-use crate::json::fields::Shape;
-use crate::json::list::{self, Element, Most, Place};
 use crate::files::{Files, Found};
 use crate::intake::{Intake, Piece};
+use crate::json::fields::Shape;
+use crate::json::list::{self, Element, Most, Place};
 use crate::report::shown;
 use crate::{ChatInfo, FileInfo, Refusal, Report, SourceError};
 
