@@ -11,14 +11,17 @@
 
 mod error;
 mod files;
+mod html;
 mod intake;
 mod json;
 mod jsonl;
 mod limits;
+mod media;
 mod recognise;
 mod report;
 mod sink;
 mod slack;
+mod teams;
 mod text;
 mod waiting;
 
@@ -37,18 +40,21 @@ pub use sink::{ChatInfo, FileInfo, Sink, SinkError};
 pub enum Format {
     /// Slack's export: the ZIP as it is, or its unpacked folder.
     Slack,
+    /// Microsoft Teams: `chatMessage` objects as Microsoft Graph answers them, in one file or many.
+    Teams,
     /// One JSON object a line, plain or packed with gzip or zstd.
     Jsonl,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 2] = [Self::Slack, Self::Jsonl];
+    pub const ALL: [Self; 3] = [Self::Slack, Self::Teams, Self::Jsonl];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::Slack => "slack",
+            Self::Teams => "teams",
             Self::Jsonl => "jsonl",
         }
     }
@@ -60,6 +66,15 @@ impl Format {
                 view: View::Complete,
                 edits: Edits::All,
                 deletions: Deletions::All,
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Listed,
+                private_chats: PrivateChats::AsExported,
+                addresses: true,
+            },
+            Self::Teams => Capabilities {
+                view: View::PerUser,
+                edits: Edits::Newest,
+                deletions: Deletions::ForDays(21),
                 reactions: Reactions::AsExported,
                 memberships: Memberships::Listed,
                 private_chats: PrivateChats::AsExported,
@@ -80,7 +95,9 @@ impl Format {
     /// Whether an export that begins like this is one of these, certainly.
     fn fits(self, head: &recognise::Head) -> bool {
         match self {
-            Self::Slack => head.has_file(&slack::MARKS),
+            // Graph's lists may be called as Slack's are.
+            Self::Slack => head.has_file(&slack::MARKS) && !teams::fits(head),
+            Self::Teams => teams::fits(head),
             Self::Jsonl => head.is_one_file() && jsonl::fits(head),
         }
     }
@@ -129,6 +146,7 @@ pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, p
     let intake = intake::Intake::new(sink, limits, progress);
     match format {
         Format::Slack => slack::read(path, intake),
+        Format::Teams => teams::read(path, intake),
         Format::Jsonl => jsonl::read(path, intake),
     }
 }
@@ -156,6 +174,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack or jsonl");
+        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, teams or jsonl");
     }
 }

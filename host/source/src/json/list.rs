@@ -60,11 +60,21 @@ pub struct Around {
 }
 
 /// Reads what an object with one long list has beside it, wherever in the file it stands.
+#[expect(dead_code, reason = "for formats whose list can only be read when what is beside it is known")]
 pub fn around(files: &mut Files, path: &str, found: Found, most: Most, list: &'static str) -> Result<Around, Broken> {
+    both(files, path, found, most, Place::Field(list), &mut |_| {})
+}
+
+/// Hands over the elements, and then answers with what is beside them.
+pub fn both(files: &mut Files, path: &str, found: Found, most: Most, place: Place, take: &mut dyn FnMut(Element)) -> Result<Around, Broken> {
     let mut around = Around { fields: Fields::default(), elements: None };
     let (mut count, mut bad) = (0, None);
     let mut beside = |name: String, json: &RawValue| bad = bad.take().or(around.fields.add(name, json).err());
-    let found_it = in_file(files, path, found, most, Place::Field(list), &mut |_| count += 1, &mut beside)?;
+    let mut counted = |element| {
+        count += 1;
+        take(element);
+    };
+    let found_it = in_file(files, path, found, most, place, &mut counted, &mut beside)?;
     if let Some(shape) = bad {
         return Err(Broken { line: None, what: shape.0 });
     }
@@ -238,7 +248,13 @@ mod tests {
 
     fn all(mut bytes: &[u8], longest: u64) -> Result<Vec<(String, u64, u64)>, Broken> {
         let mut seen = Vec::new();
-        each(&mut bytes, longest, Place::Whole, &mut |element| seen.push((element.json.get().to_owned(), element.line, element.index)), &mut |_, _| {})?;
+        each(
+            &mut bytes,
+            longest,
+            Place::Whole,
+            &mut |element| seen.push((element.json.get().to_owned(), element.line, element.index)),
+            &mut |_, _| {},
+        )?;
         Ok(seen)
     }
 

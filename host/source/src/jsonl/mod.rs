@@ -4,7 +4,7 @@
 //! Within a chat they keep the order of the file.
 
 mod line;
-mod lines;
+pub mod lines;
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
