@@ -16,11 +16,13 @@ mod intake;
 mod json;
 mod jsonl;
 mod limits;
+mod matrix;
 mod media;
 mod recognise;
 mod report;
 mod sink;
 mod slack;
+mod stored;
 mod teams;
 mod text;
 mod waiting;
@@ -42,19 +44,22 @@ pub enum Format {
     Slack,
     /// Microsoft Teams: `chatMessage` objects as Microsoft Graph answers them, in one file or many.
     Teams,
+    /// Matrix: the JSON that Element exports of a room, with its files or without.
+    Matrix,
     /// One JSON object a line, plain or packed with gzip or zstd.
     Jsonl,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 3] = [Self::Slack, Self::Teams, Self::Jsonl];
+    pub const ALL: [Self; 4] = [Self::Slack, Self::Teams, Self::Matrix, Self::Jsonl];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::Slack => "slack",
             Self::Teams => "teams",
+            Self::Matrix => "matrix",
             Self::Jsonl => "jsonl",
         }
     }
@@ -80,6 +85,16 @@ impl Format {
                 private_chats: PrivateChats::AsExported,
                 addresses: true,
             },
+            Self::Matrix => Capabilities {
+                view: View::Complete,
+                edits: Edits::Newest,
+                deletions: Deletions::All,
+                // Those that are in a file are read; Element writes none.
+                reactions: Reactions::Unsaid,
+                memberships: Memberships::Timed,
+                private_chats: PrivateChats::AsExported,
+                addresses: false,
+            },
             Self::Jsonl => Capabilities {
                 view: View::Complete,
                 edits: Edits::All,
@@ -98,6 +113,7 @@ impl Format {
             // Graph's lists may be called as Slack's are.
             Self::Slack => head.has_file(&slack::MARKS) && !teams::fits(head),
             Self::Teams => teams::fits(head),
+            Self::Matrix => matrix::fits(head),
             Self::Jsonl => head.is_one_file() && jsonl::fits(head),
         }
     }
@@ -147,6 +163,7 @@ pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, p
     match format {
         Format::Slack => slack::read(path, intake),
         Format::Teams => teams::read(path, intake),
+        Format::Matrix => matrix::read(path, intake),
         Format::Jsonl => jsonl::read(path, intake),
     }
 }
@@ -174,6 +191,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, teams or jsonl");
+        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, teams, matrix or jsonl");
     }
 }

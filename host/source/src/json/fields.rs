@@ -78,6 +78,11 @@ impl Fields {
         }
     }
 
+    /// Whether there is something of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// Puts a text there, for whoever reads on.
     pub fn put(&mut self, name: &str, text: String) {
         self.0.insert(name.to_owned(), Value::String(text));

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use consign_model::source::Capture;
-use consign_model::{Attachment, Digest, Timestamp, User};
+use consign_model::{Attachment, Timestamp, User};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -37,8 +37,9 @@ use crate::intake::Intake;
 use crate::json::list::Broken;
 use crate::recognise::Head;
 use crate::report::shown;
+use crate::stored::Stored;
 use crate::waiting::Waiting;
-use crate::{FileInfo, Refusal, Report, SourceError};
+use crate::{Refusal, Report, SourceError};
 
 /// Messages between two tellings of progress.
 const TELL_EVERY: u64 = 1024;
@@ -61,8 +62,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         intake.refuse(refusal);
     }
     let bytes = Bytes::of(&files);
-    // A ZIP is read at one place at a time, and messages are being read from it while their files are.
-    let of_bytes = Files::open_any(path, intake.limits)?;
+    let stored = Stored::of(path, &files, &intake)?;
     intake.total = seen.pages.iter().map(|page| page.page.found.size).sum();
     let mut taker = Taker {
         intake,
@@ -72,9 +72,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         met: HashSet::new(),
         declared: HashMap::new(),
         bytes,
-        files: of_bytes,
-        prefix: files.prefix().to_owned(),
-        stored: HashMap::new(),
+        stored,
     };
     taker.begin(&seen)?;
     for page in &seen.pages {
@@ -305,11 +303,7 @@ struct Taker<'a> {
     /// Chats that were handed over, and whether as a channel of a team.
     declared: HashMap<String, bool>,
     bytes: Bytes,
-    files: Files,
-    /// The folder that the export lies in, as `files` knows nothing of it.
-    prefix: String,
-    /// Answers for files that came before: the copies of a message have the same ones.
-    stored: HashMap<String, Option<(Digest, u64)>>,
+    stored: Stored,
 }
 
 impl Taker<'_> {
@@ -442,38 +436,7 @@ impl Taker<'_> {
         if attachment.media_type == "application/octet-stream" {
             crate::media::of_name(&path).clone_into(&mut attachment.media_type);
         }
-        let stored = match self.stored.get(&path) {
-            Some(stored) => {
-                if let Some((_, size)) = stored {
-                    self.intake.count_attachment(*size);
-                }
-                *stored
-            }
-            None => self.bytes_of(&path, found, &attachment)?,
-        };
-        self.stored.insert(path, stored);
-        if let Some((digest, size)) = stored {
-            attachment.digest = Some(digest);
-            attachment.size = Some(size);
-            attachment.url = None;
-        }
+        self.stored.attach(&mut self.intake, path, found, &mut attachment)?;
         Ok(attachment)
-    }
-
-    fn bytes_of(&mut self, path: &str, found: Found, attachment: &Attachment) -> Result<Option<(Digest, u64)>, SourceError> {
-        let info = FileInfo { name: &attachment.name, media_type: &attachment.media_type, size: Some(found.size) };
-        let mut answer = None;
-        let intake = &mut self.intake;
-        let whole = format!("{}{path}", self.prefix);
-        let opened = self.files.with(&whole, found, intake.limits.attachment_bytes, &mut |reader| answer = Some(intake.attachment(info, reader)));
-        let fault = match (opened, answer) {
-            (Ok(()), Some(Ok(Ok(stored)))) => return Ok(Some(stored)),
-            (_, Some(Err(error))) => return Err(error),
-            (Ok(()), Some(Ok(Err(fault)))) | (Err(fault), _) => fault,
-            (Ok(()), None) => return Ok(None),
-        };
-        let reason = format!("{fault}. Its messages were imported with the file recorded as missing");
-        self.intake.refuse(Refusal { file: shown(path), line: None, index: None, reason });
-        Ok(None)
     }
 }
