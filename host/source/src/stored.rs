@@ -13,7 +13,8 @@ use crate::{FileInfo, Refusal, SourceError};
 
 /// Files that an export holds, and what the sink answered for those that were handed over.
 pub struct Stored {
-    files: Files,
+    /// Unset where there is one file alone, which has no other beside it.
+    files: Option<Files>,
     /// The folder that the other way in was entered into.
     prefix: String,
     answers: HashMap<String, Option<(Digest, u64)>>,
@@ -22,7 +23,8 @@ pub struct Stored {
 impl Stored {
     /// A second way into an export whose first is `files`.
     pub fn of(path: &Path, files: &Files, intake: &Intake<'_>) -> Result<Self, SourceError> {
-        Ok(Self { files: Files::open_any(path, intake.limits)?, prefix: files.prefix().to_owned(), answers: HashMap::new() })
+        let again = if files.is_one() { None } else { Some(Files::open_any(path, intake.limits)?) };
+        Ok(Self { files: again, prefix: files.prefix().to_owned(), answers: HashMap::new() })
     }
 
     /// Hands over the bytes of an attachment and writes down in it what they are. Where they can't be read it stays as it is, and that is refused.
@@ -50,11 +52,12 @@ impl Stored {
         found: Found,
         attachment: &Attachment,
     ) -> Result<Option<(Digest, u64)>, SourceError> {
+        let Some(files) = &mut self.files else { return Ok(None) };
         let info = FileInfo { name: &attachment.name, media_type: &attachment.media_type, size: Some(found.size) };
         let mut answer = None;
         let whole = format!("{}{path}", self.prefix);
         let most = intake.limits.attachment_bytes;
-        let opened = self.files.with(&whole, found, most, &mut |reader| answer = Some(intake.attachment(info, reader)));
+        let opened = files.with(&whole, found, most, &mut |reader| answer = Some(intake.attachment(info, reader)));
         let fault = match (opened, answer) {
             (Ok(()), Some(Ok(Ok(stored)))) => return Ok(Some(stored)),
             (_, Some(Err(error))) => return Err(error),

@@ -85,6 +85,10 @@ fn messages_of_every_kind() {
     assert!(kept.all().all(|event| event.at == Timestamp(AT)));
     assert_eq!((kept.event("$1").flags, kept.event("$2").flags), (Flags::default(), Flags::FROM_BOT));
     assert_eq!((kept.event("$1").original.as_deref(), kept.event("$7").original.as_deref()), (None, Some("<strong>5m</strong>")));
+    let shown = r#"{"msgtype":"m.text","body":"see","format":"org.matrix.custom.html","formatted_body":"see <img src=\"mxc://hs/pic\" alt=\"chart.png\"> <img data-mx-emoticon src=\"mxc://hs/e\" alt=\":x:\">"}"#;
+    let inside = read_room(&[message("$1", shown)]).0.event("$1").clone();
+    let files: Vec<_> = inside.attachments.iter().map(|file| (file.name.as_str(), file.media_type.as_str(), file.url.as_deref())).collect();
+    assert_eq!((inside.text.as_str(), files), ("see\nsee [chart.png] :x:", vec![("chart.png", "image/png", Some("mxc://hs/pic"))]));
     assert_eq!(kept.event("$8").original.as_deref(), Some("> <@bob:desk.example> sold\n\nbought"));
     assert_eq!((kept.event("$8").thread.as_deref(), kept.event("$9").thread.as_deref()), (Some("$1"), Some("$1")));
     assert_eq!(report.notes.keys().collect::<Vec<_>>(), ["messages without a text"]);
@@ -152,6 +156,7 @@ fn redactions_of_messages_and_reactions() {
         taken("$rb", r#"{"redacts":"$b"}"#, ""),
         taken("$r4", "{}", r#","redacts":"$elsewhere""#),
         event("$c", "m.reaction", "{}", &because("$rc")),
+        event("$t", "m.room.topic", "{}", &format!(r#"{},"state_key":"""#, because("$rt"))),
         taken("$r5", "{}", ""),
     ]);
     let (ann, bob, moderator) = (Some("@ann:desk.example"), Some("@bob:desk.example"), Some("@mod:desk.example"));
@@ -166,6 +171,7 @@ fn redactions_of_messages_and_reactions() {
         (EventKind::Reaction, "$rb", bob, "ok"),
         (EventKind::Delete, "$r4", moderator, ""),
         (EventKind::Other, "$c", ann, "Reaction that was taken back"),
+        (EventKind::Other, "$t", ann, "Event that was taken away (m.room.topic)"),
         (EventKind::Other, "$r5", moderator, "Redaction that does not say of what"),
     ];
     assert_eq!(seen(&kept), wanted);
@@ -227,6 +233,13 @@ fn who_came_and_went() {
         member("$12", "joe", "joe", r#"{"membership":"join","displayname":"Joe Two"}"#, ""),
         member("$13", "ann", "joe", r#"{"membership":"leave","reason":"bye"}"#, ""),
         member("$14", "kim", "kim", r#"{"membership":"knock"}"#, ""),
+        // What is stripped of a membership is its name, which was not changed.
+        event(
+            "$15",
+            "m.room.member",
+            r#"{"membership":"join"}"#,
+            &format!(r#""state_key":"@lou:desk.example","unsigned":{{"prev_content":{join},"redacted_because":{{"event_id":"$x"}}}}"#),
+        ),
     ]);
     let id = |name: &str| format!("@{name}:desk.example");
     let (ann, bob, eve, joe, kim) = (id("ann"), id("bob"), id("eve"), id("joe"), id("kim"));
@@ -246,6 +259,7 @@ fn who_came_and_went() {
         (EventKind::Other, "$12", Some(&joe), "Joe Two changed their profile"),
         (EventKind::Leave, "$13", Some(&joe), ""),
         (EventKind::Other, "$14", Some(&kim), "@kim:desk.example asks to be let in"),
+        (EventKind::Other, "$15", Some(&ann), "@lou:desk.example changed their profile"),
     ];
     assert_eq!(seen(&kept), wanted);
     assert_eq!(kept.event("$7").original.as_deref(), Some("banned by @ann:desk.example: out"));
@@ -253,7 +267,7 @@ fn who_came_and_went() {
     assert_eq!((kept.event("$5").original.as_deref(), kept.event("$1").original.as_deref()), (None, Some("@bob:desk.example was invited")));
     // The newest name, for each once.
     let names: Vec<_> = kept.users.iter().map(|user| (user.id.as_str(), user.name.as_str())).collect();
-    assert_eq!(names, [(&*ann, &*ann), (&bob, "Bob"), (&eve, "Bob"), (&joe, "Joe Two"), (&kim, &kim)]);
+    assert_eq!(names, [(&*ann, &*ann), (&bob, "Bob"), (&eve, "Bob"), (&joe, "Joe Two"), (&kim, &kim), ("@lou:desk.example", "@lou:desk.example")]);
 }
 
 #[test]
@@ -264,7 +278,7 @@ fn other_events_in_words() {
         state("$2", "m.room.topic", r#"{"topic":"fixing\n& more"}"#),
         state("$3", "m.room.history_visibility", r#"{"history_visibility":"shared"}"#),
         state("$4", "m.room.pinned_events", r#"{"pinned":["$a","$b"]}"#),
-        event("$5", "org.acme.trade", r#"{"side":"buy","deep":{"text":"5m","n":1,"none":null},"list":[{"a":"b"}]}"#, ""),
+        event("$5", "org.acme.trade", r#"{"side":"buy","link":"https://x/y?token=z","deep":{"text":"5m","n":1,"none":null},"list":[{"a":"b"}]}"#, ""),
         event("$6", "m.call.invite", r#"{"offer":{"sdp":"v=0 secret"}}"#, ""),
         event("$7", "m.poll.end", r#"{"m.relates_to":{"rel_type":"m.reference","event_id":"$p"},"m.text":"Ended"}"#, ""),
         event("$8", "m.reaction", "{}", ""),
@@ -275,7 +289,7 @@ fn other_events_in_words() {
         "Topic: fixing\n& more",
         "History visibility\nHistory visibility: shared",
         "Pinned events\nPinned: $a, $b",
-        "Org acme trade\nDeep: n 1, text 5m\nList: a b\nSide: buy",
+        "Org acme trade\nDeep: n 1, text 5m\nLink: https://x/y\nList: a b\nSide: buy",
         "Call invite",
         "Poll end\nText: Ended",
         "Reaction without what it is or to what",
@@ -488,7 +502,7 @@ fn packed_or_not_and_twice_the_same() {
     ];
     for path in forms {
         let (kept, report) = read(Format::Matrix, &path).unwrap();
-        assert_eq!((&kept.events, report.refused), (&expected.events, 0), "{}", path.display());
+        assert_eq!((&kept.events, report.refused, report.unclaimed), (&expected.events, 0, 0), "{}", path.display());
         assert_eq!(Format::recognise(&path, &Limits::default()).unwrap(), Format::Matrix, "{}", path.display());
     }
     // Some rooms at once.

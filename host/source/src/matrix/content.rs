@@ -12,12 +12,12 @@ use crate::json::fields::{Fields, Shape};
 use crate::media;
 use crate::text::{self, LONGEST_TEXT};
 
-/// A message's text, the platform's own form of it where that differs, and its file.
+/// A message's text, the platform's own form of it where that differs, and its files.
 #[derive(Debug, Default)]
 pub struct Body {
     pub text: String,
     pub original: Option<String>,
-    pub file: Option<MatrixFile>,
+    pub files: Vec<MatrixFile>,
     /// A program wrote it.
     pub by_bot: bool,
     /// It could not be decrypted.
@@ -53,7 +53,7 @@ pub fn read(content: &mut Fields, is_answer: bool) -> Result<Body, Shape> {
         let name = content.filled("filename")?;
         // Only a file that has a name beside its text has one that is no name.
         let has_caption = name.as_ref().is_some_and(|name| *name != body);
-        out.file = Some(file(content, &kind, &body, name)?);
+        out.files.push(file(content, &kind, &body, name)?);
         if !has_caption {
             said.clear();
         }
@@ -64,7 +64,9 @@ pub fn read(content: &mut Fields, is_answer: bool) -> Result<Body, Shape> {
         said = format!("* {said}");
     }
     if let Some(formatted) = &formatted {
-        let shown = html::read(&without_reply(formatted), &mut Element).text;
+        let read = html::read(&without_reply(formatted), &mut Element);
+        out.files.extend(read.shown.iter().map(inside));
+        let shown = read.text;
         let (of_body, of_html) = (words(&said), words(&shown));
         if !of_body.contains(&of_html) {
             if !said.is_empty() {
@@ -78,9 +80,16 @@ pub fn read(content: &mut Fields, is_answer: bool) -> Result<Body, Shape> {
     if out.text.len().max(original.len()) > LONGEST_TEXT {
         return Err(Shape(format!("its text has more than {LONGEST_TEXT} bytes")));
     }
-    // Of a file without a text the body is its name.
-    out.original = Some(original).filter(|original| *original != out.text && !(out.file.is_some() && out.text.is_empty()) && !original.is_empty());
+    let is_name = out.text.is_empty() && !out.files.is_empty();
+    out.original = Some(original).filter(|original| !is_name && !original.is_empty() && *original != out.text);
     Ok(out)
+}
+
+/// A picture in the text.
+fn inside(shown: &html::Shown) -> MatrixFile {
+    let name = Some(text::name(&shown.alt)).filter(|alt| !alt.is_empty()).unwrap_or_else(|| "image".into());
+    let url = Some(text::url(&shown.source)).filter(|url| !url.starts_with("data:"));
+    MatrixFile { media_type: media::of_name(&name).into(), size: None, url, folder: "images", written: (String::new(), String::new()), name }
 }
 
 /// A file, by a message's or a sticker's content.
@@ -225,16 +234,16 @@ mod tests {
     fn files_and_their_captions() {
         let read = |json: &str| read(&mut Fields::parse(json).unwrap(), false).unwrap();
         let plain = read(r#"{"msgtype":"m.image","body":"a b.PNG","url":"mxc://hs/id?x=1","info":{"size":5,"mimetype":"image/png"}}"#);
-        let file = plain.file.unwrap();
+        let file = plain.files.first().unwrap();
         assert_eq!((plain.text.as_str(), plain.original, file.name.as_str(), file.url.as_deref()), ("", None, "a b.PNG", Some("mxc://hs/id")));
-        assert_eq!((file.folder, file.written, file.size), ("images", ("a b".into(), ".PNG".into()), Some(5)));
+        assert_eq!((file.folder, file.written.clone(), file.size), ("images", ("a b".into(), ".PNG".into()), Some(5)));
         let caption = read(r#"{"msgtype":"m.file","body":"see this","filename":"q.pdf","file":{"url":"mxc://hs/enc"}}"#);
-        let file = caption.file.unwrap();
+        let file = caption.files.first().unwrap();
         assert_eq!(
             (caption.text.as_str(), file.name.as_str(), file.media_type.as_str(), file.url.as_deref()),
             ("see this", "q.pdf", "application/pdf", Some("mxc://hs/enc"))
         );
-        let voice = read(r#"{"msgtype":"m.audio","body":"Voice message","org.matrix.msc3245.voice":{}}"#).file.unwrap();
+        let voice = read(r#"{"msgtype":"m.audio","body":"Voice message","org.matrix.msc3245.voice":{}}"#).files.remove(0);
         assert_eq!((voice.folder, voice.written), ("audio", ("Voice message".into(), ".ogg".into())));
     }
 }

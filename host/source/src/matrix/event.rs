@@ -20,7 +20,7 @@ use crate::text;
 pub struct Parsed {
     pub room: Option<String>,
     /// With the files that hang on each.
-    pub events: Vec<(Event, Option<MatrixFile>)>,
+    pub events: Vec<(Event, Vec<MatrixFile>)>,
     pub notes: Vec<&'static str>,
 }
 
@@ -75,7 +75,8 @@ pub fn parse(json: &str, room: &mut Room) -> Result<Parsed, Shape> {
     };
     let mut parsed = Parsed { room: fields.id("room_id")?, ..Parsed::default() };
     let because = raw.unsigned.object("redacted_because")?;
-    if raw.state_key.is_none()
+    let is_stripped = because.is_some();
+    if raw.kind != "m.room.member"
         && let Some(because) = because
     {
         taken_away(&raw, because, room, &mut parsed)?;
@@ -86,11 +87,11 @@ pub fn parse(json: &str, room: &mut Room) -> Result<Parsed, Shape> {
         "m.room.encrypted" => parsed.unreadable(raw.other("Encrypted message that could not be decrypted")),
         "m.reaction" => reaction(&mut raw, room, &mut parsed)?,
         "m.room.redaction" => redaction(&mut raw, room, &mut parsed)?,
-        "m.room.member" => member(&mut raw, room, &mut parsed)?,
+        "m.room.member" => member(&mut raw, is_stripped, room, &mut parsed)?,
         "m.poll.start" | "org.matrix.msc3381.poll.start" | "org.matrix.msc3381.v2.poll.start" => {
             let mut event = raw.event(EventKind::Message);
             event.text = content::poll(&mut raw.content)?;
-            parsed.events.push((event, None));
+            parsed.events.push((event, Vec::new()));
         }
         _ => other(&mut raw, &mut parsed)?,
     }
@@ -100,7 +101,7 @@ pub fn parse(json: &str, room: &mut Room) -> Result<Parsed, Shape> {
 impl Parsed {
     fn unreadable(&mut self, event: Event) {
         self.notes.push("messages that could not be decrypted: each is an event without its text; import again an export that has it");
-        self.events.push((event, None));
+        self.events.push((event, Vec::new()));
     }
 }
 
@@ -153,7 +154,7 @@ fn message(raw: &mut Raw, room: &Room, parsed: &mut Parsed) -> Result<(), Shape>
         parsed.unreadable(event);
         return Ok(());
     }
-    if body.text.is_empty() && body.file.is_none() {
+    if body.text.is_empty() && body.files.is_empty() {
         parsed.notes.push("messages without a text");
     }
     let mut event = raw.event(EventKind::Message);
@@ -161,21 +162,21 @@ fn message(raw: &mut Raw, room: &Room, parsed: &mut Parsed) -> Result<(), Shape>
     let edit = edited(raw, &event, &body, parsed)?;
     event.flags = event.flags.with_if(Flags::EDITED, edit.is_some() || room.is_edited(&event.id));
     say(event, body, parsed);
-    parsed.events.extend(edit.map(|edit| (edit, None)));
+    parsed.events.extend(edit.map(|edit| (edit, Vec::new())));
     Ok(())
 }
 
 fn say(mut event: Event, body: Body, parsed: &mut Parsed) {
     event.flags = event.flags.with_if(Flags::FROM_BOT, body.by_bot);
     (event.text, event.original) = (body.text, body.original);
-    parsed.events.push((event, body.file));
+    parsed.events.push((event, body.files));
 }
 
 fn sticker(content: &mut Fields) -> Result<Body, Shape> {
     let body = content.text("body")?.unwrap_or_default();
     let file = content::file(content, "m.sticker", &body, None)?;
     let text = text::plain(&body).into_owned();
-    Ok(Body { text, file: Some(file), ..Body::default() })
+    Ok(Body { text, files: vec![file], ..Body::default() })
 }
 
 /// The newest edit, as the server tells it beside the message: by its id, time and sender; newer servers have all of it, older ones have put its text into the message.
@@ -214,14 +215,14 @@ fn reaction(raw: &mut Raw, room: &mut Room, parsed: &mut Parsed) -> Result<(), S
     }
     let name = text::name(&key);
     let (Some(target), Some(_), false) = (relation.target, &raw.sender, name.is_empty()) else {
-        parsed.events.push((raw.other("Reaction without what it is or to what"), None));
+        parsed.events.push((raw.other("Reaction without what it is or to what"), Vec::new()));
         return Ok(());
     };
     let mut event = raw.event(EventKind::Reaction);
     event.text = name;
     event.target = Some(target);
     room.reacted(&event);
-    parsed.events.push((event, None));
+    parsed.events.push((event, Vec::new()));
     Ok(())
 }
 
@@ -234,12 +235,12 @@ fn taken_away(raw: &Raw, mut because: Fields, room: &Room, parsed: &mut Parsed) 
         } else {
             format!("Event that was taken away ({})", text::name(&raw.kind))
         };
-        parsed.events.push((raw.other(what), None));
+        parsed.events.push((raw.other(what), Vec::new()));
         return Ok(());
     }
     let mut event = raw.event(EventKind::Message);
     event.flags = event.flags.with(Flags::DELETED);
-    parsed.events.push((event, None));
+    parsed.events.push((event, Vec::new()));
     if room.is_redacted(&raw.id) {
         // The redaction itself is there.
         return Ok(());
@@ -251,14 +252,14 @@ fn taken_away(raw: &Raw, mut because: Fields, room: &Room, parsed: &mut Parsed) 
     delete.user = because.id("sender")?;
     delete.target = Some(raw.id.clone());
     delete.original = because.object("content")?.map(|mut content| content.filled("reason")).transpose()?.flatten();
-    parsed.events.push((delete, None));
+    parsed.events.push((delete, Vec::new()));
     Ok(())
 }
 
 /// A redaction: of a reaction it takes that back, of all else it is a deletion.
 fn redaction(raw: &mut Raw, room: &Room, parsed: &mut Parsed) -> Result<(), Shape> {
     let Some(target) = raw.redacts.clone() else {
-        parsed.events.push((raw.other("Redaction that does not say of what"), None));
+        parsed.events.push((raw.other("Redaction that does not say of what"), Vec::new()));
         return Ok(());
     };
     if let Some(given) = room.reaction(&target) {
@@ -269,18 +270,18 @@ fn redaction(raw: &mut Raw, room: &Room, parsed: &mut Parsed) -> Result<(), Shap
         event.target = Some(given.target.clone());
         event.flags = event.flags.with(Flags::REMOVED);
         event.original = raw.sender.clone().filter(|by| given.user.as_ref() != Some(by)).map(|by| format!("taken back by {by}"));
-        parsed.events.push((event, None));
+        parsed.events.push((event, Vec::new()));
         return Ok(());
     }
     let mut event = raw.event(EventKind::Delete);
     event.target = Some(target);
     event.original = raw.content.filled("reason")?;
-    parsed.events.push((event, None));
+    parsed.events.push((event, Vec::new()));
     Ok(())
 }
 
-/// Who came, went, was asked in or thrown out, or changed their name.
-fn member(raw: &mut Raw, room: &mut Room, parsed: &mut Parsed) -> Result<(), Shape> {
+/// Who came, went, was asked in or thrown out, or changed their name. `is_stripped`: it was redacted, which leaves the membership and takes the name.
+fn member(raw: &mut Raw, is_stripped: bool, room: &mut Room, parsed: &mut Parsed) -> Result<(), Shape> {
     let Some(user) = raw.state_key.clone().filter(|user| text::is_id(user)) else {
         return Err(Shape("`state_key` is missing, so nobody knows whose membership it is".into()));
     };
@@ -305,7 +306,7 @@ fn member(raw: &mut Raw, room: &mut Room, parsed: &mut Parsed) -> Result<(), Sha
     };
     let shown = name.as_deref().map(text::name).filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
     let event = match (now.as_str(), before) {
-        ("join", Membership::Joined) if told.is_some() && name != name_before => {
+        ("join", Membership::Joined) if told.is_some() && name != name_before && !is_stripped => {
             let before = name_before.as_deref().map(text::name).filter(|name| !name.is_empty()).unwrap_or_else(|| user.clone());
             raw.other(format!("{before} is now called {shown}"))
         }
@@ -331,7 +332,7 @@ fn member(raw: &mut Raw, room: &mut Room, parsed: &mut Parsed) -> Result<(), Sha
             event
         }
     };
-    parsed.events.push((event, None));
+    parsed.events.push((event, Vec::new()));
     Ok(())
 }
 
@@ -367,7 +368,7 @@ fn other(raw: &mut Raw, parsed: &mut Parsed) -> Result<(), Shape> {
     if event.text.len() > text::LONGEST_TEXT {
         return Err(Shape(format!("its text has more than {} bytes", text::LONGEST_TEXT)));
     }
-    parsed.events.push((event, None));
+    parsed.events.push((event, Vec::new()));
     Ok(())
 }
 
@@ -376,6 +377,7 @@ fn say_all(value: &Value, said: &mut Vec<String>) {
     match value {
         Value::Null => {}
         Value::String(text) if text.is_empty() => {}
+        Value::String(text) if text.starts_with("http") => said.push(text::url(text)),
         Value::String(text) => said.push(text.clone()),
         Value::Bool(_) | Value::Number(_) => said.push(value.to_string()),
         Value::Array(list) => list.iter().for_each(|one| say_all(one, said)),

@@ -216,8 +216,8 @@ impl Taker<'_> {
             self.intake.note("events of another room than the first of their file");
             self.intake.chat(ChatInfo::unknown(&chat))?;
         }
-        for (mut event, file) in parsed.events {
-            if let Some(file) = file {
+        for (mut event, files) in parsed.events {
+            for file in files {
                 let attachment = self.attach(folder, &file, &event)?;
                 if attachment.digest.is_none() {
                     self.intake.missing(&chat, &event.id, &attachment);

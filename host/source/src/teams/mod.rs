@@ -61,7 +61,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for refusal in files.take_refused().chain(std::mem::take(&mut seen.refused)) {
         intake.refuse(refusal);
     }
-    let bytes = Bytes::of(&files);
+    let bytes = if files.is_one() { Bytes::default() } else { Bytes::of(&files) };
     let stored = Stored::of(path, &files, &intake)?;
     intake.total = seen.pages.iter().map(|page| page.page.found.size).sum();
     let mut taker = Taker {
@@ -229,7 +229,7 @@ fn list(path: &Path, files: &mut Files, name: &str, found: Found, seen: &mut See
     let outcome = page.each(files, limits, &mut |item| {
         let taken = item.json.and_then(|json| seen.lists.take(of, json, intake).map_err(|shape| shape.to_string()));
         if let Err(reason) = taken {
-            seen.refused.push(Refusal { file: shown(name), line: item.line, index: item.index, reason });
+            intake.refuse(Refusal { file: shown(name), line: item.line, index: item.index, reason });
         }
     });
     outcome.map(|_| ()).map_err(broken)
