@@ -30,9 +30,7 @@ fn config(world: &World, keys: &str, more: &str) -> String {
 /// That it was believed and decrypted. **With the reader of Teams' messages this becomes 202 and its figures**, and `world.texts` has the message.
 async fn is_believed(server: &Server, body: &str) {
     let answer = server.post(PATH, &[], body.as_bytes()).await;
-    answer.is_problem(422, "refused");
-    assert_eq!(answer.json()["refusals"][0]["reason"], "messages of Teams can't be read by this release");
-    assert_eq!(answer.json()["refusals"][0]["index"], 0);
+    assert_eq!(answer.status, 202, "{answer:?}");
 }
 
 #[tokio::test]

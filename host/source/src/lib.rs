@@ -14,17 +14,21 @@ mod enclosed;
 mod error;
 mod files;
 pub mod identities;
+mod html;
 mod intake;
 mod json;
 mod jsonl;
 mod limits;
 pub mod live;
 mod mattermost;
+mod matrix;
 mod media;
 mod recognise;
 mod report;
 mod sink;
 mod slack;
+mod stored;
+mod teams;
 mod text;
 mod waiting;
 
@@ -47,13 +51,17 @@ pub enum Format {
     Mattermost,
     /// Exports of Discord by `DiscordChatExporter`, as JSON: one file, or a folder or ZIP of them.
     Discord,
+    /// Microsoft Teams: `chatMessage` objects as Microsoft Graph answers them, in one file or many.
+    Teams,
+    /// Matrix: the JSON that Element exports of a room, with its files or without.
+    Matrix,
     /// One JSON object a line, plain or packed with gzip or zstd.
     Jsonl,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 4] = [Self::Slack, Self::Mattermost, Self::Discord, Self::Jsonl];
+    pub const ALL: [Self; 6] = [Self::Slack, Self::Mattermost, Self::Teams, Self::Discord, Self::Matrix, Self::Jsonl];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
@@ -61,6 +69,8 @@ impl Format {
             Self::Slack => "slack",
             Self::Mattermost => "mattermost",
             Self::Discord => "discord",
+            Self::Teams => "teams",
+            Self::Matrix => "matrix",
             Self::Jsonl => "jsonl",
         }
     }
@@ -95,6 +105,25 @@ impl Format {
                 private_chats: PrivateChats::AsExported,
                 addresses: false,
             },
+            Self::Teams => Capabilities {
+                view: View::PerUser,
+                edits: Edits::Newest,
+                deletions: Deletions::ForDays(21),
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Listed,
+                private_chats: PrivateChats::AsExported,
+                addresses: true,
+            },
+            Self::Matrix => Capabilities {
+                view: View::Complete,
+                edits: Edits::Newest,
+                deletions: Deletions::All,
+                // Those that are in a file are read; Element writes none.
+                reactions: Reactions::Unsaid,
+                memberships: Memberships::Timed,
+                private_chats: PrivateChats::AsExported,
+                addresses: false,
+            },
             Self::Jsonl => Capabilities {
                 view: View::Complete,
                 edits: Edits::All,
@@ -110,9 +139,12 @@ impl Format {
     /// Whether an export that begins like this is one of these, certainly.
     fn fits(self, head: &recognise::Head) -> bool {
         match self {
-            Self::Slack => head.has_file(&slack::MARKS),
+            // Graph's lists may be called as Slack's are.
+            Self::Slack => head.has_file(&slack::MARKS) && !teams::fits(head),
             Self::Mattermost => mattermost::fits(head),
             Self::Discord => discord::fits(head),
+            Self::Teams => teams::fits(head),
+            Self::Matrix => matrix::fits(head),
             Self::Jsonl => head.is_one_file() && jsonl::fits(head),
         }
     }
@@ -163,6 +195,8 @@ pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, p
         Format::Slack => slack::read(path, intake),
         Format::Mattermost => mattermost::read(path, intake),
         Format::Discord => discord::read(path, intake),
+        Format::Teams => teams::read(path, intake),
+        Format::Matrix => matrix::read(path, intake),
         Format::Jsonl => jsonl::read(path, intake),
     }
 }
@@ -190,6 +224,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, discord or jsonl");
+        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, teams, discord, matrix or jsonl");
     }
 }

@@ -46,10 +46,12 @@ impl Fields {
 
     /// Reads one JSON text.
     pub fn parse(text: &str) -> Result<Self, Shape> {
-        if text.len() > MOST_VALUES && values(text) > MOST_VALUES {
-            return Err(Shape(format!("it has more than {MOST_VALUES} values, and no real one has")));
-        }
-        Self::of(serde_json::from_str(text).map_err(|error| Shape(syntax(&error)))?)
+        Self::of(value(text)?)
+    }
+
+    /// All that nobody took.
+    pub fn into_inner(self) -> Map<String, Value> {
+        self.0
     }
 
     /// Of texts by name.
@@ -231,6 +233,14 @@ impl Fields {
     pub fn rest(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+}
+
+/// Reads one JSON text of any kind.
+pub fn value(text: &str) -> Result<Value, Shape> {
+    if text.len() > MOST_VALUES && values(text) > MOST_VALUES {
+        return Err(Shape(format!("it has more than {MOST_VALUES} values, and no real one has")));
+    }
+    serde_json::from_str(text).map_err(|error| Shape(syntax(&error)))
 }
 
 /// How many values a JSON text has, at most: what separates or opens them, outside of texts.

@@ -188,13 +188,7 @@ fn message(content: Option<Fields>, subscription: &Subscription, intake: &mut In
         content.ok_or_else(|| Shape("it has no message in it: make the subscription with includeResourceData and a certificate".into()))?;
     let json = subscription.open(&mut content)?;
     let json = std::str::from_utf8(&json).map_err(|_| Shape("its content is not UTF-8".into()))?;
-    chat_message(json, intake)
-}
-
-/// **The seam** to the reader of Teams' messages: takes one `chatMessage` as Graph writes it, and hands over chat, users and events. What it refuses is not
-/// acknowledged, so until there is that reader nothing of Teams is taken for stored.
-fn chat_message(_json: &str, _intake: &mut Intake<'_>) -> Result<(), NotTaken> {
-    Err(Shape("messages of Teams can't be read by this release".into()).into())
+    Ok(crate::teams::take_one(json, intake)??)
 }
 
 #[cfg(test)]
