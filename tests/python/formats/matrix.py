@@ -1,6 +1,7 @@
 """Exports of Matrix rooms as Element writes them, random ones, and what must come out of them. Shares nothing with Consign's code.
 
-`make(path, seed)` writes a ZIP of several rooms where the path ends so, a folder where it has no end, and else the JSON of one room. `read(path)` takes any of them.
+`make(path, seed)` writes a ZIP of several rooms where the path ends so, a folder where it has no end, and else the JSON of one room. `read(path)` takes any of
+them.
 Element writes no reactions, redactions and edits; these have some all the same, as tools write them that keep raw events.
 """
 
@@ -15,7 +16,7 @@ from html import escape
 
 from expected import Chat, Event, User, Workspace, key
 
-WORDS = "sold bought 5m EURUSD fixing LIBOR hedge «quote» naïve 日本 🎉 it's \"done\" R&D a<b 50% back\\slash".split(" ")
+WORDS = 'sold bought 5m EURUSD fixing LIBOR hedge «quote» naïve 日本 🎉 it\'s "done" R&D a<b 50% back\\slash'.split(" ")
 FOLDERS = {"m.image": "images", "m.video": "videos", "m.audio": "audio", "m.file": "files"}
 
 
@@ -25,7 +26,10 @@ FOLDERS = {"m.image": "images", "m.video": "videos", "m.audio": "audio", "m.file
 class Maker:
     def __init__(self, seed):
         self.dice = random.Random(seed)
-        self.people = [(f"@user{number}:{'desk.example' if number % 7 else 'other.example:8448'}", f"{['Ann Lee', 'Bob O_Hara', '田中', 'Zoë'][number % 4]} {number}") for number in range(24)]
+        self.people = [
+            (f"@user{number}:{'desk.example' if number % 7 else 'other.example:8448'}", f"{['Ann Lee', 'Bob O_Hara', '田中', 'Zoë'][number % 4]} {number}")
+            for number in range(24)
+        ]
         self.people[3] = (self.people[3][0], None)
         self.bot = ("@bot:desk.example", "Fixing <Bot>")
         self.files, self.count = {}, 0
@@ -40,7 +44,15 @@ class Maker:
     def event(self, room, kind, sender, content, state_key=None, unsigned=None):
         if self.dice.random() > 0.3:  # else at the very same time
             room["now"] += self.dice.randint(1, 900_000)
-        event = {"type": kind, "sender": sender, "content": content, "origin_server_ts": room["now"], "unsigned": {"age": 5, **(unsigned or {})}, "event_id": self.id(), "room_id": room["id"]}
+        event = {
+            "type": kind,
+            "sender": sender,
+            "content": content,
+            "origin_server_ts": room["now"],
+            "unsigned": {"age": 5, **(unsigned or {})},
+            "event_id": self.id(),
+            "room_id": room["id"],
+        }
         if self.dice.random() < 0.3:
             event["user_id"] = sender
         if state_key is not None:
@@ -86,10 +98,23 @@ class Maker:
             if chance < 0.05 and not direct:
                 self.member(room, sender, members, inside)
             elif chance < 0.09:
-                kind, content = dice.choice([("m.room.topic", {"topic": self.words()}), ("m.room.name", {"name": room["name"]}), ("m.room.pinned_events", {"pinned": ["$a", "$b"]}), ("m.room.history_visibility", {"history_visibility": "shared"}), ("org.unknown.thing", {"deep": {"text": self.words()}, "n": 1})])
+                kind, content = dice.choice(
+                    [
+                        ("m.room.topic", {"topic": self.words()}),
+                        ("m.room.name", {"name": room["name"]}),
+                        ("m.room.pinned_events", {"pinned": ["$a", "$b"]}),
+                        ("m.room.history_visibility", {"history_visibility": "shared"}),
+                        ("org.unknown.thing", {"deep": {"text": self.words()}, "n": 1}),
+                    ]
+                )
                 self.event(room, kind, sender, content, "")
             elif chance < 0.16 and sent:
-                reaction = self.event(room, "m.reaction", sender, {"m.relates_to": {"rel_type": "m.annotation", "event_id": dice.choice(sent)["event_id"], "key": dice.choice(["👍", "🎉", "ok"])}})
+                reaction = self.event(
+                    room,
+                    "m.reaction",
+                    sender,
+                    {"m.relates_to": {"rel_type": "m.annotation", "event_id": dice.choice(sent)["event_id"], "key": dice.choice(["👍", "🎉", "ok"])}},
+                )
                 given.append(reaction)
             elif chance < 0.18 and given:
                 self.event(room, "m.room.redaction", dice.choice(inside), {"reason": "oops"})["redacts"] = given.pop(dice.randrange(len(given)))["event_id"]
@@ -139,7 +164,12 @@ class Maker:
 
     def edit(self, room, of):
         text = self.words()
-        content = {"msgtype": "m.text", "body": f"* {text}", "m.new_content": {"msgtype": "m.text", "body": text}, "m.relates_to": {"rel_type": "m.replace", "event_id": of["event_id"]}}
+        content = {
+            "msgtype": "m.text",
+            "body": f"* {text}",
+            "m.new_content": {"msgtype": "m.text", "body": text},
+            "m.relates_to": {"rel_type": "m.replace", "event_id": of["event_id"]},
+        }
         edit = self.event(room, "m.room.message", of["sender"], content)
         how = self.dice.randrange(3)
         if how == 1:  # as newer servers tell it
@@ -148,7 +178,10 @@ class Maker:
         elif how == 2 and of["content"].get("msgtype") == "m.text" and "m.relates_to" not in of["content"]:  # as older ones did
             room["events"].remove(edit)
             of["content"] = {"msgtype": "m.text", "body": text}
-            of["unsigned"]["m.relations"] = {"m.replace": {name: edit[name] for name in ("event_id", "origin_server_ts", "sender")}, "m.annotation": {"chunk": [{"key": "👍", "count": 2}]}}
+            of["unsigned"]["m.relations"] = {
+                "m.replace": {name: edit[name] for name in ("event_id", "origin_server_ts", "sender")},
+                "m.annotation": {"chunk": [{"key": "👍", "count": 2}]},
+            }
 
     def message(self, room, sender, sent):
         dice = self.dice
@@ -169,13 +202,24 @@ class Maker:
             content["m.relates_to"] = {"m.in_reply_to": {"event_id": of["event_id"]}}
         elif kind == 5 and sent:
             root = dice.choice(sent)["event_id"]
-            content["m.relates_to"] = {"rel_type": "m.thread", "event_id": root, "is_falling_back": True, "m.in_reply_to": {"event_id": dice.choice(sent)["event_id"]}}
+            content["m.relates_to"] = {
+                "rel_type": "m.thread",
+                "event_id": root,
+                "is_falling_back": True,
+                "m.in_reply_to": {"event_id": dice.choice(sent)["event_id"]},
+            }
         elif kind in (6, 7, 8):
             return self.file(room, sender)
         elif kind == 9:
             content = {"msgtype": "m.location", "body": "Office", "geo_uri": "geo:51.5,0.1"}
         elif kind == 10:
-            content = {"org.matrix.msc1767.text": "old", "org.matrix.msc3381.poll.start": {"question": {"org.matrix.msc1767.text": "Where?"}, "answers": [{"id": "1", "org.matrix.msc1767.text": words}, {"id": "2", "org.matrix.msc1767.text": "There"}]}}
+            content = {
+                "org.matrix.msc1767.text": "old",
+                "org.matrix.msc3381.poll.start": {
+                    "question": {"org.matrix.msc1767.text": "Where?"},
+                    "answers": [{"id": "1", "org.matrix.msc1767.text": words}, {"id": "2", "org.matrix.msc1767.text": "There"}],
+                },
+            }
             return self.event(room, "org.matrix.msc3381.poll.start", sender, content)
         elif kind == 11 and dice.random() < 0.5:
             return self.event(room, "m.room.encrypted", sender, {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "AwgA"})
@@ -255,7 +299,14 @@ def text_of(content, answer=False):
         body = re.sub(r"\A(?:>.*\n)+\n?", "", body)
     if kind == "m.emote":
         body = f"* {body}"
-    shown = re.sub(r"<[^<>]*>", "", content.get("formatted_body") or "").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&#x27;", "'").replace("&amp;", "&")
+    shown = (
+        re.sub(r"<[^<>]*>", "", content.get("formatted_body") or "")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", '"')
+        .replace("&#x27;", "'")
+        .replace("&amp;", "&")
+    )
     letters = lambda text: "".join(letter for letter in text if letter.isalnum())
     return body if letters(shown) in letters(body) else f"{body}\n{shown}"
 
