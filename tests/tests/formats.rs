@@ -34,7 +34,9 @@ fn there_and_back(format: &'static str, file: &str, seed: u64) {
     let again = consign.json(&["import", &place, "--source", "s", "--format", format]);
     assert_eq!(again["stored"], json!({}), "importing again stores nothing: {again}");
     let corpus = Corpus::of(path, format);
-    for (mode, policy, more) in [("everything", "all", &[][..]), ("users", "users", &["--who", "recorded"]), ("users", "participants", &["--who", "participants"])] {
+    for (mode, policy, more) in
+        [("everything", "all", &[][..]), ("users", "users", &["--who", "recorded"]), ("users", "participants", &["--who", "participants"])]
+    {
         let based_on = if mode == "users" { format!("based-on = \"{policy}\"\n") } else { String::new() };
         consign.apply(&inbox.target().toml_with(&[(policy, &based_on)]));
         let run = consign.json(&["run", policy]);

@@ -95,7 +95,8 @@ fn serve_takes_events_in_and_a_folder_is_watched() {
     let (consign, inbox) = (Consign::new(), Inbox::start());
     let drop = consign.beside("drop");
     std::fs::create_dir_all(&drop).unwrap();
-    let config = sources(&consign, &format!("[[source]]\nname = \"drop\"\nkind = \"folder\"\npath = {:?}\nsettle-seconds = 1\n", drop.display().to_string()));
+    let config =
+        sources(&consign, &format!("[[source]]\nname = \"drop\"\nkind = \"folder\"\npath = {:?}\nsettle-seconds = 1\n", drop.display().to_string()));
     let settings = consign.write("consign.toml", format!("[ingest]\nlisten = \"127.0.0.1:0\"\nsources = {:?}\n", config.display().to_string()));
     let (serving, said) = consign.talking(&["--json", "serve", "--config", &settings.display().to_string()]);
     let address = address(&said);
