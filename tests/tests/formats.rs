@@ -1,8 +1,6 @@
 //! Exports of each platform, made by Python in the shape of its documents: recognised by what stands in them, imported, exported, and read again by Python from
 //! the e-mails, which have the same events. Real ones of Slack and of JSON lines are in `whole_way`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use consign_tests::{Consign, Corpus, Inbox, check, make, seed};
 use serde_json::json;
 

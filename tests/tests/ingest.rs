@@ -23,7 +23,7 @@ fn sources(consign: &Consign, more: &str) -> PathBuf {
 /// Its first object says where it listens.
 fn address(said: &Receiver<String>) -> String {
     loop {
-        let line = said.recv_timeout(Duration::from_secs(60)).unwrap();
+        let line = said.recv_timeout(Duration::from_mins(1)).unwrap();
         if let Ok(object) = serde_json::from_str::<Value>(&line)
             && let Some(address) = object["listening"].as_str()
         {

@@ -3,5 +3,6 @@
 mod alerts;
 mod clock;
 mod full_disk;
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #[path = "../guests/mod.rs"]
 mod guests;
