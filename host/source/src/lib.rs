@@ -13,6 +13,7 @@ mod discord;
 mod enclosed;
 mod error;
 mod files;
+mod html;
 pub mod identities;
 mod intake;
 mod json;
@@ -24,6 +25,7 @@ mod recognise;
 mod report;
 mod sink;
 mod slack;
+mod teams;
 mod text;
 mod waiting;
 
@@ -46,13 +48,15 @@ pub enum Format {
     Mattermost,
     /// Exports of Discord by `DiscordChatExporter`, as JSON: one file, or a folder or ZIP of them.
     Discord,
+    /// Microsoft Teams: `chatMessage` objects as Microsoft Graph answers them, in one file or many.
+    Teams,
     /// One JSON object a line, plain or packed with gzip or zstd.
     Jsonl,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 4] = [Self::Slack, Self::Mattermost, Self::Discord, Self::Jsonl];
+    pub const ALL: [Self; 5] = [Self::Slack, Self::Mattermost, Self::Discord, Self::Teams, Self::Jsonl];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
@@ -60,6 +64,7 @@ impl Format {
             Self::Slack => "slack",
             Self::Mattermost => "mattermost",
             Self::Discord => "discord",
+            Self::Teams => "teams",
             Self::Jsonl => "jsonl",
         }
     }
@@ -94,6 +99,15 @@ impl Format {
                 private_chats: PrivateChats::AsExported,
                 addresses: false,
             },
+            Self::Teams => Capabilities {
+                view: View::PerUser,
+                edits: Edits::Newest,
+                deletions: Deletions::ForDays(21),
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Listed,
+                private_chats: PrivateChats::AsExported,
+                addresses: true,
+            },
             Self::Jsonl => Capabilities {
                 view: View::Complete,
                 edits: Edits::All,
@@ -109,9 +123,11 @@ impl Format {
     /// Whether an export that begins like this is one of these, certainly.
     fn fits(self, head: &recognise::Head) -> bool {
         match self {
-            Self::Slack => head.has_file(&slack::MARKS),
+            // Graph's lists may be called as Slack's are.
+            Self::Slack => head.has_file(&slack::MARKS) && !teams::fits(head),
             Self::Mattermost => mattermost::fits(head),
             Self::Discord => discord::fits(head),
+            Self::Teams => teams::fits(head),
             Self::Jsonl => head.is_one_file() && jsonl::fits(head),
         }
     }
@@ -162,6 +178,7 @@ pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, p
         Format::Slack => slack::read(path, intake),
         Format::Mattermost => mattermost::read(path, intake),
         Format::Discord => discord::read(path, intake),
+        Format::Teams => teams::read(path, intake),
         Format::Jsonl => jsonl::read(path, intake),
     }
 }
@@ -189,6 +206,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, discord or jsonl");
+        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, discord, teams or jsonl");
     }
 }

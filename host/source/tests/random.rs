@@ -67,6 +67,16 @@ const ENTRIES: &str = r#"[
  {"type":"message","subtype":"channel_join","ts":"1767600005.000200","user":"U2","text":"<@U2> has joined"}
 ]"#;
 
+const TEAMS: &str = r##"{"@odata.context":"https://graph.microsoft.com/v1.0/$metadata#users('U1')/chats/getAllMessages","@odata.nextLink":"https://x/users/U1/y?$filter=lastModifiedDateTime gt 2026-01-01T00:00:00Z","value":[
+ {"id":"1","messageType":"message","createdDateTime":"2026-01-05T08:00:00Z","lastEditedDateTime":"2026-01-05T08:00:01Z","chatId":"19:a_b@unq.gbl.spaces","from":{"user":{"id":"U1","displayName":"Ann","tenantId":"T1"}},
+  "body":{"contentType":"html","content":"<p>a&amp;b <at id=\"0\">x</at><a href='https://x'>y</a><attachment id=\"9\"></attachment><img src=\"https://g/hostedContents/h/$value\" alt=\"i\"></p><ul><li>1</li></ul><!-- c -->"},
+  "attachments":[{"id":"9","contentType":"messageReference","content":"{\"messagePreview\":\"q\",\"messageSender\":{\"user\":{\"id\":\"U2\"}}}"},{"id":"F1","contentType":"reference","contentUrl":"https://x/f.pdf","name":"f"},{"contentType":"application/vnd.microsoft.card.hero","content":"{\"title\":\"t\",\"facts\":[{\"name\":\"a\",\"value\":\"b\"}]}"}],
+  "mentions":[{"id":0,"mentioned":{"user":{"id":"U2"}}}],"reactions":[{"reactionType":"like","createdDateTime":"2026-01-05T08:00:02Z","user":{"user":{"id":"U2"}}}],
+  "messageHistory":[{"actions":"reactionRemoved","modifiedDateTime":"2026-01-05T08:00:03Z","reaction":{"reactionType":"like","user":{"user":{"id":"U2"}}}}]},
+ {"id":"2","messageType":"message","createdDateTime":"2026-01-05T08:00:00Z","deletedDateTime":"2026-01-05T08:00:01Z","channelIdentity":{"teamId":"T","channelId":"C"},"from":{"application":{"id":"B1"}},"body":{"content":""},"policyViolation":{"dlpAction":"x"}},
+ {"id":"3","messageType":"systemEventMessage","createdDateTime":"2026-01-05T08:00:00Z","chatId":"19:c@thread.v2","eventDetail":{"@odata.type":"#microsoft.graph.membersAddedEventMessageDetail","members":[{"id":"U3"}],"initiator":{"user":{"id":"U1"}}}}
+]}"##;
+
 fn survive(format: Format, path: &std::path::Path) {
     let mut kept = Kept::default();
     let limits = Limits { piece_events: 3, waiting_bytes: 2000, json_bytes: 1 << 20, line_bytes: 5000, ..Limits::default() };
@@ -119,6 +129,19 @@ fn damaged_exports() {
             dice.damage(&mut bytes);
             survive(Format::Jsonl, &room.write("chat.jsonl", bytes));
         }
+        // Pages of Teams: alone, as lines, and beside lists and bytes.
+        let mut page = TEAMS.as_bytes().to_vec();
+        dice.damage(&mut page);
+        survive(Format::Teams, &room.write("page.json", &page));
+        survive(
+            Format::Teams,
+            &room.zip(&[("users.json", support::USERS.as_bytes()), ("a.json", &page), ("b.json", TEAMS.as_bytes()), ("files/F1/f.pdf", b"%PDF")]),
+        );
+        let mut lines = TEAMS.replace('\n', "").into_bytes();
+        lines.push(b'\n');
+        lines.extend_from_within(..);
+        dice.damage(&mut lines);
+        survive(Format::Teams, &room.write("pages.jsonl", lines));
     }
     // Noise from the first byte.
     for _ in 0..300 {
@@ -126,6 +149,7 @@ fn damaged_exports() {
         let path = room.write("noise", noise);
         survive(Format::Jsonl, &path);
         survive(Format::Slack, &path);
+        survive(Format::Teams, &path);
     }
 }
 
@@ -146,6 +170,35 @@ fn large_and_odd() {
         let files =
             [("users.json", support::USERS.as_bytes()), ("channels.json", support::CHANNELS.as_bytes()), ("desk/2026-01-05.json", json.as_bytes())];
         let (kept, report) = support::read(Format::Slack, &room.zip(&files)).unwrap();
+        assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals);
+    }
+    let message = |fields: &str| format!(r#"[{{"id":"1","messageType":"message","createdDateTime":"2026-01-05T08:00:00Z","chatId":"c",{fields}}}]"#);
+    let body = |html: &str| format!(r#""body":{{"contentType":"html","content":"{html}"}}"#);
+    for (at, fields) in [
+        format!(r#""attachments":[{}]"#, many(&|n| format!(r#"{{"id":"{n}","contentType":"x","content":"text {n}"}}"#), 50_000)),
+        format!(r#""attachments":[{}]"#, many(&|n| format!(r#"{{"id":"{n}","contentType":"reference","contentUrl":"https://x/{n}"}}"#), 50_000)),
+        format!(
+            r#""mentions":[{}],{}"#,
+            many(&|n| format!(r#"{{"id":{n},"mentioned":{{"user":{{"id":"U{n}"}}}}}}"#), 50_000),
+            body(&"<at id='7'>x</at> ".repeat(50_000))
+        ),
+        format!(
+            r#""attachments":[{{"id":"9","contentType":"x","content":"{}"}}],{}"#,
+            "y".repeat(100_000),
+            body(&"<attachment id='9'></attachment>".repeat(50_000))
+        ),
+        format!(r#""reactions":[{}]"#, many(&|n| format!(r#"{{"reactionType":"like","user":{{"user":{{"id":"U{n}"}}}}}}"#), 50_000)),
+        format!(
+            r##""eventDetail":{{"@odata.type":"#microsoft.graph.membersAddedEventMessageDetail","members":[{}]}}"##,
+            many(&|n| format!(r#"{{"id":"U{n}"}}"#), 50_000)
+        ),
+        body(&"<div><ul><li><blockquote><a href='x'>".repeat(50_000)),
+        body(&"hostedContents/".repeat(100_000)),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let (kept, report) = support::read(Format::Teams, &room.write("m.json", message(fields))).unwrap();
         assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals);
     }
 }

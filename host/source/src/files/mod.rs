@@ -105,6 +105,16 @@ impl Files {
         }
     }
 
+    /// Whether it is one file alone.
+    pub fn is_one(&self) -> bool {
+        matches!(self.holder, Holder::One(..))
+    }
+
+    /// The folder that all lies in, with its `/`; empty where it lies at the top.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Why the file with this path is not read, where it was refused.
     pub fn refusal_of(&self, path: &str) -> Option<&Refusal> {
         let path = format!("{}{path}", self.prefix);

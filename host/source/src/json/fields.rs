@@ -46,10 +46,12 @@ impl Fields {
 
     /// Reads one JSON text.
     pub fn parse(text: &str) -> Result<Self, Shape> {
-        if text.len() > MOST_VALUES && values(text) > MOST_VALUES {
-            return Err(Shape(format!("it has more than {MOST_VALUES} values, and no real one has")));
-        }
-        Self::of(serde_json::from_str(text).map_err(|error| Shape(syntax(&error)))?)
+        Self::of(value(text)?)
+    }
+
+    /// All that nobody took.
+    pub fn into_inner(self) -> Map<String, Value> {
+        self.0
     }
 
     /// Adds a field that was read apart.
@@ -213,6 +215,14 @@ fn each_text(name: &str, value: &Value, take: &mut dyn FnMut(&str, &str)) {
         Value::Object(map) => map.iter().for_each(|(name, inner)| each_text(name, inner, take)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Reads one JSON text of any kind.
+pub fn value(text: &str) -> Result<Value, Shape> {
+    if text.len() > MOST_VALUES && values(text) > MOST_VALUES {
+        return Err(Shape(format!("it has more than {MOST_VALUES} values, and no real one has")));
+    }
+    serde_json::from_str(text).map_err(|error| Shape(syntax(&error)))
 }
 
 /// How many values a JSON text has, at most: what separates or opens them, outside of texts.

@@ -61,10 +61,19 @@ pub struct Around {
 
 /// Reads what an object with one long list has beside it, wherever in the file it stands.
 pub fn around(files: &mut Files, path: &str, found: Found, most: Most, list: &'static str) -> Result<Around, Broken> {
+    both(files, path, found, most, Place::Field(list), &mut |_| {})
+}
+
+/// Hands over the elements, and then answers with what is beside them.
+pub fn both(files: &mut Files, path: &str, found: Found, most: Most, place: Place, take: &mut dyn FnMut(Element)) -> Result<Around, Broken> {
     let mut around = Around { fields: Fields::default(), elements: None };
     let (mut count, mut bad) = (0, None);
     let mut beside = |name: String, json: &RawValue| bad = bad.take().or(around.fields.add(name, json).err());
-    let found_it = in_file(files, path, found, most, Place::Field(list), &mut |_| count += 1, &mut beside)?;
+    let mut counted = |element| {
+        count += 1;
+        take(element);
+    };
+    let found_it = in_file(files, path, found, most, place, &mut counted, &mut beside)?;
     if let Some(shape) = bad {
         return Err(Broken { line: None, what: shape.0 });
     }
