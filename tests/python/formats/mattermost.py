@@ -200,8 +200,9 @@ def read(path):
 
 def one_of(work, counts, chat, post):
     kind, user, at = post["type"], post["user"], post["create_at"]
-    counts[chat, kind, user, at] += 1
-    number = counts[chat, kind, user, at]
+    same = kind if kind.startswith("system_") and kind != "system_auto_responder" else "message"
+    counts[chat, same, user, at] += 1
+    number = counts[chat, same, user, at]
     number = f"{number}:" if number > 1 else ""
     props = post["props"]
     moves = {

@@ -26,8 +26,14 @@ impl Head {
         Ok(Self { user: post.needed_id("user")?, at, kind })
     }
 
+    /// Of two kinds of messages both have ids of one kind, so they can be twins.
     pub fn key(&self, chat: &str) -> Key {
-        Key::of(chat, &self.kind, &self.user, self.at)
+        let kind = if self.is_message() { EventKind::Message.word() } else { &self.kind };
+        Key::of(chat, kind, &self.user, self.at)
+    }
+
+    fn is_message(&self) -> bool {
+        !self.kind.starts_with("system_") || self.kind == "system_auto_responder"
     }
 }
 
@@ -54,6 +60,7 @@ pub struct Post {
 pub fn read(head: Head, post: &mut Fields, number: Option<u32>, thread: Option<&str>, is_bot: &dyn Fn(&str) -> bool) -> Result<Post, Shape> {
     let mut props = post.object("props")?.unwrap_or_default();
     let body = content::read(post, &mut props)?;
+    let is_message = head.is_message();
     let Head { user, at, kind } = head;
     let mut files = Vec::new();
     for mut file in post.objects("attachments")? {
@@ -62,7 +69,6 @@ pub fn read(head: Head, post: &mut Fields, number: Option<u32>, thread: Option<&
     let (edited, deleted) = (millis(post, "edit_at"), millis(post, "delete_at"));
 
     let moved = moved(&kind, &user, &mut props);
-    let is_message = !kind.starts_with("system_") || kind == "system_auto_responder";
     let number = number.map(|number| number.to_string());
     let mut parts: Vec<&str> = if is_message { vec![&user] } else { vec![&kind, &user] };
     parts.extend(number.as_deref());
