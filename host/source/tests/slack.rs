@@ -478,3 +478,22 @@ fn pieces_are_bounded_and_a_failing_sink_ends_the_import() {
         assert_eq!(kept.calls, fail_at + 1, "nothing comes after a failure");
     }
 }
+
+#[test]
+fn a_chat_with_a_folder_by_its_name_and_one_by_its_id_is_read_by_date() {
+    let entry = |ts: &str| format!(r#"[{{"ts":"{ts}","user":"U1","text":"a"}}]"#);
+    let (one, two, three) = (entry("1.0"), entry("2.0"), entry("3.0"));
+    // The order of a set of two is another one each time.
+    for _ in 0..8 {
+        let room = Room::new();
+        let path = room.zip(&[
+            ("users.json", USERS.as_bytes()),
+            ("channels.json", CHANNELS.as_bytes()),
+            ("desk/2026-01-05.json", one.as_bytes()),
+            ("C1/2026-01-06.json", two.as_bytes()),
+            ("desk/2026-01-07.json", three.as_bytes()),
+        ]);
+        let (kept, _) = read(Format::Slack, &path).unwrap();
+        assert_eq!(kept.chat("C1").iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["1.0", "2.0", "3.0"]);
+    }
+}
