@@ -497,3 +497,14 @@ fn a_chat_with_a_folder_by_its_name_and_one_by_its_id_is_read_by_date() {
         assert_eq!(kept.chat("C1").iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["1.0", "2.0", "3.0"]);
     }
 }
+
+#[test]
+fn control_characters_in_blocks_become_pictures() {
+    let (kept, _) = read_day(
+        r#"[{"ts":"1.0","bot_id":"B1","text":"","blocks":[{"type":"rich_text","elements":[{"type":"link","url":"x:\u0001","text":"a\u0000"},
+          {"type":"emoji","name":"\u001b"},{"type":"user","user_id":"U\u0007"},{"type":"channel","channel_id":"\u0002C"}]}]}]"#,
+    );
+    let event = kept.event("1.0");
+    assert_eq!(event.text, "a␀ (x:␁):␛:@U␇#␂C");
+    assert!(event.original.as_deref().is_some_and(|original| original.contains("<@U\u{7}>")));
+}
