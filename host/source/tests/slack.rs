@@ -5,7 +5,7 @@ mod support;
 
 use consign_model::{ChatKind, Digest, EventKind, Flags, Timestamp};
 use consign_source::{Format, Limits};
-use support::{CHANNELS, Room, USERS, read, read_day, read_with, refused_whole};
+use support::{CHANNELS, Room, USERS, day, read, read_day, read_with, refused_whole};
 
 #[test]
 fn every_entry_is_one_event_with_its_ts() {
@@ -507,4 +507,14 @@ fn control_characters_in_blocks_become_pictures() {
     let event = kept.event("1.0");
     assert_eq!(event.text, "a␀ (x:␁):␛:@U␇#␂C");
     assert!(event.original.as_deref().is_some_and(|original| original.contains("<@U\u{7}>")));
+}
+
+#[test]
+fn a_field_that_stands_twice_is_the_same_for_every_reading() {
+    // What has no `ts` is counted and not kept where the report lists no more.
+    let room = Room::new();
+    let path = room.write("export.zip", day(r#"[{"ts":"2.0","text":"b"},{"ts":null,"text":"a","ts":"1.0"},{"ts":"3.0","text":"c","ts":null}]"#));
+    let (kept, report) = read_with(Format::Slack, &path, &Limits { listed: 0, ..Limits::default() }).unwrap();
+    assert_eq!(kept.chat("C1").iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["1.0", "2.0"]);
+    assert_eq!(report.refused, 1);
 }
