@@ -264,10 +264,12 @@ def shown(form, chat, event):
     """An event of consign.json, in the terms of `Event`."""
     kind, target = event["type"], event.get("target")
     own = event["id"]
-    if kind == "reaction":
-        own = f"{target} {event['text']}" + (f" {event.get('removed', False)}" if form in ("jsonl", "teams", "matrix") else "")
-    elif form != "slack" and kind in ("edit", "delete"):
+    if form not in ("slack", "jsonl"):
+        own = importlib.import_module(f"formats.{form}").own(event)
+    elif kind == "reaction":
+        own = f"{target} {event['text']}" + (f" {event['removed']}" if form == "jsonl" else "")
+    elif form == "jsonl" and kind in ("edit", "delete"):
         own = target
-    elif form == "jsonl" and kind in ("join", "leave") or own.startswith(f"{kind}:") and kind in ("join", "leave"):
+    elif form == "jsonl" and kind in ("join", "leave"):
         own = ""
     return Event(chat, kind, own, event["user"], millis(event["at"]), event["text"], target, event.get("previous"))

@@ -7,7 +7,12 @@ use consign_tests::{Consign, Corpus, Inbox, check, make, seed};
 use serde_json::json;
 
 /// Each with the names of files that its exports come in.
-const FORMATS: [(&str, &[&str]); 2] = [("mattermost", &["export.zip", "export.jsonl"]), ("discord", &["export.zip", "room.json"])];
+const FORMATS: [(&str, &[&str]); 4] = [
+    ("mattermost", &["export.zip", "export.jsonl"]),
+    ("discord", &["export.zip", "room.json"]),
+    ("teams", &["export.zip", "export"]),
+    ("matrix", &["export.zip", "export", "room.json"]),
+];
 
 #[test]
 fn what_goes_in_comes_out() {

@@ -49,6 +49,15 @@ pub enum Command {
     Init,
     /// Import an export of a platform: each event is stored once, however often it is imported
     Import(ImportArgs),
+    /// Take events in as they happen, by HTTP and from watched folders, until interrupted
+    Ingest {
+        /// The address to listen on; port 0 takes any that is free
+        #[arg(long, value_name = "ADDR")]
+        listen: SocketAddr,
+        /// A TOML file that names the sources
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Check targets and policies, and put them into force
     Apply {
         /// TOML files

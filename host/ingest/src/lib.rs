@@ -3,10 +3,13 @@
 //! A piece of a chat's events becomes a segment; the segment is durable before its positions are committed, so nothing that the index names can be
 //! missing. An import that dies half-way leaves segments that nothing names (harmless) and whatever was committed (whole); importing again stores the
 //! rest, since every event that is there already is recognised by its identity.
+//!
+//! What arrives by itself ([`receive`]) goes the same way, several requests in one commit: a batch of each, so that each hears what became of its own.
 
 mod piece;
+pub mod receive;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +18,8 @@ use consign_archive::{ArchiveError, ArchiveWriter};
 use consign_model::audit::ImportFigures;
 use consign_model::id::Hasher;
 use consign_model::source::{Capture, Edits};
-use consign_model::{Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, Timestamp, User};
+use consign_model::{Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, User};
+use consign_source::live::Gathered;
 use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
 use consign_store::{Arrival, Copies, SegmentRecord, SourceRecord, Store, StoreError};
 use serde::Serialize;
@@ -117,30 +121,43 @@ impl Importer {
         read: impl FnOnce(&mut dyn Sink) -> Result<Report, SourceError> + Send + 'static,
     ) -> Result<Imported, IngestError> {
         let (importer, source, input, runtime) = (self.clone(), source.clone(), input.to_owned(), Handle::current());
-        let record = SourceRecord {
-            name: source.clone(),
-            format: format.word().to_owned(),
-            created_at: Timestamp::now(),
-            ways: BTreeMap::from([(format.word().to_owned(), format.capabilities())]),
-        };
+        let record = SourceRecord::new(source.clone(), format.word(), format.capabilities());
         let reading = tokio::task::spawn_blocking(move || {
-            let mut intake = Intake::new(&importer, &runtime, Begin { record, input }, format.capabilities().edits);
+            let mut intake = Intake::new(&importer, &runtime, Some(Begin { record, input }), Files::new());
+            intake.turn_to(&source, format.capabilities().edits);
             let read = read(&mut intake).map_err(IngestError::from).and_then(|report| intake.finish().map(|()| report));
-            intake.leave(read.as_ref().ok())?;
+            intake.leave(&source, read.as_ref().ok())?;
             let report = read?;
+            let counts = intake.counts.pop().unwrap_or_default();
             Ok::<_, IngestError>(Imported {
                 source,
                 format: format.word(),
-                stored: intake.counts.stored,
-                already_there: intake.counts.already_there,
-                edits_found: intake.counts.edits_found,
-                differing_copies: intake.counts.differing_copies,
-                late_files: intake.counts.late_files,
+                stored: counts.stored,
+                already_there: counts.already_there,
+                edits_found: counts.edits_found,
+                differing_copies: counts.differing_copies,
+                late_files: counts.late_files,
                 users_changed: intake.users_changed,
                 report,
             })
         });
         reading.await.map_err(|error| IngestError::Stopped(error.to_string()))?
+    }
+
+    /// Stores some batches, each of one source, in as few commits as they fit in: what became of each, in their order. All is durable when this returns; of
+    /// what fails nothing is said, though a part may be stored, and the same batch again stores the rest. The imports are not entered in the audit log here.
+    async fn store_together(&self, batches: Vec<(Name, Edits, Arc<Gathered>)>, files: Files) -> (Files, Result<Vec<Counts>, IngestError>) {
+        let (importer, runtime) = (self.clone(), Handle::current());
+        let storing = tokio::task::spawn_blocking(move || {
+            let mut intake = Intake::new(&importer, &runtime, None, files);
+            let stored = batches.iter().try_for_each(|(source, edits, gathered)| {
+                intake.turn_to(source, *edits);
+                gathered.hand_over(&mut intake).map_err(|error| IngestError::Source(SourceError::Sink(error)))
+            });
+            let stored = stored.and_then(|()| intake.finish());
+            (std::mem::take(&mut intake.files), stored.map(|()| intake.counts))
+        });
+        storing.await.unwrap_or_else(|error| (Files::new(), Err(IngestError::Stopped(error.to_string()))))
     }
 }
 
@@ -150,57 +167,84 @@ struct Begin {
     input: String,
 }
 
-/// The sink of one import.
+/// SHA-256 of the files of events that were stored, by source.
+type Files = BTreeMap<Name, Hasher>;
+
+/// The sink of one import, or of some batches that are stored together.
 struct Intake<'a> {
     importer: &'a Importer,
     runtime: &'a Handle,
     begin: Option<Begin>,
-    source: Name,
-    /// What the format tells of edits.
-    edits: Edits,
-    /// SHA-256 of the files of events that are stored.
-    files: Hasher,
-    users: Vec<User>,
-    /// Of whom only events tell.
-    mentioned: Vec<User>,
+    /// Whose events come now, and what is told of edits there.
+    source: Option<(Name, Edits)>,
+    files: Files,
+    users: BTreeMap<Name, Users>,
+    users_waiting: usize,
     users_changed: u64,
-    captures: Vec<Capture>,
+    captures: BTreeMap<Name, Vec<Capture>>,
     /// What the export said of chats whose next arrival is to carry it.
-    told: HashMap<String, ChatInfo>,
+    told: HashMap<ChatKey, ChatInfo>,
     waiting: Vec<Waiting>,
     waiting_events: usize,
     waiting_bytes: usize,
-    counts: Counts,
+    /// Of each batch, in the order in which they came.
+    counts: Vec<Counts>,
 }
 
-/// A piece of a chat that waits to be stored with others.
+/// Users of a source that wait to be stored.
+#[derive(Default)]
+struct Users {
+    listed: Vec<User>,
+    /// Of whom only events tell.
+    mentioned: Vec<User>,
+}
+
+/// Events of a chat that wait to be stored with others.
 struct Waiting {
     chat: ChatKey,
     info: Option<ChatInfo>,
+    /// Of each batch and user one.
+    pieces: Vec<Piece>,
+}
+
+/// Some events of a chat that came together.
+struct Piece {
+    batch: usize,
+    edits: Edits,
     /// In whose own export these stand.
     copy_of: Option<String>,
     events: Vec<Event>,
 }
 
 impl<'a> Intake<'a> {
-    fn new(importer: &'a Importer, runtime: &'a Handle, begin: Begin, edits: Edits) -> Self {
+    fn new(importer: &'a Importer, runtime: &'a Handle, begin: Option<Begin>, files: Files) -> Self {
         Self {
             importer,
             runtime,
-            source: begin.record.name.clone(),
-            begin: Some(begin),
-            edits,
-            files: Hasher::default(),
-            users: Vec::new(),
-            mentioned: Vec::new(),
+            begin,
+            source: None,
+            files,
+            users: BTreeMap::new(),
+            users_waiting: 0,
             users_changed: 0,
-            captures: Vec::new(),
+            captures: BTreeMap::new(),
             told: HashMap::new(),
             waiting: Vec::new(),
             waiting_events: 0,
             waiting_bytes: 0,
-            counts: Counts::default(),
+            counts: Vec::new(),
         }
+    }
+
+    /// Begins the next batch. What comes from now on is of this source.
+    fn turn_to(&mut self, source: &Name, edits: Edits) {
+        self.source = Some((source.clone(), edits));
+        self.counts.push(Counts::default());
+    }
+
+    fn source(&self) -> Result<Name, IngestError> {
+        let source = self.source.as_ref().map(|(source, _)| source.clone());
+        source.ok_or_else(|| IngestError::Stopped("events of no source".to_owned()))
     }
 
     fn finish(&mut self) -> Result<(), IngestError> {
@@ -208,9 +252,8 @@ impl<'a> Intake<'a> {
         self.store_waiting()?;
         // Chats without events are chats all the same: their members may have arrived first.
         let told = std::mem::take(&mut self.told);
-        for (id, info) in told {
-            let chat = ChatKey { source: self.source.clone(), id };
-            self.waiting.push(Waiting { chat, info: Some(info), copy_of: None, events: Vec::new() });
+        for (chat, info) in told {
+            self.waiting.push(Waiting { chat, info: Some(info), pieces: Vec::new() });
             if self.waiting.len() >= ARRIVALS_AT_ONCE {
                 self.store_waiting()?;
             }
@@ -221,24 +264,30 @@ impl<'a> Intake<'a> {
 
     fn put_users(&mut self) -> Result<(), IngestError> {
         self.register()?;
+        self.users_waiting = 0;
         let Importer { tenant, store, .. } = self.importer;
-        let captures = std::mem::take(&mut self.captures);
-        if !captures.is_empty() {
-            self.runtime.block_on(store.put_captures(tenant, &self.source, &captures))?;
+        for (source, captures) in std::mem::take(&mut self.captures) {
+            self.runtime.block_on(store.put_captures(tenant, &source, &captures))?;
         }
-        let (mut users, mentioned) = (std::mem::take(&mut self.users), std::mem::take(&mut self.mentioned));
-        if !mentioned.is_empty() {
-            // A list says more than a message: what it said is not taken back by an export without one.
-            let ids: Vec<String> = mentioned.iter().map(|user| user.id.clone()).collect();
-            let known = self.runtime.block_on(store.users(tenant, &self.source, &ids))?;
-            let listed: HashSet<String> = users.iter().map(|user| user.id.clone()).collect();
-            let news = mentioned.into_iter().zip(known).filter(|(user, known)| known.is_none() && !listed.contains(&user.id));
-            users.extend(news.map(|(user, _)| user));
-        }
-        if !users.is_empty() {
-            self.users_changed += self.runtime.block_on(store.put_users(tenant, &self.source, &users))?;
+        for (source, Users { listed: mut users, mentioned }) in std::mem::take(&mut self.users) {
+            if !mentioned.is_empty() {
+                // A list says more than a message: what it said is not taken back by an export without one.
+                let ids: Vec<String> = mentioned.iter().map(|user| user.id.clone()).collect();
+                let known = self.runtime.block_on(store.users(tenant, &source, &ids))?;
+                let listed: HashSet<String> = users.iter().map(|user| user.id.clone()).collect();
+                let news = mentioned.into_iter().zip(known).filter(|(user, known)| known.is_none() && !listed.contains(&user.id));
+                users.extend(news.map(|(user, _)| user));
+            }
+            if !users.is_empty() {
+                self.users_changed += self.runtime.block_on(store.put_users(tenant, &source, &users))?;
+            }
         }
         Ok(())
+    }
+
+    fn wait_for_more_users(&mut self) -> Result<(), IngestError> {
+        self.users_waiting += 1;
+        if self.users_waiting >= USERS_AT_ONCE { self.put_users() } else { Ok(()) }
     }
 
     fn register(&mut self) -> Result<(), StoreError> {
@@ -252,19 +301,20 @@ impl<'a> Intake<'a> {
     }
 
     /// Enters in the audit log how it ended, where it had begun to store. `report`: of an import that came to its end.
-    fn leave(&mut self, report: Option<&Report>) -> Result<(), StoreError> {
+    fn leave(&mut self, source: &Name, report: Option<&Report>) -> Result<(), StoreError> {
         if self.begin.is_some() {
             return Ok(());
         }
+        let sum = |by_kind: fn(&Counts) -> &BTreeMap<EventKind, u64>| self.counts.iter().flat_map(|counts| by_kind(counts).values()).sum();
         let figures = ImportFigures {
             complete: report.is_some(),
-            stored: self.counts.stored.values().sum(),
-            already_there: self.counts.already_there.values().sum(),
+            stored: sum(|counts| &counts.stored),
+            already_there: sum(|counts| &counts.already_there),
             refused: report.map_or(0, |report| report.refused),
-            files: std::mem::take(&mut self.files).finish(),
+            files: self.files.remove(source).unwrap_or_default().finish(),
         };
         let Importer { tenant, store, author, .. } = self.importer;
-        match self.runtime.block_on(store.end_import(tenant, &self.source, &figures, author)) {
+        match self.runtime.block_on(store.end_import(tenant, source, &figures, author)) {
             // What it failed by says more.
             Err(error) if report.is_none() => {
                 tracing::warn!(%error, "the end of the import could not be entered in the audit log");
@@ -280,29 +330,30 @@ impl<'a> Intake<'a> {
         self.put_users()?;
         (self.waiting_events, self.waiting_bytes) = (0, 0);
         let waiting = std::mem::take(&mut self.waiting);
-        let (importer, edits) = (self.importer, self.edits);
+        let importer = self.importer;
         self.runtime.block_on(async {
             use futures::{StreamExt, TryStreamExt};
-            let mut waiting: Vec<Option<Waiting>> = waiting.into_iter().map(Some).collect();
             // Somebody else may import into the same chat: then what was prepared does not fit any more, and is prepared anew.
             loop {
-                let prepared: Vec<(Option<Arrival>, Counts)> =
-                    futures::stream::iter(waiting.iter().flatten()).map(|one| prepare(importer, one, edits)).buffered(AT_ONCE).try_collect().await?;
-                let arrivals: Vec<Arrival> = prepared.iter().filter_map(|(arrival, _)| arrival.clone()).collect();
+                let prepared: Vec<Prepared> =
+                    futures::stream::iter(&waiting).map(|one| prepare(importer, one)).buffered(AT_ONCE).try_collect().await?;
+                let arrivals: Vec<Arrival> = prepared.iter().filter_map(|one| one.arrival.clone()).collect();
                 if !arrivals.is_empty() {
                     match importer.store.commit(&importer.tenant, &arrivals).await {
                         Ok(_) => {}
                         Err(StoreError::Conflict { .. }) => continue,
                         Err(error) => return Err(error.into()),
                     }
-                    for segment in arrivals.iter().flat_map(|arrival| &arrival.segments) {
-                        self.files.update(&segment.digest.0);
+                    for arrival in &arrivals {
+                        let files = self.files.entry(arrival.chat.key.source.clone()).or_default();
+                        arrival.segments.iter().for_each(|segment| files.update(&segment.digest.0));
                     }
                 }
-                for (_, counts) in prepared {
-                    self.counts.add(&counts);
+                for (batch, counts) in prepared.into_iter().flat_map(|one| one.counts) {
+                    if let Some(of_batch) = self.counts.get_mut(batch) {
+                        of_batch.add(&counts);
+                    }
                 }
-                waiting.clear();
                 return Ok(());
             }
         })
@@ -312,19 +363,30 @@ impl<'a> Intake<'a> {
 /// Segments made at once: encrypting is work for processors, and there are two or more.
 const AT_ONCE: usize = 8;
 
-/// What a piece adds to the archive: its new events as a segment that is durable, and what is newly known of chat and members.
-async fn prepare(importer: &Importer, waiting: &Waiting, edits: Edits) -> Result<(Option<Arrival>, Counts), IngestError> {
+/// What the pieces of a chat come to.
+struct Prepared {
+    /// Unset where they bring nothing.
+    arrival: Option<Arrival>,
+    /// What became of their events, by batch.
+    counts: Vec<(usize, Counts)>,
+}
+
+/// What pieces of a chat add to the archive: their new events as a segment that is durable, and what is newly known of chat and members.
+async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<Prepared, IngestError> {
     let Importer { tenant, store, archive, .. } = importer;
     let known = store.chat(tenant, &waiting.chat).await?;
-    let hashes: Vec<_> = waiting.events.iter().map(|event| event.identity().hash).collect();
-    let contents = store.known_events(tenant, &waiting.chat, &hashes).await?;
-    let files: Vec<_> = waiting.events.iter().flat_map(Event::files).map(|(_, identity)| identity.hash).collect();
-    let known_files = if files.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &files).await? };
-    let files = files.into_iter().zip(known_files).filter(|(_, known)| known.is_some()).map(|(file, _)| file).collect();
-    let changed = piece::found_edits(&waiting.events, &contents, edits, waiting.copy_of.is_some());
-    let edit_hashes: Vec<_> = changed.iter().map(|event| event.identity().hash).collect();
-    let edit_contents = if changed.is_empty() { Vec::new() } else { store.known_events(tenant, &waiting.chat, &edit_hashes).await? };
-    let Fresh { events: fresh, identities, counts } = piece::fresh(&waiting.events, &contents, files, changed, &edit_contents);
+    let mut counts = Vec::new();
+    let (mut fresh, mut identities) = (Vec::new(), Vec::new());
+    // What the pieces before bring: for the next ones it is there already.
+    let mut brought: HashMap<EventHash, [u8; 8]> = HashMap::new();
+    for piece in &waiting.pieces {
+        let news = news(importer, &waiting.chat, piece, &brought).await?;
+        counts.push((piece.batch, news.counts));
+        brought.extend(news.identities.iter().map(|identity| (identity.hash, identity.content)));
+        fresh.extend(news.events);
+        identities.extend(news.identities);
+    }
+    fresh.sort_by_key(|event: &Event| event.at);
 
     let before = known.clone();
     let mut chat = known.unwrap_or_else(|| Chat::new(waiting.chat.clone(), consign_model::ChatKind::Other));
@@ -333,7 +395,7 @@ async fn prepare(importer: &Importer, waiting: &Waiting, edits: Edits) -> Result
         piece::tell(&mut chat, info);
     }
     let members = new_members(importer, waiting, &fresh).await?;
-    let copies = new_copies(importer, waiting, &hashes).await?;
+    let copies = new_copies(importer, waiting).await?;
     let mut segments = Vec::new();
     if !fresh.is_empty() {
         let batch = consign_model::EventBatch::from_events(chat.events, &fresh);
@@ -347,23 +409,62 @@ async fn prepare(importer: &Importer, waiting: &Waiting, edits: Edits) -> Result
         chat.last_at = Some(chat.last_at.map_or(last_at, |at| at.max(last_at)));
     }
     if segments.is_empty() && members.is_empty() && copies.is_empty() && before.as_ref() == Some(&chat) {
-        return Ok((None, counts));
+        return Ok(Prepared { arrival: None, counts });
     }
-    Ok((Some(Arrival { chat, expected_events, segments, members, identities, copies }), counts))
+    Ok(Prepared { arrival: Some(Arrival { chat, expected_events, segments, members, identities, copies }), counts })
 }
 
-/// In whose own export the piece was seen, where it was not before. Of messages as they stand in it, which may be others than what is stored of them.
-async fn new_copies(importer: &Importer, waiting: &Waiting, hashes: &[EventHash]) -> Result<Vec<Copies>, IngestError> {
-    let Some(user) = &waiting.copy_of else { return Ok(Vec::new()) };
-    let known = importer.store.copies(&importer.tenant, &waiting.chat, Some(user)).await?;
-    let known: HashSet<EventHash> = known.into_iter().flat_map(|copies| copies.events).collect();
-    let events: BTreeSet<EventHash> = hashes.iter().copied().filter(|hash| !known.contains(hash)).collect();
-    Ok(if events.is_empty() { Vec::new() } else { vec![Copies { user: user.clone(), events: events.into_iter().collect() }] })
+/// What of a piece is new: neither in the archive nor `brought` by a piece before it.
+async fn news(importer: &Importer, chat: &ChatKey, piece: &Piece, brought: &HashMap<EventHash, [u8; 8]>) -> Result<Fresh, IngestError> {
+    let events = &piece.events;
+    let contents = known(importer, chat, events.iter().map(|event| event.identity().hash).collect(), brought).await?;
+    let files: Vec<_> = events.iter().flat_map(Event::files).map(|(_, identity)| identity.hash).collect();
+    let known_files = known(importer, chat, files.clone(), brought).await?;
+    let files = files.into_iter().zip(known_files).filter(|(_, known)| known.is_some()).map(|(file, _)| file).collect();
+    let changed = piece::found_edits(events, &contents, piece.edits, piece.copy_of.is_some());
+    let edit_contents = known(importer, chat, changed.iter().map(|event| event.identity().hash).collect(), brought).await?;
+    Ok(piece::fresh(events, &contents, files, changed, &edit_contents))
+}
+
+/// The contents of those of these events or files that are there.
+async fn known(
+    importer: &Importer,
+    chat: &ChatKey,
+    hashes: Vec<EventHash>,
+    brought: &HashMap<EventHash, [u8; 8]>,
+) -> Result<Vec<Option<[u8; 8]>>, IngestError> {
+    if hashes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let there = importer.store.known_events(&importer.tenant, chat, &hashes).await?;
+    Ok(there.into_iter().zip(&hashes).map(|(there, hash)| there.or_else(|| brought.get(hash).copied())).collect())
+}
+
+/// In whose own exports the pieces were seen, where they were not before. Of messages as they stand there, which may be others than what is stored of them.
+async fn new_copies(importer: &Importer, waiting: &Waiting) -> Result<Vec<Copies>, IngestError> {
+    let mut seen: BTreeMap<&str, BTreeSet<EventHash>> = BTreeMap::new();
+    for piece in &waiting.pieces {
+        if let Some(user) = &piece.copy_of {
+            seen.entry(user).or_default().extend(piece.events.iter().map(|event| event.identity().hash));
+        }
+    }
+    let mut copies = Vec::new();
+    for (user, mut events) in seen {
+        for known in importer.store.copies(&importer.tenant, &waiting.chat, Some(user)).await? {
+            // Sorted, as the store has them.
+            events.retain(|hash| known.events.binary_search(hash).is_err());
+        }
+        if !events.is_empty() {
+            copies.push(Copies { user: user.to_owned(), events: events.into_iter().collect() });
+        }
+    }
+    Ok(copies)
 }
 
 /// What these events and the export's own list say of members, where it is new.
 async fn new_members(importer: &Importer, waiting: &Waiting, fresh: &[Event]) -> Result<Vec<Member>, IngestError> {
-    let told = piece::members(waiting.info.as_ref(), waiting.copy_of.as_deref(), fresh);
+    let copies_of = waiting.pieces.iter().filter_map(|piece| piece.copy_of.as_deref());
+    let told = piece::members(waiting.info.as_ref(), copies_of, fresh);
     if told.is_empty() {
         return Ok(Vec::new());
     }
@@ -375,50 +476,67 @@ async fn new_members(importer: &Importer, waiting: &Waiting, fresh: &[Event]) ->
 
 impl Sink for Intake<'_> {
     fn user(&mut self, user: User) -> Result<(), SinkError> {
-        self.users.push(user);
-        if self.users.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
+        self.users.entry(self.source()?).or_default().listed.push(user);
+        Ok(self.wait_for_more_users()?)
     }
 
     fn mentioned(&mut self, user: User) -> Result<(), SinkError> {
-        self.mentioned.push(user);
-        if self.mentioned.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
+        self.users.entry(self.source()?).or_default().mentioned.push(user);
+        Ok(self.wait_for_more_users()?)
     }
 
     fn chat(&mut self, chat: ChatInfo) -> Result<(), SinkError> {
-        match self.told.get_mut(&chat.id) {
-            None => {
-                self.told.insert(chat.id.clone(), chat);
-            }
-            Some(told) => {
-                told.kind = chat.kind.or(told.kind);
-                told.title = chat.title.or(told.title.take());
-                told.labels.extend(chat.labels);
-                told.members.extend(chat.members);
+        match self.told.entry(ChatKey { source: self.source()?, id: chat.id.clone() }) {
+            hash_map::Entry::Vacant(place) => drop(place.insert(chat)),
+            hash_map::Entry::Occupied(mut told) => add(told.get_mut(), chat),
+        }
+        Ok(())
+    }
+
+    fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError> {
+        let key = ChatKey { source: self.source()?, id: chat.to_owned() };
+        let batch = self.counts.len().saturating_sub(1);
+        let bytes: usize = events.iter().map(Event::text_bytes).sum();
+        let full = self.waiting.len() >= ARRIVALS_AT_ONCE || self.waiting_events >= EVENTS_AT_ONCE || self.waiting_bytes + bytes > BYTES_AT_ONCE;
+        // Two arrivals of one chat in one commit would both begin at the same position, so what is to be stored with another batch's is added to it. Of one
+        // batch a piece is a segment.
+        let edits = self.source.as_ref().map_or(Edits::All, |(_, edits)| *edits);
+        let piece = Piece { batch, edits, copy_of: copy_of.map(str::to_owned), events };
+        let is_next = |of: &Piece| of.batch == batch && of.copy_of == piece.copy_of;
+        let has_piece = |one: &Waiting| one.chat == key && one.pieces.iter().any(is_next);
+        if full || self.waiting.iter().any(has_piece) {
+            self.store_waiting()?;
+        }
+        self.waiting_events += piece.events.len();
+        self.waiting_bytes += bytes;
+        let info = self.told.remove(&key);
+        match self.waiting.iter_mut().find(|one| one.chat == key) {
+            None => self.waiting.push(Waiting { chat: key, info, pieces: vec![piece] }),
+            Some(waiting) => {
+                match (&mut waiting.info, info) {
+                    (Some(told), Some(more)) => add(told, more),
+                    (told, more) => *told = told.take().or(more),
+                }
+                waiting.pieces.push(piece);
             }
         }
         Ok(())
     }
 
     fn captured(&mut self, capture: Capture) -> Result<(), SinkError> {
-        self.captures.push(capture);
-        if self.captures.len() >= USERS_AT_ONCE { Ok(self.put_users()?) } else { Ok(()) }
-    }
-
-    fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError> {
-        let key = ChatKey { source: self.source.clone(), id: chat.to_owned() };
-        // Two pieces of one chat in one commit would both begin at the same position.
-        let bytes: usize = events.iter().map(Event::text_bytes).sum();
-        let full = self.waiting.len() >= ARRIVALS_AT_ONCE || self.waiting_events >= EVENTS_AT_ONCE || self.waiting_bytes + bytes > BYTES_AT_ONCE;
-        if full || self.waiting.iter().any(|one| one.chat == key) {
-            self.store_waiting()?;
-        }
-        self.waiting_events += events.len();
-        self.waiting_bytes += bytes;
-        self.waiting.push(Waiting { chat: key, info: self.told.remove(chat), copy_of: copy_of.map(str::to_owned), events });
-        Ok(())
+        self.captures.entry(self.source()?).or_default().push(capture);
+        Ok(self.wait_for_more_users()?)
     }
 
     fn attachment(&mut self, _: FileInfo<'_>, bytes: &mut dyn Read) -> Result<(Digest, u64), SinkError> {
         Ok(self.importer.archive.put_attachment_blocking(self.runtime, bytes)?)
     }
+}
+
+/// Adds what an export says of a chat to what it said before.
+fn add(told: &mut ChatInfo, chat: ChatInfo) {
+    told.kind = chat.kind.or(told.kind);
+    told.title = chat.title.or(told.title.take());
+    told.labels.extend(chat.labels);
+    told.members.extend(chat.members);
 }

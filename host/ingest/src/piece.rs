@@ -137,10 +137,10 @@ pub fn tell(chat: &mut Chat, info: &ChatInfo) {
 
 /// What an export's list and these events say of members, one for each user, by id.
 ///
-/// `copy_of`: whose export they stand in: that user was there, or would not have them.
-pub fn members(info: Option<&ChatInfo>, copy_of: Option<&str>, events: &[Event]) -> Vec<Member> {
+/// `copies_of`: whose exports they stand in: these users were there, or would not have them.
+pub fn members<'a>(info: Option<&'a ChatInfo>, copies_of: impl Iterator<Item = &'a str>, events: &'a [Event]) -> Vec<Member> {
     let mut members: BTreeMap<&str, Member> = BTreeMap::new();
-    if let Some(user) = copy_of {
+    for user in copies_of {
         members.entry(user).or_insert_with(|| Member::new(user)).active = true;
     }
     for user in info.into_iter().flat_map(|info| &info.members) {

@@ -19,6 +19,10 @@ pub trait Named {
     fn mentioned(&self, id: &str) -> Option<String>;
     /// What the attachment with this id says, to be put in its place.
     fn attached(&mut self, id: &str) -> Option<String>;
+    /// Whether it matters where a link leads.
+    fn leads(&self, _target: &str) -> bool {
+        true
+    }
 }
 
 /// Where nothing else explains anything.
@@ -374,7 +378,7 @@ impl Writer {
                 self.cell = true;
             }
             ("a", false) => self.link = Some((tag.get("href").trim().to_owned(), self.out.text.len())),
-            ("a", true) => self.link_ends(),
+            ("a", true) => self.link_ends(named),
             ("at", false) => self.mention(named.mentioned(tag.get("id"))),
             ("at", true) => {
                 let end = self.out.text.len();
@@ -415,10 +419,10 @@ impl Writer {
         };
     }
 
-    fn link_ends(&mut self) {
+    fn link_ends(&mut self, named: &dyn Named) {
         let Some((target, start)) = self.link.take() else { return };
         let label = self.out.text.get(start..).unwrap_or_default().trim();
-        if target.is_empty() || says(label, &target) {
+        if target.is_empty() || says(label, &target) || !label.is_empty() && !named.leads(&target) {
             return;
         }
         let shown = if label.is_empty() { target } else { format!(" ({target})") };

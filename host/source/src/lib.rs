@@ -13,18 +13,21 @@ mod discord;
 mod enclosed;
 mod error;
 mod files;
-mod html;
 pub mod identities;
+mod html;
 mod intake;
 mod json;
 mod jsonl;
 mod limits;
+pub mod live;
 mod mattermost;
+mod matrix;
 mod media;
 mod recognise;
 mod report;
 mod sink;
 mod slack;
+mod stored;
 mod teams;
 mod text;
 mod waiting;
@@ -50,13 +53,15 @@ pub enum Format {
     Discord,
     /// Microsoft Teams: `chatMessage` objects as Microsoft Graph answers them, in one file or many.
     Teams,
+    /// Matrix: the JSON that Element exports of a room, with its files or without.
+    Matrix,
     /// One JSON object a line, plain or packed with gzip or zstd.
     Jsonl,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 5] = [Self::Slack, Self::Mattermost, Self::Discord, Self::Teams, Self::Jsonl];
+    pub const ALL: [Self; 6] = [Self::Slack, Self::Mattermost, Self::Teams, Self::Discord, Self::Matrix, Self::Jsonl];
 
     /// The word for it on the command line.
     pub fn word(self) -> &'static str {
@@ -65,6 +70,7 @@ impl Format {
             Self::Mattermost => "mattermost",
             Self::Discord => "discord",
             Self::Teams => "teams",
+            Self::Matrix => "matrix",
             Self::Jsonl => "jsonl",
         }
     }
@@ -108,6 +114,16 @@ impl Format {
                 private_chats: PrivateChats::AsExported,
                 addresses: true,
             },
+            Self::Matrix => Capabilities {
+                view: View::Complete,
+                edits: Edits::Newest,
+                deletions: Deletions::All,
+                // Those that are in a file are read; Element writes none.
+                reactions: Reactions::Unsaid,
+                memberships: Memberships::Timed,
+                private_chats: PrivateChats::AsExported,
+                addresses: false,
+            },
             Self::Jsonl => Capabilities {
                 view: View::Complete,
                 edits: Edits::All,
@@ -128,6 +144,7 @@ impl Format {
             Self::Mattermost => mattermost::fits(head),
             Self::Discord => discord::fits(head),
             Self::Teams => teams::fits(head),
+            Self::Matrix => matrix::fits(head),
             Self::Jsonl => head.is_one_file() && jsonl::fits(head),
         }
     }
@@ -179,6 +196,7 @@ pub fn read(format: Format, path: &Path, limits: &Limits, sink: &mut dyn Sink, p
         Format::Mattermost => mattermost::read(path, intake),
         Format::Discord => discord::read(path, intake),
         Format::Teams => teams::read(path, intake),
+        Format::Matrix => matrix::read(path, intake),
         Format::Jsonl => jsonl::read(path, intake),
     }
 }
@@ -206,6 +224,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, discord, teams or jsonl");
+        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, teams, discord, matrix or jsonl");
     }
 }

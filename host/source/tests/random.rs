@@ -77,6 +77,18 @@ const TEAMS: &str = r##"{"@odata.context":"https://graph.microsoft.com/v1.0/$met
  {"id":"3","messageType":"systemEventMessage","createdDateTime":"2026-01-05T08:00:00Z","chatId":"19:c@thread.v2","eventDetail":{"@odata.type":"#microsoft.graph.membersAddedEventMessageDetail","members":[{"id":"U3"}],"initiator":{"user":{"id":"U1"}}}}
 ]}"##;
 
+const MATRIX: &str = r#"{"room_name":"r","room_creator":"a","export_date":"d","exported_by":"b","messages":[
+ {"type":"m.room.create","sender":"@a:h","content":{},"origin_server_ts":1767600000000,"event_id":"$0","room_id":"!r:h","state_key":""},
+ {"type":"m.room.member","sender":"@a:h","state_key":"@a:h","content":{"membership":"join","displayname":"A","is_direct":true},"origin_server_ts":1767600000001,"unsigned":{"prev_content":{"membership":"invite"}},"event_id":"$1","room_id":"!r:h"},
+ {"type":"m.room.message","sender":"@a:h","content":{"msgtype":"m.text","body":"> <@b:h> q\n\nx","format":"org.matrix.custom.html","formatted_body":"<mx-reply>q</mx-reply><b>x</b> &amp;","m.relates_to":{"m.in_reply_to":{"event_id":"$0"}}},"origin_server_ts":1767600000002,"unsigned":{"m.relations":{"m.replace":{"event_id":"$e","origin_server_ts":1767600000009,"sender":"@a:h"}}},"event_id":"$2","room_id":"!r:h"},
+ {"type":"m.room.message","sender":"@a:h","content":{"body":"* y","m.new_content":{"msgtype":"m.text","body":"y"},"m.relates_to":{"rel_type":"m.replace","event_id":"$2"}},"origin_server_ts":1767600000003,"event_id":"$3"},
+ {"type":"m.room.message","sender":"@b:i","content":{"msgtype":"m.image","body":"a.png","url":"mxc://h/i","info":{"size":3}},"origin_server_ts":1767600000004,"event_id":"$4"},
+ {"type":"m.reaction","sender":"@b:i","content":{"m.relates_to":{"rel_type":"m.annotation","event_id":"$2","key":"x"}},"origin_server_ts":1767600000005,"event_id":"$5"},
+ {"type":"m.room.redaction","sender":"@b:i","content":{},"redacts":"$5","origin_server_ts":1767600000006,"event_id":"$6"},
+ {"type":"m.room.encrypted","sender":"@b:i","content":{},"origin_server_ts":1767600000007,"unsigned":{"redacted_because":{"event_id":"$8","sender":"@a:h","origin_server_ts":1767600000008}},"event_id":"$7"},
+ {"type":"org.matrix.msc3381.poll.start","sender":"@b:i","content":{"org.matrix.msc3381.poll.start":{"question":{"body":"q"},"answers":[{"body":"a"}]}},"origin_server_ts":1767600000007,"event_id":"$9"}
+]}"#;
+
 fn survive(format: Format, path: &std::path::Path) {
     let mut kept = Kept::default();
     let limits = Limits { piece_events: 3, waiting_bytes: 2000, json_bytes: 1 << 20, line_bytes: 5000, ..Limits::default() };
@@ -110,7 +122,7 @@ fn damaged_exports() {
         encoder.finish().unwrap()
     };
     let zst = zstd::encode_all(lines.as_bytes(), 1).unwrap();
-    for _ in 0..1500 {
+    for round in 0..1500 {
         // The container is damaged …
         let mut bytes = zip.clone();
         dice.damage(&mut bytes);
@@ -129,6 +141,9 @@ fn damaged_exports() {
             dice.damage(&mut bytes);
             survive(Format::Jsonl, &room.write("chat.jsonl", bytes));
         }
+        if round % 3 > 0 {
+            continue;
+        }
         // Pages of Teams: alone, as lines, and beside lists and bytes.
         let mut page = TEAMS.as_bytes().to_vec();
         dice.damage(&mut page);
@@ -136,6 +151,14 @@ fn damaged_exports() {
         survive(
             Format::Teams,
             &room.zip(&[("users.json", support::USERS.as_bytes()), ("a.json", &page), ("b.json", TEAMS.as_bytes()), ("files/F1/f.pdf", b"%PDF")]),
+        );
+        // A room of Matrix, alone and beside bytes and another room.
+        let mut room_json = MATRIX.as_bytes().to_vec();
+        dice.damage(&mut room_json);
+        survive(Format::Matrix, &room.write("room.json", &room_json));
+        survive(
+            Format::Matrix,
+            &room.zip(&[("a/export.json", &room_json), ("b/export.json", MATRIX.as_bytes()), ("b/images/a-1-5-2026 at 8-00-00 AM.png", b"png")]),
         );
         let mut lines = TEAMS.replace('\n', "").into_bytes();
         lines.push(b'\n');
@@ -150,6 +173,7 @@ fn damaged_exports() {
         survive(Format::Jsonl, &path);
         survive(Format::Slack, &path);
         survive(Format::Teams, &path);
+        survive(Format::Matrix, &path);
     }
 }
 
@@ -175,30 +199,51 @@ fn large_and_odd() {
     let message = |fields: &str| format!(r#"[{{"id":"1","messageType":"message","createdDateTime":"2026-01-05T08:00:00Z","chatId":"c",{fields}}}]"#);
     let body = |html: &str| format!(r#""body":{{"contentType":"html","content":"{html}"}}"#);
     for (at, fields) in [
-        format!(r#""attachments":[{}]"#, many(&|n| format!(r#"{{"id":"{n}","contentType":"x","content":"text {n}"}}"#), 50_000)),
-        format!(r#""attachments":[{}]"#, many(&|n| format!(r#"{{"id":"{n}","contentType":"reference","contentUrl":"https://x/{n}"}}"#), 50_000)),
+        format!(r#""attachments":[{}]"#, many(&|n| format!(r#"{{"id":"{n}","contentType":"x","content":"text {n}"}}"#), 20_000)),
+        format!(r#""attachments":[{}]"#, many(&|n| format!(r#"{{"id":"{n}","contentType":"reference","contentUrl":"https://x/{n}"}}"#), 20_000)),
         format!(
             r#""mentions":[{}],{}"#,
-            many(&|n| format!(r#"{{"id":{n},"mentioned":{{"user":{{"id":"U{n}"}}}}}}"#), 50_000),
-            body(&"<at id='7'>x</at> ".repeat(50_000))
+            many(&|n| format!(r#"{{"id":{n},"mentioned":{{"user":{{"id":"U{n}"}}}}}}"#), 20_000),
+            body(&"<at id='7'>x</at> ".repeat(20_000))
         ),
         format!(
             r#""attachments":[{{"id":"9","contentType":"x","content":"{}"}}],{}"#,
             "y".repeat(100_000),
-            body(&"<attachment id='9'></attachment>".repeat(50_000))
+            body(&"<attachment id='9'></attachment>".repeat(20_000))
         ),
-        format!(r#""reactions":[{}]"#, many(&|n| format!(r#"{{"reactionType":"like","user":{{"user":{{"id":"U{n}"}}}}}}"#), 50_000)),
+        format!(r#""reactions":[{}]"#, many(&|n| format!(r#"{{"reactionType":"like","user":{{"user":{{"id":"U{n}"}}}}}}"#), 20_000)),
         format!(
             r##""eventDetail":{{"@odata.type":"#microsoft.graph.membersAddedEventMessageDetail","members":[{}]}}"##,
-            many(&|n| format!(r#"{{"id":"U{n}"}}"#), 50_000)
+            many(&|n| format!(r#"{{"id":"U{n}"}}"#), 20_000)
         ),
-        body(&"<div><ul><li><blockquote><a href='x'>".repeat(50_000)),
+        body(&"<div><ul><li><blockquote><a href='x'>".repeat(20_000)),
         body(&"hostedContents/".repeat(100_000)),
     ]
     .iter()
     .enumerate()
     {
         let (kept, report) = support::read(Format::Teams, &room.write("m.json", message(fields))).unwrap();
+        assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals);
+    }
+    let event = |n: usize, kind: &str, content: &str| {
+        format!(r#"{{"type":"{kind}","sender":"@u{n}:h","content":{content},"origin_server_ts":1767600000000,"event_id":"$k{n}","room_id":"!r:h"}}"#)
+    };
+    let image = r#"{"msgtype":"m.image","body":"image.png"}"#;
+    for (at, events) in [
+        many(&|n| event(n, "m.room.message", r#"{"msgtype":"m.text","body":"x","m.relates_to":{"rel_type":"m.replace","event_id":"$k0"}}"#), 10_000),
+        many(&|n| event(n, "m.room.redaction", &format!(r#"{{"redacts":"$k{n}"}}"#)), 20_000),
+        event(1, "m.room.message", &format!(r#"{{"msgtype":"m.text","body":"{}"}}"#, "> <@a:h>\\n".repeat(100_000))),
+        event(1, "org.deep", &format!(r#"{{"a":{}1{}}}"#, "[".repeat(100), "]".repeat(100))),
+        many(&|n| event(n, "m.room.message", image), 5_000),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let json = format!(r#"{{"room_name":"r","export_date":"d","messages":[{events}]}}"#);
+        let pictures: Vec<String> = (0..2_000).map(|n| format!("images/image-1-{n}-2026 at 8-00-00 AM.png")).collect();
+        let mut files: Vec<(&str, &[u8])> = vec![("export.json", json.as_bytes())];
+        files.extend(pictures.iter().map(|path| (path.as_str(), b"png".as_slice())).take(if at == 4 { 2_000 } else { 0 }));
+        let (kept, report) = support::read(Format::Matrix, &room.zip(&files)).unwrap();
         assert!(!report.refused_anything() && kept.all().next().is_some(), "{at}: {:?}", report.refusals);
     }
 }

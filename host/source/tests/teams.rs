@@ -84,6 +84,8 @@ fn html_becomes_text_and_stays_beside_it() {
     let (kept, _) = read_list(&[message("2", r#""body":{"contentType":"text","content":"a\r\nb\u0000"}"#)]);
     assert_eq!((kept.event("2").text.as_str(), kept.event("2").original.as_deref()), ("a\nb␀", Some("a\nb\0")));
     assert_eq!(said("", r#""summary":"Card posted""#).text, "Card posted");
+    let (_, report) = read_list(&[message("1", r#""hostedContents":[{"id":"h","contentBytes":"iVBORw0="},{"id":"i","contentBytes":null}]"#)]);
+    assert!(report.notes.keys().any(|note| note.contains("contentBytes")), "{:?}", report.notes);
 }
 
 #[test]
@@ -222,7 +224,8 @@ fn what_attachments_say_stands_where_it_was_read() {
 #[test]
 fn policy_violations_are_events_beside_the_message() {
     let fields = r#""policyViolation":{"dlpAction":"blockAccess","justificationText":"client asked","userAction":"override","policyTip":{"generalText":"No cards","matchedConditionDescriptions":["Card"]}}"#;
-    let (kept, _) = read_list(&[message("1", fields)]);
+    let (kept, _) = read_list(&[message("1", fields), message("2", r#""policyViolation":{"dlpAction":"none","policyTip":null}"#)]);
+    assert_eq!(kept.all().count(), 3);
     let event = kept.event("other:policy-violation:1:2026-01-05T08:00:01.393Z");
     assert_eq!((event.kind, event.target.as_deref()), (EventKind::Other, Some("1")));
     assert_eq!(event.text, "Policy violation\nAction: blockAccess\nSender's action: override\nJustification: client asked\nNo cards\nMatched: Card");
@@ -536,7 +539,7 @@ fn packed_or_not_and_twice_the_same() {
     ];
     for path in forms {
         let (kept, report) = read(Format::Teams, &path).unwrap();
-        assert_eq!((&kept.events, report.refused), (&expected.events, 0), "{}", path.display());
+        assert_eq!((&kept.events, report.refused, report.unclaimed), (&expected.events, 0, 0), "{}", path.display());
         assert_eq!(Format::recognise(&path, &Limits::default()).unwrap(), Format::Teams, "{}", path.display());
     }
     let (kept, _) = read(Format::Teams, &room.write("alone.json", &alone)).unwrap();

@@ -34,6 +34,13 @@ pub struct SourceRecord {
     pub ways: BTreeMap<String, Capabilities>,
 }
 
+impl SourceRecord {
+    /// A source that something comes into now, by this format.
+    pub fn new(name: Name, format: &str, gives: Capabilities) -> Self {
+        Self { name, format: format.to_owned(), created_at: Timestamp::now(), ways: BTreeMap::from([(format.to_owned(), gives)]) }
+    }
+}
+
 /// A file of events of one chat, as the index knows it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SegmentRecord {

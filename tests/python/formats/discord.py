@@ -231,3 +231,13 @@ def one_of(work, chat, message):
             work.reactions.append(Event(chat, "reaction", f"{own} {name}", user["id"], at, name, own))
     for person in people:
         work.users[person] = User(person, None, True, False)
+
+
+def own(event):
+    """What stands for the id of an event of consign.json."""
+    kind, target = event["type"], event.get("target")
+    if kind in ("edit", "delete"):
+        return target
+    if kind == "reaction":
+        return f"{target} {event['text']}"
+    return event["id"]

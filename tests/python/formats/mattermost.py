@@ -232,3 +232,13 @@ def one_of(work, counts, chat, post):
         work.reactions.append(Event(chat, "reaction", f"{own} {name}", reaction["user"], reaction["create_at"], name, own))
     for reply in post.get("replies", []):
         one_of(work, counts, chat, reply)
+
+
+def own(event):
+    """What stands for the id of an event of consign.json."""
+    kind, target = event["type"], event.get("target")
+    if kind in ("edit", "delete"):
+        return target
+    if kind == "reaction":
+        return f"{target} {event['text']}"
+    return "" if kind in ("join", "leave") else event["id"]

@@ -1,4 +1,5 @@
-"""Exports of Microsoft Teams: random ones, as tools write them that ask Microsoft Graph user by user, and what must come out of them. Shares nothing with Consign's code.
+"""Exports of Microsoft Teams: random ones, as tools write them that ask Microsoft Graph user by user, and what must come out of them. Shares nothing with
+Consign's code.
 
 `make(path, seed)` writes a ZIP where the path ends so, else a folder. `read(path)` takes either, or one file.
 """
@@ -8,6 +9,7 @@ import json
 import pathlib
 import random
 import re
+import uuid
 import zipfile
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
@@ -19,7 +21,7 @@ OTHER_TENANT = "9d3a8c4e-0000-4000-8000-00000000beef"
 HOME = "2432b57b-0abd-43db-aa7b-16eadd115d34"
 TYPES = {"membersAdded": "join", "membersJoined": "join", "membersDeleted": "leave", "membersLeft": "leave"}
 OUTSIDE = ("anonymousGuest", "federatedUser", "personalMicrosoftAccountUser", "skypeUser", "phoneUser", "emailUser", "azureCommunicationServicesUser")
-WORDS = "sold bought 5m EURUSD fixing LIBOR hedge «quote» naïve 日本 🎉 it's \"done\" R&D a<b 50% back\\slash tab\there".split(" ")
+WORDS = 'sold bought 5m EURUSD fixing LIBOR hedge «quote» naïve 日本 🎉 it\'s "done" R&D a<b 50% back\\slash tab\there'.split(" ")
 
 
 # --- Making one ----------------------------------------------------------------------------------------------------------------------
@@ -40,10 +42,10 @@ class Maker:
         self.chats, self.teams, self.channels = [], [], []
 
     def guid(self):
-        return str(__import__("uuid").UUID(int=self.dice.getrandbits(128), version=4))
+        return str(uuid.UUID(int=self.dice.getrandbits(128), version=4))
 
     def user(self, number):
-        names = ["Ann Lee", "Bob O'Hara", "田中 花子", "Zoë Müller", "Dan \"D\" Ray", "Eve\tTab"]
+        names = ["Ann Lee", "Bob O'Hara", "田中 花子", "Zoë Müller", 'Dan "D" Ray', "Eve\tTab"]
         name = f"{names[number % 6]} {number}"
         guest = number % 11 == 10
         mail = None if number % 6 == 5 or guest else f"user{number}@desk.example"
@@ -59,17 +61,32 @@ class Maker:
     def time(self, moment):
         style = self.dice.choice(["Z", ".5Z", "ms", "seven"])
         base = moment.strftime("%Y-%m-%dT%H:%M:%S")
-        return {"Z": base + "Z", ".5Z": base + ".5Z", "ms": f"{base}.{moment.microsecond // 1000:03}Z", "seven": f"{base}.{moment.microsecond // 1000:03}4567Z"}[style]
+        return {
+            "Z": base + "Z",
+            ".5Z": base + ".5Z",
+            "ms": f"{base}.{moment.microsecond // 1000:03}Z",
+            "seven": f"{base}.{moment.microsecond // 1000:03}4567Z",
+        }[style]
 
     def rooms(self):
         for number in range(3):
             two = [self.captured[number], self.users[-number - 1]]
-            self.chats.append({"id": f"19:{two[0]['id']}_{two[1]['id']}@unq.gbl.spaces", "kind": "oneOnOne", "topic": None, "people": two, "listed": number != 1})
+            self.chats.append(
+                {"id": f"19:{two[0]['id']}_{two[1]['id']}@unq.gbl.spaces", "kind": "oneOnOne", "topic": None, "people": two, "listed": number != 1}
+            )
         for number in range(3):
             people = self.dice.sample(self.staff, 6) + [self.captured[0], self.captured[number], self.captured[3 + number % 2]]
             kind = "meeting" if number == 2 else "group"
             name = "19:meeting_" if kind == "meeting" else "19:"
-            self.chats.append({"id": f"{name}{self.dice.getrandbits(64):x}@thread.v2", "kind": kind, "topic": self.dice.choice(["Deal \"X\"", None]), "people": people, "listed": number != 1})
+            self.chats.append(
+                {
+                    "id": f"{name}{self.dice.getrandbits(64):x}@thread.v2",
+                    "kind": kind,
+                    "topic": self.dice.choice(['Deal "X"', None]),
+                    "people": people,
+                    "listed": number != 1,
+                }
+            )
         for number in range(2):
             team = {"id": self.guid(), "displayName": f"Team {number} & Co"}
             self.teams.append(team)
@@ -120,16 +137,30 @@ class Maker:
                 message["attachments"], message["mentions"], message["subject"] = [], [], None
         for _ in range(dice.choice([0, 0, 0, 1, 3])):
             user, kind = dice.choice(people), dice.choice(["like", "heart", "😆", "custom"])
-            reaction = {"reactionType": kind, "displayName": "party-parrot" if kind == "custom" else "J'aime", "createdDateTime": later(), "user": self.identity(user)}
+            reaction = {
+                "reactionType": kind,
+                "displayName": "party-parrot" if kind == "custom" else "J'aime",
+                "createdDateTime": later(),
+                "user": self.identity(user),
+            }
             message["reactions"].append(reaction)
-        history = [{"modifiedDateTime": reaction["createdDateTime"], "actions": "reactionAdded", "reaction": reaction} for reaction in message["reactions"] if dice.random() < 0.5]
+        history = [
+            {"modifiedDateTime": reaction["createdDateTime"], "actions": "reactionAdded", "reaction": reaction}
+            for reaction in message["reactions"]
+            if dice.random() < 0.5
+        ]
         if message["reactions"] and dice.random() < 0.4:
             taken = message["reactions"].pop()
             history.append({"modifiedDateTime": later(), "actions": "reactionRemoved", "reaction": taken})
         if history:
             message["messageHistory"] = history
         if dice.random() < 0.03:
-            message["policyViolation"] = {"dlpAction": "notifySender", "justificationText": "needed " + self.words(), "userAction": "none", "policyTip": {"generalText": "No card numbers", "matchedConditionDescriptions": ["Card"]}}
+            message["policyViolation"] = {
+                "dlpAction": "notifySender",
+                "justificationText": "needed " + self.words(),
+                "userAction": "none",
+                "policyTip": {"generalText": "No card numbers", "matchedConditionDescriptions": ["Card"]},
+            }
         return message
 
     def fill(self, message, people):
@@ -146,13 +177,15 @@ class Maker:
             body = f'<div>ask <at id="0">{html.escape(first)}</at>&nbsp;<at id="1">{html.escape(last)}</at> &amp; <at id="2">desk</at></div>'
             user = dice.choice(people)
             message["mentions"] = [{"id": number, "mentionText": "x", "mentioned": {"user": {"id": user["id"], "displayName": first}}} for number in (0, 1)]
-            message["mentions"].append({"id": 2, "mentionText": "desk", "mentioned": {"conversation": {"id": "19:c", "displayName": "desk", "conversationIdentityType": "channel"}}})
+            message["mentions"].append(
+                {"id": 2, "mentionText": "desk", "mentioned": {"conversation": {"id": "19:c", "displayName": "desk", "conversationIdentityType": "channel"}}}
+            )
         elif kind == 4:
-            body = f'<p>see <a href="https://a.example/?q=1&amp;r=2" title="t">the book</a> or <a href="https://b.example/">https://b.example/</a></p>'
+            body = '<p>see <a href="https://a.example/?q=1&amp;r=2" title="t">the book</a> or <a href="https://b.example/">https://b.example/</a></p>'
         elif kind == 5:
             body = f"<p>{plain}</p><ul><li>one</li><li>{plain}</li></ul><ol><li>a</li><li>b</li></ol><p>end</p>"
         elif kind == 6:
-            body = f'<p>ok <emoji id="smile" alt="🙂" title="Smile"></emoji> &eacute;&#8364;&#x1F600;</p>'
+            body = '<p>ok <emoji id="smile" alt="🙂" title="Smile"></emoji> &eacute;&#8364;&#x1F600;</p>'
         elif kind == 7:
             hosted = "aWQ9" + "".join(dice.choice("ABCdef012_-") for _ in range(24))
             body = f'<div>chart <img alt="chart" src="{GRAPH}/chats/{{way}}/messages/{message["id"]}/hostedContents/{hosted}/$value" style="width:9px"></div>'
@@ -161,18 +194,31 @@ class Maker:
             guid = self.guid()
             name = dice.choice(["q3.pdf", "Plan – final.xlsx", "a b.csv"])
             body = f'<p>{plain}</p><attachment id="{guid}"></attachment>'
-            message["attachments"].append({"id": guid, "contentType": "reference", "contentUrl": f"https://desk.sharepoint.example/sites/x/{name}?web=1", "content": None, "name": name})
+            message["attachments"].append(
+                {"id": guid, "contentType": "reference", "contentUrl": f"https://desk.sharepoint.example/sites/x/{name}?web=1", "content": None, "name": name}
+            )
             self.bytes_of(f"attachments/{guid}-{name}")
         elif kind == 10:
             guid = str(1_600_000_000_000 + dice.randrange(10**9))
             sender = dice.choice(people)
-            quote = {"messageId": guid, "messagePreview": self.words() + "\nnext", "messageSender": {"application": None, "user": {"id": sender["id"], "displayName": sender["displayName"]}}}
+            quote = {
+                "messageId": guid,
+                "messagePreview": self.words() + "\nnext",
+                "messageSender": {"application": None, "user": {"id": sender["id"], "displayName": sender["displayName"]}},
+            }
             body = f'<attachment id="{guid}"></attachment><p>{plain}</p>'
             message["attachments"].append({"id": guid, "contentType": "messageReference", "contentUrl": None, "content": json.dumps(quote), "name": None})
         elif kind == 11:
-            card = {"type": "AdaptiveCard", "version": "1.2", "body": [{"type": "TextBlock", "text": self.words()}, {"type": "FactSet", "facts": [{"title": "Rate", "value": "1.93"}]}], "actions": [{"type": "Action.OpenUrl", "title": "Open", "url": "https://x"}]}
+            card = {
+                "type": "AdaptiveCard",
+                "version": "1.2",
+                "body": [{"type": "TextBlock", "text": self.words()}, {"type": "FactSet", "facts": [{"title": "Rate", "value": "1.93"}]}],
+                "actions": [{"type": "Action.OpenUrl", "title": "Open", "url": "https://x"}],
+            }
             body = '<attachment id="c1"></attachment>'
-            message["attachments"].append({"id": "c1", "contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": json.dumps(card), "name": None})
+            message["attachments"].append(
+                {"id": "c1", "contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": json.dumps(card), "name": None}
+            )
         elif kind == 12:
             card = {"title": "Alert", "text": "VaR <b>above</b> limit", "buttons": []}
             body = ""
@@ -190,7 +236,9 @@ class Maker:
 
     def notice(self, number, moment, people, place):
         dice = self.dice
-        kind = dice.choice(["membersAdded", "membersAdded", "membersJoined", "membersDeleted", "membersLeft", "chatRenamed", "callEnded", "teamsAppInstalled", "neverHeardOf"])
+        kind = dice.choice(
+            ["membersAdded", "membersAdded", "membersJoined", "membersDeleted", "membersLeft", "chatRenamed", "callEnded", "teamsAppInstalled", "neverHeardOf"]
+        )
         by = dice.choice(people)
         detail = {"@odata.type": f"#microsoft.graph.{kind}EventMessageDetail", "initiator": self.identity(by)}
         if kind.startswith("members"):
@@ -200,7 +248,11 @@ class Maker:
         elif kind == "chatRenamed":
             detail |= {"chatId": "x", "chatDisplayName": self.words()}
         elif kind == "callEnded":
-            detail |= {"callDuration": "PT1M", "callEventType": "call", "callParticipants": [{"participant": {"user": {"id": by["id"], "displayName": by["displayName"]}}}]}
+            detail |= {
+                "callDuration": "PT1M",
+                "callEventType": "call",
+                "callParticipants": [{"participant": {"user": {"id": by["id"], "displayName": by["displayName"]}}}],
+            }
         return {
             "id": str(int(moment.timestamp() * 1000) + number), "messageType": dice.choice(["systemEventMessage", "unknownFutureValue"]), "createdDateTime": self.time(moment),
             "chatId": place.get("chatId"), "channelIdentity": place.get("channelIdentity"), "from": None, "deletedDateTime": None,
@@ -219,7 +271,9 @@ class Maker:
 
     def copy(self, message, user):
         """As one user's query answers: another way to pictures, and reactions as at its time."""
-        text = json.dumps(message, ensure_ascii=False).replace("chats/{way}/", f"{'users/' + user['id'] + '/' if user else ''}chats/{message.get('chatId') or 'c'}/")
+        text = json.dumps(message, ensure_ascii=False).replace(
+            "chats/{way}/", f"{'users/' + user['id'] + '/' if user else ''}chats/{message.get('chatId') or 'c'}/"
+        )
         mine = json.loads(text)
         mine["etag"] = str(self.dice.randrange(10**6))
         mine["reactions"] = [reaction for reaction in mine.get("reactions", []) if self.dice.random() < 0.8]
@@ -232,32 +286,42 @@ class Maker:
         self.rooms()
         dice = self.dice
         self.write("users.json", {"@odata.context": f"{GRAPH}/$metadata#users", "value": self.users}, 1)
-        members = lambda people: [
-            {
-                "@odata.type": "#microsoft.graph.aadUserConversationMember", "id": self.guid(), "roles": ["owner"], "displayName": user["displayName"], "userId": user["id"],
-                "email": user["mail"], "tenantId": HOME, "visibleHistoryStartDateTime": self.time(datetime(2026, 1, 5, 9, tzinfo=timezone.utc)) if dice.random() < 0.15 else "0001-01-01T00:00:00Z",
-            }
-            for user in {user["id"]: user for user in people}.values()
-        ]  # fmt: skip
-        listed = [{"id": chat["id"], "topic": chat["topic"], "chatType": chat["kind"], "tenantId": HOME, "members": members(chat["people"])} for chat in self.chats if chat["listed"]]
+        late = lambda: self.time(datetime(2026, 1, 5, 9, tzinfo=timezone.utc)) if dice.random() < 0.15 else "0001-01-01T00:00:00Z"
+        member = lambda user: {
+            "@odata.type": "#microsoft.graph.aadUserConversationMember", "id": self.guid(), "roles": ["owner"], "displayName": user["displayName"],
+            "userId": user["id"], "email": user["mail"], "tenantId": HOME, "visibleHistoryStartDateTime": late(),
+        }  # fmt: skip
+        members = lambda people: [member(user) for user in {user["id"]: user for user in people}.values()]
+        listed = [
+            {"id": chat["id"], "topic": chat["topic"], "chatType": chat["kind"], "tenantId": HOME, "members": members(chat["people"])}
+            for chat in self.chats
+            if chat["listed"]
+        ]
         self.write("chats.json", listed, 2)
         self.write("teams.json", {"value": self.teams})
         self.write("channels.json", [channel for _, channel, _ in self.channels])
         said = {chat["id"]: self.talk(chat["people"], {"chatId": chat["id"]}) for chat in self.chats}
         for number, user in enumerate(self.captured):
-            mine = [(message["createdDateTime"], self.copy(message, user)) for chat in self.chats if user["id"] in [one["id"] for one in chat["people"]] for message in said[chat["id"]]]
-            mine = [message for _, message in mine]
+            seen = [chat for chat in self.chats if user["id"] in [one["id"] for one in chat["people"]]]
+            mine = [self.copy(message, user) for chat in seen for message in said[chat["id"]]]
             dice.shuffle(mine)
             if number == 3:
                 self.write(f"user-{user['mail'] or user['id']}.json", mine)
             elif number == 4:
                 link = f"{GRAPH}/users/{user['id']}/chats/getAllMessages?$skip=9"
-                self.files["dump.jsonl"] = b"".join(json.dumps({"@odata.nextLink": link, "value": mine[at : at + 9]}).encode() + b"\n" for at in range(0, max(1, len(mine)), 9))
+                self.files["dump.jsonl"] = b"".join(
+                    json.dumps({"@odata.nextLink": link, "value": mine[at : at + 9]}).encode() + b"\n" for at in range(0, max(1, len(mine)), 9)
+                )
             elif number == 2:
                 self.files[f"{user['id']}/messages.jsonl"] = b"".join(json.dumps(message).encode() + b"\r\n" for message in mine) or b"[]"
             else:
                 for page, at in enumerate(range(0, max(1, len(mine)), 7)):
-                    answer = {"@odata.context": f"{GRAPH}/$metadata#users('{user['id']}')/chats/getAllMessages" if number else f"{GRAPH}/$metadata#Collection(chatMessage)", "@odata.count": 7}
+                    answer = {
+                        "@odata.context": f"{GRAPH}/$metadata#users('{user['id']}')/chats/getAllMessages"
+                        if number
+                        else f"{GRAPH}/$metadata#Collection(chatMessage)",
+                        "@odata.count": 7,
+                    }
                     if number == 0 or at + 7 < len(mine):
                         answer["@odata.nextLink"] = f"{GRAPH}/users('{user['id']}')/chats/getAllMessages?$skip={at + 7}"
                     answer["value"] = mine[at : at + 7]
@@ -422,7 +486,9 @@ def read(path):
     """`captured` of what is answered: for each captured user the keys of the events in that user's copies."""
     work, files = Workspace(), contents(path)
     work.captured = {}
-    lists = {name: [element for element, _ in elements(files[f"{name}.json"])] if f"{name}.json" in files else [] for name in ("users", "chats", "teams", "channels")}
+    lists = {
+        name: [element for element, _ in elements(files[f"{name}.json"])] if f"{name}.json" in files else [] for name in ("users", "chats", "teams", "channels")
+    }
     by_address = {}
     for user in lists["users"]:
         sign_in = user.get("userPrincipalName") or ""
@@ -442,7 +508,11 @@ def read(path):
     names = {team["id"]: team["displayName"] for team in lists["teams"]}
     kinds = {"oneOnOne": "direct", "group": "group", "meeting": "meeting"}
     for chat in lists["chats"]:
-        since = {member["userId"]: member["visibleHistoryStartDateTime"] for member in chat["members"] if not member["visibleHistoryStartDateTime"].startswith("0001")}
+        since = {
+            member["userId"]: member["visibleHistoryStartDateTime"]
+            for member in chat["members"]
+            if not member["visibleHistoryStartDateTime"].startswith("0001")
+        }
         always = [member["userId"] for member in chat["members"] if member["userId"] not in since]
         work.chats[chat["id"]] = Chat(chat["id"], kinds[chat["chatType"]], chat["topic"], {}, always)
         for user, at in since.items():

@@ -10,6 +10,7 @@ mod held;
 mod identity;
 mod import;
 mod inbox;
+mod ingest;
 mod init;
 mod lint;
 mod logs;
@@ -50,6 +51,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Explain { policy, event, chat } => explain::explain(&open().await?, policy, event, chat.as_deref(), json).await,
         Command::Reconcile(args) => reconcile::reconcile(&open().await?, args, json).await,
         Command::Identity { command } => identity::identity(&open().await?, command, json).await,
+        Command::Ingest { listen, config } => ingest::ingest(&cli, *listen, config).await,
         Command::Sources => sources::list(&open().await?, json).await,
         Command::Coverage { source } => sources::coverage(&open().await?, source, json).await,
         Command::Replay { run, write, send } => replay::replay(&open().await?, run, Wanted { write: write.as_deref(), send: *send }, json).await,

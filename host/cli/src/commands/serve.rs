@@ -16,6 +16,7 @@ use serde::Deserialize;
 use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::Notify;
 
+use super::ingest::{IngestSettings, Ingesting};
 use super::run::summary_json;
 use crate::args::Cli;
 use crate::data::{Data, Place};
@@ -30,6 +31,7 @@ struct Config {
     tenant: Option<Name>,
     alerts: Option<AlertSettings>,
     metrics: Option<MetricsSettings>,
+    ingest: Option<IngestSettings>,
 }
 
 /// Runs policies when they are due, until it is interrupted, or until the store can't be written any more: that is a failure, after which whoever looks after
@@ -59,7 +61,11 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     let data = Data::open(&place).await?;
     super::init::say_new(&data);
     let json = cli.json;
-    say_started(&place, server.as_ref(), json);
+    let mut ingesting = match &config.ingest {
+        Some(settings) => Some(Ingesting::start(settings, data.importer.clone()).await?),
+        None => None,
+    };
+    say_started(&place, server.as_ref(), ingesting.as_ref(), json);
     let metrics = Arc::new(Metrics::new());
     let serving = server.map(|server| tokio::spawn(server.serve(Arc::clone(&metrics))));
     let told = Box::new(move |notice: &Notice| say_notice(notice, json));
@@ -79,11 +85,18 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         tokio::select! {
             () = asked_to_end => {}
             // Going on would be to fail at every due time from now on, and to look alive.
-            why = data.store_failure => failed = Some(why),
+            why = data.store_failure => failed = Some(Failure::new(format!(
+                "the store in {} could not be written: {why}. 'consign serve' has ended; started again, it goes on from there",
+                place.folder.display()
+            ))),
+            why = ended(ingesting.as_mut()) => failed = Some(why),
         }
     };
     let stopped = schedule(policies, SystemClock, Settings::default(), &changed, end).await;
     looking.abort();
+    if let Some(ingesting) = ingesting.filter(|_| failed.is_none()) {
+        ingesting.stop().await;
+    }
     alerts.stop().await;
     if let Some(serving) = serving {
         serving.abort();
@@ -96,26 +109,35 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         }
     }
     if let Some(why) = failed {
-        let folder = place.folder.display();
-        return Err(Failure::new(format!(
-            "the store in {folder} could not be written: {why}. 'consign serve' has ended; started again, it goes on from there"
-        )));
+        return Err(why);
     }
     say(if json { serde_json::json!({ "what": "stopped" }).to_string() } else { "stopped".to_owned() });
     Ok(Ending::Done)
 }
 
-fn say_started(place: &Place, metrics: Option<&MetricsServer>, json: bool) {
+/// Resolves when events are taken in no more, though they should be.
+async fn ended(ingesting: Option<&mut Ingesting>) -> Failure {
+    match ingesting {
+        Some(ingesting) => ingesting.failed().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn say_started(place: &Place, metrics: Option<&MetricsServer>, ingesting: Option<&Ingesting>, json: bool) {
     let Place { folder, tenant, .. } = place;
     if json {
         let mut object = serde_json::json!({ "what": "started", "tenant": tenant, "data": folder });
         if let (Some(fields), Some(metrics)) = (object.as_object_mut(), metrics) {
             fields.insert("metrics".to_owned(), metrics.address().to_string().into());
         }
+        if let (Some(fields), Some(ingesting)) = (object.as_object_mut(), ingesting) {
+            fields.insert("listening".to_owned(), ingesting.address.to_string().into());
+        }
         return say(object);
     }
     let metrics = metrics.map(|metrics| format!("; metrics at http://{}/metrics", metrics.address())).unwrap_or_default();
-    say(format_args!("running policies of tenant '{tenant}' from {} when they are due{metrics}; Ctrl-C ends it", folder.display()));
+    let ingesting = ingesting.map(|ingesting| format!("; taking events in at http://{}/v1/sources/…", ingesting.address)).unwrap_or_default();
+    say(format_args!("running policies of tenant '{tenant}' from {} when they are due{metrics}{ingesting}; Ctrl-C ends it", folder.display()));
 }
 
 /// An alert that fired or was resolved.

@@ -256,6 +256,6 @@ fn two_joins_in_one_millisecond_are_two_members() {
         event.user = Some(user.to_owned());
         event
     };
-    let members = members(None, None, &[join("A"), join("B")]);
+    let members = members(None, std::iter::empty(), &[join("A"), join("B")]);
     assert_eq!(members.iter().map(|member| (member.user.as_str(), member.moves.len())).collect::<Vec<_>>(), [("A", 1), ("B", 1)]);
 }

@@ -54,6 +54,11 @@ impl Fields {
         self.0
     }
 
+    /// Of texts by name.
+    pub fn of_texts(texts: impl Iterator<Item = (String, String)>) -> Self {
+        Self(texts.map(|(name, text)| (name, Value::String(text))).collect())
+    }
+
     /// Adds a field that was read apart.
     pub fn add(&mut self, name: String, json: &RawValue) -> Result<(), Shape> {
         let json = json.get();
@@ -67,6 +72,11 @@ impl Fields {
 
     fn take(&mut self, name: &str) -> Option<Value> {
         self.0.swap_remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether there is such a field.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
     }
 
     /// A text, as it is; also an empty one.
@@ -122,6 +132,16 @@ impl Fields {
     /// A whole number of bytes or things. One that is negative, broken or too large for 64 bits counts as not said: it is never more than a hint.
     pub fn count(&mut self, name: &str) -> Option<u64> {
         self.take(name)?.as_u64()
+    }
+
+    /// A whole number, as one or as a text of digits.
+    pub fn number(&mut self, name: &str) -> Result<Option<u64>, Shape> {
+        let number = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(other) => other.as_u64(),
+        };
+        number.map(Some).ok_or_else(|| Shape(format!("`{name}` is no whole number, or more than 64 bits")))
     }
 
     /// An object.
@@ -196,24 +216,22 @@ impl Fields {
         Ok(texts)
     }
 
-    /// Shows all texts in it, however deep, with the names of their fields.
-    pub fn each_text(&self, take: &mut dyn FnMut(&str, &str)) {
-        self.0.iter().for_each(|(name, value)| each_text(name, value, take));
+    /// All texts, however deep, each with the name of its field; a list's elements have the list's.
+    pub fn each_text<'a>(&'a self, see: &mut dyn FnMut(&'a str, &'a str)) {
+        fn within<'a>(name: &'a str, value: &'a Value, see: &mut dyn FnMut(&'a str, &'a str)) {
+            match value {
+                Value::String(text) => see(name, text),
+                Value::Array(list) => list.iter().for_each(|one| within(name, one, see)),
+                Value::Object(map) => map.iter().for_each(|(name, value)| within(name, value, see)),
+                Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            }
+        }
+        self.0.iter().for_each(|(name, value)| within(name, value, see));
     }
 
     /// Names of the fields that nobody took.
     pub fn rest(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
-    }
-}
-
-/// JSON nests at most 128 deep, so this does too.
-fn each_text(name: &str, value: &Value, take: &mut dyn FnMut(&str, &str)) {
-    match value {
-        Value::String(text) => take(name, text),
-        Value::Array(list) => list.iter().for_each(|inner| each_text(name, inner, take)),
-        Value::Object(map) => map.iter().for_each(|(name, inner)| each_text(name, inner, take)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -61,6 +61,12 @@ pub fn read_text(name: &str, text: &str, folder: Option<&Path>, mut intake: Inta
     read_all(&mut text.as_bytes(), Path::new(name), folder, intake)
 }
 
+/// Reads lines of which nobody has said that they are text. `name` stands for the file's in refusals; attachments are missing.
+pub fn read_bytes(name: &str, bytes: &[u8], mut intake: Intake<'_>) -> Result<Report, SourceError> {
+    intake.total = bytes.len() as u64;
+    read_all(&mut &*bytes, Path::new(name), None, intake)
+}
+
 fn read_all(input: &mut dyn BufRead, path: &Path, folder: Option<PathBuf>, intake: Intake<'_>) -> Result<Report, SourceError> {
     let most = intake.limits.line_bytes;
     let mut reader = Reader { intake, waiting: Waiting::default(), folder };

@@ -127,7 +127,11 @@ pub fn ts_of(json: &str) -> Option<Ts> {
 
 /// Reads an entry.
 pub fn parse(json: &str, names: &Names) -> Result<Parsed, Shape> {
-    let mut entry = Fields::parse(json)?;
+    of(Fields::parse(json)?, names)
+}
+
+/// Reads an entry of which the fields are at hand.
+pub fn of(mut entry: Fields, names: &Names) -> Result<Parsed, Shape> {
     let id = entry.text("ts")?.ok_or_else(|| Shape("it has no `ts`, so neither an id nor a time".into()))?;
     let ts = Ts::parse(&id).ok_or_else(|| Shape("`ts` is no time such as 1517660675.000044".into()))?;
     let subtype = entry.filled("subtype")?.unwrap_or_default();

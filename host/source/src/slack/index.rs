@@ -121,7 +121,8 @@ fn each(
     .map_err(|error| broken(error.line.map_or(name.to_owned(), |line| format!("{name}, line {line}")), error.what))
 }
 
-fn user(intake: &mut Intake<'_>, home: &mut HashSet<String>, mut fields: Fields) -> Result<User, Shape> {
+/// Reads a user. `home` gets the teams that it belongs to.
+pub fn user(intake: &mut Intake<'_>, home: &mut HashSet<String>, mut fields: Fields) -> Result<User, Shape> {
     let id = fields.needed_id("id")?;
     let mut profile = fields.object("profile")?.unwrap_or_default();
     let login = fields.filled("name")?;

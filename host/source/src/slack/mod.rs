@@ -4,10 +4,10 @@
 //! A folder that no list names is imported too, as a chat of unknown kind: its events are there, so they are not lost.
 
 mod content;
-mod entry;
+pub mod entry;
 mod folders;
-mod index;
-mod markup;
+pub mod index;
+pub mod markup;
 mod uploads;
 
 use std::collections::{HashMap, HashSet};

@@ -154,6 +154,10 @@ fn violation(message: &mut Fields, of: &Event) -> Result<Option<Event>, Shape> {
             lines.extend(condition.as_str().map(|said| format!("Matched: {}", text::plain(said))));
         }
     }
+    if lines.len() == 1 {
+        // Looked at, and nothing found.
+        return Ok(None);
+    }
     let mut event = Event::new(EventKind::Other, Event::derived_id(EventKind::Other, &["policy-violation", &of.id], of.at), of.at);
     event.target = Some(of.id.clone());
     event.thread.clone_from(&of.thread);

@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use consign_model::source::Capture;
-use consign_model::{Attachment, Digest, Timestamp, User};
+use consign_model::{Attachment, Timestamp, User};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -34,11 +34,13 @@ use self::people::Person;
 use self::whose::Links;
 use crate::files::{Files, Found};
 use crate::intake::Intake;
+use crate::json::fields::Shape;
 use crate::json::list::Broken;
 use crate::recognise::Head;
 use crate::report::shown;
+use crate::stored::Stored;
 use crate::waiting::Waiting;
-use crate::{FileInfo, Refusal, Report, SourceError};
+use crate::{Refusal, Report, SourceError};
 
 /// Messages between two tellings of progress.
 const TELL_EVERY: u64 = 1024;
@@ -60,9 +62,8 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for refusal in files.take_refused().chain(std::mem::take(&mut seen.refused)) {
         intake.refuse(refusal);
     }
-    let bytes = Bytes::of(&files);
-    // A ZIP is read at one place at a time, and messages are being read from it while their files are.
-    let of_bytes = Files::open_any(path, intake.limits)?;
+    let bytes = if files.is_one() { Bytes::default() } else { Bytes::of(&files) };
+    let stored = Stored::of(path, &files, &intake)?;
     intake.total = seen.pages.iter().map(|page| page.page.found.size).sum();
     let mut taker = Taker {
         intake,
@@ -72,9 +73,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         met: HashSet::new(),
         declared: HashMap::new(),
         bytes,
-        files: of_bytes,
-        prefix: files.prefix().to_owned(),
-        stored: HashMap::new(),
+        stored,
     };
     taker.begin(&seen)?;
     for page in &seen.pages {
@@ -234,7 +233,7 @@ fn list(path: &Path, files: &mut Files, name: &str, found: Found, seen: &mut See
     let outcome = page.each(files, limits, &mut |item| {
         let taken = item.json.and_then(|json| seen.lists.take(of, json, intake).map_err(|shape| shape.to_string()));
         if let Err(reason) = taken {
-            seen.refused.push(Refusal { file: shown(name), line: item.line, index: item.index, reason });
+            intake.refuse(Refusal { file: shown(name), line: item.line, index: item.index, reason });
         }
     });
     outcome.map(|_| ()).map_err(broken)
@@ -308,11 +307,52 @@ struct Taker<'a> {
     /// Chats that were handed over, and whether as a channel of a team.
     declared: HashMap<String, bool>,
     bytes: Bytes,
-    files: Files,
-    /// The folder that the export lies in, as `files` knows nothing of it.
-    prefix: String,
-    /// Answers for files that came before: the copies of a message have the same ones.
-    stored: HashMap<String, Option<(Digest, u64)>>,
+    stored: Stored,
+}
+
+/// Takes one message that arrives by itself. Nothing is known beside it, and no file's bytes come with it. The inner error is why it was refused.
+pub fn take_one(json: &str, intake: &mut Intake<'_>) -> Result<Result<(), Shape>, SourceError> {
+    let Parsed { place, mut events, files, people, unnamed_reactions, silent, inside } = match message::parse(json) {
+        Ok(parsed) => parsed,
+        Err(shape) => return Ok(Err(shape)),
+    };
+    intake.chat(Lists::default().info(&place))?;
+    for person in people {
+        let user = shown_user(intake, person, false);
+        intake.mentioned(user)?;
+    }
+    note(intake, unnamed_reactions, silent, inside);
+    if let Some(message) = events.first_mut() {
+        for TeamsFile { name, media_type, url, .. } in files {
+            let attachment = Attachment { name, media_type, size: None, digest: None, url };
+            intake.missing(&place.chat, &message.id, &attachment);
+            message.attachments.push(attachment);
+        }
+    }
+    intake.events(&place.chat, None, events).map(Ok)
+}
+
+fn note(intake: &mut Intake<'_>, unnamed_reactions: u64, silent: u64, inside: u64) {
+    if unnamed_reactions > 0 {
+        intake.note("messages with reactions that name no user; those reactions are not events");
+    }
+    if silent > 0 {
+        intake.note("messages with attachments that say nothing that can be shown; the original has them");
+    }
+    if inside > 0 {
+        intake.note("messages with pictures whose bytes stand in the message itself (contentBytes), which are not taken out");
+    }
+}
+
+/// A user as a message shows one.
+fn shown_user(intake: &mut Intake<'_>, person: Person, is_foreign: bool) -> User {
+    let mut user = User::unknown(&person.id);
+    if let Some(name) = person.name {
+        user.name = intake.name(&name);
+    }
+    user.bot = person.bot;
+    user.external = person.outside || is_foreign;
+    user
 }
 
 impl Taker<'_> {
@@ -396,15 +436,7 @@ impl Taker<'_> {
         for person in people {
             self.meet(person)?;
         }
-        if unnamed_reactions > 0 {
-            self.intake.note("messages with reactions that name no user; those reactions are not events");
-        }
-        if silent > 0 {
-            self.intake.note("messages with attachments that say nothing that can be shown; the original has them");
-        }
-        if inside > 0 {
-            self.intake.note("messages with pictures whose bytes stand in the message itself (contentBytes), which are not taken out");
-        }
+        note(&mut self.intake, unnamed_reactions, silent, inside);
         let mut files = Some(files);
         for mut event in events {
             for file in files.take().unwrap_or_default() {
@@ -428,12 +460,8 @@ impl Taker<'_> {
         {
             return Ok(());
         }
-        let mut user = User::unknown(&person.id);
-        if let Some(name) = person.name {
-            user.name = self.intake.name(&name);
-        }
-        user.bot = person.bot;
-        user.external = person.outside || is_foreign(&self.home, person.tenant.as_deref());
+        let is_foreign = is_foreign(&self.home, person.tenant.as_deref());
+        let user = shown_user(&mut self.intake, person, is_foreign);
         self.intake.mentioned(user)
     }
 
@@ -445,38 +473,7 @@ impl Taker<'_> {
         if attachment.media_type == "application/octet-stream" {
             crate::media::of(&path).clone_into(&mut attachment.media_type);
         }
-        let stored = match self.stored.get(&path) {
-            Some(stored) => {
-                if let Some((_, size)) = stored {
-                    self.intake.count_attachment(*size);
-                }
-                *stored
-            }
-            None => self.bytes_of(&path, found, &attachment)?,
-        };
-        self.stored.insert(path, stored);
-        if let Some((digest, size)) = stored {
-            attachment.digest = Some(digest);
-            attachment.size = Some(size);
-            attachment.url = None;
-        }
+        self.stored.attach(&mut self.intake, path, found, &mut attachment)?;
         Ok(attachment)
-    }
-
-    fn bytes_of(&mut self, path: &str, found: Found, attachment: &Attachment) -> Result<Option<(Digest, u64)>, SourceError> {
-        let info = FileInfo { name: &attachment.name, media_type: &attachment.media_type, size: Some(found.size) };
-        let mut answer = None;
-        let intake = &mut self.intake;
-        let whole = format!("{}{path}", self.prefix);
-        let opened = self.files.with(&whole, found, intake.limits.attachment_bytes, &mut |reader| answer = Some(intake.attachment(info, reader)));
-        let fault = match (opened, answer) {
-            (Ok(()), Some(Ok(Ok(stored)))) => return Ok(Some(stored)),
-            (_, Some(Err(error))) => return Err(error),
-            (Ok(()), Some(Ok(Err(fault)))) | (Err(fault), _) => fault,
-            (Ok(()), None) => return Ok(None),
-        };
-        let reason = format!("{fault}. Its messages were imported with the file recorded as missing");
-        self.intake.refuse(Refusal { file: shown(path), line: None, index: None, reason });
-        Ok(None)
     }
 }

@@ -1,0 +1,75 @@
+//! Reading a body, as far as it may go: so large, so slowly, and as long as there is room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use futures::StreamExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Problem;
+use super::config::Bounds;
+use super::room::{Place, Room};
+
+/// How long what comes of a body that is not wanted is still read. A connection that is closed on bytes nobody read takes the answer with it, so that the
+/// client sees a broken connection and not why.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A body that was read, and its place among what waits.
+pub(super) struct Read {
+    pub bytes: Vec<u8>,
+    pub place: Place,
+}
+
+/// Reads all of it.
+pub(super) async fn read(headers: &HeaderMap, body: Body, bounds: &Bounds, room: &Arc<Room>) -> Result<Read, Problem> {
+    let mut stream = body.into_data_stream();
+    let outcome = pull(headers, &mut stream, bounds, room).await;
+    if outcome.is_err() {
+        linger(stream);
+    }
+    outcome
+}
+
+/// Lets go of a body that nobody wants.
+pub(super) fn discard(body: Body) {
+    linger(body.into_data_stream());
+}
+
+fn linger(mut stream: BodyDataStream) {
+    tokio::spawn(async move {
+        let until = Instant::now() + LINGER;
+        while let Ok(Some(Ok(_))) = timeout_at(until, stream.next()).await {}
+    });
+}
+
+async fn pull(headers: &HeaderMap, stream: &mut BodyDataStream, bounds: &Bounds, room: &Arc<Room>) -> Result<Read, Problem> {
+    let most = bounds.body();
+    let said: Option<usize> = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let said = said.unwrap_or_default();
+    if said > most {
+        return Err(Problem::too_large(most));
+    }
+    let mut place = room.place(said).map_err(|_| Problem::full())?;
+    let mut bytes = Vec::new();
+    let end = Instant::now() + bounds.body_time();
+    loop {
+        let until = end.min(Instant::now() + bounds.body_pause());
+        match timeout_at(until, stream.next()).await {
+            Err(_) => return Err(Problem::too_slow()),
+            Ok(None) => return Ok(Read { bytes, place }),
+            Ok(Some(Err(_))) => return Err(Problem::cut_off()),
+            Ok(Some(Ok(piece))) => {
+                let length = bytes.len() + piece.len();
+                if length > most {
+                    return Err(Problem::too_large(most));
+                }
+                // Of what was said before there is a place already.
+                place.grow(length.saturating_sub(bytes.len().max(said))).map_err(|_| Problem::full())?;
+                bytes.extend_from_slice(&piece);
+            }
+        }
+    }
+}

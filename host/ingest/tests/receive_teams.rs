@@ -1,0 +1,140 @@
+//! Microsoft Graph's notifications over HTTP, with what openssl made (`host/source/tests/vectors/teams/make.sh`).
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use support::{Server, World};
+
+const PATH: &str = "/v1/sources/teams/teams";
+const NOTIFICATION: &str = include_str!("../../source/tests/vectors/teams/notification.json");
+const KEYS: &str = include_str!("../../source/tests/vectors/teams/keys.json");
+const KEY: &str = include_str!("../../source/tests/vectors/teams/key.pem");
+const CHECKED: &str = "app-id = \"app-1\"\ntenant-id = \"tenant-1\"";
+const LIFECYCLE: &str =
+    r#"{"value":[{"subscriptionId":"s1","lifecycleEvent":"reauthorizationRequired","clientState":"st4te","resource":"chats/getAllMessages"}]}"#;
+
+fn config(world: &World, keys: &str, more: &str) -> String {
+    let path = |name: &str, text: &str| {
+        let file = world.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let (key, state, issuer) = (path("key.pem", KEY), path("state", "st4te\n"), path("keys.json", keys));
+    format!(
+        "[[source]]\nname = \"teams\"\nkind = \"teams-notifications\"\ncertificate-id = \"cert-1\"\nprivate-key = {{ file = \"{key}\" }}\n\
+         client-state = {{ file = \"{state}\" }}\n{}\n",
+        more.replace("KEYS", &format!("issuer-keys = \"{issuer}\""))
+    )
+}
+
+/// That it was believed and decrypted. **With the reader of Teams' messages this becomes 202 and its figures**, and `world.texts` has the message.
+async fn is_believed(server: &Server, body: &str) {
+    let answer = server.post(PATH, &[], body.as_bytes()).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+}
+
+#[tokio::test]
+async fn only_what_graph_sent_is_taken() {
+    let world = World::new().await;
+    let server = world.receive(&config(&world, KEYS, &format!("KEYS\n{CHECKED}"))).await;
+    is_believed(&server, NOTIFICATION).await;
+    for state in ["", "st4t", "st4te2"] {
+        let body = NOTIFICATION.replace("\"st4te\"", &format!("\"{state}\""));
+        assert!(!server.post(PATH, &[], body.as_bytes()).await.is_problem(401, "not-signed-in").body.contains("st4te"));
+    }
+    let without = |field: &str| NOTIFICATION.replace(&format!("\"{field}\""), "\"other\"");
+    for body in [without("clientState"), without("validationTokens"), NOTIFICATION.replace("eyJ", "eyK"), r#"{"value":[]}"#.to_owned()] {
+        server.post(PATH, &[], body.as_bytes()).await.is_problem(401, "not-signed-in");
+    }
+    for (body, reason) in [
+        (NOTIFICATION.replace("\"cert-1\"", "\"cert-2\""), "another certificate"),
+        (NOTIFICATION.replace("\"dataSignature\":\"", "\"dataSignature\":\"AAAA"), "can't be decrypted"),
+        (NOTIFICATION.replace("\"dataKey\":\"", "\"dataKey\":\"AAAA"), "can't be decrypted"),
+        (NOTIFICATION.replace("\"data\":\"", "\"data\":\"hunter2%"), "no base64"),
+        (without("encryptedContent"), "includeResourceData"),
+    ] {
+        let answer = server.post(PATH, &[], body.as_bytes()).await;
+        answer.is_problem(422, "refused");
+        assert!(answer.body.contains(reason) && !answer.body.contains("hunter2"), "{answer:?}");
+    }
+    for body in ["hunter2", "{}", r#"{"value":{}}"#, r#"{"value":[],"validationTokens":["a",1]}"#, r#"{"value":[{"encryptedContent":"hunter2"}]}"#] {
+        assert!(!server.post(PATH, &[], body.as_bytes()).await.is_problem(400, "unreadable").body.contains("hunter2"));
+    }
+    server.send("GET", PATH, &[], b"").await.is_problem(405, "wrong-method");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_subscription_is_made_and_renewed() {
+    let world = World::new().await;
+    let server = world.receive(&config(&world, KEYS, "unchecked-tokens = true")).await;
+    let answer = server.post(&format!("{PATH}?validationToken=Validation%3A+%3Cb%3Etesting%2B"), &[], b"").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "Validation: <b>testing+"));
+    assert_eq!(
+        (answer.headers["content-type"].as_str(), answer.headers["x-content-type-options"].as_str()),
+        ("text/plain; charset=utf-8", "nosniff")
+    );
+    server.send("GET", &format!("{PATH}?validationToken=x"), &[], b"").await.is_problem(405, "wrong-method");
+    let answer = server.post(PATH, &[], LIFECYCLE.as_bytes()).await;
+    assert_eq!((answer.status, answer.body.as_str()), (202, r#"{"stored":0,"already_there":0,"refused":0,"refusals":[]}"#));
+    server.post(PATH, &[], LIFECYCLE.replace("st4te", "other").as_bytes()).await.is_problem(401, "not-signed-in");
+    // Nobody looks at tokens here.
+    is_believed(&server, &NOTIFICATION.replace("validationTokens", "other")).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_file_of_keys_that_was_fetched_anew_is_read_again() {
+    let world = World::new().await;
+    let server = world.receive(&config(&world, &KEYS.replace("\"k1\"", "\"k9\""), &format!("KEYS\n{CHECKED}"))).await;
+    let answer = server.post(PATH, &[], NOTIFICATION.as_bytes()).await;
+    assert!(answer.is_problem(401, "not-signed-in").body.contains("fetch that file anew"), "{answer:?}");
+    std::fs::write(world.path().join("keys.json"), "half").unwrap();
+    server.post(PATH, &[], NOTIFICATION.as_bytes()).await.is_problem(401, "not-signed-in");
+    std::fs::write(world.path().join("keys.json"), KEYS).unwrap();
+    is_believed(&server, NOTIFICATION).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn it_does_not_start_with_less_than_it_needs() {
+    let world = World::new().await;
+    for (more, hint) in [
+        ("", "unchecked-tokens = true"),
+        ("KEYS", "app-id and tenant-id"),
+        ("KEYS\napp-id = \"app-1\"\ntenant-id = \"tenant-1\"\nunchecked-tokens = true", "in their place"),
+        ("issuer-keys = \"/no/such\"\napp-id = \"app-1\"\ntenant-id = \"tenant-1\"", "/no/such can't be read"),
+    ] {
+        let error = world.receive(&config(&world, KEYS, more)).await.refused().await;
+        assert!(error.starts_with("source 'teams': ") && error.contains(hint), "{error}");
+    }
+    let error = world.receive(&config(&world, "{}", &format!("KEYS\n{CHECKED}"))).await.refused().await;
+    assert!(error.contains("no JSON Web Key Set"), "{error}");
+    let good = config(&world, KEYS, "unchecked-tokens = true");
+    std::fs::write(world.path().join("key.pem"), "hunter2").unwrap();
+    let error = world.receive(&good).await.refused().await;
+    assert!(error.contains("openssl pkcs8") && !error.contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn damaged_notifications_end_no_receiver() {
+    let seed = std::env::var("CONSIGN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("CONSIGN_SEED={seed}");
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let world = World::new().await;
+    let server = world.receive(&config(&world, KEYS, "unchecked-tokens = true")).await;
+    for _ in 0..200 {
+        let mut body = NOTIFICATION.as_bytes().to_vec();
+        for _ in 0..dice.usize(1..4) {
+            let at = dice.usize(0..body.len());
+            match dice.u8(0..3) {
+                0 => body[at] = dice.u8(..),
+                1 => drop(body.drain(at..(at + dice.usize(1..20)).min(body.len()))),
+                _ => body.splice(at..at, *b"\"{[\xff").for_each(drop),
+            }
+        }
+        let answer = server.post(PATH, &[], &body).await;
+        assert!(matches!(answer.status, 400 | 401 | 422), "{answer:?}");
+    }
+    server.stop().await;
+}
