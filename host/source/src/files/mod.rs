@@ -229,7 +229,8 @@ fn bad_path(path: &str) -> Option<&'static str> {
 }
 
 fn refusal(path: &str, reason: impl Into<String>) -> (String, Refusal) {
-    (path.to_owned(), Refusal { file: shown(path), line: None, index: None, reason: reason.into() })
+    let file = if path.is_empty() { "(an entry without a name)".to_owned() } else { shown(path) };
+    (path.to_owned(), Refusal { file, line: None, index: None, reason: reason.into() })
 }
 
 /// What operating systems leave in every folder.
