@@ -70,7 +70,7 @@ pub fn read(path: &Path, source: Option<&Name>) -> Result<Vec<Identity>, Vec<Map
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes.get(..error.valid_up_to()).map(|before| before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1);
+        let line = bytes.get(..error.valid_up_to()).map(|before| before.split(|byte| *byte == b'\n').count() as u64);
         vec![MapFault::new(line, "it is not UTF-8: save it as that")]
     })?;
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
@@ -302,8 +302,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
-    fn at(text: &str) -> Option<Timestamp> {
-        Some(Timestamp::parse(text).unwrap())
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
     }
 
     #[test]
@@ -318,8 +318,8 @@ mod tests {
         let map = parse(csv, false, None).unwrap();
         assert_eq!(map, parse(toml, true, None).unwrap());
         let recorded = map.iter().find(|one| one.id == "U1").unwrap().recorded.clone().unwrap();
-        let first = Period { from: at("2026-01-01T00:00:00Z"), until: at("2026-03-31T23:59:59.999Z") };
-        assert_eq!(recorded, [first, Period { from: at("2026-06-01T08:00:00Z"), until: None }]);
+        let first = Period { from: Some(at("2026-01-01T00:00:00Z")), until: Some(at("2026-03-31T23:59:59.999Z")) };
+        assert_eq!(recorded, [first, Period { from: Some(at("2026-06-01T08:00:00Z")), until: None }]);
         assert_eq!(map.iter().find(|one| one.id == "U;2").unwrap().recorded, None, "as the platform says");
     }
 
