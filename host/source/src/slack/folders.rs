@@ -70,7 +70,7 @@ pub fn days(files: &Files, chats: &[Listed], intake: &mut Intake<'_>) -> BTreeMa
 }
 
 fn refuse(path: &str, why: &str, intake: &mut Intake<'_>) {
-    intake.refuse(Refusal { file: shown(path), line: None, index: None, reason: why.to_owned() });
+    intake.refuse(Refusal::of_file(path, why));
 }
 
 /// What stands behind the last `/`.
