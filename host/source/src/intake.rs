@@ -140,6 +140,14 @@ impl<'a> Intake<'a> {
         self.report.attachment_bytes = self.report.attachment_bytes.saturating_add(size);
     }
 
+    /// Hangs a file on its event, and counts it as missing where its bytes are not there.
+    pub fn hang(&mut self, chat: &str, event: &mut Event, attachment: Attachment) {
+        if attachment.digest.is_none() {
+            self.missing(chat, &event.id, &attachment);
+        }
+        event.attachments.push(attachment);
+    }
+
     /// Counts an attachment whose bytes are not there.
     pub fn missing(&mut self, chat: &str, event: &str, attachment: &Attachment) {
         self.report.attachments_missing += 1;

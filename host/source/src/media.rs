@@ -2,7 +2,7 @@
 //! file out; a short list of what people send in chats is enough, and what is not in it is `application/octet-stream`.
 
 /// What is not known.
-const UNKNOWN: &str = "application/octet-stream";
+pub const UNKNOWN: &str = "application/octet-stream";
 
 /// The media type that a file's name promises.
 pub fn of(name: &str) -> &'static str {

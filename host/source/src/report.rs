@@ -21,6 +21,13 @@ pub struct Refusal {
     pub reason: String,
 }
 
+impl Refusal {
+    /// Of a file as a whole. `path`: as it is in the export.
+    pub(crate) fn of_file(path: &str, reason: impl Into<String>) -> Self {
+        Self { file: shown(path), line: None, index: None, reason: reason.into() }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;

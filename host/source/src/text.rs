@@ -24,6 +24,16 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { Cow::Borrowed(text) }
 }
 
+/// Adds a line to a text, until it is longer than any may be: by then it will be refused.
+pub fn add_line(text: &mut String, more: &str) {
+    if !more.is_empty() && text.len() <= LONGEST_TEXT {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(more);
+    }
+}
+
 /// A message's text: lines by `\n`, other control characters as pictures.
 pub fn plain(text: &str) -> Cow<'_, str> {
     let text = lines(text);
@@ -48,6 +58,11 @@ fn picture(c: char) -> char {
 /// A name: one line, no control characters, no space around it, not endless.
 pub fn name(text: &str) -> String {
     cut(one_line(text), LONGEST_NAME)
+}
+
+/// The name that a file has in its path or URL, if any.
+pub fn file_name(path: &str) -> Option<String> {
+    path.rsplit('/').next().map(name).filter(|name| !name.is_empty())
 }
 
 /// What a label says: like a name, and longer.

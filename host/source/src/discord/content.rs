@@ -9,8 +9,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::mentions::Mentions;
-use crate::json::fields::{Fields, Shape};
-use crate::text::{self, LONGEST_TEXT};
+use crate::json::fields::{Fields, Shape, text_in};
+use crate::text::{self, LONGEST_TEXT, add_line};
 
 /// A message's text and what hangs on it.
 #[derive(Debug, Default)]
@@ -50,19 +50,10 @@ struct Both {
 
 impl Both {
     fn add(&mut self, more: &str, is_own: bool) {
-        add(&mut self.shown, more);
+        add_line(&mut self.shown, more);
         if is_own {
-            add(&mut self.own, more);
+            add_line(&mut self.own, more);
         }
-    }
-}
-
-fn add(said: &mut String, more: &str) {
-    if !more.is_empty() && said.len() <= LONGEST_TEXT {
-        if !said.is_empty() {
-            said.push('\n');
-        }
-        said.push_str(more);
     }
 }
 
@@ -112,8 +103,8 @@ fn part(message: &mut Fields, author: Author, both: &mut Both, files: &mut Vec<N
     // Newer exporters give Discord's own form beside.
     match message.text("contentRaw")?.filter(|raw| !raw.is_empty()) {
         Some(raw) => {
-            add(&mut both.shown, &content);
-            add(&mut both.own, &raw);
+            add_line(&mut both.shown, &content);
+            add_line(&mut both.own, &raw);
         }
         None => both.add(&content, true),
     }
@@ -150,29 +141,29 @@ fn embed_text(embed: &Value) -> String {
     let mut out = inner("author", "name");
     let (title, url) = (text_in(embed, "title"), text_in(embed, "url"));
     match (title, url) {
-        (Some(title), Some(url)) => add(&mut out, &format!("{title} ({url})")),
-        (Some(title), None) => add(&mut out, &title),
+        (Some(title), Some(url)) => add_line(&mut out, &format!("{title} ({url})")),
+        (Some(title), None) => add_line(&mut out, &title),
         // A link that shows nothing but itself says nothing new.
         (None, _) => {}
     }
-    add(&mut out, &text_in(embed, "description").unwrap_or_default());
+    add_line(&mut out, &text_in(embed, "description").unwrap_or_default());
     for field in embed.get("fields").and_then(Value::as_array).into_iter().flatten() {
         let (name, value) = (text_in(field, "name").unwrap_or_default(), text_in(field, "value").unwrap_or_default());
         let between = if name.is_empty() || value.is_empty() { "" } else { ": " };
-        add(&mut out, &format!("{name}{between}{value}"));
+        add_line(&mut out, &format!("{name}{between}{value}"));
     }
-    add(&mut out, &inner("footer", "text"));
+    add_line(&mut out, &inner("footer", "text"));
     out
 }
 
 /// What buttons say, and texts among them. JSON nests at most 128 deep, so this does too.
 fn buttons(component: &Value, out: &mut String) {
     match (text_in(component, "label"), text_in(component, "url")) {
-        (Some(label), Some(url)) => add(out, &format!("[{label}] ({url})")),
-        (Some(label), None) => add(out, &format!("[{label}]")),
+        (Some(label), Some(url)) => add_line(out, &format!("[{label}] ({url})")),
+        (Some(label), None) => add_line(out, &format!("[{label}]")),
         (None, _) => {}
     }
-    add(out, &text_in(component, "content").unwrap_or_default());
+    add_line(out, &text_in(component, "content").unwrap_or_default());
     for inner in component.get("components").and_then(Value::as_array).into_iter().flatten() {
         buttons(inner, out);
     }
@@ -186,13 +177,9 @@ fn poll_text(mut poll: Fields) -> Result<String, Shape> {
             Some(mut emoji) => emoji.filled("name")?.map(|name| format!("{name} ")),
             None => None,
         };
-        add(&mut out, &format!("- {}{}", emoji.unwrap_or_default(), answer.filled("text")?.unwrap_or_default()));
+        add_line(&mut out, &format!("- {}{}", emoji.unwrap_or_default(), answer.filled("text")?.unwrap_or_default()));
     }
     Ok(out)
-}
-
-fn text_in(value: &Value, field: &str) -> Option<String> {
-    value.get(field)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

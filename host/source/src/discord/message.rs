@@ -5,6 +5,7 @@ use consign_model::{Event, EventKind, Flags, Timestamp};
 use super::content::{self, About, Author, NamedFile};
 use super::mentions::Mentions;
 use crate::json::fields::{Fields, Shape};
+use crate::reaction::Reaction;
 use crate::text;
 
 /// What a message became.
@@ -47,32 +48,6 @@ impl Person {
         let name = Some(text::name(&raw)).filter(|name| !name.is_empty()).unwrap_or_else(|| id.clone());
         let login = login.map(|login| number.map_or(login.clone(), |number| format!("{login}#{number}")));
         Ok(Self { id, name, raw, login, bot: fields.flag("isBot")?.unwrap_or(false) })
-    }
-}
-
-/// Who reacted with what. Thousands may have, and each becomes an event of its own: made when it is handed over, not before.
-#[derive(Debug)]
-pub struct Reaction {
-    name: String,
-    /// Of an emoji that a server has made: several may have one name.
-    emoji: Option<String>,
-    users: Vec<String>,
-}
-
-impl Reaction {
-    /// One event for each user, at the message's time, since the export says none.
-    pub fn events(self, message: &Event) -> impl Iterator<Item = Event> + use<> {
-        let (target, at, thread) = (message.id.clone(), message.at, message.thread.clone());
-        self.users.into_iter().map(move |user| {
-            let mut parts = vec![target.as_str(), &user, &self.name];
-            parts.extend(self.emoji.as_deref());
-            let mut event = Event::new(EventKind::Reaction, Event::derived_id(EventKind::Reaction, &parts, at), at);
-            event.user = Some(user);
-            event.text.clone_from(&self.name);
-            event.target = Some(target.clone());
-            event.thread.clone_from(&thread);
-            event
-        })
     }
 }
 

@@ -20,7 +20,7 @@ use consign_model::{Attachment, ChatKind, Event, User};
 use self::content::NamedFile;
 use self::message::{Parsed, Person};
 use crate::enclosed::Enclosed;
-use crate::files::{Files, Found};
+use crate::files::{Files, Found, folder_of};
 use crate::intake::{Intake, Piece};
 use crate::json::fields::{Fields, Shape};
 use crate::json::list::{self, Around, Broken, Element, Most, Place};
@@ -62,13 +62,8 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     let mut files = Files::open_any(path, intake.limits)?;
     let refused: Vec<_> = files.take_refused().collect();
     let is_alone = files.all().count() == 1;
+    let mut enclosed = Enclosed::beside(path, &files, intake.limits, |path| !is_alone && !may_hold_messages(path))?;
     files.keep(|path| is_alone || may_hold_messages(path));
-    let mut enclosed = Enclosed::default();
-    if !is_alone {
-        let mut others = Files::open_any(path, intake.limits)?;
-        others.keep(|path| files.find(path).is_none());
-        enclosed = Enclosed::of(others);
-    }
     // Each is read twice.
     intake.total = files.all().map(|(_, found)| found.size).fold(0_u64, u64::saturating_add).saturating_mul(2);
     let with_messages = survey(path, &mut files, &mut enclosed, &mut intake)?;
@@ -126,7 +121,7 @@ fn survey(path: &Path, files: &mut Files, enclosed: &mut Enclosed, intake: &mut 
             Ok(around) => match chat(around, &file, enclosed, intake) {
                 Ok(Some(chat)) => good.push(File { path: file, found, chat }),
                 Ok(None) => intake.note(&format!("file that holds no messages, not imported: {}", shown(&file))),
-                Err(shape) => intake.refuse(Refusal { file: shown(&file), line: None, index: None, reason: format!("{shape}. {NOTHING_OF_IT}") }),
+                Err(shape) => intake.refuse(Refusal::of_file(&file, format!("{shape}. {NOTHING_OF_IT}"))),
             },
             Err(Broken { line, what }) if may_be_cut_short(files, &file, found) => {
                 first_broken = first_broken.or_else(|| Some(format!("{}: {what}", shown(&file))));
@@ -208,11 +203,11 @@ fn lies_at(url: &str, file: &str, enclosed: &Enclosed) -> Option<String> {
     if url.contains("://") {
         return None;
     }
-    let folder = file.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
+    let folder = folder_of(file);
     let path = url.replace('\\', "/");
     let path = path.strip_prefix("./").unwrap_or(&path);
     let mut places = [Some(format!("{folder}{path}")), unescaped(path).map(|path| format!("{folder}{path}"))].into_iter().flatten();
-    places.find(|place| enclosed.find(place).is_some())
+    places.find(|place| enclosed.has(place))
 }
 
 /// `%20` and its like as what they stand for, as some releases write paths.
@@ -293,10 +288,7 @@ impl Reader<'_> {
             let place = named.url.as_deref().and_then(|url| lies_at(url, &file.path, &self.enclosed));
             if place.is_some() || named.is_said {
                 let attachment = self.attach(named, place.as_deref())?;
-                if attachment.digest.is_none() {
-                    self.intake.missing(&file.chat.id, &event.id, &attachment);
-                }
-                event.attachments.push(attachment);
+                self.intake.hang(&file.chat.id, &mut event, attachment);
             }
         }
         if unnamed_reactions > 0 {
@@ -332,7 +324,7 @@ impl Reader<'_> {
     fn attach(&mut self, file: NamedFile, place: Option<&str>) -> Result<Attachment, SourceError> {
         // A path that leads nowhere is one of another machine.
         let url = file.url.filter(|url| url.contains("://")).map(|url| text::url(&url));
-        let last = place.or(url.as_deref()).and_then(|path| path.rsplit('/').next()).map(text::name).filter(|name| !name.is_empty());
+        let last = place.or(url.as_deref()).and_then(text::file_name);
         let name = file.name.map(|name| self.intake.name(&name)).filter(|name| !name.is_empty()).or(last).unwrap_or_else(|| "file".into());
         let mut attachment = Attachment { media_type: media::of(&name).to_owned(), name, size: file.size, digest: None, url };
         if let Some(place) = place {

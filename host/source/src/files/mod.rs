@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use self::packed::{Kind, Packing};
-use crate::report::{Refusal, shown};
+use crate::report::Refusal;
 use crate::{Limits, SourceError};
 
 /// Why one file of an export can't be read.
@@ -87,7 +87,14 @@ impl Files {
         Ok(Self { holder: Holder::One(path.to_owned(), packing), entries, refused: Vec::new(), prefix: String::new() })
     }
 
-    /// Goes into `folder` if none of `marks` lies at the top and all of the export lies in that one folder. A mark that was refused is one all the same.
+    /// Opens the same export once more, and goes into the folder that this one is in.
+    pub fn again(&self, path: &Path, limits: &Limits) -> Result<Self, SourceError> {
+        let mut again = Self::open_any(path, limits)?;
+        again.enter(self.prefix.clone());
+        Ok(again)
+    }
+
+    /// Goes into the only folder if none of `marks` lies at the top and all of the export lies in one folder. A mark that was refused is one all the same.
     pub fn enter_only_folder(&mut self, marks: &[&str]) {
         let is_there = |path: &str| self.entries.contains_key(path) || self.refused.iter().any(|(refused, _)| refused == path);
         if marks.iter().any(|mark| is_there(mark)) {
@@ -96,23 +103,22 @@ impl Files {
         let mut tops = self.entries.keys().map(|path| path.split_once('/').map(|(top, _)| top));
         let Some(Some(first)) = tops.next() else { return };
         if tops.all(|top| top == Some(first)) && marks.iter().any(|mark| is_there(&format!("{first}/{mark}"))) {
-            self.prefix = format!("{first}/");
-            let prefix = self.prefix.clone();
-            self.entries = std::mem::take(&mut self.entries)
-                .into_iter()
-                .filter_map(|(path, found)| path.strip_prefix(&prefix).map(|rest| (rest.to_owned(), found)))
-                .collect();
+            let prefix = format!("{first}/");
+            self.enter(prefix);
         }
+    }
+
+    fn enter(&mut self, prefix: String) {
+        self.entries = std::mem::take(&mut self.entries)
+            .into_iter()
+            .filter_map(|(path, found)| path.strip_prefix(&prefix).map(|rest| (rest.to_owned(), found)))
+            .collect();
+        self.prefix = prefix;
     }
 
     /// Whether it is one file alone.
     pub fn is_one(&self) -> bool {
         matches!(self.holder, Holder::One(..))
-    }
-
-    /// The folder that all lies in, with its `/`; empty where it lies at the top.
-    pub fn prefix(&self) -> &str {
-        &self.prefix
     }
 
     /// Why the file with this path is not read, where it was refused.
@@ -229,8 +235,12 @@ fn bad_path(path: &str) -> Option<&'static str> {
 }
 
 fn refusal(path: &str, reason: impl Into<String>) -> (String, Refusal) {
-    let file = if path.is_empty() { "(an entry without a name)".to_owned() } else { shown(path) };
-    (path.to_owned(), Refusal { file, line: None, index: None, reason: reason.into() })
+    (path.to_owned(), Refusal::of_file(if path.is_empty() { "(an entry without a name)" } else { path }, reason))
+}
+
+/// The folder that a path leads into, with its `/`; empty at the top.
+pub fn folder_of(path: &str) -> &str {
+    path.rfind('/').and_then(|end| path.get(..=end)).unwrap_or_default()
 }
 
 /// What operating systems leave in every folder.

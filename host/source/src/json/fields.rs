@@ -235,6 +235,16 @@ impl Fields {
     }
 }
 
+/// Bytes that should be a text.
+pub fn utf8(bytes: &[u8]) -> Result<&str, Shape> {
+    std::str::from_utf8(bytes).map_err(|error| Shape(format!("not UTF-8 at byte {}", error.valid_up_to())))
+}
+
+/// A text inside a value, where there is one that is not empty: for what is shown as far as it can be, and refused never.
+pub fn text_in(value: &Value, field: &str) -> Option<String> {
+    value.get(field)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
 /// Reads one JSON text of any kind.
 pub fn value(text: &str) -> Result<Value, Shape> {
     if text.len() > MOST_VALUES && values(text) > MOST_VALUES {

@@ -5,12 +5,15 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::fields::{Fields, syntax};
 use crate::files::{Files, Found};
+use crate::report::shown;
+use crate::{Refusal, SourceError};
 
 /// One element of a list.
 #[derive(Debug)]
@@ -30,6 +33,26 @@ pub struct Broken {
     pub line: Option<u64>,
     /// What is wrong. Never quotes the file.
     pub what: String,
+}
+
+impl Broken {
+    /// That nothing was imported of this file.
+    pub fn refusal(self, path: &str) -> Refusal {
+        let way_out = if self.line.is_some() { ". None of this file was imported; mend it and import again" } else { "" };
+        Refusal { line: self.line, ..Refusal::of_file(path, format!("{}{way_out}", self.what)) }
+    }
+
+    /// That this file could be read to its end a moment ago, and no more.
+    pub fn refusal_of_rest(self, path: &str) -> Refusal {
+        let reason = format!("{}. It was whole at first; what stood before this was imported, import again when it can be read", self.what);
+        Refusal { line: self.line, ..Refusal::of_file(path, reason) }
+    }
+
+    /// That the export at `path` has nothing that could be read, this file first.
+    pub fn error(self, path: &Path, file: &str) -> SourceError {
+        let line = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
+        SourceError::damaged(path, format!("{}{line}: {}", shown(file), self.what))
+    }
 }
 
 /// How much of a file is read.

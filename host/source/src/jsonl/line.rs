@@ -161,11 +161,11 @@ fn attachments(fields: &mut Fields, intake: &mut Intake<'_>) -> Result<Vec<Named
     for mut file in fields.objects("attachments")? {
         let path = file.filled("path")?;
         let name = file.filled("name")?.map(|name| intake.name(&name)).filter(|name| !name.is_empty());
-        let last = path.as_deref().and_then(|path| path.rsplit('/').next()).map(text::name).filter(|name| !name.is_empty());
+        let last = path.as_deref().and_then(text::file_name);
         let media_type = file.filled("media_type")?.map(|kind| intake.name(&kind)).filter(|kind| kind.contains('/'));
         files.push(NamedFile {
             name: name.or(last).unwrap_or_else(|| "file".into()),
-            media_type: media_type.unwrap_or_else(|| "application/octet-stream".into()),
+            media_type: media_type.unwrap_or_else(|| crate::media::UNKNOWN.into()),
             size: file.count("size"),
             path,
             url: file.filled("url")?.map(|url| text::url(&url)),

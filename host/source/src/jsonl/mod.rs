@@ -16,6 +16,7 @@ use self::lines::Line;
 use crate::files::packed::{self, Kind};
 use crate::files::{FileFault, Guarded};
 use crate::intake::Intake;
+use crate::json::fields;
 use crate::recognise::Head;
 use crate::report::shown;
 use crate::waiting::Waiting;
@@ -100,9 +101,9 @@ impl Reader<'_> {
     fn line(&mut self, bytes: &[u8]) -> Result<Result<(), String>, SourceError> {
         // At any line, because files are put together with `cat`.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = match std::str::from_utf8(bytes) {
+        let text = match fields::utf8(bytes) {
             Ok(text) => text.trim(),
-            Err(error) => return Ok(Err(format!("not UTF-8 at byte {}", error.valid_up_to()))),
+            Err(shape) => return Ok(Err(shape.to_string())),
         };
         if text.is_empty() {
             return Ok(Ok(()));

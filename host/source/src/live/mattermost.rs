@@ -94,9 +94,8 @@ impl Post {
         for file in fields.filled("file_ids")?.unwrap_or_default().split(',').map(str::trim).filter(|id| !id.is_empty()) {
             // Of a file only its id is told.
             let name = intake.name(file);
-            let attachment = Attachment { name, media_type: "application/octet-stream".to_owned(), size: None, digest: None, url: None };
-            intake.missing(&channel, &event.id, &attachment);
-            event.attachments.push(attachment);
+            let attachment = Attachment { name, media_type: crate::media::UNKNOWN.to_owned(), size: None, digest: None, url: None };
+            intake.hang(&channel, &mut event, attachment);
         }
         Ok(intake.events(&channel, None, vec![event])?)
     }

@@ -13,7 +13,7 @@ use ring::hmac::{HMAC_SHA256, Key, verify};
 
 use super::{Arrived, NotTaken};
 use crate::intake::Intake;
-use crate::json::fields::{Fields, Shape};
+use crate::json::fields::{self, Fields, Shape};
 use crate::slack::entry::{self, Parsed, Ts};
 use crate::slack::index;
 use crate::slack::markup::Names;
@@ -88,8 +88,7 @@ pub struct Callback {
 impl Call {
     /// Reads a body that is signed.
     pub fn read(body: &[u8]) -> Result<Self, String> {
-        let body = std::str::from_utf8(body).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-        Self::parse(body).map_err(|shape| shape.to_string())
+        fields::utf8(body).and_then(Self::parse).map_err(|shape| shape.to_string())
     }
 
     fn parse(body: &str) -> Result<Self, Shape> {
@@ -213,8 +212,7 @@ impl Callback {
         // Whether the message as it was has come, nobody knows here: so its files are named with what became of it.
         for file in files.into_iter().chain(files_before) {
             let attachment = Attachment { name: file.name, media_type: file.media_type, size: file.size, digest: None, url: file.url };
-            intake.missing(&chat, &event.id, &attachment);
-            event.attachments.push(attachment);
+            intake.hang(&chat, &mut event, attachment);
         }
         if unnamed_reactions > 0 {
             intake.note("messages with reactions whose users Slack does not list; those reactions are not events");

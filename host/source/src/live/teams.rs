@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::jwt::{Audience, IssuerKeys, TokenFault};
 use super::{Arrived, NotTaken, Token};
 use crate::intake::Intake;
-use crate::json::fields::{Fields, Shape};
+use crate::json::fields::{self, Fields, Shape};
 use crate::report::shown;
 use crate::{Limits, Refusal, SourceError};
 
@@ -114,8 +114,7 @@ impl Subscription {
 impl Notifications {
     /// Reads a body.
     pub fn read(body: &[u8]) -> Result<Self, String> {
-        let body = std::str::from_utf8(body).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-        Self::parse(body).map_err(|shape| shape.to_string())
+        fields::utf8(body).and_then(Self::parse).map_err(|shape| shape.to_string())
     }
 
     fn parse(body: &str) -> Result<Self, Shape> {

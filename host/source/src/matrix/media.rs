@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use consign_model::Timestamp;
 
-use crate::files::{Files, Found};
+use crate::enclosed::Enclosed;
 
 /// The folders of bytes.
 const FOLDERS: [&str; 5] = ["audio", "files", "images", "stickers", "videos"];
@@ -38,7 +38,7 @@ pub struct MatrixFile {
 #[derive(Debug)]
 struct Lies {
     path: String,
-    found: Found,
+    size: u64,
     claimed: bool,
 }
 
@@ -55,30 +55,30 @@ pub struct Media {
 }
 
 impl Media {
-    /// Looks through an export's paths.
-    pub fn of(files: &Files) -> Self {
+    /// Looks through the paths of an export's files.
+    pub fn of(enclosed: &Enclosed) -> Self {
         let mut media = Self::default();
-        for (path, found) in files.all().filter(|(path, _)| !is_export(path)) {
+        for (path, found) in enclosed.all() {
             let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
             let place = media.files.len();
             let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
             media.by_id.entry(stem.to_owned()).or_default().push(place);
             let (bare, moment) = undated(name);
             media.by_name.entry(format!("{folders}/{bare}")).or_default().entry(moment).or_default().push(place);
-            media.files.push(Lies { path: path.to_owned(), found, claimed: false });
+            media.files.push(Lies { path: path.to_owned(), size: found.size, claimed: false });
         }
         media
     }
 
     /// Takes the bytes of a file of a message, which no other message gets. `folder`: that of the export, with its `/`.
-    pub fn claim(&mut self, folder: &str, file: &MatrixFile, at: Timestamp) -> Option<(String, Found)> {
+    pub fn claim(&mut self, folder: &str, file: &MatrixFile, at: Timestamp) -> Option<&str> {
         let id = file.url.as_deref().and_then(|url| url.strip_prefix("mxc://")?.split_once('/').map(|(_, id)| id));
         let of_id = id.and_then(|id| self.by_id.get(id)).into_iter().flatten();
         let certain = of_id.copied().find(|place| self.files.get(*place).is_some_and(|lies| !lies.claimed && lies.path.starts_with(folder)));
         let place = certain.or_else(|| self.named(folder, file, at))?;
         let lies = self.files.get_mut(place)?;
         lies.claimed = true;
-        Some((lies.path.clone(), lies.found))
+        Some(&lies.path)
     }
 
     fn named(&self, folder: &str, file: &MatrixFile, at: Timestamp) -> Option<usize> {
@@ -87,7 +87,7 @@ impl Media {
         let seconds = at.0.div_euclid(1000);
         let moment = Some((seconds.div_euclid(60).rem_euclid(15), seconds.rem_euclid(60)));
         let free = |place: &&usize| self.files.get(**place).is_some_and(|lies| !lies.claimed);
-        let of_size = |place: &&usize| self.files.get(**place).is_some_and(|lies| Some(lies.found.size) == file.size);
+        let of_size = |place: &&usize| self.files.get(**place).is_some_and(|lies| Some(lies.size) == file.size);
         let mut fitting: Vec<&usize> = [moment, None].iter().filter_map(|moment| of_name.get(moment)).flatten().filter(free).collect();
         if fitting.iter().any(of_size) {
             fitting.retain(of_size);
@@ -96,11 +96,6 @@ impl Media {
             [place] => Some(**place),
             _ => None,
         }
-    }
-
-    /// Bytes that no event has, by path.
-    pub fn unclaimed(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().filter(|lies| !lies.claimed).map(|lies| lies.path.as_str())
     }
 }
 

@@ -20,12 +20,12 @@ use consign_model::{Attachment, Event, User};
 use self::event::Parsed;
 use self::media::{MatrixFile, Media};
 use self::room::Room;
-use crate::files::{Files, Found};
+use crate::enclosed::Enclosed;
+use crate::files::{Files, Found, folder_of};
 use crate::intake::Intake;
 use crate::json::list::{self, Broken, Element, Most, Place};
 use crate::recognise::Head;
 use crate::report::shown;
-use crate::stored::Stored;
 use crate::waiting::Waiting;
 use crate::{ChatInfo, Refusal, Report, SourceError};
 
@@ -50,15 +50,15 @@ struct Export {
 /// Reads an export.
 pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> {
     let mut files = Files::open_any(path, intake.limits)?;
-    let mut refused = Vec::new();
-    let (exports, home) = look(path, &mut files, &mut refused, &mut intake)?;
-    for refusal in files.take_refused().chain(refused) {
+    let mut broken = Vec::new();
+    let (exports, home) = look(path, &mut files, &mut broken, &mut intake)?;
+    for refusal in files.take_refused().chain(broken.into_iter().map(|(name, broken)| broken.refusal(&name))) {
         intake.refuse(refusal);
     }
     intake.total = exports.iter().map(|export| export.found.size).sum();
-    let media = if files.is_one() { Media::default() } else { Media::of(&files) };
-    let stored = Stored::of(path, &files, &intake)?;
-    let mut taker = Taker { intake, waiting: Waiting::default(), media, stored, declared: HashSet::new() };
+    let enclosed = Enclosed::beside(path, &files, intake.limits, |path| !media::is_export(path))?;
+    let media = Media::of(&enclosed);
+    let mut taker = Taker { intake, waiting: Waiting::default(), media, enclosed, declared: HashSet::new() };
     let mut names: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for export in &exports {
         for (id, name) in &export.room.names {
@@ -73,14 +73,19 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         taker.export(&mut files, export)?;
     }
     taker.waiting.hand_over_all(&mut taker.intake)?;
-    for path in taker.media.unclaimed() {
+    for path in taker.enclosed.unclaimed() {
         taker.intake.unclaimed(path);
     }
     Ok(taker.intake.report)
 }
 
 /// The first look at all files: hands nothing over. Answers with the rooms, and the servers of those who created them.
-fn look(path: &Path, files: &mut Files, refused: &mut Vec<Refusal>, intake: &mut Intake<'_>) -> Result<(Vec<Export>, BTreeSet<String>), SourceError> {
+fn look(
+    path: &Path,
+    files: &mut Files,
+    broken: &mut Vec<(String, Broken)>,
+    intake: &mut Intake<'_>,
+) -> Result<(Vec<Export>, BTreeSet<String>), SourceError> {
     let is_one = files.is_one();
     let paths: Vec<(String, Found)> =
         files.all().filter(|(path, _)| is_one || media::is_export(path)).map(|(path, found)| (path.to_owned(), found)).collect();
@@ -88,19 +93,14 @@ fn look(path: &Path, files: &mut Files, refused: &mut Vec<Refusal>, intake: &mut
     for (name, found) in paths {
         match first_look(files, &name, found, &mut home, intake) {
             Ok(export) => exports.extend(export),
-            Err(Broken { line, what }) => {
-                let way_out = if line.is_some() { ". None of this file was imported; mend it and import again" } else { "" };
-                refused.push(Refusal { file: shown(&name), line, index: None, reason: format!("{what}{way_out}") });
-            }
+            Err(one) => broken.push((name, one)),
         }
     }
     if !exports.is_empty() {
         return Ok((exports, home));
     }
-    if let Some(first) = refused.first() {
-        let line = first.line.map(|line| format!(", line {line}")).unwrap_or_default();
-        let what = first.reason.split(". None of this file").next().unwrap_or_default();
-        return Err(SourceError::damaged(path, format!("{}{line}: {what}", first.file)));
+    if let Some((name, first)) = std::mem::take(broken).into_iter().next() {
+        return Err(first.error(path, &name));
     }
     let what = "this is no export of a Matrix room: it has no list `messages` of events";
     let hint = "Give what Element's \"Export chat\" wrote as JSON: the file, or the ZIP with the files of its messages";
@@ -142,7 +142,7 @@ struct Taker<'a> {
     intake: Intake<'a>,
     waiting: Waiting,
     media: Media,
-    stored: Stored,
+    enclosed: Enclosed,
     declared: HashSet<String>,
 }
 
@@ -167,7 +167,7 @@ impl Taker<'_> {
         }
         self.declared.insert(export.id.clone());
         self.intake.chat(info)?;
-        let folder = export.path.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
+        let folder = folder_of(&export.path).to_owned();
         let (mut outcome, mut count, mut untold, mut told) = (Ok(()), 0_u64, 0_u64, 0_u64);
         let (path, found) = (export.path.clone(), export.found);
         let read = list::of_file(files, &path, found, most(&self.intake), Place::Field("messages"), &mut |element| {
@@ -184,9 +184,8 @@ impl Taker<'_> {
         });
         outcome?;
         self.intake.advance(found.size.saturating_sub(told));
-        if let Err(Broken { line, what }) = read {
-            let reason = format!("{what}. It was whole at first; what stood before this was imported, import again when it can be read");
-            self.intake.refuse(Refusal { file: shown(&path), line, index: None, reason });
+        if let Err(broken) = read {
+            self.intake.refuse(broken.refusal_of_rest(&path));
         }
         Ok(())
     }
@@ -219,10 +218,7 @@ impl Taker<'_> {
         for (mut event, files) in parsed.events {
             for file in files {
                 let attachment = self.attach(folder, &file, &event)?;
-                if attachment.digest.is_none() {
-                    self.intake.missing(&chat, &event.id, &attachment);
-                }
-                event.attachments.push(attachment);
+                self.intake.hang(&chat, &mut event, attachment);
             }
             self.waiting.push(&mut self.intake, &chat, None, event)?;
         }
@@ -233,8 +229,8 @@ impl Taker<'_> {
     fn attach(&mut self, folder: &str, file: &MatrixFile, event: &Event) -> Result<Attachment, SourceError> {
         let mut attachment =
             Attachment { name: file.name.clone(), media_type: file.media_type.clone(), size: file.size, digest: None, url: file.url.clone() };
-        if let Some((path, found)) = self.media.claim(folder, file, event.at) {
-            self.stored.attach(&mut self.intake, path, found, &mut attachment)?;
+        if let Some(path) = self.media.claim(folder, file, event.at) {
+            self.enclosed.attach(&mut self.intake, path, &mut attachment)?;
         }
         Ok(attachment)
     }

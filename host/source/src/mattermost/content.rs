@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::json::fields::{Fields, Shape};
-use crate::text::{self, LONGEST_TEXT};
+use crate::json::fields::{Fields, Shape, text_in};
+use crate::text::{self, LONGEST_TEXT, add_line};
 
 /// A post's text.
 #[derive(Debug, Default)]
@@ -23,17 +23,17 @@ pub fn read(post: &mut Fields, props: &mut Fields) -> Result<Body, Shape> {
     for attachment in props.list("attachments")? {
         let more = attachment_text(&attachment);
         if more != said {
-            add(&mut said, &more);
+            add_line(&mut said, &more);
         }
         images.extend(text_in(&attachment, "image_url"));
     }
     if let Ok(Some(card)) = props.text("card") {
-        add(&mut said, &card);
+        add_line(&mut said, &card);
     }
     for block in props.list("mm_blocks")? {
         let mut more = String::new();
         block_text(&block, &mut more);
-        add(&mut said, &more);
+        add_line(&mut said, &more);
     }
     let said = text::lines(&said);
     let plain = text::plain(&said).into_owned();
@@ -44,26 +44,17 @@ pub fn read(post: &mut Fields, props: &mut Fields) -> Result<Body, Shape> {
     Ok(Body { text: plain, original, images })
 }
 
-fn add(said: &mut String, more: &str) {
-    if !more.is_empty() && said.len() <= LONGEST_TEXT {
-        if !said.is_empty() {
-            said.push('\n');
-        }
-        said.push_str(more);
-    }
-}
-
 /// A message attachment, in the order in which it is shown; its fallback where it shows nothing else.
 fn attachment_text(attachment: &Value) -> String {
     let mut out = String::new();
     for field in ["pretext", "author_name"] {
-        add(&mut out, &text_in(attachment, field).unwrap_or_default());
+        add_line(&mut out, &text_in(attachment, field).unwrap_or_default());
     }
     if let Some(title) = text_in(attachment, "title") {
         let link = text_in(attachment, "title_link").map(|link| format!(" ({link})"));
-        add(&mut out, &format!("{title}{}", link.unwrap_or_default()));
+        add_line(&mut out, &format!("{title}{}", link.unwrap_or_default()));
     }
-    add(&mut out, &text_in(attachment, "text").unwrap_or_default());
+    add_line(&mut out, &text_in(attachment, "text").unwrap_or_default());
     for field in attachment.get("fields").and_then(Value::as_array).into_iter().flatten() {
         let title = text_in(field, "title").unwrap_or_default();
         let value = match field.get("value") {
@@ -72,9 +63,9 @@ fn attachment_text(attachment: &Value) -> String {
             _ => String::new(),
         };
         let between = if title.is_empty() || value.is_empty() { "" } else { ": " };
-        add(&mut out, &format!("{title}{between}{value}"));
+        add_line(&mut out, &format!("{title}{between}{value}"));
     }
-    add(&mut out, &text_in(attachment, "footer").unwrap_or_default());
+    add_line(&mut out, &text_in(attachment, "footer").unwrap_or_default());
     if out.is_empty() { text_in(attachment, "fallback").unwrap_or_default() } else { out }
 }
 
@@ -84,7 +75,7 @@ fn block_text(value: &Value, out: &mut String) {
         Value::Object(fields) => {
             for (name, inner) in fields {
                 match inner {
-                    Value::String(text) if matches!(name.as_str(), "text" | "title" | "label") => add(out, text),
+                    Value::String(text) if matches!(name.as_str(), "text" | "title" | "label") => add_line(out, text),
                     _ => block_text(inner, out),
                 }
             }
@@ -92,10 +83,6 @@ fn block_text(value: &Value, out: &mut String) {
         Value::Array(list) => list.iter().for_each(|inner| block_text(inner, out)),
         _ => {}
     }
-}
-
-fn text_in(value: &Value, field: &str) -> Option<String> {
-    value.get(field)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

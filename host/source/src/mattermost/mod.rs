@@ -22,9 +22,9 @@ use self::index::Index;
 use self::post::Head;
 use self::twins::{Search, Twins};
 use crate::enclosed::Enclosed;
-use crate::files::{Files, Found};
+use crate::files::{Files, Found, folder_of};
 use crate::intake::Intake;
-use crate::json::fields::{Fields, Shape};
+use crate::json::fields::{self, Fields, Shape};
 use crate::jsonl::lines::{self, Line};
 use crate::recognise;
 use crate::report::shown;
@@ -66,21 +66,15 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
             None => wrong(path, "this is no bulk export of Mattermost: no file of it begins with a line of the type `version`"),
         });
     };
-    let is_alone = files.all().count() == 1;
+    let enclosed = Enclosed::beside(path, &files, intake.limits, |path| path != name)?;
     files.keep(|path| path == name);
     intake.total = found.size.saturating_mul(2);
     let (index, twins) = survey(path, &mut files, &name, found, &mut intake)?;
-    let mut enclosed = Enclosed::default();
-    if !is_alone {
-        let mut others = Files::open_any(path, intake.limits)?;
-        others.keep(|path| path != name);
-        enclosed = Enclosed::of(others);
-    }
 
     for refusal in refused {
         intake.refuse(refusal);
     }
-    let folder = name.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
+    let folder = folder_of(&name).to_owned();
     let file = shown(&name);
     let mut reader = Reader { intake, waiting: Waiting::default(), index, twins, enclosed, folder, file, told: HashSet::new() };
     reader.lists()?;
@@ -190,7 +184,7 @@ fn each(path: &Path, files: &mut Files, name: &str, found: Found, most: usize, t
 /// A line's kind and fields; unset for an empty one.
 fn parse(line: &[u8]) -> Result<Option<(String, Fields)>, Shape> {
     let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    let text = std::str::from_utf8(line).map_err(|error| Shape(format!("not UTF-8 at byte {}", error.valid_up_to())))?.trim();
+    let text = fields::utf8(line)?.trim();
     if text.is_empty() {
         return Ok(None);
     }
@@ -374,13 +368,13 @@ impl Reader<'_> {
         let mut event = post.event;
         for path in &post.files {
             let attachment = self.attach(path)?;
-            self.hang(chat, &mut event, attachment);
+            self.intake.hang(chat, &mut event, attachment);
         }
         for url in &post.images {
             let url = text::url(url);
-            let name = url.rsplit('/').next().map(text::name).filter(|name| !name.is_empty()).unwrap_or_else(|| "image".into());
+            let name = text::file_name(&url).unwrap_or_else(|| "image".into());
             let media_type = media::of(&name).to_owned();
-            self.hang(chat, &mut event, Attachment { name, media_type, size: None, digest: None, url: Some(url) });
+            self.intake.hang(chat, &mut event, Attachment { name, media_type, size: None, digest: None, url: Some(url) });
         }
         // For its reactions.
         let message = Event { text: String::new(), original: None, attachments: Vec::new(), ..event.clone() };
@@ -402,20 +396,13 @@ impl Reader<'_> {
         Ok(Ok(message.id))
     }
 
-    fn hang(&mut self, chat: &str, event: &mut Event, attachment: Attachment) {
-        if attachment.digest.is_none() {
-            self.intake.missing(chat, &event.id, &attachment);
-        }
-        event.attachments.push(attachment);
-    }
-
     /// A file with its bytes, where the export has them.
     fn attach(&mut self, path: &str) -> Result<Attachment, SourceError> {
         let name = path.rsplit('/').next().map(|name| self.intake.name(name)).filter(|name| !name.is_empty()).unwrap_or_else(|| "file".into());
         let media_type = media::of(&name).to_owned();
         let mut attachment = Attachment { name, media_type, size: None, digest: None, url: None };
         let places = [format!("{}data/{path}", self.folder), format!("{}{path}", self.folder)];
-        if let Some(place) = places.iter().find(|place| self.enclosed.find(place).is_some()) {
+        if let Some(place) = places.iter().find(|place| self.enclosed.has(place)) {
             self.enclosed.attach(&mut self.intake, place, &mut attachment)?;
         }
         Ok(attachment)

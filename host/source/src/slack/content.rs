@@ -6,9 +6,8 @@
 
 use serde_json::Value;
 
-use super::entry::text_in;
 use super::markup::Names;
-use crate::json::fields::{Fields, Shape};
+use crate::json::fields::{Fields, Shape, text_in};
 use crate::text::{self, LONGEST_TEXT};
 
 /// Blocks that are compared with the text before they are added; Slack allows 50. Those beyond are added unseen, so that a message of a million

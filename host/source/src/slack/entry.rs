@@ -7,11 +7,11 @@
 use std::collections::HashSet;
 
 use consign_model::{Event, EventKind, Flags, Timestamp};
-use serde_json::Value;
 
 use super::content::{self, Author};
 use super::markup::Names;
 use crate::json::fields::{Fields, Shape};
+use crate::reaction::Reaction;
 use crate::text;
 
 /// What an entry became.
@@ -30,29 +30,6 @@ pub struct Parsed {
     pub unnamed_reactions: u64,
     /// A user whom the entry describes.
     pub profile: Option<Profile>,
-}
-
-/// Who reacted with what. Thousands may have, and each becomes an event of its own: made when it is handed over, not before.
-#[derive(Debug)]
-pub struct Reaction {
-    name: String,
-    users: Vec<String>,
-}
-
-impl Reaction {
-    /// One event for each user, at the message's time, since Slack gives none.
-    pub fn events(self, message: &Event) -> impl Iterator<Item = Event> + use<> {
-        let (target, at, thread) = (message.id.clone(), message.at, message.thread.clone());
-        self.users.into_iter().map(move |user| {
-            let id = Event::derived_id(EventKind::Reaction, &[&target, &user, &self.name], at);
-            let mut event = Event::new(EventKind::Reaction, id, at);
-            event.user = Some(user);
-            event.text.clone_from(&self.name);
-            event.target = Some(target.clone());
-            event.thread.clone_from(&thread);
-            event
-        })
-    }
 }
 
 /// A file as a message names it.
@@ -400,7 +377,7 @@ fn files(entry: &mut Fields, forwarded: Vec<Fields>) -> Result<Vec<SlackFile>, S
         let media_type = file.filled("mimetype")?.map(|kind| text::name(&kind)).filter(|kind| kind.contains('/'));
         let file = SlackFile {
             name: name.or_else(|| id.clone()).unwrap_or_else(|| "file".into()),
-            media_type: media_type.unwrap_or_else(|| "application/octet-stream".into()),
+            media_type: media_type.unwrap_or_else(|| crate::media::UNKNOWN.into()),
             size: file.count("size"),
             url: url.map(|url| text::url(&url)),
             id,
@@ -430,12 +407,7 @@ fn reactions(entry: &mut Fields, parsed: &mut Parsed) -> Result<(), Shape> {
         parsed.unnamed_reactions = parsed.unnamed_reactions.saturating_add(unlisted);
         users.sort();
         users.dedup();
-        parsed.reactions.push(Reaction { name, users });
+        parsed.reactions.push(Reaction { name, emoji: None, users });
     }
     Ok(())
-}
-
-/// A field of any kind, for readers of nested content.
-pub fn text_in(value: &Value, field: &str) -> Option<String> {
-    value.get(field)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }

@@ -75,7 +75,7 @@ pub fn by_date(days: &mut Days) {
 }
 
 fn refuse(path: &str, why: &str, intake: &mut Intake<'_>) {
-    intake.refuse(Refusal { file: shown(path), line: None, index: None, reason: why.to_owned() });
+    intake.refuse(Refusal::of_file(path, why));
 }
 
 /// What stands behind the last `/`.

@@ -10,40 +10,31 @@ pub mod index;
 pub mod markup;
 mod uploads;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
-use consign_model::{Attachment, Digest, Event, User};
+use consign_model::{Attachment, Event, User};
 
 use self::entry::{Parsed, SlackFile, Ts};
 use self::folders::Days;
 use self::index::Listed;
 use self::markup::Names;
-use self::uploads::Uploads;
+use crate::enclosed::{ById, Enclosed};
 use crate::files::{Files, Found};
 use crate::intake::{Intake, Piece};
 use crate::json::fields::Shape;
 use crate::json::list::{self, Element, Most, Place};
 use crate::report::shown;
-use crate::{ChatInfo, FileInfo, Refusal, Report, SourceError};
+use crate::{ChatInfo, Refusal, Report, SourceError};
 
 /// The files by which an export is known; a Slack export has at least one of them.
 pub const MARKS: [&str; 6] = ["channels.json", "users.json", "org_users.json", "groups.json", "dms.json", "mpims.json"];
 
-/// What an export has of a file's bytes.
-#[derive(Debug, Clone, Copy)]
-enum Bytes {
-    /// Handed over before: the sink's answer.
-    Stored(Digest, u64),
-    /// There, but not to be read.
-    Bad,
-}
-
 struct Reader<'a> {
     files: Files,
-    uploads: Uploads,
-    /// Answers for files that came before: one file is often shared in several chats.
-    seen: HashMap<String, Bytes>,
+    enclosed: Enclosed,
+    /// Where files lie by their ids.
+    uploads: ById,
     /// Files that an event of the chat that is being read has.
     named: HashSet<String>,
     names: Names,
@@ -67,7 +58,9 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for user in index.users {
         intake.user(user)?;
     }
-    let mut reader = Reader { uploads: Uploads::of(&files), files, seen: HashMap::new(), named: HashSet::new(), names: index.names, intake };
+    let enclosed = Enclosed::beside(path, &files, intake.limits, |path| uploads::file_id(path).is_some())?;
+    let uploads = ById::of(&enclosed, uploads::file_id);
+    let mut reader = Reader { enclosed, uploads, files, named: HashSet::new(), names: index.names, intake };
     let mut read = HashSet::new();
     for chat in index.chats {
         let members = index.people.of(&chat);
@@ -95,7 +88,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
             reader.undeclared(folder, days)?;
         }
     }
-    for path in reader.uploads.unclaimed() {
+    for path in reader.enclosed.unclaimed() {
         reader.intake.unclaimed(path);
     }
     Ok(reader.intake.report)
@@ -106,7 +99,7 @@ impl Reader<'_> {
     fn undeclared(&mut self, folder: &str, days: &Days) -> Result<(), SourceError> {
         if !crate::text::is_id(folder) {
             for (path, _) in days {
-                self.refuse_file(path, None, "its folder's name is no id and in no list of chats".into());
+                self.intake.refuse(Refusal::of_file(path, "its folder's name is no id and in no list of chats"));
             }
             return Ok(());
         }
@@ -138,8 +131,7 @@ impl Reader<'_> {
             None => unlisted += 1,
         });
         if let Err(broken) = outcome {
-            let way_out = if broken.line.is_some() { ". None of this file was imported; mend it and import again" } else { "" };
-            self.refuse_file(path, broken.line, format!("{}{way_out}", broken.what));
+            self.intake.refuse(broken.refusal(path));
             return Ok(());
         }
         entries.sort_by_key(|(ts, _)| *ts);
@@ -181,10 +173,7 @@ impl Reader<'_> {
         for file in files {
             self.named.insert(file.key().to_owned());
             let attachment = self.attach(&file)?;
-            if attachment.digest.is_none() {
-                self.intake.missing(chat, &event.id, &attachment);
-            }
-            event.attachments.push(attachment);
+            self.intake.hang(chat, &mut event, attachment);
         }
         if parsed.unnamed_reactions > 0 {
             self.intake.note("messages with reactions whose users Slack does not list; those reactions are not events");
@@ -209,44 +198,9 @@ impl Reader<'_> {
     fn attach(&mut self, file: &SlackFile) -> Result<Attachment, SourceError> {
         let (name, media_type) = (file.name.clone(), file.media_type.clone());
         let mut attachment = Attachment { name, media_type, size: file.size, digest: None, url: file.url.clone() };
-        let Some(id) = &file.id else { return Ok(attachment) };
-        let bytes = match self.seen.get(id) {
-            Some(Bytes::Stored(digest, size)) => {
-                self.intake.count_attachment(*size);
-                Some(Bytes::Stored(*digest, *size))
-            }
-            Some(Bytes::Bad) => Some(Bytes::Bad),
-            None => self.bytes_of(id, file)?,
-        };
-        if let Some(bytes) = bytes {
-            self.seen.insert(id.clone(), bytes);
-            if let Bytes::Stored(digest, size) = bytes {
-                attachment.digest = Some(digest);
-                attachment.size = Some(size);
-                attachment.url = None;
-            }
+        if let Some(path) = file.id.as_deref().and_then(|id| self.uploads.find(id, &file.name)) {
+            self.enclosed.attach(&mut self.intake, path, &mut attachment)?;
         }
         Ok(attachment)
-    }
-
-    fn bytes_of(&mut self, id: &str, file: &SlackFile) -> Result<Option<Bytes>, SourceError> {
-        let Some((path, found)) = self.uploads.claim(id, &file.name) else { return Ok(None) };
-        let info = FileInfo { name: &file.name, media_type: &file.media_type, size: Some(found.size) };
-        let mut answer = None;
-        let intake = &mut self.intake;
-        let opened = self.files.with(&path, found, intake.limits.attachment_bytes, &mut |reader| answer = Some(intake.attachment(info, reader)));
-        let fault = match (opened, answer) {
-            (Ok(()), Some(Ok(Ok((digest, size))))) => return Ok(Some(Bytes::Stored(digest, size))),
-            (_, Some(Err(error))) => return Err(error),
-            (Ok(()), Some(Ok(Err(fault)))) | (Err(fault), _) => fault,
-            (Ok(()), None) => return Ok(None),
-        };
-        let reason = format!("{fault}. Its messages were imported with the file recorded as missing");
-        self.refuse_file(&path, None, reason);
-        Ok(Some(Bytes::Bad))
-    }
-
-    fn refuse_file(&mut self, path: &str, line: Option<u64>, reason: String) {
-        self.intake.refuse(Refusal { file: shown(path), line, index: None, reason });
     }
 }

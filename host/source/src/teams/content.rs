@@ -154,9 +154,9 @@ fn hosted(url: &str) -> Option<String> {
 /// A picture, sound or film in a body.
 fn picture(shown: &html::Shown) -> TeamsFile {
     let id = hosted(&shown.source);
-    let last = text::url(&shown.source).rsplit('/').next().map(text::name).filter(|_| id.is_none());
+    let last = text::file_name(&text::url(&shown.source)).filter(|last| id.is_none() && last.contains('.'));
     let alt = Some(text::name(&shown.alt)).filter(|alt| !alt.is_empty());
-    let name = last.filter(|last| last.contains('.')).or(alt).unwrap_or_else(|| "image".into());
+    let name = last.or(alt).unwrap_or_else(|| "image".into());
     TeamsFile { media_type: media::of(&name).into(), name, url: address(&shown.source), id }
 }
 
@@ -191,7 +191,7 @@ fn attached(mut attachment: Fields, out: &mut Body, parts: &mut Parts) -> Result
         ("application/vnd.microsoft.card.fluidEmbedCard", content) => {
             let inside = content.and_then(|content| Fields::parse(&content).ok()?.filled("componentUrl").ok()?);
             let name = name.unwrap_or_else(|| "Loop component".into());
-            out.files.push(TeamsFile { id, name, media_type: "application/octet-stream".into(), url: inside.or(url).as_deref().and_then(address) });
+            out.files.push(TeamsFile { id, name, media_type: media::UNKNOWN.into(), url: inside.or(url).as_deref().and_then(address) });
             return Ok(());
         }
         ("tabReference" | "meetingReference", content) => {
@@ -203,7 +203,7 @@ fn attached(mut attachment: Fields, out: &mut Body, parts: &mut Parts) -> Result
         }
         (_, None) if url.is_some() => {
             let url = url.unwrap_or_default();
-            let last = text::url(&url).rsplit('/').next().map(text::name).filter(|last| !last.is_empty());
+            let last = text::file_name(&text::url(&url));
             let name = name.or(last).unwrap_or_else(|| "file".into());
             let told = Some(text::name(&kind)).filter(|kind| kind.contains('/') && !kind.starts_with("application/vnd.microsoft.teams"));
             let media_type = told.unwrap_or_else(|| media::of(&name).into());

@@ -25,22 +25,21 @@ use consign_model::{Attachment, Timestamp, User};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use self::bytes::Bytes;
 use self::content::TeamsFile;
 use self::lists::Lists;
 use self::message::Parsed;
 use self::pages::{Item, Page};
 use self::people::Person;
 use self::whose::Links;
+use crate::enclosed::{ById, Enclosed};
 use crate::files::{Files, Found};
 use crate::intake::Intake;
 use crate::json::fields::Shape;
 use crate::json::list::Broken;
 use crate::recognise::Head;
 use crate::report::shown;
-use crate::stored::Stored;
 use crate::waiting::Waiting;
-use crate::{Refusal, Report, SourceError};
+use crate::{Refusal, Report, SourceError, media};
 
 /// Messages between two tellings of progress.
 const TELL_EVERY: u64 = 1024;
@@ -59,11 +58,10 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     let names: Vec<String> = lists::NAMES.iter().map(|(name, _)| format!("{name}.json")).collect();
     files.enter_only_folder(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let mut seen = look(path, &mut files, &mut intake)?;
-    for refusal in files.take_refused().chain(std::mem::take(&mut seen.refused)) {
+    for refusal in files.take_refused().chain(std::mem::take(&mut seen.broken).into_iter().map(|(name, broken)| broken.refusal(&name))) {
         intake.refuse(refusal);
     }
-    let bytes = if files.is_one() { Bytes::default() } else { Bytes::of(&files) };
-    let stored = Stored::of(path, &files, &intake)?;
+    let enclosed = Enclosed::beside(path, &files, intake.limits, |path| !bytes::is_json(path))?;
     intake.total = seen.pages.iter().map(|page| page.page.found.size).sum();
     let mut taker = Taker {
         intake,
@@ -72,15 +70,15 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         home: std::mem::take(&mut seen.home),
         met: HashSet::new(),
         declared: HashMap::new(),
-        bytes,
-        stored,
+        by_id: ById::of(&enclosed, bytes::ids),
+        enclosed,
     };
     taker.begin(&seen)?;
     for page in &seen.pages {
         taker.page(&mut files, page)?;
     }
     taker.waiting.hand_over_all(&mut taker.intake)?;
-    for path in taker.bytes.unclaimed() {
+    for path in taker.enclosed.unclaimed() {
         taker.intake.unclaimed(path);
     }
     Ok(taker.intake.report)
@@ -102,7 +100,7 @@ struct Seen {
     lists: Lists,
     pages: Vec<Owned>,
     /// Files that can't be read; the rest goes on.
-    refused: Vec<Refusal>,
+    broken: Vec<(String, Broken)>,
     /// The tenants of the organisation's own people.
     home: BTreeSet<String>,
     /// For each captured user the times that were asked for.
@@ -184,17 +182,12 @@ fn look(path: &Path, files: &mut Files, intake: &mut Intake<'_>) -> Result<Seen,
     for (name, found) in pages {
         match first_look(files, &name, found, &mut seen, intake) {
             Ok(page) => looked.extend(page),
-            Err(Broken { line, what }) => {
-                let way_out = if line.is_some() { ". None of this file was imported; mend it and import again" } else { "" };
-                seen.refused.push(Refusal { file: shown(&name), line, index: None, reason: format!("{what}{way_out}") });
-            }
+            Err(broken) => seen.broken.push((name, broken)),
         }
     }
     if looked.is_empty() {
-        if let Some(first) = seen.refused.first() {
-            let line = first.line.map(|line| format!(", line {line}")).unwrap_or_default();
-            let what = first.reason.split(". None of this file").next().unwrap_or_default();
-            return Err(SourceError::damaged(path, format!("{}{line}: {what}", first.file)));
+        if let Some((name, broken)) = seen.broken.into_iter().next() {
+            return Err(broken.error(path, &name));
         }
         let what = "this is no export of Teams: it has no chatMessage objects";
         let hint = "Give what Microsoft Graph answered (getAllMessages, or the messages of a chat or channel): a file, or a ZIP or folder of files";
@@ -306,8 +299,9 @@ struct Taker<'a> {
     met: HashSet<(String, bool)>,
     /// Chats that were handed over, and whether as a channel of a team.
     declared: HashMap<String, bool>,
-    bytes: Bytes,
-    stored: Stored,
+    enclosed: Enclosed,
+    /// Where files lie by their ids.
+    by_id: ById,
 }
 
 /// Takes one message that arrives by itself. Nothing is known beside it, and no file's bytes come with it. The inner error is why it was refused.
@@ -325,8 +319,7 @@ pub fn take_one(json: &str, intake: &mut Intake<'_>) -> Result<Result<(), Shape>
     if let Some(message) = events.first_mut() {
         for TeamsFile { name, media_type, url, .. } in files {
             let attachment = Attachment { name, media_type, size: None, digest: None, url };
-            intake.missing(&place.chat, &message.id, &attachment);
-            message.attachments.push(attachment);
+            intake.hang(&place.chat, message, attachment);
         }
     }
     intake.events(&place.chat, None, events).map(Ok)
@@ -399,9 +392,8 @@ impl Taker<'_> {
         });
         outcome?;
         self.intake.advance(owned.page.found.size.saturating_sub(told));
-        if let Err(Broken { line, what }) = read {
-            let reason = format!("{what}. It was whole at first; what stood before this was imported, import again when it can be read");
-            self.intake.refuse(Refusal { file: shown(&owned.page.path), line, index: None, reason });
+        if let Err(broken) = read {
+            self.intake.refuse(broken.refusal_of_rest(&owned.page.path));
         }
         Ok(())
     }
@@ -441,10 +433,7 @@ impl Taker<'_> {
         for mut event in events {
             for file in files.take().unwrap_or_default() {
                 let attachment = self.attach(&file)?;
-                if attachment.digest.is_none() {
-                    self.intake.missing(&place.chat, &event.id, &attachment);
-                }
-                event.attachments.push(attachment);
+                self.intake.hang(&place.chat, &mut event, attachment);
             }
             self.waiting.push(&mut self.intake, &place.chat, copy_of, event)?;
         }
@@ -469,11 +458,11 @@ impl Taker<'_> {
     fn attach(&mut self, file: &TeamsFile) -> Result<Attachment, SourceError> {
         let mut attachment =
             Attachment { name: file.name.clone(), media_type: file.media_type.clone(), size: None, digest: None, url: file.url.clone() };
-        let Some((path, found)) = file.id.as_deref().and_then(|id| self.bytes.claim(id, &file.name)) else { return Ok(attachment) };
-        if attachment.media_type == "application/octet-stream" {
-            crate::media::of(&path).clone_into(&mut attachment.media_type);
+        let Some(path) = file.id.as_deref().and_then(|id| self.by_id.find(id, &file.name)) else { return Ok(attachment) };
+        if attachment.media_type == media::UNKNOWN {
+            media::of(path).clone_into(&mut attachment.media_type);
         }
-        self.stored.attach(&mut self.intake, path, found, &mut attachment)?;
+        self.enclosed.attach(&mut self.intake, path, &mut attachment)?;
         Ok(attachment)
     }
 }
