@@ -70,7 +70,7 @@ pub fn read(path: &Path, source: Option<&Name>) -> Result<Vec<Identity>, Vec<Map
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes.get(..error.valid_up_to()).map(|before| before.iter().filter(|byte| **byte == b'\n').count() as u64 + 1);
+        let line = bytes.get(..error.valid_up_to()).map(|before| before.split(|byte| *byte == b'\n').count() as u64);
         vec![MapFault::new(line, "it is not UTF-8: save it as that")]
     })?;
     let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
@@ -302,6 +302,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the ends of periods are")]
     fn at(text: &str) -> Option<Timestamp> {
         Some(Timestamp::parse(text).unwrap())
     }

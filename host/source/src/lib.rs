@@ -13,15 +13,15 @@ mod discord;
 mod enclosed;
 mod error;
 mod files;
-pub mod identities;
 mod html;
+pub mod identities;
 mod intake;
 mod json;
 mod jsonl;
 mod limits;
 pub mod live;
-mod mattermost;
 mod matrix;
+mod mattermost;
 mod media;
 mod recognise;
 mod report;
@@ -224,6 +224,9 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert_eq!("SMS\n".parse::<Format>().unwrap_err().to_string(), "unknown format 'SMS\\n': use slack, mattermost, teams, discord, matrix or jsonl");
+        assert_eq!(
+            "SMS\n".parse::<Format>().unwrap_err().to_string(),
+            "unknown format 'SMS\\n': use slack, mattermost, teams, discord, matrix or jsonl"
+        );
     }
 }
