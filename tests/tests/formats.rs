@@ -1,8 +1,6 @@
 //! Exports of each platform, made by Python in the shape of its documents: recognised by what stands in them, imported, exported, and read again by Python from
 //! the e-mails, which have the same events. Real ones of Slack and of JSON lines are in `whole_way`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use consign_tests::{Consign, Corpus, Inbox, check, make, seed};
 use serde_json::json;
 
@@ -34,7 +32,9 @@ fn there_and_back(format: &'static str, file: &str, seed: u64) {
     let again = consign.json(&["import", &place, "--source", "s", "--format", format]);
     assert_eq!(again["stored"], json!({}), "importing again stores nothing: {again}");
     let corpus = Corpus::of(path, format);
-    for (mode, policy, more) in [("everything", "all", &[][..]), ("users", "users", &["--who", "recorded"]), ("users", "participants", &["--who", "participants"])] {
+    for (mode, policy, more) in
+        [("everything", "all", &[][..]), ("users", "users", &["--who", "recorded"]), ("users", "participants", &["--who", "participants"])]
+    {
         let based_on = if mode == "users" { format!("based-on = \"{policy}\"\n") } else { String::new() };
         consign.apply(&inbox.target().toml_with(&[(policy, &based_on)]));
         let run = consign.json(&["run", policy]);

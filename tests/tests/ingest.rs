@@ -23,7 +23,7 @@ fn sources(consign: &Consign, more: &str) -> PathBuf {
 /// Its first object says where it listens.
 fn address(said: &Receiver<String>) -> String {
     loop {
-        let line = said.recv_timeout(Duration::from_secs(60)).unwrap();
+        let line = said.recv_timeout(Duration::from_mins(1)).unwrap();
         if let Ok(object) = serde_json::from_str::<Value>(&line)
             && let Some(address) = object["listening"].as_str()
         {
@@ -95,7 +95,8 @@ fn serve_takes_events_in_and_a_folder_is_watched() {
     let (consign, inbox) = (Consign::new(), Inbox::start());
     let drop = consign.beside("drop");
     std::fs::create_dir_all(&drop).unwrap();
-    let config = sources(&consign, &format!("[[source]]\nname = \"drop\"\nkind = \"folder\"\npath = {:?}\nsettle-seconds = 1\n", drop.display().to_string()));
+    let config =
+        sources(&consign, &format!("[[source]]\nname = \"drop\"\nkind = \"folder\"\npath = {:?}\nsettle-seconds = 1\n", drop.display().to_string()));
     let settings = consign.write("consign.toml", format!("[ingest]\nlisten = \"127.0.0.1:0\"\nsources = {:?}\n", config.display().to_string()));
     let (serving, said) = consign.talking(&["--json", "serve", "--config", &settings.display().to_string()]);
     let address = address(&said);

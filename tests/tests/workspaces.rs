@@ -5,8 +5,7 @@
 
 use consign_tests::{Consign, Inbox, python, say, seed};
 
-const POLICIES: [(&str, &str); 3] =
-    [("chats", ""), ("users", "based-on = \"users\"\n"), ("participants", "based-on = \"participants\"\n")];
+const POLICIES: [(&str, &str); 3] = [("chats", ""), ("users", "based-on = \"users\"\n"), ("participants", "based-on = \"participants\"\n")];
 
 /// Workspaces in one archive: more of them only make the next run's store larger.
 const AT_ONCE: u64 = 1_000;

@@ -198,9 +198,9 @@ impl Exporter {
     }
 }
 
-fn person(of: &Participant, captures: &[Capture], copies: &HashMap<String, HashSet<EventHash>>, derived: bool) -> Person {
+fn person(of: &Participant, read: &[Capture], copies: &HashMap<String, HashSet<EventHash>>, derived: bool) -> Person {
     let memberships: Vec<Span> = of.memberships.iter().map(|stay| Span { from: stay.joined, until: stay.left }).collect();
-    let own = captures.iter().filter(|one| one.user == of.user.id).map(|one| Span { from: one.from, until: one.until });
+    let own = read.iter().filter(|one| one.user == of.user.id).map(|one| Span { from: one.from, until: one.until });
     let captured = own.flat_map(|capture| memberships.iter().filter_map(move |stay| both(*stay, capture)));
     let captured = joined(captured.collect());
     Person { user: of.user.id.clone(), memberships, derived, captured, copies: copies.get(&of.user.id).map_or(0, |events| events.len() as u64) }

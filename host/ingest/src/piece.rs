@@ -105,9 +105,9 @@ pub fn fresh(
         if content.is_none() && seen.insert(edit.identity().hash) {
             *counts.stored.entry(EventKind::Edit).or_default() += 1;
             if edit.differs() {
-                counts.differing_copies += 1
+                counts.differing_copies += 1;
             } else {
-                counts.edits_found += 1
+                counts.edits_found += 1;
             }
             fresh.events.push(edit);
         } else {

@@ -1,6 +1,6 @@
 //! What all readers do alike: hand over in bounded pieces, count, and keep the report.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
 use consign_model::source::Capture;
@@ -27,7 +27,8 @@ pub struct Intake<'a> {
     pub total: u64,
     events: u64,
     chats: HashSet<String>,
-    users: HashSet<String>,
+    /// Whether each has an address.
+    users: HashMap<String, bool>,
     captured: HashSet<String>,
 }
 
@@ -42,28 +43,32 @@ impl<'a> Intake<'a> {
             total: 0,
             events: 0,
             chats: HashSet::new(),
-            users: HashSet::new(),
+            users: HashMap::new(),
             captured: HashSet::new(),
         }
     }
 
     /// Whether this user was handed over.
     pub fn knows_user(&self, id: &str) -> bool {
-        self.users.contains(id)
+        self.users.contains_key(id)
     }
 
     /// Hands over a user, or newer facts about one.
     pub fn user(&mut self, user: User) -> Result<(), SourceError> {
-        if self.users.insert(user.id.clone()) {
-            self.report.users += 1;
-            self.report.users_without_email += u64::from(user.email.is_none());
+        // The newest facts hold, also of the address.
+        let has_address = user.email.is_some();
+        match self.users.insert(user.id.clone(), has_address) {
+            None => self.report.users += 1,
+            Some(had_one) => self.report.users_without_email -= u64::from(!had_one),
         }
+        self.report.users_without_email += u64::from(!has_address);
         self.sink.user(user).map_err(SourceError::Sink)
     }
 
     /// Hands over a user of whom only an event tells.
     pub fn mentioned(&mut self, user: User) -> Result<(), SourceError> {
-        if self.users.insert(user.id.clone()) {
+        if !self.users.contains_key(&user.id) {
+            self.users.insert(user.id.clone(), false);
             self.report.users += 1;
             self.report.users_without_email += 1;
         }

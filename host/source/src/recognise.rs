@@ -120,7 +120,10 @@ fn fields(json: &[u8]) -> BTreeSet<String> {
             }
             b'{' => way.push(name.take().map(|name| format!("{name}.")).unwrap_or_default()),
             b'[' => way.push(name.take().map_or_else(|| "[].".to_owned(), |name| format!("{name}[]."))),
-            b'}' | b']' => drop(way.pop()),
+            b'}' | b']' => {
+                way.pop();
+                name = None;
+            }
             b',' => name = None,
             _ => {}
         }
@@ -143,6 +146,11 @@ mod tests {
         }
         assert!(!found.iter().any(|field| field.contains("no")), "{found:?}");
         assert!(fields(b"[{\"messageType\" : \"message\"}]").contains("[].messageType"));
+        // What ends a line ends the name before it, whatever its value was.
+        for last in ["null", "1", "false", "[]", "{}", "\"x\""] {
+            let found = fields(format!("{{\"a\":{last}}}\n{{\"b\":[{{\"c\":{last}}},{{\"d\":1}}]}}\n{{\"e\":1}}").as_bytes());
+            assert!(["b[].d", "e"].iter().all(|there| found.contains(*there)), "{last}: {found:?}");
+        }
         assert!(fields(b"{\"type\":\"version\"}\n{\"type\":\"team\",\"team\":{}}").contains("type=team"));
         fields(&vec![b'['; 100_000]);
         fields(b"\"\\");

@@ -256,3 +256,13 @@ fn texts_keep_what_names_may_not() {
     assert_eq!((message.text.as_str(), message.original.as_deref()), ("a\nb\nc␀", Some("a\nb\nc\0")));
     assert_eq!(message.attachments.first().unwrap().name, "q X: y.pdf");
 }
+
+#[test]
+fn whoever_gets_an_address_later_has_one() {
+    let room = Room::new();
+    let user = |id: &str, more: &str| format!("{{\"type\":\"user\",\"id\":\"{id}\"{more}}}\n");
+    let address = r#","email":"ann@desk.example""#;
+    let lines = [user("U1", ""), user("U1", address), user("U2", address), user("U2", ""), user("U3", ""), user("U3", "")].concat();
+    let (_, report) = read(Format::Jsonl, &room.write("chat.jsonl", lines)).unwrap();
+    assert_eq!((report.users, report.users_without_email), (3, 2));
+}

@@ -426,3 +426,15 @@ fn pieces_and_lines_are_bounded_and_a_failing_sink_ends_the_import() {
         assert_eq!(failing.calls, fail_at + 1, "nothing comes after a failure");
     }
 }
+
+#[test]
+fn ids_and_reactions_have_no_control_characters() {
+    let lines = [
+        post(&format!(r#""user":"ann","message":"x","type":"system_\u0001new","create_at":{}"#, at(1))),
+        post(&format!(r#""user":"ann","message":"x","create_at":{},"reactions":[{{"user":"bob","emoji_name":"\u0001\r\n"}}]"#, at(2))),
+    ];
+    let (kept, report) = read_lines(&lines);
+    let ids: Vec<_> = kept.chat("corp/fx-desk").iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(ids, ["other:system_ new:ann:2026-01-05T08:00:00.001Z", "message:ann:2026-01-05T08:00:00.002Z"]);
+    assert!(report.refusals.first().is_some_and(|refusal| refusal.reason.contains("`emoji_name` is no name")), "{:?}", report.refusals);
+}

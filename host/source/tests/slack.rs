@@ -5,7 +5,7 @@ mod support;
 
 use consign_model::{ChatKind, Digest, EventKind, Flags, Timestamp};
 use consign_source::{Format, Limits};
-use support::{CHANNELS, Room, USERS, read, read_day, read_with, refused_whole};
+use support::{CHANNELS, Room, USERS, day, read, read_day, read_with, refused_whole};
 
 #[test]
 fn every_entry_is_one_event_with_its_ts() {
@@ -495,4 +495,44 @@ fn pieces_are_bounded_and_a_failing_sink_ends_the_import() {
         assert!(error.to_string().contains("the disk is full"), "{error}");
         assert_eq!(kept.calls, fail_at + 1, "nothing comes after a failure");
     }
+}
+
+#[test]
+fn a_chat_with_a_folder_by_its_name_and_one_by_its_id_is_read_by_date() {
+    let entry = |ts: &str| format!(r#"[{{"ts":"{ts}","user":"U1","text":"a"}}]"#);
+    let (one, two, three) = (entry("1.0"), entry("2.0"), entry("3.0"));
+    // The order of a set of two is another one each time.
+    for _ in 0..8 {
+        let room = Room::new();
+        let path = room.zip(&[
+            ("users.json", USERS.as_bytes()),
+            ("channels.json", CHANNELS.as_bytes()),
+            ("desk/2026-01-05.json", one.as_bytes()),
+            ("C1/2026-01-06.json", two.as_bytes()),
+            ("desk/2026-01-07.json", three.as_bytes()),
+        ]);
+        let (kept, _) = read(Format::Slack, &path).unwrap();
+        assert_eq!(kept.chat("C1").iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["1.0", "2.0", "3.0"]);
+    }
+}
+
+#[test]
+fn control_characters_in_blocks_become_pictures() {
+    let (kept, _) = read_day(
+        r#"[{"ts":"1.0","bot_id":"B1","text":"","blocks":[{"type":"rich_text","elements":[{"type":"link","url":"x:\u0001","text":"a\u0000"},
+          {"type":"emoji","name":"\u001b"},{"type":"user","user_id":"U\u0007"},{"type":"channel","channel_id":"\u0002C"}]}]}]"#,
+    );
+    let event = kept.event("1.0");
+    assert_eq!(event.text, "a␀ (x:␁):␛:@U␇#␂C");
+    assert!(event.original.as_deref().is_some_and(|original| original.contains("<@U\u{7}>")));
+}
+
+#[test]
+fn a_field_that_stands_twice_is_the_same_for_every_reading() {
+    // What has no `ts` is counted and not kept where the report lists no more.
+    let room = Room::new();
+    let path = room.write("export.zip", day(r#"[{"ts":"2.0","text":"b"},{"ts":null,"text":"a","ts":"1.0"},{"ts":"3.0","text":"c","ts":null}]"#));
+    let (kept, report) = read_with(Format::Slack, &path, &Limits { listed: 0, ..Limits::default() }).unwrap();
+    assert_eq!(kept.chat("C1").iter().map(|event| event.id.as_str()).collect::<Vec<_>>(), ["1.0", "2.0"]);
+    assert_eq!(report.refused, 1);
 }

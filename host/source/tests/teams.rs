@@ -588,3 +588,13 @@ fn pieces_are_bounded_and_a_failing_sink_ends_the_import() {
     .unwrap();
     assert_eq!((kept.all().count(), report.refused), (1, 1), "{:?}", report.refusals);
 }
+
+#[test]
+fn times_that_end_before_they_begin_were_never_asked_for() {
+    let times = "$filter=lastModifiedDateTime gt 2026-02-01T00:00:00Z and lastModifiedDateTime lt 2026-01-01T00:00:00Z";
+    let link = format!("https://graph.microsoft.com/v1.0/users('{ANN}')/chats/getAllMessages?{times}");
+    let room = Room::new();
+    let path = room.write("page.json", format!(r#"{{"@odata.nextLink":"{link}","value":[{}]}}"#, message("1", "")));
+    let (kept, _) = read(Format::Teams, &path).unwrap();
+    assert_eq!(kept.captures, [Capture { user: ANN.into(), from: None, until: None }]);
+}

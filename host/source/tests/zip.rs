@@ -208,3 +208,17 @@ fn entries_that_share_bytes_are_a_bomb() {
     bytes.get_mut(header + 42..header + 46).unwrap().copy_from_slice(&0_u32.to_le_bytes());
     assert!(matches!(whole(&bytes), SourceError::Bomb { .. } | SourceError::Damaged { .. }));
 }
+
+#[test]
+fn an_entry_without_a_name_is_named_as_such() {
+    let room = Room::new();
+    let path = room.zip(&[
+        ("users.json", USERS.as_bytes()),
+        ("channels.json", CHANNELS.as_bytes()),
+        ("desk/2026-01-05.json", DAY),
+        ("", b"nobody's".as_slice()),
+    ]);
+    let (kept, report) = read(Format::Slack, &path).unwrap();
+    assert_eq!((kept.all().count(), report.refused), (1, 1));
+    assert!(report.refusals.first().unwrap().to_string().starts_with("(an entry without a name): "), "{:?}", report.refusals);
+}

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use consign_model::Name;
 use consign_model::audit::ImportFigures;
 use consign_model::source::Capabilities;
-use consign_model::Name;
 use consign_source::live::Gathered;
 use consign_store::SourceRecord;
 use tokio::sync::{mpsc, oneshot};

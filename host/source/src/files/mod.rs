@@ -235,7 +235,7 @@ fn bad_path(path: &str) -> Option<&'static str> {
 }
 
 fn refusal(path: &str, reason: impl Into<String>) -> (String, Refusal) {
-    (path.to_owned(), Refusal::of_file(path, reason))
+    (path.to_owned(), Refusal::of_file(if path.is_empty() { "(an entry without a name)" } else { path }, reason))
 }
 
 /// The folder that a path leads into, with its `/`; empty at the top.

@@ -21,7 +21,8 @@ pub struct Head {
 
 impl Head {
     pub fn read(post: &mut Fields) -> Result<Self, Shape> {
-        let kind = post.filled("type")?.unwrap_or_default();
+        // A part of ids.
+        let kind = text::name(&post.filled("type")?.unwrap_or_default());
         let at = millis(post, "create_at").ok_or_else(|| Shape("`create_at` is missing or no time in milliseconds".into()))?;
         Ok(Self { user: post.needed_id("user")?, at, kind })
     }
@@ -138,7 +139,7 @@ pub fn reaction(fields: &mut Fields, message: &Event) -> Result<Event, Shape> {
     if text::is_long(&name) {
         return Err(Shape("`emoji_name` is longer than any real one".into()));
     }
-    let name = text::name(&name);
+    let name = Some(text::name(&name)).filter(|name| !name.is_empty()).ok_or_else(|| Shape("`emoji_name` is no name".into()))?;
     let at = millis(fields, "create_at").unwrap_or(message.at);
     let mut event = Event::new(EventKind::Reaction, Event::derived_id(EventKind::Reaction, &[&message.id, &user, &name], at), at);
     event.user = Some(user);

@@ -44,6 +44,8 @@ pub fn read(entry: &mut Fields, author: Author, names: &Names) -> Result<Body, S
         forwarded.extend(Fields::of_list("attachments[].files", attachment.get("files").cloned())?);
     }
     let body = all(names.plain(&text::plain(&raw)), &blocks, &attachments, author, &|markup| names.plain(markup));
+    // Labels, addresses and ids in blocks are not looked at one by one.
+    let body = text::plain(&body).into_owned();
     let original = if blocks.is_empty() && attachments.is_empty() {
         raw.into_owned()
     } else {

@@ -95,7 +95,11 @@ pub fn ts_of(json: &str) -> Option<Ts> {
         #[serde(borrow)]
         ts: std::borrow::Cow<'a, str>,
     }
-    Ts::parse(&serde_json::from_str::<OnlyTs<'_>>(json).ok()?.ts)
+    match serde_json::from_str::<OnlyTs<'_>>(json) {
+        Ok(quick) => Ts::parse(&quick.ts),
+        // This quick reader takes no field twice, and the one below does: an entry has a `ts` for both or for none.
+        Err(_) => Ts::parse(&Fields::parse(json).ok()?.text("ts").ok()??),
+    }
 }
 
 /// Reads an entry.

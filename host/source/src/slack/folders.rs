@@ -57,7 +57,7 @@ pub fn days(files: &Files, chats: &[Listed], intake: &mut Intake<'_>) -> BTreeMa
         if let Some(chat) = chat {
             let all = days.entry(chat).or_default();
             all.extend(files);
-            all.sort_by(|(one, _), (other, _)| (last(one), one).cmp(&(last(other), other)));
+            by_date(all);
         } else {
             for (path, _) in files {
                 let why = "its folder's name is in no list of chats, or means several, so that nobody can say which chat it is of. \
@@ -67,6 +67,11 @@ pub fn days(files: &Files, chats: &[Listed], intake: &mut Intake<'_>) -> BTreeMa
         }
     }
     days
+}
+
+/// In the order of their dates, whatever folders they lie in.
+pub fn by_date(days: &mut Days) {
+    days.sort_by(|(one, _), (other, _)| (last(one), one).cmp(&(last(other), other)));
 }
 
 fn refuse(path: &str, why: &str, intake: &mut Intake<'_>) {

@@ -68,15 +68,20 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         let info = ChatInfo { members, ..info };
         let id = info.id.clone();
         reader.intake.chat(info)?;
-        for folder in HashSet::from([folder, id.clone()]) {
+        let mut of_chat = Days::new();
+        let folders = if folder == id { vec![folder] } else { vec![folder, id.clone()] };
+        for folder in folders {
             let Some(of_folder) = days.get(&folder) else { continue };
             if read.contains(&folder) {
                 reader.intake.note("chats whose folder has the name of another chat's, so that their events went to the first one");
                 continue;
             }
             read.insert(folder);
-            reader.chat(&id, of_folder)?;
+            of_chat.extend_from_slice(of_folder);
         }
+        // One that has a folder by its name and one by its id has a day in each.
+        folders::by_date(&mut of_chat);
+        reader.chat(&id, &of_chat)?;
     }
     for (folder, days) in &days {
         if !read.contains(folder) {

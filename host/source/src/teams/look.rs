@@ -56,7 +56,10 @@ impl Seen {
     }
 
     fn capture(&mut self, user: &str, links: &Links) {
-        self.captured.entry(user.to_owned()).or_default().insert((links.from, links.until));
+        // Times that end before they begin were never asked for: such links say nothing of times.
+        let is_sound = links.from.zip(links.until).is_none_or(|(from, until)| from <= until);
+        let asked = if is_sound { (links.from, links.until) } else { (None, None) };
+        self.captured.entry(user.to_owned()).or_default().insert(asked);
     }
 }
 

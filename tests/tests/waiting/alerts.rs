@@ -5,17 +5,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod guests;
-
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::Receiver;
 
+use crate::guests::{SECRET, TRAPS, fails_later, push, workspace};
 use consign_model::Timestamp;
 use consign_tests::{Behaviour, Consign, Inbox, Running, Scripted, holds, python, say, until};
-use guests::{SECRET, TRAPS, fails_later, push, workspace};
 use serde_json::{Value, json};
 
 const HOUR: i64 = 3_600_000;
