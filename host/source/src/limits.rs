@@ -7,12 +7,14 @@ pub struct Limits {
     pub piece_events: usize,
     /// Bytes of text handed over at once. One event that is larger goes alone.
     pub piece_bytes: usize,
-    /// Bytes of text of all chats together that wait to be handed over, where chats come interleaved (`jsonl`). Above it the largest goes.
+    /// Bytes of text of all chats together that wait to be handed over, where chats come interleaved (all but Slack and Discord). Above it the
+    /// largest goes.
     pub waiting_bytes: usize,
-    /// Longest line of a `jsonl` file and longest entry of a day file, in bytes. A longer one is refused, and the rest is read: one event of more than the
-    /// archive takes would else stop the import of its whole file for ever.
+    /// Longest line of a `jsonl` file and longest entry or message of other formats, in bytes; not of a line of Mattermost, in which a post stands with all
+    /// its replies. A longer one is refused, and the rest is read: one event of more than the archive takes would else stop the import of its whole file
+    /// for ever.
     pub line_bytes: usize,
-    /// Largest day file of an export, and largest element of a list, in bytes unpacked: that much is held in memory.
+    /// Largest day file of Slack, line of Mattermost and element of a list, in bytes unpacked: that much is held in memory.
     pub json_bytes: u64,
     /// Largest list of users or chats, in bytes unpacked. It is read element by element, and what it says is kept.
     pub list_bytes: u64,

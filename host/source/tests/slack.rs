@@ -315,6 +315,24 @@ fn files_of_what_is_gone_hang_on_the_deletion() {
     assert_eq!((report.attachments_missing, report.unclaimed), (4, 0));
 }
 
+/// A file that was renamed may have been downloaded under both names.
+#[test]
+fn of_two_files_with_one_id_each_message_gets_the_one_with_its_name() {
+    let message = |ts: &str, name: &str| format!(r#"{{"ts":"{ts}","user":"U1","text":"x","files":[{{"id":"F1","name":"{name}"}}]}}"#);
+    let day = format!("[{},{},{}]", message("1.0", "old.pdf"), message("2.0", "new.pdf"), message("3.0", "other.pdf"));
+    let room = Room::new();
+    let files: [(&str, &[u8]); 4] = [
+        ("channels.json", CHANNELS.as_bytes()),
+        ("desk/2026-01-05.json", day.as_bytes()),
+        ("__uploads/F1/new.pdf", b"new"),
+        ("__uploads/F1/old.pdf", b"old"),
+    ];
+    let (kept, report) = read(Format::Slack, &room.zip(&files)).unwrap();
+    let digest = |id: &str| kept.event(id).attachments.first().unwrap().digest.unwrap();
+    assert_eq!(["1.0", "2.0", "3.0"].map(digest), [b"old", b"new", b"new"].map(|bytes| Digest::of(bytes)));
+    assert_eq!((report.attachments, report.unclaimed, report.refused), (3, 0, 0));
+}
+
 #[test]
 fn an_enterprise_grid() {
     let channels = r#"[{"id":"C1","name":"desk"},{"id":"C2","name":"general"},{"id":"C3","name":"general"},{"id":"C4","name":"ops"},{"id":"C5","name":"shared"}]"#;

@@ -2,6 +2,9 @@
 //!
 //! The keys come from a file and not from the network: this program calls nobody to find out whom to believe. Whoever runs it fetches the file, and does so
 //! often, since Microsoft changes its keys; one that is not in it is a reason to read it again ([`TokenFault::UnknownKey`]).
+//!
+//! A library for tokens (jsonwebtoken) would bring a second one for signatures beside ring, reads the clock itself where the time is given here, and leaves to its
+//! caller what is most of this: who may have sent the token, and for whom. The signature is checked by ring, and one algorithm alone is known.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

@@ -58,7 +58,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     intake.total = exports.iter().map(|export| export.found.size).sum();
     let enclosed = Enclosed::beside(path, &files, intake.limits, |path| !media::is_export(path))?;
     let media = Media::of(&enclosed);
-    let mut taker = Taker { intake, waiting: Waiting::default(), media, enclosed, declared: HashSet::new() };
+    let mut reader = Reader { intake, waiting: Waiting::default(), media, enclosed, declared: HashSet::new() };
     let mut names: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for export in &exports {
         for (id, name) in &export.room.names {
@@ -67,16 +67,16 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         }
     }
     for (id, name) in names {
-        taker.person(id, name, &home)?;
+        reader.person(id, name, &home)?;
     }
     for export in exports {
-        taker.export(&mut files, export)?;
+        reader.export(&mut files, export)?;
     }
-    taker.waiting.hand_over_all(&mut taker.intake)?;
-    for path in taker.enclosed.unclaimed() {
-        taker.intake.unclaimed(path);
+    reader.waiting.hand_over_all(&mut reader.intake)?;
+    for path in reader.enclosed.unclaimed() {
+        reader.intake.unclaimed(path);
     }
-    Ok(taker.intake.report)
+    Ok(reader.intake.report)
 }
 
 /// The first look at all files: hands nothing over. Answers with the rooms, and the servers of those who created them.
@@ -138,7 +138,7 @@ fn most(intake: &Intake<'_>) -> Most {
 }
 
 /// Hands over what is read.
-struct Taker<'a> {
+struct Reader<'a> {
     intake: Intake<'a>,
     waiting: Waiting,
     media: Media,
@@ -146,7 +146,7 @@ struct Taker<'a> {
     declared: HashSet<String>,
 }
 
-impl Taker<'_> {
+impl Reader<'_> {
     fn person(&mut self, id: &str, name: Option<&str>, home: &BTreeSet<String>) -> Result<(), SourceError> {
         let mut user = User::unknown(id);
         let server = id.split_once(':').map(|(_, server)| server);

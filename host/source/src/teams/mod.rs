@@ -4,38 +4,36 @@
 //! file or folder for each captured user, since that API is asked user by user. So any such files are taken, and whose copy each is is told by its links or its path
 //! (`whose`). The copies of one message are the same event in each, whatever differs in them.
 //!
-//! Files are read twice: first to see that they are whole, whose they are and which tenant is ours; then message by message. No more than one message is in
+//! Files are read twice: first to see that they are whole, whose they are and which tenant is ours (`look`); then message by message. No more than one message is in
 //! memory, beside the lists of users and chats.
 
 mod bytes;
 mod content;
 mod lists;
+mod look;
 mod message;
 mod notice;
 mod pages;
 mod people;
 mod whose;
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use consign_model::source::Capture;
-use consign_model::{Attachment, Timestamp, User};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use consign_model::{Attachment, User};
 
 use self::content::TeamsFile;
 use self::lists::Lists;
+use self::look::{Owned, Seen, is_foreign, look};
 use self::message::Parsed;
-use self::pages::{Item, Page};
+use self::pages::Item;
 use self::people::Person;
 use self::whose::Links;
 use crate::enclosed::{ById, Enclosed};
-use crate::files::{Files, Found};
+use crate::files::Files;
 use crate::intake::Intake;
 use crate::json::fields::Shape;
-use crate::json::list::Broken;
 use crate::recognise::Head;
 use crate::report::shown;
 use crate::waiting::Waiting;
@@ -63,7 +61,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     }
     let enclosed = Enclosed::beside(path, &files, intake.limits, |path| !bytes::is_json(path))?;
     intake.total = seen.pages.iter().map(|page| page.page.found.size).sum();
-    let mut taker = Taker {
+    let mut reader = Reader {
         intake,
         waiting: Waiting::default(),
         lists: std::mem::take(&mut seen.lists),
@@ -73,224 +71,19 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
         by_id: ById::of(&enclosed, bytes::ids),
         enclosed,
     };
-    taker.begin(&seen)?;
+    reader.begin(&seen)?;
     for page in &seen.pages {
-        taker.page(&mut files, page)?;
+        reader.page(&mut files, page)?;
     }
-    taker.waiting.hand_over_all(&mut taker.intake)?;
-    for path in taker.enclosed.unclaimed() {
-        taker.intake.unclaimed(path);
+    reader.waiting.hand_over_all(&mut reader.intake)?;
+    for path in reader.enclosed.unclaimed() {
+        reader.intake.unclaimed(path);
     }
-    Ok(taker.intake.report)
-}
-
-/// A file of messages.
-struct Owned {
-    page: Page,
-    /// Whose copy it is, where it is somebody's.
-    user: Option<String>,
-}
-
-/// From when until when a user's messages were asked for, where a link says it.
-type Asked = (Option<Timestamp>, Option<Timestamp>);
-
-/// What the first look found.
-#[derive(Default)]
-struct Seen {
-    lists: Lists,
-    pages: Vec<Owned>,
-    /// Files that can't be read; the rest goes on.
-    broken: Vec<(String, Broken)>,
-    /// The tenants of the organisation's own people.
-    home: BTreeSet<String>,
-    /// For each captured user the times that were asked for.
-    captured: BTreeMap<String, BTreeSet<Asked>>,
-    /// Tenants of users, and who is from outside by the kind of user.
-    tenants: HashMap<String, (Option<String>, bool)>,
-    unresolved: BTreeSet<String>,
-}
-
-impl Seen {
-    /// The user whom a link or path names.
-    fn owner(&mut self, named: &str) -> String {
-        self.lists.user_id(named).unwrap_or_else(|| {
-            self.unresolved.insert(named.to_owned());
-            named.to_owned()
-        })
-    }
-
-    fn capture(&mut self, user: &str, links: &Links) {
-        // Times that end before they begin were never asked for: such links say nothing of times.
-        let is_sound = links.from.zip(links.until).is_none_or(|(from, until)| from <= until);
-        let asked = if is_sound { (links.from, links.until) } else { (None, None) };
-        self.captured.entry(user.to_owned()).or_default().insert(asked);
-    }
-}
-
-/// What tells a message from other things.
-#[derive(Deserialize)]
-struct Glance {
-    #[serde(rename = "messageType")]
-    kind: Option<IgnoredAny>,
-    #[serde(rename = "createdDateTime")]
-    created: Option<IgnoredAny>,
-}
-
-/// Whose a message is, and where.
-#[derive(Deserialize)]
-struct Origin<'a> {
-    #[serde(borrow)]
-    from: Option<From<'a>>,
-    #[serde(borrow, rename = "channelIdentity")]
-    channel: Option<Channel<'a>>,
-}
-
-#[derive(Deserialize)]
-struct From<'a> {
-    #[serde(borrow)]
-    user: Option<Sender<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Sender<'a> {
-    #[serde(borrow)]
-    id: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "tenantId")]
-    tenant: Option<Cow<'a, str>>,
-    #[serde(borrow, rename = "userIdentityType")]
-    kind: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Channel<'a> {
-    #[serde(borrow, rename = "teamId")]
-    team: Option<Cow<'a, str>>,
-}
-
-/// The first look at all files: hands nothing over.
-fn look(path: &Path, files: &mut Files, intake: &mut Intake<'_>) -> Result<Seen, SourceError> {
-    let mut seen = Seen::default();
-    let is_one = files.is_one();
-    let mut paths: Vec<(String, Found)> =
-        files.all().filter(|(path, _)| is_one || bytes::is_json(path)).map(|(path, found)| (path.to_owned(), found)).collect();
-    paths.sort_by_cached_key(|(path, _)| by_number(path));
-    let (lists, pages): (Vec<_>, Vec<_>) = paths.into_iter().partition(|(path, _)| !is_one && lists::of_path(path).is_some());
-    for (name, found) in lists {
-        list(path, files, &name, found, &mut seen, intake)?;
-    }
-    let mut looked = Vec::new();
-    for (name, found) in pages {
-        match first_look(files, &name, found, &mut seen, intake) {
-            Ok(page) => looked.extend(page),
-            Err(broken) => seen.broken.push((name, broken)),
-        }
-    }
-    if looked.is_empty() {
-        if let Some((name, broken)) = seen.broken.into_iter().next() {
-            return Err(broken.error(path, &name));
-        }
-        let what = "this is no export of Teams: it has no chatMessage objects";
-        let hint = "Give what Microsoft Graph answered (getAllMessages, or the messages of a chat or channel): a file, or a ZIP or folder of files";
-        return Err(SourceError::WrongKind { path: path.to_owned(), what, hint });
-    }
-    for (page, links, teams) in looked {
-        let by_path = || whose::of_path(&page.path).filter(|user| !teams.contains(user));
-        let named = if links.say() { links.user.clone() } else { by_path().filter(|user| !seen.lists.is_team(user)) };
-        let user = named.map(|named| seen.owner(&named));
-        if let Some(user) = &user {
-            seen.capture(user, &links);
-        }
-        seen.pages.push(Owned { page, user });
-    }
-    let ours = seen.captured.keys().chain(&seen.lists.staff);
-    seen.home = ours.filter_map(|user| seen.tenants.get(user)?.0.clone()).collect();
-    let (tenants, home) = (&seen.tenants, &seen.home);
-    seen.lists.finish(|user| tenants.get(user).is_some_and(|(tenant, outside)| *outside || is_foreign(home, tenant.as_deref())));
-    Ok(seen)
-}
-
-fn is_foreign(home: &BTreeSet<String>, tenant: Option<&str>) -> bool {
-    !home.is_empty() && tenant.is_some_and(|tenant| !home.contains(tenant))
-}
-
-/// A list of users, chats, teams or channels.
-fn list(path: &Path, files: &mut Files, name: &str, found: Found, seen: &mut Seen, intake: &mut Intake<'_>) -> Result<(), SourceError> {
-    let Some(of) = lists::of_path(name) else { return Ok(()) };
-    let broken = |broken: Broken| SourceError::List {
-        path: path.to_owned(),
-        place: broken.line.map_or_else(|| name.to_owned(), |line| format!("{name}, line {line}")),
-        what: broken.what,
-    };
-    let limits = intake.limits;
-    let page = Page::of(files, name, found, limits).map_err(broken)?;
-    let outcome = page.each(files, limits, &mut |item| {
-        let taken = item.json.and_then(|json| seen.lists.take(of, json, intake).map_err(|shape| shape.to_string()));
-        if let Err(reason) = taken {
-            intake.refuse(Refusal { file: shown(name), line: item.line, index: item.index, reason });
-        }
-    });
-    outcome.map(|_| ()).map_err(broken)
-}
-
-/// Whether a file is one of messages, whole, and whose. With the teams of its channels.
-fn first_look(
-    files: &mut Files,
-    name: &str,
-    found: Found,
-    seen: &mut Seen,
-    intake: &mut Intake<'_>,
-) -> Result<Option<(Page, Links, HashSet<String>)>, Broken> {
-    let limits = intake.limits;
-    let page = Page::of(files, name, found, limits)?;
-    let (mut messages, mut elements, mut teams, mut on_lines) = (0_u64, 0_u64, HashSet::new(), Vec::new());
-    let links = page.each(files, limits, &mut |item| {
-        elements += 1;
-        let Ok(json) = item.json else { return };
-        if !serde_json::from_str::<Glance>(json).is_ok_and(|seen| seen.kind.is_some() || seen.created.is_some()) {
-            return;
-        }
-        messages += 1;
-        if let Some(links) = item.links.filter(|links| links.user.is_some())
-            && on_lines.last() != Some(links)
-        {
-            on_lines.push(links.clone());
-        }
-        let Ok(origin) = serde_json::from_str::<Origin<'_>>(json) else { return };
-        teams.extend(origin.channel.and_then(|channel| channel.team).map(Cow::into_owned));
-        if let Some(Sender { id: Some(id), tenant, kind }) = origin.from.and_then(|from| from.user)
-            && !seen.tenants.contains_key(&*id)
-        {
-            let outside = kind.is_some_and(|kind| people::is_outside(&kind));
-            seen.tenants.insert(id.into_owned(), (tenant.map(Cow::into_owned), outside));
-        }
-    })?;
-    for links in on_lines {
-        let user = links.user.as_deref().map(|user| seen.owner(user));
-        seen.capture(user.as_deref().unwrap_or_default(), &links);
-    }
-    // A user who wrote and read nothing has a page with nothing.
-    if messages == 0 && !(elements == 0 && links.say()) {
-        intake.note(&format!("file that has no messages, not read: {}", shown(name)));
-        return Ok(None);
-    }
-    Ok(Some((page, links, teams)))
-}
-
-/// `page-10` behind `page-9`: a path with its numbers as numbers.
-fn by_number(path: &str) -> Vec<(String, u64)> {
-    let mut parts = Vec::new();
-    let mut rest = path;
-    while !rest.is_empty() {
-        let (text, after) = rest.split_at_checked(rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len())).unwrap_or((rest, ""));
-        let (number, after) = after.split_at_checked(after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len())).unwrap_or((after, ""));
-        parts.push((text.to_owned(), number.parse().unwrap_or_default()));
-        rest = after;
-    }
-    parts
+    Ok(reader.intake.report)
 }
 
 /// Hands over what is read.
-struct Taker<'a> {
+struct Reader<'a> {
     intake: Intake<'a>,
     waiting: Waiting,
     lists: Lists,
@@ -348,7 +141,7 @@ fn shown_user(intake: &mut Intake<'_>, person: Person, is_foreign: bool) -> User
     user
 }
 
-impl Taker<'_> {
+impl Reader<'_> {
     /// What is known before the first message.
     fn begin(&mut self, seen: &Seen) -> Result<(), SourceError> {
         for user in self.lists.users.values() {
