@@ -6,6 +6,7 @@ make.py jsonl FILE SEED        recorded and unrecorded users, re-joins, two join
 make.py talk FILE SEED COUNT   many messages in many chats, as JSON lines, gzipped
 make.py even FILE SEED COUNT   the same with 100 messages of about 1 KB in each chat, by 20 people
 make.py few FILE SEED COUNT    so many chats of three messages each, by 20 people
+make.py large FILE SEED MIB    a Slack export of so many MiB, not packed: 200 channels, a megabyte a day
 make.py evil FILE              names with line ends and headers in them
 make.py broken FOLDER          exports that are broken, each in its own way
 make.py files FOLDER SEED      messages with files of many kinds and sizes: FOLDER/chat.jsonl
@@ -176,6 +177,23 @@ def few(path, seed, count):
                 write(message | {"user": rng.choice(people), "text": sentence(rng)})
 
 
+def large(path, seed, mib):
+    rng = random.Random(seed)
+    users = [{"id": f"U{number}", "name": f"user{number}", "profile": {"email": f"u{number}@desk.example"}} for number in range(500)]
+    channels = [{"id": f"C{number}", "name": f"room-{number}", "members": [user["id"] for user in rng.sample(users, 20)]} for number in range(200)]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        archive.writestr("users.json", json.dumps(users))
+        archive.writestr("channels.json", json.dumps(channels))
+        for number in range(mib):
+            channel, day = channels[number % len(channels)], START + timedelta(days=number // len(channels))
+            second, entries = int(day.timestamp()), []
+            # About 250 bytes each.
+            for place in range(4200):
+                text = f"{number} {place} {rng.getrandbits(400):x}"
+                entries.append({"type": "message", "user": channel["members"][place % 20], "text": text, "ts": f"{second + place}.{place:06}"})
+            archive.writestr(f"{channel['name']}/{day:%Y-%m-%d}.json", json.dumps(entries))
+
+
 def evil(path):
     break_out = "x\r\nBcc: evil@evil.example\r\n\r\nbody\u2028\u0000"
     lines = [
@@ -267,7 +285,7 @@ def main():
         return half(path, *rest)
     if what in ("mattermost", "discord", "teams", "matrix"):
         return importlib.import_module(f"formats.{what}").make(path, *map(int, rest))
-    {"slack": slack, "jsonl": jsonl, "talk": talk, "even": even, "few": few, "evil": evil, "broken": broken, "files": files, "newer": newer}[what](path, *map(int, rest))
+    {"slack": slack, "jsonl": jsonl, "talk": talk, "even": even, "few": few, "large": large, "evil": evil, "broken": broken, "files": files, "newer": newer}[what](path, *map(int, rest))
 
 
 main()
