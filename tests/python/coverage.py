@@ -132,9 +132,12 @@ class Known:
             by_chat[event.chat].append((event, thread))
         self.work.entries = [event for event, _ in self.work.entries]
         stays = self.work.stays()
-        # Whoever's own export has something of a chat was there.
-        for chat, user in self.copies:
-            stays.setdefault((chat, user), [(None, None)])
+        # Whoever's own export has something of a chat was there, from the first to the last of it where nothing else tells.
+        moved = {(event.chat, event.user) for event in self.work.entries if event.type in ("join", "leave")}
+        for (chat, user), copies in self.copies.items():
+            if (chat, user) not in moved:
+                times = [copy[4] for copy in copies]
+                stays[chat, user] = [(min(times), max(times))]
         of_chat = defaultdict(dict)
         for (chat, user), spans in stays.items():
             of_chat[chat][user] = spans

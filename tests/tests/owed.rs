@@ -70,3 +70,32 @@ fn everybody_gets_what_they_turn_out_to_be_owed_and_once() {
         assert_eq!((&again["differences"], &again["not_replayed"]), (&json!([]), &json!([])), "{again}");
     }
 }
+
+/// A window that is evaluated anew knows of today's people: what those before it owe must not be forgotten for that.
+#[test]
+fn what_is_owed_of_earlier_windows_outlives_a_later_one_evaluated_anew() {
+    let (consign, inbox) = (Consign::new(), Inbox::start());
+    let line = |message: &str, second: u32| {
+        format!(
+            "{{\"type\":\"message\",\"chat\":\"C\",\"id\":\"{message}\",\"at\":\"2026-01-05T08:00:{second:02}.000Z\",\"user\":\"ann\",\"text\":\"{message}\"}}\n"
+        )
+    };
+    let lists =
+        "{\"type\":\"user\",\"id\":\"bob\",\"recorded\":false}\n{\"type\":\"chat\",\"id\":\"C\",\"kind\":\"group\",\"members\":[\"ann\",\"bob\"]}\n";
+    let import = |name: &str, text: String| consign.import("jsonl", &consign.write(name, text), "s");
+    consign.apply(&policies(&inbox.target()));
+    import("1.jsonl", format!("{lists}{}", line("m1", 1)));
+    consign.run(&["run", "users"]).succeeded();
+    consign.apply(&policies(&Target::plain(9)));
+    import("2.jsonl", line("m2", 2));
+    consign.run(&["run", "users"]).ended(3);
+    assert_eq!(inbox.count(), 1, "Ann's first copy");
+    let map = consign.write("people.csv", "source,id,recorded\ns,bob,yes\n");
+    consign.run(&["identity", "apply", &map.display().to_string()]).succeeded();
+    consign.apply(&policies(&inbox.target()));
+    consign.run(&["held", "retry", "--current"]).succeeded();
+    consign.run(&["run", "users"]).succeeded();
+    assert_eq!(inbox.count(), 4, "Ann's and Bob's copies of both windows");
+    assert_eq!(consign.json(&["reconcile", "users"])["total"]["owed"], 0);
+    assert_eq!(consign.json(&["run", "users"])["emails"]["composed"], 0);
+}

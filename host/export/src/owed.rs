@@ -15,7 +15,7 @@ use consign_model::module::BoundModule;
 use consign_model::policy::PolicyVersion;
 use consign_model::run::Trigger;
 use consign_model::window::{Facts, Gained};
-use consign_model::{ChatKey, HeldReason, Name, Run, Timestamp, Window, WindowKey, WindowState};
+use consign_model::{ChatKey, Digest, HeldReason, Name, Run, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{SegmentRecord, StoreError, WindowFilter};
 
 use crate::evaluate::Evaluation;
@@ -87,6 +87,23 @@ impl Known {
     }
 }
 
+/// What is known now and was not when windows were frozen, by the facts that they name: most windows of a chat name the same. One that was evaluated anew
+/// names newer ones than those after it, so each is looked at.
+#[derive(Default)]
+struct News(HashMap<Digest, Gained>);
+
+impl News {
+    /// Whether somebody may be owed something of this window.
+    async fn concern(&mut self, exporter: &Exporter, known: &Known, window: &Window) -> Result<bool, ExportError> {
+        let (newest, Some(times)) = (known.newest(window), known.times(window)) else { return Ok(false) };
+        if !self.0.contains_key(&newest.facts) {
+            let gained = Copies::Unknown.gained(&known.facts, &exporter.facts_of(newest).await?);
+            self.0.insert(newest.facts, gained);
+        }
+        Ok(self.0.get(&newest.facts).is_some_and(|gained| gained.values().any(|gained| overlaps(gained, times))))
+    }
+}
+
 fn overlaps(times: &[(Timestamp, Timestamp)], (first, last): (Timestamp, Timestamp)) -> bool {
     times.iter().any(|(from, to)| *from <= last && *to >= first)
 }
@@ -115,16 +132,13 @@ impl Exporter {
             for (_, chat) in &chats {
                 let mut windows = Windows::all(self, WindowFilter::OfChat(run.policy.clone(), chat.clone())).await?;
                 windows.retain(|window| window.run != run.id);
-                // The newest window's people are what was known at the policy's last look at this chat, so what is new since then is all that matters.
-                let Some(newest) = windows.last() else { continue };
-                let Some(known) = self.known(&run.policy, chat).await? else { continue };
-                let gained = Copies::Unknown.gained(&known.facts, &self.facts_of(newest).await?);
-                if gained.is_empty() {
+                if windows.is_empty() {
                     continue;
                 }
+                let Some(known) = self.known(&run.policy, chat).await? else { continue };
+                let mut news = News::default();
                 for window in &windows {
-                    let within = known.times(window).is_some_and(|times| gained.values().any(|gained| overlaps(gained, times)));
-                    if within {
+                    if news.concern(self, &known, window).await? {
                         self.freeze_supplement(run, &known, window).await?;
                     }
                 }
@@ -218,11 +232,7 @@ impl Exporter {
     pub(crate) async fn owing(&self, policy: &PolicyVersion, chat: &ChatKey, windows: &[Window]) -> Result<Owing, ExportError> {
         let mut owing = Owing { windows: HashMap::new() };
         let Some(known) = self.known(&policy.spec.name, chat).await? else { return Ok(owing) };
-        // Of most chats nothing is owed, and their newest window tells.
-        let news = match windows.last() {
-            Some(newest) => !Copies::Unknown.gained(&known.facts, &self.facts_of(newest).await?).is_empty(),
-            None => false,
-        };
+        let mut news = News::default();
         for window in windows {
             let mut all = Vec::new();
             let mut before = window;
@@ -236,7 +246,7 @@ impl Exporter {
                 all.push(Supplement { window: supplement.clone(), file, gained });
                 before = supplement;
             }
-            let unfrozen = if news || !all.is_empty() { self.unfrozen(&known, window).await? } else { Gained::new() };
+            let unfrozen = if news.concern(self, &known, window).await? { self.unfrozen(&known, window).await? } else { Gained::new() };
             if !all.is_empty() || !unfrozen.is_empty() {
                 let mut got = Got::default();
                 if let Some(verdicts) = window.state.settled().and_then(|settled| settled.verdicts.as_ref()) {

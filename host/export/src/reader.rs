@@ -95,7 +95,7 @@ impl Reader {
             let batch = self.decrypt(index)?;
             for (row, kind) in batch.kinds.iter().enumerate() {
                 let flag = match EventKind::from_number(*kind) {
-                    Some(EventKind::Edit) if !batch.adds_files(row) => Flags::EDITED,
+                    Some(EventKind::Edit) if !batch.adds_files(row) && !batch.differs(row) => Flags::EDITED,
                     Some(EventKind::Delete) => Flags::DELETED,
                     _ => continue,
                 };

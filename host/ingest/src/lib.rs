@@ -259,16 +259,19 @@ impl<'a> Intake<'a> {
             }
         }
         self.store_waiting()?;
-        self.put_users()
+        self.put_users()?;
+        // Last: that somebody's export was read says that what it holds is there.
+        let Importer { tenant, store, .. } = self.importer;
+        for (source, captures) in std::mem::take(&mut self.captures) {
+            self.runtime.block_on(store.put_captures(tenant, &source, &captures))?;
+        }
+        Ok(())
     }
 
     fn put_users(&mut self) -> Result<(), IngestError> {
         self.register()?;
         self.users_waiting = 0;
         let Importer { tenant, store, .. } = self.importer;
-        for (source, captures) in std::mem::take(&mut self.captures) {
-            self.runtime.block_on(store.put_captures(tenant, &source, &captures))?;
-        }
         for (source, Users { listed: mut users, mentioned }) in std::mem::take(&mut self.users) {
             if !mentioned.is_empty() {
                 // A list says more than a message: what it said is not taken back by an export without one.
@@ -463,8 +466,12 @@ async fn new_copies(importer: &Importer, waiting: &Waiting) -> Result<Vec<Copies
 
 /// What these events and the export's own list say of members, where it is new.
 async fn new_members(importer: &Importer, waiting: &Waiting, fresh: &[Event]) -> Result<Vec<Member>, IngestError> {
-    let copies_of = waiting.pieces.iter().filter_map(|piece| piece.copy_of.as_deref());
-    let told = piece::members(waiting.info.as_ref(), copies_of, fresh);
+    let times = |piece: &Piece| (piece.events.iter().map(|event| event.at).min(), piece.events.iter().map(|event| event.at).max());
+    let copies = waiting.pieces.iter().filter_map(|piece| match (piece.copy_of.as_deref(), times(piece)) {
+        (Some(user), (Some(first), Some(last))) => Some((user, first, last)),
+        _ => None,
+    });
+    let told = piece::members(waiting.info.as_ref(), &copies.collect::<Vec<_>>(), fresh);
     if told.is_empty() {
         return Ok(Vec::new());
     }
@@ -525,7 +532,7 @@ impl Sink for Intake<'_> {
 
     fn captured(&mut self, capture: Capture) -> Result<(), SinkError> {
         self.captures.entry(self.source()?).or_default().push(capture);
-        Ok(self.wait_for_more_users()?)
+        Ok(())
     }
 
     fn attachment(&mut self, _: FileInfo<'_>, bytes: &mut dyn Read) -> Result<(Digest, u64), SinkError> {

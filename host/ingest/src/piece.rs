@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use consign_model::source::Edits;
-use consign_model::{Chat, Event, EventHash, EventIdentity, EventKind, Flags, Member, Move, MoveKind};
+use consign_model::{Chat, Event, EventHash, EventIdentity, EventKind, Flags, Member, Move, MoveKind, Timestamp};
 use consign_source::ChatInfo;
 
 /// Events of an import by what became of them.
@@ -137,11 +137,12 @@ pub fn tell(chat: &mut Chat, info: &ChatInfo) {
 
 /// What an export's list and these events say of members, one for each user, by id.
 ///
-/// `copies_of`: whose exports they stand in: these users were there, or would not have them.
-pub fn members<'a>(info: Option<&'a ChatInfo>, copies_of: impl Iterator<Item = &'a str>, events: &'a [Event]) -> Vec<Member> {
+/// `copies`: whose exports they stand in, with the first and the last time of each: these users were there then, or would not have them.
+pub fn members<'a>(info: Option<&'a ChatInfo>, copies: &[(&'a str, Timestamp, Timestamp)], events: &'a [Event]) -> Vec<Member> {
     let mut members: BTreeMap<&str, Member> = BTreeMap::new();
-    for user in copies_of {
-        members.entry(user).or_insert_with(|| Member::new(user)).active = true;
+    for (user, first, last) in copies {
+        let seen = Member { seen: Some((*first, *last)), ..Member::new(user) };
+        members.entry(user).or_insert_with(|| Member::new(user)).merge(&seen);
     }
     for user in info.into_iter().flat_map(|info| &info.members) {
         members.entry(user).or_insert_with(|| Member::new(user)).listed = true;

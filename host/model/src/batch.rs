@@ -159,6 +159,11 @@ impl EventBatch {
         crate::event::adds_files(self.ids.get(index), self.targets.get_some(index))
     }
 
+    /// Whether event `index` is a copy with another text than the one that arrived before: see [`Event::differs`].
+    pub fn differs(&self, index: usize) -> bool {
+        crate::event::differs(self.ids.get(index), self.kind(index))
+    }
+
     /// Event `index` as a row; unset past the end.
     pub fn event(&self, index: usize) -> Option<Event> {
         let owned = |text: Option<&str>| text.map(str::to_owned);

@@ -97,6 +97,9 @@ pub struct Member {
     pub active: bool,
     /// Joins and leaves, sorted, each once.
     pub moves: Vec<Move>,
+    /// From the first to the last event of the chat that the user's own export was seen to hold, where there is one for each user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<(Timestamp, Timestamp)>,
 }
 
 /// One stay. Both ends belong to it: a membership includes its joining and its leaving event.
@@ -133,12 +136,16 @@ impl Move {
 impl Member {
     /// A user of whom nothing is known here yet.
     pub fn new(user: &str) -> Self {
-        Self { user: user.to_owned(), listed: false, active: false, moves: Vec::new() }
+        Self { user: user.to_owned(), listed: false, active: false, moves: Vec::new(), seen: None }
     }
 
     /// Adds what another record knows of the same user. Says whether that was anything new.
     pub fn merge(&mut self, other: &Self) -> bool {
-        let before = (self.listed, self.active, self.moves.len());
+        let before = (self.listed, self.active, self.moves.len(), self.seen);
+        self.seen = match (self.seen, other.seen) {
+            (Some((first, last)), Some((from, to))) => Some((first.min(from), last.max(to))),
+            (one, other) => one.or(other),
+        };
         self.listed |= other.listed;
         self.active |= other.active;
         for one in &other.moves {
@@ -146,18 +153,22 @@ impl Member {
                 self.moves.insert(place, one.clone());
             }
         }
-        before != (self.listed, self.active, self.moves.len())
+        before != (self.listed, self.active, self.moves.len(), self.seen)
     }
 
     /// The stays, in order of time, never overlapping (two may touch at one millisecond).
     ///
     /// A leave without a join before it proves a stay that began before the first known event. A listed user without any move was there all the
     /// time. One who is not listed and was only seen acting was too, where the platform lists nobody (`chat_lists_members` is false); where it lists
-    /// the chat's members, it is believed. A join while inside and a leave while outside change nothing.
+    /// the chat's members, it is believed. Whose own export was read, and is not listed, was there from its first to its last event of the chat, and nobody
+    /// knows of more. A join while inside and a leave while outside change nothing.
     ///
     /// Where a join and a leave share a millisecond and their order is not known, it is the one that makes sense: who was inside left and came back, who
     /// was outside came and left. Where nothing came before, the user is taken to have been inside before and after.
     pub fn memberships(&self, chat_lists_members: bool) -> Vec<Membership> {
+        if let (Some((first, last)), true) = (self.seen, self.moves.is_empty() && !self.listed) {
+            return vec![Membership { joined: Some(first), left: Some(last) }];
+        }
         let mut stays = Vec::new();
         // Outer `Some`: inside, since then.
         let mut inside: Option<Option<Timestamp>> = match self.moves.first() {
@@ -196,7 +207,7 @@ mod tests {
 
     fn member(listed: bool, moves: &[(i64, MoveKind)]) -> Member {
         let moves = moves.iter().enumerate().map(|(i, (at, kind))| Move { at: Timestamp(*at), order: format!("{i:03}"), kind: *kind });
-        Member { user: "u".into(), listed, active: false, moves: moves.collect() }
+        Member { listed, moves: moves.collect(), ..Member::new("u") }
     }
 
     fn stays(listed: bool, moves: &[(i64, MoveKind)]) -> Vec<(Option<i64>, Option<i64>)> {
@@ -239,6 +250,19 @@ mod tests {
         let active = Member { active: true, ..member(false, &[]) };
         assert_eq!(active.memberships(true), []);
         assert_eq!(active.memberships(false), [Membership { joined: None, left: None }]);
+    }
+
+    #[test]
+    fn whose_own_export_was_read_was_there_as_long_as_it_shows() {
+        let seen = |first, last| Member { active: true, seen: Some((Timestamp(first), Timestamp(last))), ..member(false, &[]) };
+        let mut both = seen(5, 9);
+        assert!(both.merge(&seen(3, 7)) && !both.merge(&seen(4, 8)));
+        let stay = Membership { joined: Some(Timestamp(3)), left: Some(Timestamp(9)) };
+        assert_eq!((both.memberships(false), both.memberships(true)), (vec![stay], vec![stay]));
+        let moved = Member { seen: both.seen, ..member(false, &[(4, MoveKind::Join)]) };
+        assert_eq!(moved.memberships(false), [Membership { joined: Some(Timestamp(4)), left: None }], "what the platform says of moves is believed");
+        let listed = Member { seen: both.seen, ..member(true, &[]) };
+        assert_eq!(listed.memberships(true), [Membership { joined: None, left: None }]);
     }
 
     #[test]

@@ -216,7 +216,7 @@ impl Event {
 
     /// Whether this event was made by [`Self::differing_copy`].
     pub fn differs(&self) -> bool {
-        self.kind == EventKind::Edit && self.id.starts_with(DIFFERS)
+        differs(&self.id, self.kind)
     }
 
     /// Bytes of its texts, which are most of what it takes in memory.
@@ -263,6 +263,11 @@ const LATE_FILES: &str = "files:";
 
 /// How the ids of events begin that are copies with another text.
 const DIFFERS: &str = "copy:";
+
+/// [`Event::differs`], of columns too.
+pub(crate) fn differs(id: &str, kind: EventKind) -> bool {
+    kind == EventKind::Edit && id.starts_with(DIFFERS)
+}
 
 /// [`Event::adds_files`], of columns too.
 pub(crate) fn adds_files(id: &str, target: Option<&str>) -> bool {

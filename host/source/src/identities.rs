@@ -104,6 +104,9 @@ fn add(map: &mut BTreeMap<(Name, String), Identity>, one: Identity) -> Result<()
             let (Some(periods), Some(more), true) = (&mut known.recorded, one.recorded, same) else {
                 return Err("this user stands here twice: rows of one user differ in the times of recording alone".into());
             };
+            if periods.is_empty() || more.is_empty() {
+                return Err("this user is recorded by one row and not by another".into());
+            }
             periods.extend(more);
             periods.sort();
             periods.dedup();
@@ -329,6 +332,8 @@ mod tests {
         let faults = parse(csv, false, Some(&"s".parse().unwrap())).unwrap_err();
         assert_eq!(faults.iter().map(|fault| fault.line.unwrap()).collect::<std::collections::BTreeSet<_>>(), [2, 3, 4, 5, 6, 8].into());
         assert!(!faults.iter().any(|fault| fault.what.contains("nobody") || fault.what.contains("perhaps")));
+        let both = "source,id,recorded\ns,U1,no\ns,U1,yes\n";
+        assert!(parse(both, false, None).unwrap_err().first().unwrap().what.contains("by one row and not by another"));
         let wrong = |text: &str, is_toml| parse(text, is_toml, None).unwrap_err().first().unwrap().to_string();
         assert!(wrong("id,email\nU1,a@b.example\n", false).contains("line 2: it has no `source`"));
         assert!(wrong("email\na@b.example\n", false).contains("line 1: there is no column `id`"));

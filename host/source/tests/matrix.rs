@@ -254,11 +254,11 @@ fn who_came_and_went() {
         (EventKind::Leave, "$7", Some(&bob), ""),
         (EventKind::Other, "$8", Some(&ann), "@bob:desk.example is no longer banned"),
         (EventKind::Other, "$9", Some(&ann), "Bob was invited"),
-        (EventKind::Other, "$10", Some(&eve), "@eve:desk.example declined the invitation"),
+        (EventKind::Other, "$10", None, "@eve:desk.example declined the invitation"),
         (EventKind::Join, "$11", Some(&joe), ""),
         (EventKind::Other, "$12", Some(&joe), "Joe Two changed their profile"),
         (EventKind::Leave, "$13", Some(&joe), ""),
-        (EventKind::Other, "$14", Some(&kim), "@kim:desk.example asks to be let in"),
+        (EventKind::Other, "$14", None, "@kim:desk.example asks to be let in"),
         (EventKind::Other, "$15", Some(&ann), "@lou:desk.example changed their profile"),
     ];
     assert_eq!(seen(&kept), wanted);

@@ -389,7 +389,9 @@ def one(work, chat, event, redactions, reactions, add):
         elif now in ("leave", "ban") and before == "join":
             put("leave", None, None, who)
         else:
-            put("other")
+            # Nobody is in a room by asking to be let in, or by not coming.
+            outside = who == user and (now == "knock" or now == "leave" and before in ("invite", "knock"))
+            put("other", None, None, None if outside else user)
     else:
         text = {"m.room.topic": f"Topic: {content.get('topic')}", "m.room.name": f"Room name: {content.get('name')}", "m.room.create": "Room created"}.get(kind)
         put("other", text)

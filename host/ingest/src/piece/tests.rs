@@ -249,6 +249,20 @@ fn in_every_order_each_file_is_stored_once_with_its_message() {
     }
 }
 
+/// A message that was edited comes with its edit, which has a time of its own: it is no edit of a time that nobody knows. Nor is a text that went by a deletion.
+#[test]
+fn what_a_source_tells_of_an_edit_is_not_found_again() {
+    let known = message("m1", "first");
+    let contents = [Some(known.identity().content)];
+    let again = |text: &str, flag: Flags| [Event { flags: flag, ..message("m1", text) }];
+    assert!(found_edits(&again("second", Flags::EDITED), &contents, Edits::Newest, false).is_empty());
+    assert_eq!(found_edits(&again("second", Flags::EDITED), &contents, Edits::All, false).len(), 1);
+    assert_eq!(found_edits(&again("second", Flags::default()), &contents, Edits::Newest, false).len(), 1, "the platform did not tell");
+    assert!(found_edits(&again("", Flags::DELETED), &contents, Edits::All, false).is_empty());
+    let copies = found_edits(&again("second", Flags::default()), &contents, Edits::All, true);
+    assert!(copies.iter().all(Event::differs) && copies.len() == 1);
+}
+
 #[test]
 fn two_joins_in_one_millisecond_are_two_members() {
     let join = |user: &str| {
@@ -256,6 +270,6 @@ fn two_joins_in_one_millisecond_are_two_members() {
         event.user = Some(user.to_owned());
         event
     };
-    let members = members(None, std::iter::empty(), &[join("A"), join("B")]);
+    let members = members(None, &[], &[join("A"), join("B")]);
     assert_eq!(members.iter().map(|member| (member.user.as_str(), member.moves.len())).collect::<Vec<_>>(), [("A", 1), ("B", 1)]);
 }

@@ -94,11 +94,16 @@ impl Problem {
         Self { header: Some(header), ..self }
     }
 
-    /// Whoever called is told; but a platform's own log is read by nobody here, and something may be missing. Not so where anybody may call: that would let
-    /// them fill the log.
+    /// Whether whoever called has not shown who they are.
+    pub fn is_of_a_stranger(&self) -> bool {
+        matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::METHOD_NOT_ALLOWED)
+    }
+
+    /// Whoever called is told; but a platform's own log is read by nobody here, and something may be missing. What comes of strangers is counted
+    /// (`Strangers`).
     pub fn log(&self, source: &Name) {
         let Self { status, code, .. } = self;
-        if matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::METHOD_NOT_ALLOWED) {
+        if self.is_of_a_stranger() {
             tracing::debug!(%source, code, "source '{source}': a request was not let in: {code}");
         } else {
             tracing::warn!(%source, code, %status, "source '{source}': a request was answered {status} ({code}), and nothing of it is acknowledged");

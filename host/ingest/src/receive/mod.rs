@@ -23,7 +23,8 @@ mod secret;
 mod server;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -71,6 +72,26 @@ pub struct Receiver {
     room: Arc<Room>,
     bounds: Bounds,
     reading: Semaphore,
+    strangers: Strangers,
+}
+
+/// Requests that were not let in. A platform whose secret was changed on one side alone sends nothing but these, and some platforms don't send again: so it is
+/// said, but once a minute for each source, since anybody may call and nobody may fill the log.
+#[derive(Default)]
+struct Strangers(Mutex<HashMap<Name, (Option<Instant>, u64)>>);
+
+impl Strangers {
+    const EVERY: Duration = Duration::from_mins(1);
+
+    fn count(&self, source: &Name) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (told, count) = all.entry(source.clone()).or_default();
+        *count += 1;
+        if told.is_none_or(|at| at.elapsed() >= Self::EVERY) {
+            tracing::warn!(%source, count, "source '{source}': {count} requests were not let in: if they are the platform's, its secret here is not the one there");
+            (*told, *count) = (Some(Instant::now()), 0);
+        }
+    }
 }
 
 /// What runs beside the requests. To be stopped when no more of them come: what was taken in is then stored.
@@ -100,7 +121,8 @@ impl Receiver {
         let watching = folders.into_iter().map(|folder| tokio::spawn(folder.watch(importer.clone(), stop.clone()))).collect();
         let (queue, storing) = Queue::start(importer.clone(), bounds.gather());
         let room = Room::new(bounds.waiting());
-        let receiver = Arc::new(Self { doors, importer, queue, room, bounds, reading: Semaphore::new(READ_AT_ONCE) });
+        let receiver =
+            Arc::new(Self { doors, importer, queue, room, bounds, reading: Semaphore::new(READ_AT_ONCE), strangers: Strangers::default() });
         Ok((Arc::clone(&receiver), Running { receiver, storing, stops, watching }))
     }
 
@@ -109,7 +131,12 @@ impl Receiver {
         // What is no name is no source either.
         let name = param("source").parse::<Name>().map_err(|_| Problem::unknown())?;
         let door = self.doors.get(&name).filter(|door| door.call() == param("call")).ok_or_else(Problem::unknown)?;
-        door.answer(self, request).await.inspect_err(|problem| problem.log(&name))
+        door.answer(self, request).await.inspect_err(|problem| {
+            problem.log(&name);
+            if problem.is_of_a_stranger() {
+                self.strangers.count(&name);
+            }
+        })
     }
 }
 

@@ -67,6 +67,8 @@ pub(super) fn describe<'a>(group: &Group<'a>, index: usize) -> Option<Line<'a>> 
             });
             (action, Texts::Own(&event.text))
         }
+        // Nobody edited anything: two exports say otherwise.
+        EventKind::Edit if event.differs() => (format!("wrote otherwise, by another user's export: {}", target()), Texts::Own(&event.text)),
         EventKind::Edit => (format!("edited {}", target()), Texts::Change { before: one.previous, after: &event.text }),
         EventKind::Delete => (format!("deleted {}", target()), one.previous.map_or(Texts::None, |text| Texts::Labelled("deleted text", text))),
         EventKind::Join => ("joined the chat".to_owned(), Texts::None),

@@ -58,7 +58,8 @@ impl Live {
             },
             Self::TeamsNotifications => Capabilities {
                 view: View::Complete,
-                edits: Edits::All,
+                // Each notification has the newest text; of one that was missed the text between is lost.
+                edits: Edits::Newest,
                 deletions: Deletions::All,
                 // Each notification has those of its time.
                 reactions: Reactions::AsExported,

@@ -329,6 +329,10 @@ fn member(raw: &mut Raw, is_stripped: bool, room: &mut Room, parsed: &mut Parsed
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
             let mut event = raw.other(format!("{shown} {did}{reason}"));
             event.original = Some(format!("{user} {did}{reason}"));
+            // Who stays outside has done nothing in the room: by an act of theirs they would count as in it.
+            if own && matches!((word, before), ("leave", Membership::Invited | Membership::Knocking) | ("knock", _)) {
+                event.user = None;
+            }
             event
         }
     };
