@@ -187,8 +187,8 @@ def large(path, seed, mib):
         for number in range(mib):
             channel, day = channels[number % len(channels)], START + timedelta(days=number // len(channels))
             second, entries = int(day.timestamp()), []
-            # About 250 bytes each.
-            for place in range(4200):
+            # Some 180 bytes each.
+            for place in range(6000):
                 text = f"{number} {place} {rng.getrandbits(400):x}"
                 entries.append({"type": "message", "user": channel["members"][place % 20], "text": text, "ts": f"{second + place}.{place:06}"})
             archive.writestr(f"{channel['name']}/{day:%Y-%m-%d}.json", json.dumps(entries))

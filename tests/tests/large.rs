@@ -25,7 +25,7 @@ fn peak_of(mib: u64, seed: u64) -> u64 {
     });
     let seconds = begun.elapsed().as_secs_f64();
     let report: serde_json::Value = serde_json::from_str(&reading.join().unwrap()).unwrap();
-    assert_eq!((&report["refused"], &report["stored"]["message"]), (&0.into(), &(mib * 4200).into()), "{report}");
+    assert_eq!((&report["refused"], &report["stored"]["message"]), (&0.into(), &(mib * 6000).into()), "{report}");
     say(format_args!("{mib} MiB: {seconds:.1} s, peak memory {} MiB", peak / 1024));
     peak
 }
