@@ -7,7 +7,7 @@
 //!
 //! A supplement is frozen when its window (or the supplement before it) is done. So what those users have got is known and does not change any more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map};
 use std::sync::Arc;
 
 use consign_mail::compose::COMPOSER;
@@ -96,11 +96,11 @@ impl News {
     /// Whether somebody may be owed something of this window.
     async fn concern(&mut self, exporter: &Exporter, known: &Known, window: &Window) -> Result<bool, ExportError> {
         let (newest, Some(times)) = (known.newest(window), known.times(window)) else { return Ok(false) };
-        if !self.0.contains_key(&newest.facts) {
-            let gained = Copies::Unknown.gained(&known.facts, &exporter.facts_of(newest).await?);
-            self.0.insert(newest.facts, gained);
-        }
-        Ok(self.0.get(&newest.facts).is_some_and(|gained| gained.values().any(|gained| overlaps(gained, times))))
+        let gained = match self.0.entry(newest.facts) {
+            hash_map::Entry::Occupied(there) => there.into_mut(),
+            hash_map::Entry::Vacant(place) => place.insert(Copies::Unknown.gained(&known.facts, &exporter.facts_of(newest).await?)),
+        };
+        Ok(gained.values().any(|gained| overlaps(gained, times)))
     }
 }
 
