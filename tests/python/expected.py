@@ -253,6 +253,24 @@ def jsonl(path):
     return work
 
 
+def own_of_target(event):
+    """What stands for the id of an event of consign.json that is about a message, where the platform has none for it."""
+    return {"edit": event.get("target"), "delete": event.get("target"), "reaction": f"{event.get('target')} {event['text']}"}.get(event["type"])
+
+
+def write_files(path, files):
+    """Bytes by name: as a ZIP where the path says so, else in a folder."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in files.items():
+                archive.writestr(zipfile.ZipInfo(name, (2026, 2, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
+        return
+    for name, data in files.items():
+        place = path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
+
+
 def load(spec):
     """`slack:FILE`, `jsonl:FILE`, or of a format that has a module of its own in `formats/`."""
     form, _, path = spec.partition(":")

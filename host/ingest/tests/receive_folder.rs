@@ -1,6 +1,7 @@
 //! Files that are put into a folder.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "each test program uses its own part")]
 mod support;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! Mattermost's outgoing webhook over HTTP.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "each test program uses its own part")]
 mod support;
 
 use consign_model::{ChatKind, Timestamp};

@@ -1,6 +1,7 @@
 //! Slack's events over HTTP: what is signed is taken, and an export of the same time adds nothing.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "each test program uses its own part")]
 mod support;
 
 use std::io::Write as _;

@@ -1,6 +1,7 @@
 //! Microsoft Graph's notifications over HTTP, with what openssl made (`host/source/tests/vectors/teams/make.sh`).
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[expect(dead_code, reason = "each test program uses its own part")]
 mod support;
 
 use support::{Server, World};

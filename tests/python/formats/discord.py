@@ -8,7 +8,7 @@ import re
 import zipfile
 from datetime import datetime, timedelta, timezone
 
-from expected import Chat, Event, User, Workspace, millis
+from expected import Chat, Event, User, Workspace, millis, own_of_target
 
 EPOCH = 1420070400000  # of Discord's ids
 START = 1767600000000
@@ -235,9 +235,4 @@ def one_of(work, chat, message):
 
 def own(event):
     """What stands for the id of an event of consign.json."""
-    kind, target = event["type"], event.get("target")
-    if kind in ("edit", "delete"):
-        return target
-    if kind == "reaction":
-        return f"{target} {event['text']}"
-    return event["id"]
+    return own_of_target(event) or event["id"]

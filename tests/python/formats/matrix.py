@@ -14,7 +14,7 @@ import zipfile
 from datetime import datetime, timedelta, timezone
 from html import escape
 
-from expected import Chat, Event, User, Workspace, key
+from expected import Chat, Event, User, Workspace, key, write_files
 
 WORDS = 'sold bought 5m EURUSD fixing LIBOR hedge «quote» naïve 日本 🎉 it\'s "done" R&D a<b 50% back\\slash'.split(" ")
 FOLDERS = {"m.image": "images", "m.video": "videos", "m.audio": "audio", "m.file": "files"}
@@ -264,15 +264,8 @@ def make(path, seed):
     files = Maker(seed).run(1 if path.suffix == ".json" else 5)
     if path.suffix == ".json":
         path.write_bytes(files["export.json"])
-    elif path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in files.items():
-                archive.writestr(zipfile.ZipInfo(name, (2026, 2, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
     else:
-        for name, data in files.items():
-            place = path / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
+        write_files(path, files)
 
 
 # --- Reading one ---------------------------------------------------------------------------------------------------------------------

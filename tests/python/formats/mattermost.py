@@ -11,7 +11,7 @@ import zipfile
 from collections import Counter
 from datetime import datetime, timezone
 
-from expected import Chat, Event, User, Workspace
+from expected import Chat, Event, User, Workspace, own_of_target
 
 START = 1767600000000
 WORDS = "the rate desk fixing libor quote **swap** please _confirm_ client spread `code` naïve Größe 日本 🎉 <b> & \"ok\" tomorrow 'legal' @all ~town-square :tada:".split()
@@ -236,9 +236,4 @@ def one_of(work, counts, chat, post):
 
 def own(event):
     """What stands for the id of an event of consign.json."""
-    kind, target = event["type"], event.get("target")
-    if kind in ("edit", "delete"):
-        return target
-    if kind == "reaction":
-        return f"{target} {event['text']}"
-    return "" if kind in ("join", "leave") else event["id"]
+    return own_of_target(event) or ("" if event["type"] in ("join", "leave") else event["id"])

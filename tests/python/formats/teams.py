@@ -14,7 +14,7 @@ import zipfile
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 
-from expected import Chat, Event, User, Workspace, key, millis
+from expected import Chat, Event, User, Workspace, key, millis, write_files
 
 GRAPH = "https://graph.microsoft.com/v1.0"
 OTHER_TENANT = "9d3a8c4e-0000-4000-8000-00000000beef"
@@ -337,16 +337,7 @@ class Maker:
 
 def make(path, seed):
     path = pathlib.Path(path)
-    files = Maker(seed).run()
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in files.items():
-                archive.writestr(zipfile.ZipInfo(name, (2026, 2, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
-        return
-    for name, data in files.items():
-        place = path / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(data)
+    write_files(path, Maker(seed).run())
 
 
 # --- Reading one ---------------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 //! A store and an archive in a folder, a receiver on a port of its own, and an HTTP client that can do what no library lets one do.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its own part")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
