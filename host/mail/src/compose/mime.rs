@@ -159,11 +159,11 @@ fn safe_type(media_type: &str) -> &str {
 }
 
 /// A file name for a header: no path, no control characters, nothing that shows its extension at another place, not without end, not empty, not ours.
+/// Nor anything that no file of Windows may have in its name. Some readers take quotes and angle brackets around a name off, also those that are part of it,
+/// and decode within quotes what looks like an encoded word (`=?`).
 fn safe_name(name: &str) -> String {
-    let unsafe_in_names = |c: char| c.is_control() || turns_order(c) || matches!(c, '/' | '\\' | '\u{2028}' | '\u{2029}');
-    let safe: String = name.trim().chars().map(|c| if unsafe_in_names(c) { '_' } else { c }).collect();
-    // What looks like an encoded word would be decoded by some readers, even within quotes.
-    let mut safe = safe.replace("=?", "=_");
+    let forbidden = |c: char| matches!(c, '/' | '\\' | '"' | '<' | '>' | ':' | '|' | '?' | '*' | '\u{2028}' | '\u{2029}');
+    let mut safe: String = name.trim().chars().map(|c| if c.is_control() || turns_order(c) || forbidden(c) { '_' } else { c }).collect();
     if safe.len() > LONGEST_FILE_NAME {
         let extension = safe.rsplit_once('.').map(|(_, extension)| extension).filter(|extension| extension.len() <= 20);
         let tail = extension.map(|extension| format!("….{extension}")).unwrap_or_default();
@@ -316,6 +316,8 @@ mod tests {
         assert_eq!(safe_name("../../etc/pass\r\nwd"), ".._.._etc_pass__wd");
         assert_eq!(safe_name("invoice\u{202e}fdp.exe"), "invoice_fdp.exe");
         assert_eq!(safe_name(" "), "attachment");
+        assert_eq!(safe_name("\"\""), "__");
+        assert_eq!(safe_name("<a:b>|=?utf-8?q?c?=*"), "_a_b__=_utf-8_q_c_=_");
         assert_eq!(safe_name("Consign.JSON"), "_consign.json");
         let long = safe_name(&format!("{}.pdf", "é".repeat(500)));
         assert!(long.len() <= LONGEST_FILE_NAME && long.ends_with("….pdf"), "{long}");
