@@ -44,8 +44,8 @@ class Workspace:
         return known.recorded if known else True
 
     def stays(self):
-        """(chat, user) to a list of (first ms or None, last ms or None), both inclusive."""
-        moves, acted = defaultdict(list), defaultdict(set)
+        """(chat, user) to a list of (first ms or None, last ms or None), both inclusive. `derived` has those of whom no list, join or leave tells the first."""
+        moves, acted, first = defaultdict(list), defaultdict(set), {}
         for number, event in enumerate(self.events):
             if event.user is None:
                 continue
@@ -53,6 +53,8 @@ class Workspace:
                 moves[event.chat, event.user].append((event.at, event.own, number, event.type))
             else:
                 acted[event.chat].add(event.user)
+                if event.type in ("message", "reaction"):
+                    first[event.chat, event.user] = min(event.at, first.get((event.chat, event.user), event.at))
         people = defaultdict(set)
         for chat, user in moves:
             people[chat].add(user)
@@ -63,13 +65,18 @@ class Workspace:
         for chat in acted:
             if chat not in self.chats:
                 people[chat].update(acted[chat])
-        result = {}
+        result, self.derived = {}, set()
         for chat, users in people.items():
             for user in users:
                 spans, since, inside = [], None, False
+                if not moves.get((chat, user)) and user not in (self.chats[chat].members if chat in self.chats else ()):
+                    self.derived.add((chat, user))
                 own = sorted(moves.get((chat, user), []))
                 if not own or own[0][3] == "leave":
                     inside = True
+                elif first.get((chat, user), own[0][0]) < own[0][0]:  # who wrote was there
+                    spans.append((first[chat, user], own[0][0]))
+                    self.derived.add((chat, user))
                 for at, _, _, kind in own:
                     if kind == "join" and not inside:
                         since, inside = at, True
@@ -96,6 +103,11 @@ class Workspace:
             if held:
                 result[chat, user] = held
         return result
+
+
+def span(stay):
+    """A stay in an e-mail, as `stays` has it."""
+    return tuple(stay[end] and millis(stay[end]) for end in ("joined", "left"))
 
 
 def key(event):

@@ -89,7 +89,7 @@ pub struct Person {
     pub user: String,
     /// When, both ends included.
     pub memberships: Vec<Span>,
-    /// That no joining or leaving of this user was seen, and no list names him: he wrote here, so he was here.
+    /// That the first of these follows from nothing but what this user did, or what his own export holds: no list, no join and no leave tells it.
     pub derived: bool,
     /// The times of these for which his own copies were read. Nothing where the source gives no copies.
     pub captured: Vec<Span>,
@@ -168,8 +168,6 @@ impl Exporter {
     async fn cover(&self, chat: &ChatKey, source: &Coverage) -> Result<Option<ChatCoverage>, ExportError> {
         let Some(record) = self.store.chat(&self.tenant, chat).await? else { return Ok(None) };
         let (kind, events, first_at, last_at) = (record.kind, record.events, record.first_at, record.last_at);
-        let members = self.store.members(&self.tenant, chat).await?;
-        let derived: HashSet<&str> = members.iter().filter(|one| !one.listed && one.moves.is_empty()).map(|one| one.user.as_str()).collect();
         let facts = facts(self.store.as_ref(), &self.tenant, record).await?;
         let copies = self.store.copies(&self.tenant, chat, None).await?;
         let copies: HashMap<String, HashSet<EventHash>> = copies.into_iter().map(|one| (one.user, one.events.into_iter().collect())).collect();
@@ -188,8 +186,7 @@ impl Exporter {
             }
         }
         gaps.extend(seen.gaps());
-        let people: Vec<Person> =
-            facts.participants.iter().map(|one| person(one, &source.captured, &copies, derived.contains(one.user.id.as_str()))).collect();
+        let people: Vec<Person> = facts.participants.iter().map(|one| person(one, &source.captured, &copies)).collect();
         if source.view == View::PerUser {
             gaps.extend(seen.copies_missing(&people, &copies));
             gaps.extend(nobody(&people, first_at, last_at));
@@ -198,12 +195,18 @@ impl Exporter {
     }
 }
 
-fn person(of: &Participant, read: &[Capture], copies: &HashMap<String, HashSet<EventHash>>, derived: bool) -> Person {
+fn person(of: &Participant, read: &[Capture], copies: &HashMap<String, HashSet<EventHash>>) -> Person {
     let memberships: Vec<Span> = of.memberships.iter().map(|stay| Span { from: stay.joined, until: stay.left }).collect();
     let own = read.iter().filter(|one| one.user == of.user.id).map(|one| Span { from: one.from, until: one.until });
     let captured = own.flat_map(|capture| memberships.iter().filter_map(move |stay| both(*stay, capture)));
     let captured = joined(captured.collect());
-    Person { user: of.user.id.clone(), memberships, derived, captured, copies: copies.get(&of.user.id).map_or(0, |events| events.len() as u64) }
+    Person {
+        user: of.user.id.clone(),
+        memberships,
+        derived: of.derived,
+        captured,
+        copies: copies.get(&of.user.id).map_or(0, |events| events.len() as u64),
+    }
 }
 
 fn ends(span: Span) -> (Timestamp, Timestamp) {

@@ -52,7 +52,7 @@ impl Failing<'_> {
 }
 
 /// The event at which it fails, or the batch.
-fn event((_, bound): &Ready, class: FaultClass, witness: Witness<'_>, work: &mut Work<'_>) -> Option<FaultEvent> {
+fn event((module, bound): &Ready, class: FaultClass, witness: Witness<'_>, work: &mut Work<'_>) -> Option<FaultEvent> {
     let mut before = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for index in 0..witness.batch {
@@ -79,7 +79,9 @@ fn event((_, bound): &Ready, class: FaultClass, witness: Witness<'_>, work: &mut
     if bytes > BYTES_BEFORE {
         return of(0, Some(last));
     }
-    match locate(bound, &work.chat, &before, &failing, class, LOOKING) {
+    // As it saw the chat when it failed: a grouping sees it otherwise than a criterion.
+    let chat = if witness.kept.is_some() { work.chat_for(module) } else { Arc::clone(&work.chat) };
+    match locate(bound, &chat, &before, &failing, class, LOOKING) {
         Located::Event(row) => of(row, None),
         Located::Rows { first, last } => of(first, Some(last)),
         Located::NotAgain => None,

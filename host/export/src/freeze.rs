@@ -109,7 +109,9 @@ pub(crate) async fn facts(store: &dyn Store, tenant: &TenantId, chat: Chat) -> R
             if let Some(identity) = &identity {
                 identity.apply(&mut user);
             }
-            Participant { user, memberships: member.memberships(lists_members), recorded_at: identity.and_then(|identity| identity.recorded_at()) }
+            let memberships = member.memberships(lists_members);
+            let derived = !memberships.is_empty() && member.is_derived();
+            Participant { user, memberships, derived, recorded_at: identity.and_then(|identity| identity.recorded_at()) }
         })
         .collect();
     participants.sort_by(|a, b| a.user.id.cmp(&b.user.id));

@@ -183,14 +183,19 @@ impl Exporter {
         if !is_done(newest) {
             return Ok(Gained::new());
         }
-        let policy = self.store.policy(&self.tenant, &window.key.policy, Some(window.policy_version)).await?;
-        let copies = Copies::of(policy.as_ref().and_then(|policy| policy.grouping.as_ref()));
+        let copies = self.copies(window).await?;
         if copies == Copies::Nobodys {
             return Ok(Gained::new());
         }
         let mut gained = copies.gained(&known.facts, &self.facts_of(newest).await?);
         gained.retain(|_, gained| overlaps(gained, times));
         Ok(gained)
+    }
+
+    /// Whose copies a window's e-mails are.
+    async fn copies(&self, window: &Window) -> Result<Copies, StoreError> {
+        let policy = self.store.policy(&self.tenant, &window.key.policy, Some(window.policy_version)).await?;
+        Ok(Copies::of(policy.as_ref().and_then(|policy| policy.grouping.as_ref())))
     }
 
     async fn freeze_supplement(&self, run: &Run, known: &Known, window: &Window) -> Result<bool, ExportError> {
@@ -241,7 +246,7 @@ impl Exporter {
                     Some(verdicts) => Some(self.verdicts(&supplement.key, verdicts).await?),
                     None => None,
                 };
-                let mut gained = Copies::Unknown.gained(&self.facts_of(supplement).await?, &self.facts_of(before).await?);
+                let mut gained = self.copies(supplement).await?.gained(&self.facts_of(supplement).await?, &self.facts_of(before).await?);
                 gained.retain(|user, _| supplement.owed_to.contains(user));
                 all.push(Supplement { window: supplement.clone(), file, gained });
                 before = supplement;

@@ -12,6 +12,7 @@ use consign_model::module::BoundModule;
 use consign_model::policy::PolicyVersion;
 use consign_model::run::{SupplementCounts, Trigger};
 use consign_model::shadow::add_all;
+use consign_model::source::Lack;
 use consign_model::target::TargetVersion;
 use consign_model::{Digest, HeldReason, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{Begun, NewRun, WindowFilter};
@@ -446,6 +447,12 @@ impl Exporter {
             }
             counts.emails.add(&email_counts(&self.store.deliveries(&self.tenant, key).await?));
         }
+        let sources = self.sources().await?;
+        let lacking: Vec<Lack> = sources.iter().flat_map(|source| source.lacking(&toolbox.policy.spec.requires)).collect();
+        for lack in &lacking {
+            let policy = &run.policy;
+            tracing::warn!(%policy, source = %lack.source, requires = lack.requires.word(), "policy {policy}: {}", lack.text());
+        }
         let path = crate::manifest::path(&self.data, &self.tenant, &run.policy, &run.id);
         let at = Timestamp::now();
         let head = Manifest {
@@ -456,7 +463,8 @@ impl Exporter {
             policy_digest: toolbox.policy.digest(),
             stands_in: run.stands_in.clone(),
             modules: toolbox.policy.modules().map(module_use).collect(),
-            sources: self.sources().await?,
+            sources,
+            lacking: lacking.clone(),
             identities: self.store.identity_map(&self.tenant).await?,
             run: run.id.clone(),
             trigger: run.trigger,
@@ -481,6 +489,7 @@ impl Exporter {
             shadows,
             quarantined: toolbox.ward.new_ones(),
             stands_in: run.stands_in.clone(),
+            lacking,
             manifest: path.display().to_string(),
             millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         };

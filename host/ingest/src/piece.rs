@@ -155,6 +155,9 @@ pub fn members<'a>(info: Option<&'a ChatInfo>, copies: &[(&'a str, Timestamp, Ti
             EventKind::Leave => MoveKind::Leave,
             EventKind::Message | EventKind::Edit | EventKind::Delete | EventKind::Reaction | EventKind::Other => {
                 member.active = true;
+                if matches!(event.kind, EventKind::Message | EventKind::Reaction) {
+                    member.acted_at = Some(member.acted_at.map_or(event.at, |first| first.min(event.at)));
+                }
                 continue;
             }
         };

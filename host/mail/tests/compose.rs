@@ -21,7 +21,7 @@ use consign_model::target::{ByteSize, Profile};
 use consign_model::{Attachment, ChatKind, Digest, Flags, Membership, RunId, Timestamp};
 use serde_json::{Value, json};
 
-use support::{Random, START, Sample, header, name, python};
+use support::{Random, START, Sample, header, name, order_shown, python};
 
 /// A small day in a channel, with one of everything.
 fn day() -> Sample {
@@ -433,7 +433,7 @@ fn no_name_or_text_gets_out_of_its_place() {
         check_parts(sample, std::slice::from_ref(parsed));
         let one = |text: &str| {
             let spaced = text.replace(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'), " ");
-            spaced.replace('\u{202e}', "[U+202E]").replace('\u{200f}', "[U+200F]").trim().to_owned()
+            order_shown(&spaced).trim().to_owned()
         };
         let names: Vec<&str> = parsed["headers"].as_array().unwrap().iter().map(|one| one[0].as_str().unwrap()).collect();
         assert!(names.iter().all(|name| allowed.contains(name)), "{names:?}");

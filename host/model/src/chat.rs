@@ -95,6 +95,9 @@ pub struct Member {
     pub listed: bool,
     /// The user wrote, edited, deleted or reacted here.
     pub active: bool,
+    /// When the user wrote or reacted here first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acted_at: Option<Timestamp>,
     /// Joins and leaves, sorted, each once.
     pub moves: Vec<Move>,
     /// From the first to the last event of the chat that the user's own export was seen to hold, where there is one for each user.
@@ -136,24 +139,39 @@ impl Move {
 impl Member {
     /// A user of whom nothing is known here yet.
     pub fn new(user: &str) -> Self {
-        Self { user: user.to_owned(), listed: false, active: false, moves: Vec::new(), seen: None }
+        Self { user: user.to_owned(), listed: false, active: false, acted_at: None, moves: Vec::new(), seen: None }
     }
 
     /// Adds what another record knows of the same user. Says whether that was anything new.
     pub fn merge(&mut self, other: &Self) -> bool {
-        let before = (self.listed, self.active, self.moves.len(), self.seen);
+        let sums = |one: &Self| (one.listed, one.active, one.acted_at, one.moves.len(), one.seen);
+        let before = sums(self);
         self.seen = match (self.seen, other.seen) {
             (Some((first, last)), Some((from, to))) => Some((first.min(from), last.max(to))),
             (one, other) => one.or(other),
         };
         self.listed |= other.listed;
         self.active |= other.active;
+        self.acted_at = self.acted_at.into_iter().chain(other.acted_at).min();
         for one in &other.moves {
             if let Err(place) = self.moves.binary_search(one) {
                 self.moves.insert(place, one.clone());
             }
         }
-        before != (self.listed, self.active, self.moves.len(), self.seen)
+        before != sums(self)
+    }
+
+    /// Whether the first stay follows from nothing but what the user did, or what his own export holds: no list, no join and no leave tells it. All others
+    /// are told.
+    pub fn is_derived(&self) -> bool {
+        (self.moves.is_empty() && !self.listed) || self.acted_before_joining().is_some()
+    }
+
+    /// The stay of somebody who wrote or reacted before the first join that is known: he was there then, until nobody knows when, so until he joined again.
+    fn acted_before_joining(&self) -> Option<Membership> {
+        let (first, acted) = (self.moves.first()?, self.acted_at?);
+        let is_joining = first.kind == MoveKind::Join && !self.moves.get(1).is_some_and(|next| first.is_either_way(next));
+        (is_joining && acted < first.at).then_some(Membership { joined: Some(acted), left: Some(first.at) })
     }
 
     /// The stays, in order of time, never overlapping (two may touch at one millisecond).
@@ -161,7 +179,7 @@ impl Member {
     /// A leave without a join before it proves a stay that began before the first known event. A listed user without any move was there all the
     /// time. One who is not listed and was only seen acting was too, where the platform lists nobody (`chat_lists_members` is false); where it lists
     /// the chat's members, it is believed. Whose own export was read, and is not listed, was there from its first to its last event of the chat, and nobody
-    /// knows of more. A join while inside and a leave while outside change nothing.
+    /// knows of more. Who wrote or reacted before the first join was there from then on. A join while inside and a leave while outside change nothing.
     ///
     /// Where a join and a leave share a millisecond and their order is not known, it is the one that makes sense: who was inside left and came back, who
     /// was outside came and left. Where nothing came before, the user is taken to have been inside before and after.
@@ -169,7 +187,7 @@ impl Member {
         if let (Some((first, last)), true) = (self.seen, self.moves.is_empty() && !self.listed) {
             return vec![Membership { joined: Some(first), left: Some(last) }];
         }
-        let mut stays = Vec::new();
+        let mut stays: Vec<Membership> = self.acted_before_joining().into_iter().collect();
         // Outer `Some`: inside, since then.
         let mut inside: Option<Option<Timestamp>> = match self.moves.first() {
             Some(first) if self.moves.get(1).is_some_and(|next| first.is_either_way(next)) => Some(None),
@@ -250,6 +268,22 @@ mod tests {
         let active = Member { active: true, ..member(false, &[]) };
         assert_eq!(active.memberships(true), []);
         assert_eq!(active.memberships(false), [Membership { joined: None, left: None }]);
+    }
+
+    #[test]
+    fn who_wrote_before_joining_was_there() {
+        use MoveKind::{Join, Leave};
+        let acted = |at: i64, moves: &[(i64, MoveKind)]| Member { active: true, acted_at: Some(Timestamp(at)), ..member(false, moves) };
+        let of = |one: &Member| one.memberships(true).iter().map(|stay| (stay.joined.map(|t| t.0), stay.left.map(|t| t.0))).collect::<Vec<_>>();
+        let before = acted(3, &[(5, Join), (7, Leave)]);
+        assert_eq!((of(&before), before.is_derived()), (vec![(Some(3), Some(5)), (Some(5), Some(7))], true));
+        for (at, moves) in [(5, [(5, Join), (7, Leave)]), (3, [(5, Leave), (7, Join)])] {
+            let one = acted(at, &moves);
+            assert_eq!((of(&one), one.is_derived()), (stays(false, &moves), false), "what the platform says is enough");
+        }
+        let mut late = acted(9, &[(5, Join), (7, Leave)]);
+        assert!(late.merge(&acted(3, &[])) && !late.merge(&acted(4, &[])));
+        assert_eq!(late, before);
     }
 
     #[test]

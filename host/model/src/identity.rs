@@ -136,7 +136,7 @@ mod tests {
             for (from, until) in &ends {
                 let stay = Membership { joined: joined.map(Timestamp), left: left.map(Timestamp) };
                 let period = Period { from: from.map(Timestamp), until: until.map(Timestamp) };
-                let of = Participant { user: User::unknown("U"), memberships: vec![stay], recorded_at: Some(vec![period]) };
+                let of = Participant { recorded_at: Some(vec![period]), ..Participant::new(User::unknown("U"), vec![stay]) };
                 for at in (-1..6).map(Timestamp) {
                     let in_period = Membership { joined: period.from, left: period.until }.covers(at);
                     let recorded = of.recorded_memberships().iter().any(|stay| stay.covers(at));

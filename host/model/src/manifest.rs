@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::Head;
 use crate::identity::IdentityMap;
 use crate::run::{ChatCounts, EmailCounts, EventCounts, StandIn, Trigger};
-use crate::source::SourceUse;
+use crate::source::{Lack, SourceUse};
 use crate::window::HeldReason;
 use crate::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, WindowKey};
 
@@ -52,6 +52,9 @@ pub struct Manifest {
     /// The tenant's sources, with what each gives. Empty in manifests of earlier releases.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceUse>,
+    /// What the policy requires of these and they do not give.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lack>,
     /// The tenant's identity map, as it was when the run ended; each window goes by what it was when that was frozen. Unset where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identities: Option<IdentityMap>,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::shadow::ShadowDifference;
+use crate::source::Lack;
 use crate::{Digest, Name, RunId, Timestamp};
 
 /// Events of a window or a run. Always `examined = exported + omitted + held`.
@@ -186,6 +187,9 @@ pub struct RunSummary {
     /// Where it ran under an earlier version of its policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_in: Option<StandIn>,
+    /// What its policy requires of sources and these do not give: they did when the policy was applied, and have had another way in since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<Lack>,
     /// Path of the manifest.
     pub manifest: String,
     /// How long it took, in milliseconds; `run --json` prints `seconds`.

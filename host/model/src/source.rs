@@ -93,13 +93,44 @@ pub struct SourceUse {
 
 impl SourceUse {
     /// What it gives in place of what is required, by the formats that do.
-    pub fn in_place_of(&self, required: Requirement) -> Vec<String> {
+    fn in_place_of(&self, required: Requirement) -> Vec<String> {
+        if self.ways.is_empty() {
+            return vec!["something that nobody has said (it was imported by an earlier release: import from it once more)".to_owned()];
+        }
         let of_way = |(format, gives): (&String, &Capabilities)| gives.in_place_of(required).map(|gives| format!("{gives} (format {format})"));
         let mut found: Vec<String> = self.ways.iter().filter_map(of_way).collect();
         if required == Requirement::CompleteChats && self.view == View::PerUser && found.is_empty() {
             found.push(self.view.to_string());
         }
         found
+    }
+
+    /// What of that it does not give.
+    pub fn lacking(&self, required: &[Requirement]) -> Vec<Lack> {
+        let of_one = |required: &Requirement| {
+            let gives = self.in_place_of(*required);
+            (!gives.is_empty()).then(|| Lack { source: self.name.clone(), requires: *required, gives })
+        };
+        required.iter().filter_map(of_one).collect()
+    }
+}
+
+/// That a source does not give what a policy requires.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// The source.
+    pub source: Name,
+    /// What it does not give.
+    pub requires: Requirement,
+    /// What it gives in place of that, by the formats that do.
+    pub gives: Vec<String>,
+}
+
+impl Lack {
+    /// For a person.
+    pub fn text(&self) -> String {
+        let Self { source, requires, gives } = self;
+        format!("the source '{source}' does not give {}, but {}", requires.word(), gives.join(", "))
     }
 }
 

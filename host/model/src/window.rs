@@ -288,6 +288,9 @@ pub struct Participant {
     pub user: User,
     /// The stays, in order of time.
     pub memberships: Vec<Membership>,
+    /// The first of these follows from nothing but what the user did: no list, no join and no leave tells it ([`crate::Member::is_derived`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
     /// The only times at which the user is recorded, where the tenant's identity map says so; unset: whenever the user is one to record at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded_at: Option<Vec<Period>>,
@@ -296,7 +299,7 @@ pub struct Participant {
 impl Participant {
     /// A user with the stays, who is recorded whenever that is asked for.
     pub fn new(user: User, memberships: Vec<Membership>) -> Self {
-        Self { user, memberships, recorded_at: None }
+        Self { user, memberships, derived: false, recorded_at: None }
     }
 
     /// Times, both ends included, at which the user was in the chat and had not been by `before`.
@@ -318,7 +321,7 @@ impl Participant {
     /// As a participant whose stays are those at which the user is recorded.
     #[must_use]
     pub fn as_recorded(&self) -> Self {
-        Self { user: self.user.clone(), memberships: self.recorded_memberships(), recorded_at: None }
+        Self { user: self.user.clone(), memberships: self.recorded_memberships(), derived: self.derived, recorded_at: None }
     }
 
     /// Whether the user was in the chat at this instant.

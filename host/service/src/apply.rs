@@ -137,7 +137,7 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
         if !targets.contains_key(&policy.target) && !stored.contains_key(&policy.target) {
             found.push((String::new(), format!("there is no target '{}': add a [[target]] of that name to a file", policy.target)));
         }
-        found.extend(sources.iter().flat_map(|source| lacking(&policy, source)).map(|text| (", requires".to_owned(), text)));
+        found.extend(lacking(&policy, &sources).map(|text| (", requires".to_owned(), text)));
         let known = exporter.store.policy(&exporter.tenant, &policy.name, None).await?;
         let ready = check_policy(&mut binder, &policy, known.as_ref(), now, &mut found).await?;
         problems.extend(found.into_iter().map(|(at, text)| problem(&path, &format!("policy {}{at}", policy.name), &text)));
@@ -389,20 +389,9 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
 }
 
 /// What a policy requires and a source does not give.
-pub fn lacking(policy: &PolicySpec, source: &SourceUse) -> Vec<String> {
-    let of_one = |required: &Requirement| {
-        let gives = source.in_place_of(*required);
-        let text = || {
-            format!(
-                "the source '{}' does not give {}, but {}. Take the requirement out, or import otherwise",
-                source.name,
-                required.word(),
-                gives.join(", ")
-            )
-        };
-        (!gives.is_empty()).then(text)
-    };
-    policy.requires.iter().filter_map(of_one).collect()
+pub fn lacking(policy: &PolicySpec, sources: &[SourceUse]) -> impl Iterator<Item = String> {
+    let all = sources.iter().flat_map(|source| source.lacking(&policy.requires));
+    all.map(|lack| format!("{}. Take the requirement out, or import otherwise", lack.text()))
 }
 
 /// What a policy will make of a source that does not give what such an export lives on, and does not require it.

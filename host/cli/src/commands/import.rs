@@ -47,9 +47,9 @@ async fn lacking(data: &Data, source: &Name) -> Result<Vec<String>, Failure> {
     let exporter = &data.exporter;
     let Some(source) = exporter.sources().await?.into_iter().find(|one| one.name == *source) else { return Ok(Vec::new()) };
     let policies = exporter.store.policies(&exporter.tenant).await?;
-    let of_policy = |spec: &PolicySpec| -> Vec<String> {
-        apply::lacking(spec, &source).into_iter().map(|text| format!("policy {}: {text}", spec.name)).collect()
-    };
+    let source = [source];
+    let of_policy =
+        |spec: &PolicySpec| -> Vec<String> { apply::lacking(spec, &source).map(|text| format!("policy {}: {text}", spec.name)).collect() };
     Ok(policies.iter().flat_map(|policy| of_policy(&policy.spec)).collect())
 }
 

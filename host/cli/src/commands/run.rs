@@ -75,6 +75,7 @@ pub fn summary_json(summary: &RunSummary) -> serde_json::Value {
         "shadows": summary.shadows,
         "quarantined": summary.quarantined.iter().map(|(module, digest)| serde_json::json!({ "module": module, "digest": digest })).collect::<Vec<_>>(),
         "stands_in": summary.stands_in,
+        "lacking": summary.lacking,
         "manifest": summary.manifest,
         "seconds": seconds,
     })
@@ -109,6 +110,9 @@ pub fn say_summary(summary: &RunSummary) {
     }
     if let Some(stands_in) = &summary.stands_in {
         say(format_args!("NOTE: {}", stands_in.text()));
+    }
+    for lack in &summary.lacking {
+        say(format_args!("NOTE: {}, and the policy requires it", lack.text()));
     }
     for (module, _) in &summary.quarantined {
         say(format_args!("QUARANTINED: {module} failed in too many chats, and the rest was held. See 'consign quarantine list {}'", summary.policy));

@@ -133,10 +133,20 @@ pub(super) fn stays(person: &Participant, started: Option<Timestamp>, ended: Opt
     })
 }
 
+/// A stay as it is shown.
+pub(super) struct Stay {
+    pub joined: Option<Timestamp>,
+    pub left: Option<Timestamp>,
+    /// No list, no join and no leave tells it.
+    pub derived: bool,
+}
+
 /// The stays of a participant that are shown, and how many more there are.
-pub(super) fn shown_stays<'p>(person: &'p Participant, group: &Group<'_>) -> (Vec<&'p Membership>, u64) {
+pub(super) fn shown_stays(person: &Participant, group: &Group<'_>) -> (Vec<Stay>, u64) {
     let mut all = stays(person, group.started, group.ended);
-    let shown = all.by_ref().take(STAYS_SHOWN).collect();
+    let derived = person.memberships.first().filter(|_| person.derived);
+    let shown = |stay: &Membership| Stay { joined: stay.joined, left: stay.left, derived: derived == Some(stay) };
+    let shown = all.by_ref().take(STAYS_SHOWN).map(shown).collect();
     (shown, u64::try_from(all.count()).unwrap_or(u64::MAX))
 }
 

@@ -89,9 +89,16 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
                 Some(joined) => push_time(out, joined),
                 None => out.push_str("there from the beginning"),
             },
-            &|out| match stay.left {
-                Some(left) => push_time(out, left),
-                None => out.push_str("still there"),
+            &|out| {
+                match stay.left {
+                    Some(left) => push_time(out, left),
+                    None => out.push_str("still there"),
+                }
+                if stay.derived {
+                    out.push_str(" (");
+                    out.push_str(line::DERIVED);
+                    out.push(')');
+                }
             },
         );
     }

@@ -155,6 +155,9 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
         time(out, "joined", stay.joined);
         out.replace_range(from..=from, "{");
         time(out, "left", stay.left);
+        if stay.derived {
+            yes(out, "derived");
+        }
         out.push('}');
     }
     out.push(']');

@@ -199,6 +199,9 @@ pub(super) fn sealed(file: &super::SealedFile) -> String {
     format!("{}, encrypted, from {} to {}", counted(u64::from(file.events), "event", "events"), file.first_at, file.last_at)
 }
 
+/// What is said of times that no list, no join and no leave tells.
+pub(super) const DERIVED: &str = "derived from what this user did";
+
 /// `and 3 more stays`.
 pub(super) fn more_stays(count: u64) -> String {
     format!("and {}", counted(count, "more stay", "more stays"))

@@ -36,7 +36,7 @@ use mime::{Bodies, Boundaries};
 
 /// Number of this composer. A release whose bytes differ for any input has another number; windows keep it, so that a repeat of an e-mail that may
 /// have arrived is never sent with other bytes.
-pub const COMPOSER: u32 = 2;
+pub const COMPOSER: u32 = 3;
 
 /// What every e-mail of ours begins with: whoever compares an e-mail in a mailbox begins here, since servers put their own headers on top.
 pub const FIRST_HEADER: &str = "X-Consign-Policy: ";

@@ -59,6 +59,11 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
             }
             None => out.push_str(", still there"),
         }
+        if stay.derived {
+            out.push_str(" (");
+            out.push_str(line::DERIVED);
+            out.push(')');
+        }
     }
     if !some {
         out.push_str("not listed as a member at the time");

@@ -1,8 +1,6 @@
 //! Whatever people call themselves, their chats and their files: an e-mail has the headers and recipients that were meant, and no others. In all four
 //! profiles, by two parsers that are not ours and by the linter.
 
-use std::fmt::Write as _;
-
 use consign_mail::compose::Email;
 use consign_mail::lint::lint;
 use consign_model::event::EventKind;
@@ -10,7 +8,7 @@ use consign_model::target::Profile;
 use consign_model::user::synthetic_address;
 use serde_json::Value;
 
-use super::support::{Random, Sample, both, header, outer};
+use super::support::{Random, Sample, both, header, order_shown, outer};
 
 /// Random strings in one group.
 const STRINGS: usize = 10;
@@ -125,14 +123,9 @@ fn squeezed(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && !c.is_control() && *c != '\u{feff}').collect()
 }
 
-/// As a header shows it: what turns the order of reading around by its number.
+/// As a header shows it.
 fn shown(text: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut out = String::new();
-    for c in text.chars() {
-        if turns(c) { write!(out, "[U+{:04X}]", u32::from(c)).unwrap() } else { out.push(c) }
-    }
-    squeezed(&out)
+    squeezed(&order_shown(text))
 }
 
 fn check(Attempt { sample, from, to }: &Attempt, email: &Email, parsed: &Value) {

@@ -1,6 +1,7 @@
 //! Groups to compose, random texts, and Python's opinion of the result.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -188,6 +189,16 @@ fn parse(emails: &[Email], options: &[&str]) -> Vec<serde_json::Value> {
 /// The same of a journal report itself.
 pub fn outer<'p>(parsed: &'p serde_json::Value, name: &str) -> Vec<&'p str> {
     values(&parsed["outer"], name)
+}
+
+/// With what turns the order of reading around by its number.
+pub fn order_shown(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::new();
+    for c in text.chars() {
+        if turns(c) { write!(out, "[U+{:04X}]", u32::from(c)).unwrap() } else { out.push(c) }
+    }
+    out
 }
 
 /// The values of a header, as Python unfolded and decoded them.

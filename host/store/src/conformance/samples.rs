@@ -215,6 +215,7 @@ pub(crate) fn summary(run: &RunId, policy: &Name) -> RunSummary {
         shadows: Vec::new(),
         quarantined: Vec::new(),
         stands_in: None,
+        lacking: Vec::new(),
         manifest: "manifests/x.json".into(),
         millis: 12,
     }
