@@ -44,7 +44,8 @@ class Workspace:
         return known.recorded if known else True
 
     def stays(self):
-        """(chat, user) to a list of (first ms or None, last ms or None), both inclusive. `derived` has those of whom no list, join or leave tells the first."""
+        """(chat, user) to a list of (first ms or None, last ms or None), both inclusive. `derived` has those of whom no list, join or
+        leave tells the first: that one, or None where nothing tells any (how long it is, is a matter of whose exports were read)."""
         moves, acted, first = defaultdict(list), defaultdict(set), {}
         for number, event in enumerate(self.events):
             if event.user is None:
@@ -65,18 +66,18 @@ class Workspace:
         for chat in acted:
             if chat not in self.chats:
                 people[chat].update(acted[chat])
-        result, self.derived = {}, set()
+        result, self.derived = {}, {}
         for chat, users in people.items():
             for user in users:
                 spans, since, inside = [], None, False
                 if not moves.get((chat, user)) and user not in (self.chats[chat].members if chat in self.chats else ()):
-                    self.derived.add((chat, user))
+                    self.derived[chat, user] = None
                 own = sorted(moves.get((chat, user), []))
                 if not own or own[0][3] == "leave":
                     inside = True
                 elif first.get((chat, user), own[0][0]) < own[0][0]:  # who wrote was there
                     spans.append((first[chat, user], own[0][0]))
-                    self.derived.add((chat, user))
+                    self.derived[chat, user] = spans[0]
                 for at, _, _, kind in own:
                     if kind == "join" and not inside:
                         since, inside = at, True
