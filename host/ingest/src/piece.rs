@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use consign_model::source::Edits;
+use consign_model::source::{Capture, Edits};
 use consign_model::{Chat, Event, EventHash, EventIdentity, EventKind, Flags, Member, Move, MoveKind, Timestamp};
 use consign_source::ChatInfo;
 
@@ -133,6 +133,24 @@ pub fn tell(chat: &mut Chat, info: &ChatInfo) {
         chat.title.clone_from(&info.title);
     }
     chat.labels.extend(info.labels.iter().map(|(key, value)| (key.clone(), value.clone())));
+}
+
+/// Those of these captures that say more than any of the known ones, or than one of them before.
+pub fn new_captures(known: &[Capture], told: Vec<Capture>) -> Vec<Capture> {
+    let mut of_users: HashMap<String, Vec<Capture>> = HashMap::new();
+    let users: HashSet<&str> = told.iter().map(|one| one.user.as_str()).collect();
+    for one in known.iter().filter(|one| users.contains(one.user.as_str())) {
+        of_users.entry(one.user.clone()).or_default().push(one.clone());
+    }
+    let mut news = Vec::new();
+    for one in told {
+        let before = of_users.entry(one.user.clone()).or_default();
+        if !before.iter().any(|known| known.holds(&one)) {
+            before.push(one.clone());
+            news.push(one);
+        }
+    }
+    news
 }
 
 /// What an export's list and these events say of members, one for each user, by id.

@@ -273,3 +273,22 @@ fn two_joins_in_one_millisecond_are_two_members() {
     let members = members(None, &[], &[join("A"), join("B")]);
     assert_eq!(members.iter().map(|member| (member.user.as_str(), member.moves.len())).collect::<Vec<_>>(), [("A", 1), ("B", 1)]);
 }
+
+#[test]
+fn captures_that_say_no_more_are_no_news() {
+    let capture =
+        |user: &str, from: Option<i64>, until: Option<i64>| Capture { user: user.to_owned(), from: from.map(Timestamp), until: until.map(Timestamp) };
+    let known = [capture("U1", Some(5), None), capture("U2", Some(1), Some(9))];
+    let told = vec![
+        capture("U1", Some(5), Some(5)),
+        capture("U1", Some(4), Some(6)),
+        capture("U1", Some(5), Some(6)),
+        capture("U1", None, Some(6)),
+        capture("U2", Some(1), Some(9)),
+        capture("U2", Some(1), None),
+        capture("U3", Some(2), Some(2)),
+        capture("U3", Some(2), Some(2)),
+    ];
+    let news = [capture("U1", Some(4), Some(6)), capture("U1", None, Some(6)), capture("U2", Some(1), None), capture("U3", Some(2), Some(2))];
+    assert_eq!(new_captures(&known, told), news);
+}

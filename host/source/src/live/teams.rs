@@ -177,7 +177,7 @@ impl Notifications {
                     Err(NotTaken::Sink(error)) => return Err(error),
                 }
             }
-            Ok(intake.report)
+            intake.finish()
         })
     }
 }

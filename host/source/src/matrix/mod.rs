@@ -76,7 +76,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for path in reader.enclosed.unclaimed() {
         reader.intake.unclaimed(path);
     }
-    Ok(reader.intake.report)
+    reader.intake.finish()
 }
 
 /// The first look at all files: hands nothing over. Answers with the rooms, and the servers of those who created them.

@@ -103,7 +103,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
             reader.intake.unclaimed(unclaimed);
         }
     }
-    Ok(reader.intake.report)
+    reader.intake.finish()
 }
 
 /// The longest line. A post stands in it with all its replies, so that it is not one event that has so many bytes.
