@@ -127,16 +127,21 @@ impl Door {
         }
     }
 
-    /// Stores what was read. This is where a request waits.
-    async fn store(&self, receiver: &Receiver, arrived: Arrived, mut place: Place) -> Result<Receipt, Problem> {
-        let nothing = arrived.is_all_refused();
+    /// Stores what was read. Where nothing can be read, that is a problem.
+    async fn store(&self, receiver: &Receiver, arrived: Arrived, place: Place) -> Result<Receipt, Problem> {
+        if arrived.is_all_refused() {
+            let refusals = arrived.report.refusals.into_iter().map(Into::into).collect();
+            return Err(Problem::all_refused(arrived.report.refused, refusals));
+        }
+        self.keep(receiver, arrived, place).await
+    }
+
+    /// Stores what was read, which may be nothing. This is where a request waits.
+    async fn keep(&self, receiver: &Receiver, arrived: Arrived, mut place: Place) -> Result<Receipt, Problem> {
         let Arrived { gathered, report } = arrived;
         let refusals = report.refusals.into_iter().map(Into::into).collect();
-        if nothing {
-            return Err(Problem::all_refused(report.refused, refusals));
-        }
         if gathered.is_empty() {
-            return Ok(Receipt { stored: 0, already_there: 0, refused: 0, refusals });
+            return Ok(Receipt { stored: 0, already_there: 0, refused: report.refused, refusals });
         }
         place.settle(gathered.bytes());
         let origin = Arc::clone(&self.origin);

@@ -2,6 +2,9 @@
 //!
 //! Microsoft advises to answer 202 also to what is not believed. Here it is 401: a secret or a key file that is out of date would else lose every message
 //! without anybody being told, and what an attacker learns from it is no more than that a guess was wrong.
+//!
+//! Of a request of which a part can't be opened now, the rest is stored and 503 is answered, so that Graph sends all of it again: what is there already by then is not
+//! stored twice. What will never be readable (`consign_source::live::teams` says what that is) is refused in a 202, and stands in the log.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use consign_model::Timestamp;
 use consign_source::live::Token;
 use consign_source::live::jwt::{Audience, IssuerKeys, TokenFault};
-use consign_source::live::teams::{Notifications, Subscription, validation_token};
+use consign_source::live::teams::{Notifications, Opened, Subscription, validation_token};
 
 use super::{Door, Receiver, failed, limits};
 use crate::receive::answer::Problem;
@@ -120,9 +123,18 @@ impl Door {
             tracing::warn!(%source, %event, "source '{source}': Microsoft Graph says '{event}' of a subscription: renew it, or messages are missing");
         }
         let teams = Arc::clone(teams);
-        let arrived = receiver.reading(move || notifications.take(&teams.subscription, &limits()).map_err(|error| failed(&error))).await?;
+        let Opened { arrived, sealed } =
+            receiver.reading(move || notifications.take(&teams.subscription, &limits()).map_err(|error| failed(&error))).await?;
         self.log_refusals(&arrived);
-        let receipt = self.store(receiver, arrived, place).await?;
-        Ok((StatusCode::ACCEPTED, receipt).into_response())
+        let receipt = self.keep(receiver, arrived, place).await?;
+        if sealed == 0 {
+            return Ok((StatusCode::ACCEPTED, receipt).into_response());
+        }
+        tracing::warn!(
+            %source, sealed, stored = receipt.stored,
+            "source '{source}': {sealed} messages of a request can't be decrypted, the others are stored, and Microsoft Graph is asked to send all again: \
+             is private-key the one of the certificate 'certificate-id'?"
+        );
+        Err(Problem::not_all_read(receipt))
     }
 }
