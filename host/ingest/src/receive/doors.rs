@@ -16,10 +16,11 @@ use consign_source::{Format, Limits};
 
 use self::teams::Teams;
 use super::answer::{Problem, Receipt};
-use super::body::{self, Read};
+use super::body::{self, Read, Sender};
 use super::config::SourceConfig;
 use super::queue::{Order, Origin};
 use super::room::Place;
+use super::visitors::Visitor;
 use super::{Receiver, secret};
 
 /// Refusals of one request that are listed.
@@ -77,7 +78,13 @@ impl Door {
             body::discard(body);
             return Ok(answer);
         }
-        let read = body::read(headers, body, &receiver.bounds, &receiver.room).await?;
+        // Kept until it is answered. None where somebody else's server has the connections.
+        let busy = head.extensions.get::<Arc<Visitor>>().map(Visitor::enter);
+        if let Some(None) = busy {
+            body::discard(body);
+            return Err(Problem::full());
+        }
+        let read = body::read(self.sender(), headers, body, &receiver.bounds, &receiver.room).await?;
         match &self.kind {
             Kind::Events(_) => self.events(receiver, headers, read).await,
             Kind::Slack(signing) => self.slack(receiver, signing, headers, read).await,
@@ -96,6 +103,14 @@ impl Door {
             Kind::Slack(_) => slack::may_come(headers),
             // What tells who sends is in the body.
             Kind::Mattermost(_) | Kind::Teams(_) => Ok(()),
+        }
+    }
+
+    /// Who sends a body that may come.
+    fn sender(&self) -> Sender {
+        match &self.kind {
+            Kind::Events(_) => Sender::Known,
+            Kind::Slack(_) | Kind::Mattermost(_) | Kind::Teams(_) => Sender::Stranger,
         }
     }
 

@@ -107,7 +107,7 @@ pub(super) fn validation(uri: &Uri) -> Option<Response> {
 impl Door {
     pub(super) async fn teams(&self, receiver: &Receiver, teams: &Arc<Teams>, read: Read) -> Result<Response, Problem> {
         let source = &self.origin.source;
-        let Read { bytes, place } = read;
+        let Read { bytes, mut place } = read;
         let notifications = receiver.reading(move || Notifications::read(&bytes).map_err(Problem::unreadable)).await?;
         // First, so that nobody else has the private key work.
         if !notifications.are_of(&teams.subscription) {
@@ -119,6 +119,7 @@ impl Door {
                 Problem::not_signed_in(format!("a token in `validationTokens` is not believed: {fault}"))
             })?;
         }
+        place.is_known();
         for event in notifications.lifecycle() {
             tracing::warn!(%source, %event, "source '{source}': Microsoft Graph says '{event}' of a subscription: renew it, or messages are missing");
         }
