@@ -598,3 +598,16 @@ fn times_that_end_before_they_begin_were_never_asked_for() {
     let (kept, _) = read(Format::Teams, &path).unwrap();
     assert_eq!(kept.captures, [Capture { user: ANN.into(), from: None, until: None }]);
 }
+
+#[test]
+fn a_list_without_members_says_nothing_of_them() {
+    let direct = format!("19:{ANN}_{BOB}@unq.gbl.spaces");
+    let left_out = r#"{"userId":null,"displayName":"Anonymous"}"#;
+    for members in ["", r#","members":[]"#, r#","members":null"#, &format!(r#","members":[{left_out}]"#)] {
+        let chats = format!(r#"[{{"id":"{direct}","topic":null,"chatType":"oneOnOne"{members}}}]"#);
+        let messages = list(&[message("1", &format!(r#""chatId":"{direct}""#))]);
+        let (kept, _) = read(Format::Teams, &Room::new().zip(&[("chats.json", chats.as_bytes()), ("messages.json", messages.as_bytes())])).unwrap();
+        let chat = kept.chats.get(&direct).unwrap();
+        assert_eq!((chat.kind, chat.members.as_slice()), (Some(ChatKind::Direct), [ANN.to_owned(), BOB.to_owned()].as_slice()), "{members}");
+    }
+}

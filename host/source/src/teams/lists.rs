@@ -107,6 +107,10 @@ impl Lists {
         info.title = fields.filled("topic")?.map(|topic| intake.name(&topic)).filter(|topic| !topic.is_empty());
         let mut listed = Listed { info, since: Vec::new() };
         self.members(fields, &mut listed, intake)?;
+        if listed.info.members.is_empty() && listed.since.is_empty() {
+            // Asked for without `$expand=members`, a list has none of any chat: it says nothing of members, and not that there are none.
+            listed.info.members = two_of(&id);
+        }
         self.chats.insert(id, listed);
         Ok(())
     }
@@ -201,12 +205,13 @@ impl Listed {
 
 /// What a chat's id alone says.
 fn unlisted(id: &str) -> ChatInfo {
-    let mut info = ChatInfo { kind: kind_of(id), ..ChatInfo::unknown(id) };
-    let of_two = id.strip_prefix("19:").and_then(|id| id.strip_suffix("@unq.gbl.spaces")).and_then(|two| two.split_once('_'));
-    if let Some((one, other)) = of_two {
-        info.members = [one, other].iter().filter(|id| text::is_id(id)).map(|id| (*id).to_owned()).collect();
-    }
-    info
+    ChatInfo { kind: kind_of(id), members: two_of(id), ..ChatInfo::unknown(id) }
+}
+
+/// Whom the id of a chat of two names.
+pub fn two_of(id: &str) -> Vec<String> {
+    let two = id.strip_prefix("19:").and_then(|id| id.strip_suffix("@unq.gbl.spaces")).and_then(|two| two.split_once('_'));
+    two.into_iter().flat_map(|(one, other)| [one, other]).filter(|id| text::is_id(id)).map(str::to_owned).collect()
 }
 
 fn kind_of(id: &str) -> Option<ChatKind> {
