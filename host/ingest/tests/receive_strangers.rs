@@ -41,7 +41,8 @@ async fn stranger(server: &Server, path: &str, announced: usize, sent: usize) ->
 
 /// A client with a token, with the largest body that there may be. Nobody keeps it waiting: strangers' own time is longer than this.
 async fn is_answered(server: &Server, id: &str) {
-    let line = format!(r#"{{"type":"message","chat":"C1","id":"{id}","at":"2026-01-05T08:00:00.000Z","user":"U1","text":"{}"}}"#, "x".repeat(60 << 10));
+    let line =
+        format!(r#"{{"type":"message","chat":"C1","id":"{id}","at":"2026-01-05T08:00:00.000Z","user":"U1","text":"{}"}}"#, "x".repeat(60 << 10));
     let answer = tokio::time::timeout(Duration::from_secs(20), server.post(EVENTS, &[TOKEN], line.as_bytes())).await.unwrap();
     assert_eq!(answer.figures(), (1, 0, 0));
 }

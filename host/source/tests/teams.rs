@@ -611,3 +611,46 @@ fn a_list_without_members_says_nothing_of_them() {
         assert_eq!((chat.kind, chat.members.as_slice()), (Some(ChatKind::Direct), [ANN.to_owned(), BOB.to_owned()].as_slice()), "{members}");
     }
 }
+
+#[test]
+fn a_user_is_the_same_in_capitals() {
+    let (ann, bob) = (ANN.to_uppercase(), BOB.to_uppercase());
+    let direct = format!("19:{ann}_{BOB}@unq.gbl.spaces");
+    let from = format!(r#""from":{{"user":{{"id":"{ann}","displayName":"Ann Lee","tenantId":"87D349ED-0000-43e1-9a83-5f2406dee5bd"}}}}"#);
+    let liked = format!(
+        r#"{from},"chatId":"{direct}","reactions":[{{"reactionType":"like","createdDateTime":"2026-01-05T08:01:00Z","user":{}}}]"#,
+        user(&bob, "Bob")
+    );
+    let room = Room::new();
+    room.write(
+        "dump/users.json",
+        format!(r#"[{{"id":"{ann}","displayName":"Ann Lee","mail":"ann@desk.example"}},{{"id":"{BOB}","displayName":"Bob"}}]"#),
+    );
+    room.write("dump/chats.json", format!(r#"[{{"id":"{CHAT}","chatType":"group","members":[{{"userId":"{ann}"}},{{"userId":"{bob}"}}]}}]"#));
+    room.write(&format!("dump/{ann}/1.json"), list(&[message("1", &liked), message("2", "")]));
+    let link = format!(r#"{{"@odata.context":"https://graph/$metadata#users('{bob}')/chats/getAllMessages","value":["#);
+    room.write("dump/b.json", format!("{link}{}]}}", message("2", "")));
+    let team = TEAM.to_uppercase();
+    let channel = format!(r#""chatId":null,"channelIdentity":{{"teamId":"{team}","channelId":"{CHANNEL}"}}"#);
+    room.write(&format!("dump/{TEAM}.json"), list(&[message("7", &channel)]));
+    let (kept, report) = read(Format::Teams, &room.path("dump")).unwrap();
+    assert_eq!((report.users, report.captured_users), (2, 2), "{:?}", kept.users);
+    assert_eq!(kept.copies.keys().map(|(_, user)| user.as_str()).collect::<std::collections::BTreeSet<_>>(), [ANN, BOB].into());
+    assert_eq!(kept.chats.get(CHAT).unwrap().members, [ANN, BOB]);
+    assert_eq!(kept.chats.get(&direct).unwrap().members, [ANN, BOB]);
+    assert!(kept.all().all(|event| event.user.as_deref().is_some_and(|user| user == ANN || user == BOB)));
+    assert_eq!(kept.event("reaction:1:8b081ef6-4792-4def-b2c9-c363a1bf41d5:like:2026-01-05T08:01:00.000Z").user.as_deref(), Some(BOB));
+}
+
+#[test]
+fn whoever_signs_in_by_an_address_comes_before_whose_mail_it_is() {
+    let room = Room::new();
+    let users = format!(
+        r#"[{{"id":"{ANN}","mail":"desk@desk.example","userPrincipalName":"ann@desk.example"}},
+            {{"id":"{BOB}","mail":"ann@desk.example","userPrincipalName":"DESK@desk.example"}}]"#
+    );
+    room.write("dump/users.json", users);
+    room.write("dump/desk@desk.example.json", list(&[message("1", "")]));
+    let (kept, _) = read(Format::Teams, &room.path("dump")).unwrap();
+    assert_eq!(kept.captures.iter().map(|capture| capture.user.as_str()).collect::<Vec<_>>(), [BOB]);
+}

@@ -192,12 +192,11 @@ fn first_look(
             on_lines.push(links.clone());
         }
         let Ok(origin) = serde_json::from_str::<Origin<'_>>(json) else { return };
-        teams.extend(origin.channel.and_then(|channel| channel.team).map(Cow::into_owned));
-        if let Some(Sender { id: Some(id), tenant, kind }) = origin.from.and_then(|from| from.user)
-            && !seen.tenants.contains_key(&*id)
-        {
+        teams.extend(origin.channel.and_then(|channel| channel.team).map(|team| people::id(team.into_owned())));
+        if let Some(Sender { id: Some(id), tenant, kind }) = origin.from.and_then(|from| from.user) {
             let outside = kind.is_some_and(|kind| people::is_outside(&kind));
-            seen.tenants.insert(id.into_owned(), (tenant.map(Cow::into_owned), outside));
+            let tenant = tenant.map(|tenant| people::id(tenant.into_owned()));
+            seen.tenants.entry(people::id(id.into_owned())).or_insert((tenant, outside));
         }
     })?;
     for links in on_lines {

@@ -100,7 +100,7 @@ fn say(value: &Value, names: bool, said: &mut Vec<String>) {
             let of = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
             let (name, id) = (of("displayName"), of("id"));
             match if names { name.or(id) } else { id.or(name) } {
-                Some(one) => said.push(one.to_owned()),
+                Some(one) => said.push(people::id(one.to_owned())),
                 None => fields.iter().filter(|(name, _)| !name.starts_with('@')).for_each(|(_, one)| say(one, names, said)),
             }
         }

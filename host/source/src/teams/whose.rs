@@ -7,6 +7,7 @@
 
 use consign_model::Timestamp;
 
+use super::people;
 use crate::text;
 
 /// What a page's links say.
@@ -56,7 +57,7 @@ fn named(link: &str, what: &str) -> Option<String> {
             (None, None) => None,
         };
         if let Some(id) = id.filter(|id| text::is_id(id)) {
-            return Some(id.to_owned());
+            return Some(people::id(id.to_owned()));
         }
     }
     None
@@ -98,8 +99,7 @@ pub fn of_path(path: &str) -> Option<String> {
 /// A GUID at the beginning, with nothing of a word behind it.
 fn guid(part: &str) -> Option<String> {
     let (id, rest) = part.split_at_checked(36)?;
-    let fits = id.bytes().enumerate().all(|(at, byte)| if matches!(at, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() });
-    (fits && !rest.starts_with(|c: char| c.is_alphanumeric())).then(|| id.to_owned())
+    (people::is_guid(id) && !rest.starts_with(|c: char| c.is_alphanumeric())).then(|| people::id(id.to_owned()))
 }
 
 #[cfg(test)]
