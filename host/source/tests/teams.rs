@@ -654,3 +654,27 @@ fn whoever_signs_in_by_an_address_comes_before_whose_mail_it_is() {
     let (kept, _) = read(Format::Teams, &room.path("dump")).unwrap();
     assert_eq!(kept.captures.iter().map(|capture| capture.user.as_str()).collect::<Vec<_>>(), [BOB]);
 }
+
+#[test]
+fn a_guid_in_a_path_is_a_user_only_where_that_is_known() {
+    let other = "0a1b2c3d-44d7-43e1-9a83-5f2406dee5bd";
+    let captured = |path: &str| {
+        let room = Room::new();
+        room.write(&format!("dump/{path}"), list(&[message("1", ""), message("2", &format!(r#""chatId":"19:{ANN}_{BOB}@unq.gbl.spaces""#))]));
+        room.write("dump/z.json", list(&[message("3", "")]));
+        let (kept, report) = read(Format::Teams, &room.path("dump")).unwrap();
+        assert_eq!((kept.all().count(), report.refused), (3, 0), "nothing is lost by it");
+        (kept.captures.into_iter().map(|capture| capture.user).collect::<Vec<_>>(), report.notes.values().sum::<u64>())
+    };
+    // A sender, and whom a chat's id names.
+    assert_eq!(captured(&format!("{ANN}/1.json")), (vec![ANN.to_owned()], 0));
+    assert_eq!(captured(&format!("{}.json", BOB.to_uppercase())), (vec![BOB.to_owned()], 0));
+    // The layout says so.
+    assert_eq!(captured(&format!("users/{other}/1.json")), (vec![other.to_owned()], 0));
+    assert_eq!(captured(&format!("user-{other}_2.json")), (vec![other.to_owned()], 0));
+    // The id of a run, of a chat, or of whatever else.
+    for path in [format!("{other}/1.json"), format!("run-{other}/1.json"), format!("{ANN}-p2.json"), format!("chat {BOB}.json")] {
+        assert_eq!(captured(&path), (vec![], 1), "{path}");
+    }
+    assert_eq!(captured(&format!("{ANN}/{other}.json")), (vec![ANN.to_owned()], 0));
+}
