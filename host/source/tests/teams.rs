@@ -264,17 +264,21 @@ fn system_messages() {
         (EventKind::Leave, &moved("leave", "U2", "2"), Some("U2"), ""),
         (EventKind::Leave, &moved("leave", ANN, "2"), Some(ANN), ""),
         (EventKind::Join, &moved("join", "U3", "3"), Some("U3"), ""),
-        (EventKind::Other, "4", Some(ANN), "Members left\nMembers: Nobody"),
-        (EventKind::Other, "5", Some(ANN), "Chat renamed\nChat display name: Deal \"X\""),
-        (EventKind::Other, "6", Some(ANN), "Call recording\nCall recording status: success\nCall recording url: https://x/rec"),
-        (EventKind::Other, "7", Some(ANN), "Call ended\nCall duration: PT1M\nCall participants: Bob"),
+        (EventKind::Other, "4", None, "Members left\nMembers: Nobody"),
+        (EventKind::Other, "5", None, "Chat renamed\nChat display name: Deal \"X\""),
+        (EventKind::Other, "6", None, "Call recording\nCall recording status: success\nCall recording url: https://x/rec"),
+        (EventKind::Other, "7", None, "Call ended\nCall duration: PT1M\nCall participants: Bob"),
         (EventKind::Other, "8", None, "System message (unknownFutureValue)"),
         (EventKind::Other, "9", Some(ANN), "System message (typing)"),
     ];
     assert_eq!(seen, wanted);
     assert_eq!(kept.event(&moved("join", "U2", "1")).original.as_deref(), Some(&*format!("added by {ANN}")));
     assert_eq!(kept.event(&moved("leave", ANN, "2")).original, None);
-    assert_eq!(kept.event("7").original.as_deref(), Some("Call ended\nCall duration: PT1M\nCall participants: U2"));
+    let original = format!("Call ended\nCall duration: PT1M\nCall participants: U2\nInitiator: {ANN}");
+    assert_eq!(kept.event("7").original.as_deref(), Some(original.as_str()));
+    // Who may not be in the chat is named, and is nobody's act in it.
+    assert_eq!(kept.event("5").sender_name.as_deref(), Some("Ann"));
+    assert_eq!(kept.event("5").original.as_deref(), Some(&*format!("Chat renamed\nChat display name: Deal \"X\"\nInitiator: {ANN}")));
     assert!(!format!("{:?}", kept.events).contains("secret"));
     assert_eq!(kept.user("U2").name, "Bob");
 }
