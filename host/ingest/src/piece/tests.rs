@@ -292,3 +292,31 @@ fn captures_that_say_no_more_are_no_news() {
     let news = [capture("U1", Some(4), Some(6)), capture("U1", None, Some(6)), capture("U2", Some(1), None), capture("U3", Some(2), Some(2))];
     assert_eq!(new_captures(&known, told), news);
 }
+
+#[test]
+fn a_system_event_that_is_told_again_with_more_is_seen() {
+    let told = |text: &str| Event {
+        text: text.into(),
+        target: Some("m1".into()),
+        ..Event::new(EventKind::Other, "other:policy-violation:m1", Timestamp(1))
+    };
+    let message = Event { text: "hi".into(), user: Some("U1".into()), ..Event::new(EventKind::Message, "m1", Timestamp(1)) };
+    let (less, more) = (told("Policy violation"), told("Policy violation\nSender's action: override"));
+    let mut archive = Archive::default();
+    archive.import(&[message.clone(), less.clone()]);
+    let (stored, counts) = archive.import(&[message.clone(), more.clone()]);
+    let [event] = stored.as_slice() else { unreachable!("{stored:?}") };
+    assert_eq!((event.kind, event.text.as_str(), event.target.as_deref()), (EventKind::Other, more.text.as_str(), Some("m1")));
+    assert_eq!((event.at, counts.edits_found), (more.at, 1));
+    assert_eq!((counts.stored, counts.already_there), ([(EventKind::Other, 1)].into(), [(EventKind::Message, 1)].into()));
+    // Either again, also in an older copy, is there already.
+    for again in [&more, &less] {
+        let (stored, counts) = archive.import(&[message.clone(), again.clone()]);
+        assert_eq!((stored.len(), counts.stored.len()), (0, 0));
+        assert_eq!(counts.already_there, [(EventKind::Message, 1), (EventKind::Other, 1)].into());
+    }
+    // Of two users' copies neither is another's edit of it: this is what was said later.
+    let contents = [Some(less.identity().content)];
+    let of_copy = found_edits(std::slice::from_ref(&more), &contents, Edits::Newest, true);
+    assert!(of_copy.first().is_some_and(|event| event.id.starts_with("edit:") && !event.differs()));
+}
