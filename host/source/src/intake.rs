@@ -96,16 +96,19 @@ impl<'a> Intake<'a> {
 
     /// Hands over events of a chat, which is declared as unknown if nothing was said of it before. `copy_of`: the user in whose export they stand, where
     /// there is one for each user.
-    pub fn events(&mut self, chat: &str, copy_of: Option<&str>, mut events: Vec<Event>) -> Result<(), SourceError> {
+    pub fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SourceError> {
         if let Some(user) = copy_of {
             self.copies(user, &events);
         }
-        // A message with thousands of reactions.
-        while events.len() > self.limits.piece_events.max(1) {
-            let rest = events.split_off(self.limits.piece_events.max(1));
-            self.piece(chat, copy_of, std::mem::replace(&mut events, rest))?;
+        // A message with thousands of reactions, or one of many megabytes with its edit.
+        let mut piece = Piece::default();
+        for event in events {
+            piece.push(event);
+            if piece.is_full(self.limits) {
+                self.piece(chat, copy_of, piece.take())?;
+            }
         }
-        self.piece(chat, copy_of, events)
+        self.piece(chat, copy_of, piece.take())
     }
 
     /// Remembers from when until when a user's copies are.

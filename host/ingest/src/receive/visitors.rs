@@ -94,12 +94,11 @@ impl Visitors {
 
     /// A place for a connection that was accepted. Unset where no more are given.
     pub async fn visit(&self) -> Option<Visit> {
-        let place = match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                self.make_room();
-                Arc::clone(&self.places).acquire_owned().await.ok()?
-            }
+        let place = if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            place
+        } else {
+            self.make_room();
+            Arc::clone(&self.places).acquire_owned().await.ok()?
         };
         let id = self.now.fetch_add(1, Ordering::Relaxed);
         let visitor = Arc::new(Visitor { state: AtomicU8::new(IDLE), since: AtomicU64::new(id), now: Arc::clone(&self.now), leave: Notify::new() });

@@ -93,7 +93,7 @@ impl Post {
         event.user = Some(user);
         for file in fields.filled("file_ids")?.unwrap_or_default().split(',').map(str::trim).filter(|id| !id.is_empty()) {
             // Of a file only its id is told.
-            let name = intake.name(file);
+            let name = Some(intake.name(file)).filter(|name| !name.is_empty()).unwrap_or_else(|| "file".to_owned());
             let attachment = Attachment { name, media_type: crate::media::UNKNOWN.to_owned(), size: None, digest: None, url: None };
             intake.hang(&channel, &mut event, attachment);
         }

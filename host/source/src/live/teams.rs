@@ -221,7 +221,8 @@ impl Notifications {
                     Err(NotRead::Shape(shape)) => shape.to_string(),
                     Err(NotRead::Sink(error)) => return Err(error),
                 };
-                intake.refuse(Refusal { file: shown(&item.resource), line: None, index: Some(index), reason });
+                let file = if item.resource.is_empty() { "notification".to_owned() } else { shown(&item.resource) };
+                intake.refuse(Refusal { file, line: None, index: Some(index), reason });
             }
             intake.finish()
         })?;
