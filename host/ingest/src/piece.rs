@@ -141,6 +141,10 @@ pub fn tell(chat: &mut Chat, info: &ChatInfo) {
     chat.labels.extend(info.labels.iter().map(|(key, value)| (key.clone(), value.clone())));
 }
 
+/// Times of one user that are kept. A user whose copies come one by one, and for which times nobody tells, has one for each; beyond this coverage says that less was captured
+/// than was. The copies themselves are kept all the same.
+const MOST_TIMES: usize = 5_000;
+
 /// Those of these captures that say more than any of the known ones, or than one of them before.
 pub fn new_captures(known: &[Capture], told: Vec<Capture>) -> Vec<Capture> {
     let mut of_users: HashMap<String, Vec<Capture>> = HashMap::new();
@@ -151,7 +155,7 @@ pub fn new_captures(known: &[Capture], told: Vec<Capture>) -> Vec<Capture> {
     let mut news = Vec::new();
     for one in told {
         let before = of_users.entry(one.user.clone()).or_default();
-        if !before.iter().any(|known| known.holds(&one)) {
+        if before.len() < MOST_TIMES && !before.iter().any(|known| known.holds(&one)) {
             before.push(one.clone());
             news.push(one);
         }

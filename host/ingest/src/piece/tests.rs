@@ -291,6 +291,11 @@ fn captures_that_say_no_more_are_no_news() {
     ];
     let news = [capture("U1", Some(4), Some(6)), capture("U1", None, Some(6)), capture("U2", Some(1), None), capture("U3", Some(2), Some(2))];
     assert_eq!(new_captures(&known, told), news);
+    // As many as are kept, and one less.
+    let many: Vec<_> = (0..5_000).map(|at| capture("U1", Some(at), Some(at))).collect();
+    let one = || vec![capture("U1", Some(-1), Some(-1)), capture("U2", None, None)];
+    assert_eq!(new_captures(&many, one()), [capture("U2", None, None)]);
+    assert_eq!(new_captures(many.get(1..).unwrap_or_default(), one()), one());
 }
 
 #[test]
