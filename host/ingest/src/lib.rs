@@ -263,7 +263,12 @@ impl<'a> Intake<'a> {
         // Last: that somebody's export was read says that what it holds is there.
         let Importer { tenant, store, .. } = self.importer;
         for (source, captures) in std::mem::take(&mut self.captures) {
-            self.runtime.block_on(store.put_captures(tenant, &source, &captures))?;
+            // Of a user whose times are told once each request else would add its own.
+            let known = self.runtime.block_on(store.captures(tenant, &source))?;
+            let news = piece::new_captures(&known, captures);
+            if !news.is_empty() {
+                self.runtime.block_on(store.put_captures(tenant, &source, &news))?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use consign_model::source::Edits;
+use consign_model::source::{Capture, Edits};
 use consign_model::{Chat, Event, EventHash, EventIdentity, EventKind, Flags, Member, Move, MoveKind, Timestamp};
 use consign_source::ChatInfo;
 
@@ -40,20 +40,23 @@ impl Counts {
 ///
 /// Of two users' copies of one version neither is the right one: the later to arrive has an id that says so.
 ///
+/// System events are told again with another text too: what a program for preventing leaks found in a message grows while people answer it, in one user's copy before
+/// another's. Each such text is kept as a system event of its own; there copies differ by when they were made and not by whose they are.
+///
 /// Where the source tells the newest edit beside the message (`Edits::Newest`), an edited message with another text is no news, and neither is one whose text
 /// was taken away by its deletion.
 pub fn found_edits(events: &[Event], contents: &[Option<[u8; 8]>], told: Edits, is_copy: bool) -> Vec<Event> {
     let mut seen = HashMap::new();
     let mut edits = Vec::new();
     for (event, content) in events.iter().zip(contents) {
-        if !matches!(event.kind, EventKind::Message | EventKind::Edit) {
+        if !matches!(event.kind, EventKind::Message | EventKind::Edit | EventKind::Other) {
             continue;
         }
         let identity = event.identity();
         let first = *seen.entry(identity.hash).or_insert_with(|| content.unwrap_or(identity.content));
         let is_told = (told == Edits::Newest && event.flags.has(Flags::EDITED)) || (event.flags.has(Flags::DELETED) && event.text.is_empty());
         if first != identity.content && !is_told {
-            edits.push(if is_copy { event.differing_copy() } else { event.found_edit() });
+            edits.push(if is_copy && event.kind != EventKind::Other { event.differing_copy() } else { event.found_edit() });
         }
     }
     edits
@@ -83,7 +86,8 @@ pub fn fresh(
     let counts = &mut fresh.counts;
     let (mut seen, mut seen_files) = (HashSet::new(), files);
     let mut late = Vec::new();
-    let edits_hashes: HashSet<_> = edits.iter().map(|edit| edit.target.clone()).collect();
+    let edited: HashSet<_> = edits.iter().filter(|edit| edit.kind == EventKind::Edit).map(|edit| edit.target.clone()).collect();
+    let retold: HashSet<_> = edits.iter().filter(|edit| edit.kind == EventKind::Other).map(|edit| edit.id.clone()).collect();
     for (event, content) in events.iter().zip(contents) {
         let (new, identities): (Vec<_>, Vec<_>) =
             event.files().filter(|(_, file)| seen_files.insert(file.hash)).map(|(file, identity)| (file.clone(), identity)).unzip();
@@ -93,7 +97,9 @@ pub fn fresh(
             fresh.events.push(event.clone());
             continue;
         }
-        if !edits_hashes.contains(&Some(event.id.clone())) {
+        let is_changed =
+            if event.kind == EventKind::Other { retold.contains(&event.found_edit().id) } else { edited.contains(&Some(event.id.clone())) };
+        if !is_changed {
             *counts.already_there.entry(event.kind).or_default() += 1;
         }
         if !new.is_empty() {
@@ -103,7 +109,7 @@ pub fn fresh(
     }
     for (edit, content) in edits.into_iter().zip(edit_contents) {
         if content.is_none() && seen.insert(edit.identity().hash) {
-            *counts.stored.entry(EventKind::Edit).or_default() += 1;
+            *counts.stored.entry(edit.kind).or_default() += 1;
             if edit.differs() {
                 counts.differing_copies += 1;
             } else {
@@ -111,7 +117,7 @@ pub fn fresh(
             }
             fresh.events.push(edit);
         } else {
-            *counts.already_there.entry(EventKind::Edit).or_default() += 1;
+            *counts.already_there.entry(edit.kind).or_default() += 1;
         }
     }
     // After the edits: where the text changed too, it is the new one that the files come with.
@@ -133,6 +139,28 @@ pub fn tell(chat: &mut Chat, info: &ChatInfo) {
         chat.title.clone_from(&info.title);
     }
     chat.labels.extend(info.labels.iter().map(|(key, value)| (key.clone(), value.clone())));
+}
+
+/// Times of one user that are kept. A user whose copies come one by one, and for which times nobody tells, has one for each; beyond this coverage says that less was captured
+/// than was. The copies themselves are kept all the same.
+const MOST_TIMES: usize = 5_000;
+
+/// Those of these captures that say more than any of the known ones, or than one of them before.
+pub fn new_captures(known: &[Capture], told: Vec<Capture>) -> Vec<Capture> {
+    let mut of_users: HashMap<String, Vec<Capture>> = HashMap::new();
+    let users: HashSet<&str> = told.iter().map(|one| one.user.as_str()).collect();
+    for one in known.iter().filter(|one| users.contains(one.user.as_str())) {
+        of_users.entry(one.user.clone()).or_default().push(one.clone());
+    }
+    let mut news = Vec::new();
+    for one in told {
+        let before = of_users.entry(one.user.clone()).or_default();
+        if before.len() < MOST_TIMES && !before.iter().any(|known| known.holds(&one)) {
+            before.push(one.clone());
+            news.push(one);
+        }
+    }
+    news
 }
 
 /// What an export's list and these events say of members, one for each user, by id.

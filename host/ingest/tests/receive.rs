@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::Duration;
 
-use consign_model::{ChatKind, EventKind};
+use consign_model::source::Capture;
+use consign_model::{ChatKind, EventKind, Timestamp};
 use consign_store::Store as _;
 use support::{Answer, World, head, name};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -80,6 +81,25 @@ async fn the_store_opened_anew_has_it_and_the_log_has_one_import() {
     std::fs::write(&file, message("C1", "m0", "x") + &message("C1", "m9", "y")).unwrap();
     let imported = world.importer.import(consign_source::Format::Jsonl, &file, &name("desk"), |_| {}).await.unwrap();
     assert_eq!((imported.stored[&EventKind::Message], imported.already_there[&EventKind::Message]), (1, 1));
+}
+
+#[tokio::test]
+async fn copies_say_no_more_than_their_own_times() {
+    let world = World::new().await;
+    let server = world.receive(&config(&world, "")).await;
+    let copy = |id: &str, user: &str| message("C1", id, "x").replace("\"text\"", &format!("\"copy_of\":\"{user}\",\"text\""));
+    let captures = async || world.store.captures(&world.importer.tenant, &name("desk")).await.unwrap();
+    assert_eq!(server.post(PATH, &[TOKEN], copy("m1", "U1").as_bytes()).await.figures(), (1, 0, 0));
+    let at = Some(Timestamp::parse("2026-01-05T08:00:00Z").unwrap());
+    let of_one = Capture { user: "U1".into(), from: at, until: at };
+    assert_eq!(captures().await, std::slice::from_ref(&of_one));
+    // What is told holds, and what the copies show beside adds nothing to it.
+    let told = r#"{"type":"capture","user":"U2","from":"2026-01-01T00:00:00.000Z"}"#;
+    server.post(PATH, &[TOKEN], told.as_bytes()).await.figures();
+    server.post(PATH, &[TOKEN], copy("m1", "U2").as_bytes()).await.figures();
+    let of_two = Capture { user: "U2".into(), from: Some(Timestamp::parse("2026-01-01T00:00:00Z").unwrap()), until: None };
+    assert_eq!(captures().await, [of_one, of_two]);
+    server.stop().await;
 }
 
 #[tokio::test]

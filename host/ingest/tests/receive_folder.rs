@@ -32,10 +32,11 @@ impl Drop {
 
     /// Waits until there is such a file with its report, and reads that.
     async fn report(&self, name: &str) -> Value {
-        let file = self.0.join(name);
-        until(|| file.exists()).await;
-        assert!(!self.0.join(Path::new(name).file_name().unwrap()).exists());
-        serde_json::from_str(&std::fs::read_to_string(self.0.join(format!("{name}.report.json"))).unwrap()).unwrap()
+        let report = self.0.join(format!("{name}.report.json"));
+        until(|| report.exists()).await;
+        // Whoever sees the report has the file.
+        assert!(self.0.join(name).exists() && !self.0.join(Path::new(name).file_name().unwrap()).exists());
+        serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap()
     }
 }
 
@@ -143,4 +144,33 @@ async fn a_folder_beside_a_door_of_the_same_source() {
     let none = World::new().await;
     let error = none.receive("[[source]]\nname = \"desk\"\nkind = \"folder\"\npath = \"/no/such\"\n").await.refused().await;
     assert_eq!(error, "source 'desk': /no/such is no folder: make it, and start again");
+}
+
+/// What a process leaves that is killed before the file was moved, and after it: the file is there once, with a report that is of it.
+#[tokio::test]
+async fn a_kill_between_file_and_report_loses_neither() {
+    let world = World::new().await;
+    let drop = Drop::of(&world);
+    let server = world.receive(&drop.config("")).await;
+    drop.put("after.jsonl", message("m1"));
+    let report = drop.report("done/after.jsonl").await;
+    drop.put("before.jsonl", message("m2"));
+    drop.report("done/before.jsonl").await;
+    server.stop().await;
+    let waits = |name: &str| drop.0.join(format!("done/.{name}.report.json.waits"));
+    for name in ["after.jsonl", "before.jsonl"] {
+        std::fs::rename(drop.0.join(format!("done/{name}.report.json")), waits(name)).unwrap();
+    }
+    std::fs::rename(drop.0.join("done/before.jsonl"), drop.0.join("before.jsonl")).unwrap();
+    // A report whose file somebody took away is theirs to keep.
+    std::fs::write(drop.0.join("done/taken.jsonl.report.json"), "{}").unwrap();
+    let server = world.receive(&drop.config("")).await;
+    assert_eq!(drop.report("done/after.jsonl").await, report);
+    let again = drop.report("done/before.jsonl").await;
+    assert_eq!((&again["already_there"]["message"], &again["stored"]), (&1.into(), &serde_json::json!({})));
+    server.stop().await;
+    let mut names: Vec<_> = std::fs::read_dir(drop.0.join("done")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["after.jsonl", "after.jsonl.report.json", "before.jsonl", "before.jsonl.report.json", "taken.jsonl.report.json"]);
+    assert_eq!(world.texts("C1").await, ["m1", "m2"]);
 }

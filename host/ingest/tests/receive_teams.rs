@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "each test program uses its own part")]
 mod support;
 
+use serde_json::Value;
 use support::{Server, World};
 
 const PATH: &str = "/v1/sources/teams/teams";
@@ -47,21 +48,53 @@ async fn only_what_graph_sent_is_taken() {
     for body in [without("clientState"), without("validationTokens"), NOTIFICATION.replace("eyJ", "eyK"), r#"{"value":[]}"#.to_owned()] {
         server.post(PATH, &[], body.as_bytes()).await.is_problem(401, "not-signed-in");
     }
-    for (body, reason) in [
-        (NOTIFICATION.replace("\"cert-1\"", "\"cert-2\""), "another certificate"),
-        (NOTIFICATION.replace("\"dataSignature\":\"", "\"dataSignature\":\"AAAA"), "can't be decrypted"),
-        (NOTIFICATION.replace("\"dataKey\":\"", "\"dataKey\":\"AAAA"), "can't be decrypted"),
-        (NOTIFICATION.replace("\"data\":\"", "\"data\":\"hunter2%"), "no base64"),
-        (without("encryptedContent"), "includeResourceData"),
+    // What may be read when it comes again, and what never will be.
+    for (body, status, reason) in [
+        (NOTIFICATION.replace("\"dataSignature\":\"", "\"dataSignature\":\"AAAA"), 503, "can't be decrypted"),
+        (NOTIFICATION.replace("\"dataKey\":\"", "\"dataKey\":\"AAAA"), 503, "can't be decrypted"),
+        (NOTIFICATION.replace("\"cert-1\"", "\"cert-2\""), 202, "another certificate"),
+        (NOTIFICATION.replace("\"data\":\"", "\"data\":\"hunter2%"), 202, "no base64"),
+        (without("encryptedContent"), 202, "includeResourceData"),
     ] {
         let answer = server.post(PATH, &[], body.as_bytes()).await;
-        answer.is_problem(422, "refused");
+        assert_eq!((answer.status, answer.json()["refused"].as_u64()), (status, Some(1)), "{answer:?}");
         assert!(answer.body.contains(reason) && !answer.body.contains("hunter2"), "{answer:?}");
     }
     for body in ["hunter2", "{}", r#"{"value":{}}"#, r#"{"value":[],"validationTokens":["a",1]}"#, r#"{"value":[{"encryptedContent":"hunter2"}]}"#] {
         assert!(!server.post(PATH, &[], body.as_bytes()).await.is_problem(400, "unreadable").body.contains("hunter2"));
     }
     server.send("GET", PATH, &[], b"").await.is_problem(405, "wrong-method");
+    server.stop().await;
+}
+
+/// The notification beside another one, of which this is put in place of that.
+fn beside(replace: &str, by: &str) -> String {
+    let mut both: Value = serde_json::from_str(NOTIFICATION).unwrap();
+    let other: Value = serde_json::from_str(&NOTIFICATION.replace(replace, by)).unwrap();
+    let other = other["value"][0].clone();
+    both["value"].as_array_mut().unwrap().insert(0, other);
+    both.to_string()
+}
+
+#[tokio::test]
+async fn what_can_be_read_is_stored_and_the_rest_is_asked_for_again() {
+    let world = World::new().await;
+    let server = world.receive(&config(&world, KEYS, &format!("KEYS\n{CHECKED}"))).await;
+    let sealed = beside("\"dataSignature\":\"", "\"dataSignature\":\"AAAA");
+    for _ in 0..2 {
+        let answer = server.post(PATH, &[], sealed.as_bytes()).await;
+        assert_eq!(answer.is_problem(503, "not-all-read").headers["retry-after"], "5");
+        assert_eq!((&answer.json()["refused"], &answer.json()["refusals"][0]["index"]), (&1.into(), &0.into()), "{answer:?}");
+        // There before it is answered, and once.
+        assert_eq!(world.texts("19:abc@thread.v2").await, ["hi 日本"]);
+    }
+    // Whole, as it is when the key is mended: nothing is missing and nothing is there twice.
+    is_believed(&server, NOTIFICATION).await;
+    assert_eq!(world.texts("19:abc@thread.v2").await, ["hi 日本"]);
+    // Beside what nobody will ever read it is taken.
+    let answer = server.post(PATH, &[], beside("\"cert-1\"", "\"cert-2\"").as_bytes()).await;
+    let figure = |name: &str| answer.json()[name].as_u64();
+    assert_eq!((answer.status, figure("already_there"), figure("refused")), (202, Some(1), Some(1)), "{answer:?}");
     server.stop().await;
 }
 
@@ -136,7 +169,7 @@ async fn damaged_notifications_end_no_receiver() {
         }
         let answer = server.post(PATH, &[], &body).await;
         // Damage to what nobody reads leaves the message what it was.
-        assert!(matches!(answer.status, 202 | 400 | 401 | 422), "{answer:?}");
+        assert!(matches!(answer.status, 202 | 400 | 401 | 503), "{answer:?}");
     }
     server.stop().await;
 }

@@ -201,7 +201,8 @@ impl Event {
         self.with_text_of(DIFFERS)
     }
 
-    /// The edit that is seen by this message's, or edit's, having another text than before. When it was made nobody knows, so it has the message's time.
+    /// The edit that is seen by this message's, or edit's, having another text than before. When it was made nobody knows, so it has the message's time. Of a system
+    /// event, which is no message that could be edited, it is one more system event, which belongs to whatever this one does.
     #[must_use]
     pub fn found_edit(&self) -> Self {
         self.with_text_of("edit:")
@@ -211,7 +212,8 @@ impl Event {
     fn with_text_of(&self, word: &str) -> Self {
         let target = if self.kind == EventKind::Message { Some(self.id.clone()) } else { self.target.clone() };
         let id = format!("{word}{}:{}", self.id, Digest::of(self.original.as_deref().unwrap_or(&self.text).as_bytes()).short());
-        Self { kind: EventKind::Edit, id, target, attachments: Vec::new(), ..self.clone() }
+        let kind = if self.kind == EventKind::Other { EventKind::Other } else { EventKind::Edit };
+        Self { kind, id, target, attachments: Vec::new(), ..self.clone() }
     }
 
     /// Whether this event was made by [`Self::differing_copy`].

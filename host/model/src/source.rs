@@ -277,6 +277,13 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// Whether all times of another one are in this one.
+    pub fn holds(&self, other: &Self) -> bool {
+        let begins = self.from.is_none_or(|from| other.from.is_some_and(|other| from <= other));
+        let ends = self.until.is_none_or(|until| other.until.is_some_and(|other| other <= until));
+        self.user == other.user && begins && ends
+    }
+
     /// Whether what happened then is in the export.
     pub fn covers(&self, at: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at <= until)

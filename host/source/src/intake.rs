@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 
 use consign_model::source::Capture;
-use consign_model::{Attachment, Digest, Event, User};
+use consign_model::{Attachment, Digest, Event, Timestamp, User};
 
 use crate::files::{FileFault, Guarded};
 use crate::report::shown;
@@ -30,6 +30,8 @@ pub struct Intake<'a> {
     /// Whether each has an address.
     users: HashMap<String, bool>,
     captured: HashSet<String>,
+    /// For each user with copies, the first and the last event of them, over all chats.
+    copied: BTreeMap<String, (Timestamp, Timestamp)>,
 }
 
 impl<'a> Intake<'a> {
@@ -45,6 +47,7 @@ impl<'a> Intake<'a> {
             chats: HashSet::new(),
             users: HashMap::new(),
             captured: HashSet::new(),
+            copied: BTreeMap::new(),
         }
     }
 
@@ -92,19 +95,44 @@ impl<'a> Intake<'a> {
     }
 
     /// Hands over events of a chat, which is declared as unknown if nothing was said of it before. `copy_of`: the user in whose export they stand, where
-    /// there is one for each user; who was not captured with a time of their own is so now, for all times.
-    pub fn events(&mut self, chat: &str, copy_of: Option<&str>, mut events: Vec<Event>) -> Result<(), SourceError> {
-        if let Some(user) = copy_of
-            && !self.captured.contains(user)
-        {
-            self.captured(Capture { user: user.to_owned(), from: None, until: None })?;
+    /// there is one for each user.
+    pub fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SourceError> {
+        if let Some(user) = copy_of {
+            self.copies(user, &events);
         }
-        // A message with thousands of reactions.
-        while events.len() > self.limits.piece_events.max(1) {
-            let rest = events.split_off(self.limits.piece_events.max(1));
-            self.piece(chat, copy_of, std::mem::replace(&mut events, rest))?;
+        // A message with thousands of reactions, or one of many megabytes with its edit.
+        let mut piece = Piece::default();
+        for event in events {
+            piece.push(event);
+            if piece.is_full(self.limits) {
+                self.piece(chat, copy_of, piece.take())?;
+            }
         }
-        self.piece(chat, copy_of, events)
+        self.piece(chat, copy_of, piece.take())
+    }
+
+    /// Remembers from when until when a user's copies are.
+    fn copies(&mut self, user: &str, events: &[Event]) {
+        for at in events.iter().map(|event| event.at) {
+            match self.copied.get_mut(user) {
+                Some((first, last)) => (*first, *last) = (at.min(*first), at.max(*last)),
+                None => drop(self.copied.insert(user.to_owned(), (at, at))),
+            }
+        }
+    }
+
+    /// The end of the import. Users with copies of whom nothing said for which times they were asked for are captured from their first to their last copy: of any
+    /// time beside nobody said that it was asked for, and coverage takes a capture's word that what is not in the copies was not there.
+    pub fn finish(mut self) -> Result<Report, SourceError> {
+        for (user, (first, last)) in std::mem::take(&mut self.copied) {
+            if !self.captured.contains(&user) {
+                self.note(
+                    "users whose copies are there and of whom nothing says for which times: taken as captured from their first copy to their last",
+                );
+                self.captured(Capture { user, from: Some(first), until: Some(last) })?;
+            }
+        }
+        Ok(self.report)
     }
 
     fn piece(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SourceError> {

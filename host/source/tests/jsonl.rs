@@ -5,7 +5,8 @@ mod support;
 
 use std::io::Write;
 
-use consign_model::{ChatKind, Digest, EventKind, Flags};
+use consign_model::source::Capture;
+use consign_model::{ChatKind, Digest, EventKind, Flags, Timestamp};
 use consign_source::{Format, Limits, SourceError};
 use support::{Room, read, read_with, refused_whole};
 
@@ -265,4 +266,27 @@ fn whoever_gets_an_address_later_has_one() {
     let lines = [user("U1", ""), user("U1", address), user("U2", address), user("U2", ""), user("U3", ""), user("U3", "")].concat();
     let (_, report) = read(Format::Jsonl, &room.write("chat.jsonl", lines)).unwrap();
     assert_eq!((report.users, report.users_without_email), (3, 2));
+}
+
+#[test]
+fn copies_of_nobody_told_times_are_captured_as_far_as_they_go() {
+    let copy = |chat: &str, minute: u32, user: &str| {
+        format!(
+            r#"{{"type":"message","chat":"{chat}","id":"m{minute}","at":"2026-01-05T08:{minute:02}:00Z","user":"U9","text":"x","copy_of":"{user}"}}"#
+        ) + "\n"
+    };
+    let told = r#"{"type":"capture","user":"U2","from":"2026-01-01T00:00:00Z","until":"2026-01-31T00:00:00Z"}"#;
+    // Of the second user it is told, after the copies; the first one's stand in two chats and in no order.
+    let lines = copy("C1", 5, "U1") + &copy("C2", 3, "U1") + &copy("C1", 4, "U1") + &copy("C1", 5, "U2") + told + "\n";
+    let room = Room::new();
+    let at = |text: &str| Some(Timestamp::parse(text).unwrap());
+    let stated = Capture { user: "U2".into(), from: at("2026-01-01T00:00:00Z"), until: at("2026-01-31T00:00:00Z") };
+    let shown = Capture { user: "U1".into(), from: at("2026-01-05T08:03:00Z"), until: at("2026-01-05T08:05:00Z") };
+    let path = room.write("chat.jsonl", lines);
+    // Pieces of one event: what the last piece shows is not all.
+    for limits in [Limits::default(), Limits { piece_events: 1, ..Limits::default() }] {
+        let (kept, report) = read_with(Format::Jsonl, &path, &limits).unwrap();
+        assert_eq!(kept.captures, [stated.clone(), shown.clone()]);
+        assert_eq!((report.captured_users, report.notes.values().sum::<u64>()), (2, 1), "{:?}", report.notes);
+    }
 }

@@ -548,3 +548,73 @@ fn pieces_are_bounded_and_a_failing_sink_ends_the_import() {
         read_with(Format::Matrix, &room.write("two.json", export(&[text("$1", "x"), text("$2", &"x".repeat(400))])), &limits).unwrap();
     assert_eq!((kept.all().count(), report.refused), (1, 1), "{:?}", report.refusals);
 }
+
+#[test]
+fn two_rooms_of_one_name_without_ids_are_two() {
+    let of = |id: &str, kind: &str| event(id, kind, r#"{"msgtype":"m.text","body":"x"}"#, r#""room_id":null"#);
+    let room = Room::new();
+    let chats = |rooms: &[&[String]]| {
+        let files: Vec<_> = rooms.iter().enumerate().map(|(n, events)| (format!("{n}/export.json"), export(events))).collect();
+        let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+        let (kept, report) = read(Format::Matrix, &room.zip(&files)).unwrap();
+        assert!(!report.refused_anything(), "{:?}", report.refusals);
+        kept.events.into_iter().map(|(chat, events)| (chat, events.len())).collect::<Vec<_>>()
+    };
+    let made = |n: &str| [of(&format!("$c{n}"), "m.room.create"), of(&format!("$m{n}"), "m.room.message")];
+    let unmade = |n: &str| [of(&format!("$m{n}"), "m.room.message")];
+    assert_eq!(chats(&[&made("1"), &made("2"), &unmade("3"), &unmade("4")]).len(), 4);
+    // Of one room: the same by its making, wherever that stands, and by its first event, whatever comes behind it.
+    let turned = [of("$m1", "m.room.message"), of("$c1", "m.room.create"), of("$m9", "m.room.message")];
+    assert_eq!(chats(&[&made("1"), &turned]).iter().map(|(_, events)| *events).collect::<Vec<_>>(), [5]);
+    let longer = [of("$m3", "m.room.message"), of("$m4", "m.room.message")];
+    assert_eq!(chats(&[&unmade("3"), &longer]).iter().map(|(_, events)| *events).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn an_edit_that_could_not_be_decrypted_names_its_message() {
+    let sealed = |relation: &str| format!(r#"{{"algorithm":"m.megolm.v1.aes-sha2","ciphertext":"AwgA","m.relates_to":{relation}}}"#);
+    let replace = sealed(r#"{"rel_type":"m.replace","event_id":"$1"}"#);
+    let bundled = format!(
+        r#""unsigned":{{"m.relations":{{"m.replace":{{"type":"m.room.encrypted","event_id":"$e2","origin_server_ts":{},"sender":"@ann:desk.example","content":{replace}}}}}}}"#,
+        AT + 7
+    );
+    let (kept, report) = read_room(&[
+        text("$1", "sold"),
+        event("$e1", "m.room.encrypted", &replace, ""),
+        event("$t", "m.room.encrypted", &sealed(r#"{"rel_type":"m.thread","event_id":"$1"}"#), ""),
+        event("$2", "m.room.message", r#"{"msgtype":"m.text","body":"bought"}"#, &bundled),
+    ]);
+    let edit = kept.event("$e1");
+    assert_eq!((edit.kind, edit.target.as_deref(), edit.thread.as_deref()), (EventKind::Other, Some("$1"), None));
+    assert_eq!(edit.text, "Encrypted edit that could not be decrypted");
+    // Its message's text is not the newest, and is not taken for the edit's.
+    assert_eq!((kept.event("$1").text.as_str(), kept.event("$1").flags), ("sold", Flags::EDITED));
+    assert_eq!((kept.event("$t").target.as_deref(), kept.event("$t").thread.as_deref()), (None, Some("$1")));
+    let edit = kept.event("$e2");
+    assert_eq!(
+        (edit.kind, edit.target.as_deref(), edit.at, edit.text.as_str()),
+        (EventKind::Other, Some("$2"), Timestamp(AT + 7), kept.event("$e1").text.as_str())
+    );
+    assert_eq!((kept.event("$2").text.as_str(), kept.event("$2").flags), ("bought", Flags::EDITED));
+    assert_eq!(report.notes.values().copied().collect::<Vec<_>>(), [3]);
+}
+
+#[test]
+fn who_goes_and_was_never_seen() {
+    let member = |id: &str, by: &str, user: &str, membership: &str| {
+        let fields = format!(r#""sender":"@{by}:desk.example","state_key":"@{user}:desk.example""#);
+        event(id, "m.room.member", &format!(r#"{{"membership":"{membership}"}}"#), &fields)
+    };
+    let said = event("$s", "m.room.message", r#"{"msgtype":"m.text","body":"x"}"#, r#""sender":"@joe:desk.example""#);
+    let gone = [said, member("$1", "ann", "bob", "ban"), member("$2", "kim", "kim", "leave"), member("$3", "ann", "joe", "ban")];
+    let kinds = |events: &[String]| {
+        let (kept, _) = read_room(events);
+        kept.chat(ROOM).iter().filter(|event| event.id.len() == 2).map(|event| (event.kind, event.user.clone())).skip(1).collect::<Vec<_>>()
+    };
+    let id = |name: &str| Some(format!("@{name}:desk.example"));
+    // A part of a room: most of those were in it, and nobody is any more.
+    assert_eq!(kinds(&gone), [(EventKind::Leave, id("bob")), (EventKind::Leave, id("kim")), (EventKind::Leave, id("joe"))]);
+    // All of it: who was never seen to come or to say anything never was.
+    let whole: Vec<_> = [event("$create", "m.room.create", "{}", r#""state_key":"""#)].into_iter().chain(gone).collect();
+    assert_eq!(kinds(&whole), [(EventKind::Other, id("ann")), (EventKind::Other, None), (EventKind::Leave, id("joe"))]);
+}

@@ -16,7 +16,7 @@ const LISTS: &str = r#"{"type":"version","version":1,"info":{"generator":"matter
 {"type":"channel","channel":{"team":"corp","name":"deal","display_name":"Deal 🌋","type":"P","header":"","purpose":""}}
 {"type":"channel","channel":{"team":"corp","name":"old","display_name":"Old","type":"O","deleted_at":1767600000000}}
 {"type":"user","user":{"username":"ann","email":"ann@desk.example","auth_service":"ldap","nickname":"annie","first_name":"Ann","last_name":"Lee","position":"Trader","roles":"system_user","locale":"en","delete_at":0,"teams":[{"name":"corp","roles":"team_user","channels":[{"name":"fx-desk","roles":"channel_user"},{"name":"deal","roles":"channel_user"}]}]}}
-{"type":"user","user":{"username":"bob","email":"bob@desk.example","nickname":"Bobby","first_name":"","last_name":"","roles":"system_user","delete_at":1767600000001,"teams":[{"name":"corp","channels":[{"name":"fx-desk"},{"name":"gone"}]}]}}
+{"type":"user","user":{"username":"bob","email":"bob@desk.example","nickname":"Bobby","first_name":"","last_name":"","roles":"system_user","delete_at":0,"teams":[{"name":"corp","channels":[{"name":"fx-desk"},{"name":"gone"}]}]}}
 {"type":"user","user":{"username":"carla","email":"","nickname":"","first_name":"田中","last_name":"花子","roles":"system_guest","teams":null}}
 {"type":"user","user":{"username":"dan:partner","email":"dan@partner.example","roles":"system_user"}}
 {"type":"bot","bot":{"username":"ci","owner":"ann","display_name":"CI Bot"}}
@@ -57,7 +57,6 @@ fn users_and_chats() {
     assert_eq!((ann.name.as_str(), ann.email.as_deref(), ann.bot, ann.external), ("Ann Lee", Some("ann@desk.example"), false, false));
     assert_eq!(ann.attributes.get("title").map(String::as_str), Some("Trader"));
     assert_eq!(kept.user("bob").name, "Bobby");
-    assert_eq!(kept.user("bob").attributes.get("deactivated").map(String::as_str), Some("true"));
     let carla = kept.user("carla");
     assert_eq!((carla.name.as_str(), carla.email.as_deref(), carla.external), ("田中 花子", None, true));
     assert_eq!((kept.user("dan:partner").name.as_str(), kept.user("dan:partner").external), ("dan:partner", true));
@@ -437,4 +436,51 @@ fn ids_and_reactions_have_no_control_characters() {
     let ids: Vec<_> = kept.chat("corp/fx-desk").iter().map(|event| event.id.as_str()).collect();
     assert_eq!(ids, ["other:system_ new:ann:2026-01-05T08:00:00.001Z", "message:ann:2026-01-05T08:00:00.002Z"]);
     assert!(report.refusals.first().is_some_and(|refusal| refusal.reason.contains("`emoji_name` is no name")), "{:?}", report.refusals);
+}
+
+#[test]
+fn a_deactivated_user_leaves_the_chats_that_list_them() {
+    let gone = at(500);
+    let lists = LISTS
+        .replace(r#""last_name":"","roles":"system_user","delete_at":0"#, &format!(r#""last_name":"","roles":"system_user","delete_at":{gone}"#));
+    assert_ne!(lists, LISTS);
+    let room = Room::new();
+    let lines = [
+        r#"{"type":"direct_channel","direct_channel":{"members":["bob","ann"]}}"#.to_owned(),
+        post(&format!(r#""user":"bob","type":"system_leave_channel","message":"left","create_at":{}"#, at(3))).replace("fx-desk", "deal"),
+        format!(r#"{{"type":"direct_post","direct_post":{{"channel_members":["bob","carla"],"user":"bob","message":"x","create_at":{}}}}}"#, at(4)),
+    ];
+    let (kept, report) = support::read(Format::Mattermost, &room.write("export.jsonl", format!("{lists}{}\n", lines.join("\n")))).unwrap();
+    assert_eq!(kept.user("bob").attributes.get("deactivated").map(String::as_str), Some("true"));
+    let leave = "leave:bob:2026-01-05T08:00:00.500Z";
+    let left: Vec<_> = kept.events.iter().filter(|(_, events)| events.iter().any(|event| event.id == leave)).map(|(chat, _)| chat.as_str()).collect();
+    assert_eq!(left, ["corp/fx-desk", "corp/gone", "direct:ann,bob", "direct:bob,carla"], "where he still was, and not where he had left");
+    let event = kept.event(leave);
+    assert_eq!((event.kind, event.user.as_deref(), event.original.as_deref()), (EventKind::Leave, Some("bob"), Some("the account was deactivated")));
+    assert_eq!((kept.count(EventKind::Leave), report.refused), (5, 0));
+}
+
+#[test]
+fn somebody_who_was_renamed_is_who_they_are_now() {
+    let of = |n: i64, user: &str, kind: &str, props: &str| {
+        post(&format!(r#""user":"{user}","type":"{kind}","message":"a sentence","props":{props},"create_at":{}"#, at(n)))
+    };
+    let (kept, report) = read_lines(&[
+        // Told before it is known by whom: carla was called carol, and has the id c.
+        of(1, "ann", "system_add_to_channel", r#"{"userId":"a","username":"ann","addedUserId":"b","addedUsername":"robert"}"#),
+        of(2, "ann", "system_add_to_channel", r#"{"userId":"a","username":"ann","addedUserId":"c","addedUsername":"carol"}"#),
+        of(3, "ann", "system_remove_from_channel", r#"{"removedUserId":"c","removedUsername":"carol"}"#),
+        of(4, "carla", "system_leave_team", r#"{"username":"carol"}"#),
+        // Bob was called robert, and whoever is called ann now is not whom this one added.
+        of(5, "bob", "system_add_to_channel", r#"{"userId":"b","username":"robert","addedUserId":"d","addedUsername":"dave"}"#),
+        of(6, "bob", "system_add_to_channel", r#"{"userId":"b","username":"bob","addedUserId":"b","addedUsername":"ann"}"#),
+        // Two were called eve, one after another.
+        of(7, "ann", "system_join_channel", r#"{"username":"eve"}"#),
+        of(8, "bob", "system_join_channel", r#"{"username":"eve"}"#),
+        of(9, "ann", "system_add_remove", r#"{"addedUsername":"eve"}"#),
+    ]);
+    let seen: Vec<_> = kept.chat("corp/fx-desk").iter().map(|event| event.user.as_deref().unwrap()).collect();
+    assert_eq!(seen, ["bob", "carla", "carla", "carla", "dave", "bob", "ann", "bob", "eve"]);
+    let (note, count) = report.notes.first_key_value().unwrap();
+    assert!(note.contains("under a name that no user has") && *count == 2, "{:?}", report.notes);
 }

@@ -264,17 +264,21 @@ fn system_messages() {
         (EventKind::Leave, &moved("leave", "U2", "2"), Some("U2"), ""),
         (EventKind::Leave, &moved("leave", ANN, "2"), Some(ANN), ""),
         (EventKind::Join, &moved("join", "U3", "3"), Some("U3"), ""),
-        (EventKind::Other, "4", Some(ANN), "Members left\nMembers: Nobody"),
-        (EventKind::Other, "5", Some(ANN), "Chat renamed\nChat display name: Deal \"X\""),
-        (EventKind::Other, "6", Some(ANN), "Call recording\nCall recording status: success\nCall recording url: https://x/rec"),
-        (EventKind::Other, "7", Some(ANN), "Call ended\nCall duration: PT1M\nCall participants: Bob"),
+        (EventKind::Other, "4", None, "Members left\nMembers: Nobody"),
+        (EventKind::Other, "5", None, "Chat renamed\nChat display name: Deal \"X\""),
+        (EventKind::Other, "6", None, "Call recording\nCall recording status: success\nCall recording url: https://x/rec"),
+        (EventKind::Other, "7", None, "Call ended\nCall duration: PT1M\nCall participants: Bob"),
         (EventKind::Other, "8", None, "System message (unknownFutureValue)"),
         (EventKind::Other, "9", Some(ANN), "System message (typing)"),
     ];
     assert_eq!(seen, wanted);
     assert_eq!(kept.event(&moved("join", "U2", "1")).original.as_deref(), Some(&*format!("added by {ANN}")));
     assert_eq!(kept.event(&moved("leave", ANN, "2")).original, None);
-    assert_eq!(kept.event("7").original.as_deref(), Some("Call ended\nCall duration: PT1M\nCall participants: U2"));
+    let original = format!("Call ended\nCall duration: PT1M\nCall participants: U2\nInitiator: {ANN}");
+    assert_eq!(kept.event("7").original.as_deref(), Some(original.as_str()));
+    // Who may not be in the chat is named, and is nobody's act in it.
+    assert_eq!(kept.event("5").sender_name.as_deref(), Some("Ann"));
+    assert_eq!(kept.event("5").original.as_deref(), Some(&*format!("Chat renamed\nChat display name: Deal \"X\"\nInitiator: {ANN}")));
     assert!(!format!("{:?}", kept.events).contains("secret"));
     assert_eq!(kept.user("U2").name, "Bob");
 }
@@ -597,4 +601,84 @@ fn times_that_end_before_they_begin_were_never_asked_for() {
     let path = room.write("page.json", format!(r#"{{"@odata.nextLink":"{link}","value":[{}]}}"#, message("1", "")));
     let (kept, _) = read(Format::Teams, &path).unwrap();
     assert_eq!(kept.captures, [Capture { user: ANN.into(), from: None, until: None }]);
+}
+
+#[test]
+fn a_list_without_members_says_nothing_of_them() {
+    let direct = format!("19:{ANN}_{BOB}@unq.gbl.spaces");
+    let left_out = r#"{"userId":null,"displayName":"Anonymous"}"#;
+    for members in ["", r#","members":[]"#, r#","members":null"#, &format!(r#","members":[{left_out}]"#)] {
+        let chats = format!(r#"[{{"id":"{direct}","topic":null,"chatType":"oneOnOne"{members}}}]"#);
+        let messages = list(&[message("1", &format!(r#""chatId":"{direct}""#))]);
+        let (kept, _) = read(Format::Teams, &Room::new().zip(&[("chats.json", chats.as_bytes()), ("messages.json", messages.as_bytes())])).unwrap();
+        let chat = kept.chats.get(&direct).unwrap();
+        assert_eq!((chat.kind, chat.members.as_slice()), (Some(ChatKind::Direct), [ANN.to_owned(), BOB.to_owned()].as_slice()), "{members}");
+    }
+}
+
+#[test]
+fn a_user_is_the_same_in_capitals() {
+    let (ann, bob) = (ANN.to_uppercase(), BOB.to_uppercase());
+    let direct = format!("19:{ann}_{BOB}@unq.gbl.spaces");
+    let from = format!(r#""from":{{"user":{{"id":"{ann}","displayName":"Ann Lee","tenantId":"87D349ED-0000-43e1-9a83-5f2406dee5bd"}}}}"#);
+    let liked = format!(
+        r#"{from},"chatId":"{direct}","reactions":[{{"reactionType":"like","createdDateTime":"2026-01-05T08:01:00Z","user":{}}}]"#,
+        user(&bob, "Bob")
+    );
+    let room = Room::new();
+    room.write(
+        "dump/users.json",
+        format!(r#"[{{"id":"{ann}","displayName":"Ann Lee","mail":"ann@desk.example"}},{{"id":"{BOB}","displayName":"Bob"}}]"#),
+    );
+    room.write("dump/chats.json", format!(r#"[{{"id":"{CHAT}","chatType":"group","members":[{{"userId":"{ann}"}},{{"userId":"{bob}"}}]}}]"#));
+    room.write(&format!("dump/{ann}/1.json"), list(&[message("1", &liked), message("2", "")]));
+    let link = format!(r#"{{"@odata.context":"https://graph/$metadata#users('{bob}')/chats/getAllMessages","value":["#);
+    room.write("dump/b.json", format!("{link}{}]}}", message("2", "")));
+    let team = TEAM.to_uppercase();
+    let channel = format!(r#""chatId":null,"channelIdentity":{{"teamId":"{team}","channelId":"{CHANNEL}"}}"#);
+    room.write(&format!("dump/{TEAM}.json"), list(&[message("7", &channel)]));
+    let (kept, report) = read(Format::Teams, &room.path("dump")).unwrap();
+    assert_eq!((report.users, report.captured_users), (2, 2), "{:?}", kept.users);
+    assert_eq!(kept.copies.keys().map(|(_, user)| user.as_str()).collect::<std::collections::BTreeSet<_>>(), [ANN, BOB].into());
+    assert_eq!(kept.chats.get(CHAT).unwrap().members, [ANN, BOB]);
+    assert_eq!(kept.chats.get(&direct).unwrap().members, [ANN, BOB]);
+    assert!(kept.all().all(|event| event.user.as_deref().is_some_and(|user| user == ANN || user == BOB)));
+    assert_eq!(kept.event("reaction:1:8b081ef6-4792-4def-b2c9-c363a1bf41d5:like:2026-01-05T08:01:00.000Z").user.as_deref(), Some(BOB));
+}
+
+#[test]
+fn whoever_signs_in_by_an_address_comes_before_whose_mail_it_is() {
+    let room = Room::new();
+    let users = format!(
+        r#"[{{"id":"{ANN}","mail":"desk@desk.example","userPrincipalName":"ann@desk.example"}},
+            {{"id":"{BOB}","mail":"ann@desk.example","userPrincipalName":"DESK@desk.example"}}]"#
+    );
+    room.write("dump/users.json", users);
+    room.write("dump/desk@desk.example.json", list(&[message("1", "")]));
+    let (kept, _) = read(Format::Teams, &room.path("dump")).unwrap();
+    assert_eq!(kept.captures.iter().map(|capture| capture.user.as_str()).collect::<Vec<_>>(), [BOB]);
+}
+
+#[test]
+fn a_guid_in_a_path_is_a_user_only_where_that_is_known() {
+    let other = "0a1b2c3d-44d7-43e1-9a83-5f2406dee5bd";
+    let captured = |path: &str| {
+        let room = Room::new();
+        room.write(&format!("dump/{path}"), list(&[message("1", ""), message("2", &format!(r#""chatId":"19:{ANN}_{BOB}@unq.gbl.spaces""#))]));
+        room.write("dump/z.json", list(&[message("3", "")]));
+        let (kept, report) = read(Format::Teams, &room.path("dump")).unwrap();
+        assert_eq!((kept.all().count(), report.refused), (3, 0), "nothing is lost by it");
+        (kept.captures.into_iter().map(|capture| capture.user).collect::<Vec<_>>(), report.notes.values().sum::<u64>())
+    };
+    // A sender, and whom a chat's id names.
+    assert_eq!(captured(&format!("{ANN}/1.json")), (vec![ANN.to_owned()], 0));
+    assert_eq!(captured(&format!("{}.json", BOB.to_uppercase())), (vec![BOB.to_owned()], 0));
+    // The layout says so.
+    assert_eq!(captured(&format!("users/{other}/1.json")), (vec![other.to_owned()], 0));
+    assert_eq!(captured(&format!("user-{other}_2.json")), (vec![other.to_owned()], 0));
+    // The id of a run, of a chat, or of whatever else.
+    for path in [format!("{other}/1.json"), format!("run-{other}/1.json"), format!("{ANN}-p2.json"), format!("chat {BOB}.json")] {
+        assert_eq!(captured(&path), (vec![], 1), "{path}");
+    }
+    assert_eq!(captured(&format!("{ANN}/{other}.json")), (vec![ANN.to_owned()], 0));
 }

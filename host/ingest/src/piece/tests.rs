@@ -273,3 +273,55 @@ fn two_joins_in_one_millisecond_are_two_members() {
     let members = members(None, &[], &[join("A"), join("B")]);
     assert_eq!(members.iter().map(|member| (member.user.as_str(), member.moves.len())).collect::<Vec<_>>(), [("A", 1), ("B", 1)]);
 }
+
+#[test]
+fn captures_that_say_no_more_are_no_news() {
+    let capture =
+        |user: &str, from: Option<i64>, until: Option<i64>| Capture { user: user.to_owned(), from: from.map(Timestamp), until: until.map(Timestamp) };
+    let known = [capture("U1", Some(5), None), capture("U2", Some(1), Some(9))];
+    let told = vec![
+        capture("U1", Some(5), Some(5)),
+        capture("U1", Some(4), Some(6)),
+        capture("U1", Some(5), Some(6)),
+        capture("U1", None, Some(6)),
+        capture("U2", Some(1), Some(9)),
+        capture("U2", Some(1), None),
+        capture("U3", Some(2), Some(2)),
+        capture("U3", Some(2), Some(2)),
+    ];
+    let news = [capture("U1", Some(4), Some(6)), capture("U1", None, Some(6)), capture("U2", Some(1), None), capture("U3", Some(2), Some(2))];
+    assert_eq!(new_captures(&known, told), news);
+    // As many as are kept, and one less.
+    let many: Vec<_> = (0..5_000).map(|at| capture("U1", Some(at), Some(at))).collect();
+    let one = || vec![capture("U1", Some(-1), Some(-1)), capture("U2", None, None)];
+    assert_eq!(new_captures(&many, one()), [capture("U2", None, None)]);
+    assert_eq!(new_captures(many.get(1..).unwrap_or_default(), one()), one());
+}
+
+#[test]
+fn a_system_event_that_is_told_again_with_more_is_seen() {
+    let told = |text: &str| Event {
+        text: text.into(),
+        target: Some("m1".into()),
+        ..Event::new(EventKind::Other, "other:policy-violation:m1", Timestamp(1))
+    };
+    let message = Event { text: "hi".into(), user: Some("U1".into()), ..Event::new(EventKind::Message, "m1", Timestamp(1)) };
+    let (less, more) = (told("Policy violation"), told("Policy violation\nSender's action: override"));
+    let mut archive = Archive::default();
+    archive.import(&[message.clone(), less.clone()]);
+    let (stored, counts) = archive.import(&[message.clone(), more.clone()]);
+    let [event] = stored.as_slice() else { unreachable!("{stored:?}") };
+    assert_eq!((event.kind, event.text.as_str(), event.target.as_deref()), (EventKind::Other, more.text.as_str(), Some("m1")));
+    assert_eq!((event.at, counts.edits_found), (more.at, 1));
+    assert_eq!((counts.stored, counts.already_there), ([(EventKind::Other, 1)].into(), [(EventKind::Message, 1)].into()));
+    // Either again, also in an older copy, is there already.
+    for again in [&more, &less] {
+        let (stored, counts) = archive.import(&[message.clone(), again.clone()]);
+        assert_eq!((stored.len(), counts.stored.len()), (0, 0));
+        assert_eq!(counts.already_there, [(EventKind::Message, 1), (EventKind::Other, 1)].into());
+    }
+    // Of two users' copies neither is another's edit of it: this is what was said later.
+    let contents = [Some(less.identity().content)];
+    let of_copy = found_edits(std::slice::from_ref(&more), &contents, Edits::Newest, true);
+    assert!(of_copy.first().is_some_and(|event| event.id.starts_with("edit:") && !event.differs()));
+}

@@ -168,6 +168,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-stored", detail).with(Header::RetryAfter(FAILED_AGAIN))
     }
 
+    /// A part can't be read now, and the rest is stored: all of it is to come again.
+    pub fn not_all_read(receipt: Receipt) -> Self {
+        let detail =
+            "some of it can't be read as things are, and why is in the log; the rest is stored: send all of it again after the time in Retry-After";
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-all-read", detail).with(Header::RetryAfter(FAILED_AGAIN));
+        Self { refusals: Some((receipt.refused, receipt.refusals)), ..problem }
+    }
+
     pub fn all_refused(refused: u64, refusals: Vec<Refused>) -> Self {
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "nothing of it can be read, so nothing was stored: see `refusals`");
         Self { refusals: Some((refused, refusals)), ..problem }

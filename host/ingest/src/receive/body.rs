@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::Problem;
 use super::config::Bounds;
-use super::room::{Place, Room};
+use super::room::{Full, Place, Room};
 
 /// How long what comes of a body that is not wanted is still read. A connection that is closed on bytes nobody read takes the answer with it, so that the
 /// client sees a broken connection and not why.
@@ -23,10 +23,19 @@ pub(super) struct Read {
     pub place: Place,
 }
 
+/// Who sends a body, as far as that is known before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// A header has shown that they may.
+    Known,
+    /// What shows it stands in the body, or is a signature over it.
+    Stranger,
+}
+
 /// Reads all of it.
-pub(super) async fn read(headers: &HeaderMap, body: Body, bounds: &Bounds, room: &Arc<Room>) -> Result<Read, Problem> {
+pub(super) async fn read(sender: Sender, headers: &HeaderMap, body: Body, bounds: &Bounds, room: &Arc<Room>) -> Result<Read, Problem> {
     let mut stream = body.into_data_stream();
-    let outcome = pull(headers, &mut stream, bounds, room).await;
+    let outcome = pull(sender, headers, &mut stream, bounds, room).await;
     if outcome.is_err() {
         linger(stream);
     }
@@ -45,14 +54,19 @@ fn linger(mut stream: BodyDataStream) {
     });
 }
 
-async fn pull(headers: &HeaderMap, stream: &mut BodyDataStream, bounds: &Bounds, room: &Arc<Room>) -> Result<Read, Problem> {
+async fn pull(sender: Sender, headers: &HeaderMap, stream: &mut BodyDataStream, bounds: &Bounds, room: &Arc<Room>) -> Result<Read, Problem> {
     let most = bounds.body();
     let said: Option<usize> = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let said = said.unwrap_or_default();
     if said > most {
         return Err(Problem::too_large(most));
     }
-    let mut place = room.place(said).map_err(|_| Problem::full())?;
+    let (place, mut given) = match sender {
+        Sender::Known => (room.place(said), said),
+        // Who announces much and sends nothing has nothing.
+        Sender::Stranger => (room.place_of_stranger(), 0),
+    };
+    let mut place = place.map_err(|Full| Problem::full())?;
     let mut bytes = Vec::new();
     let end = Instant::now() + bounds.body_time();
     loop {
@@ -67,7 +81,8 @@ async fn pull(headers: &HeaderMap, stream: &mut BodyDataStream, bounds: &Bounds,
                     return Err(Problem::too_large(most));
                 }
                 // Of what was said before there is a place already.
-                place.grow(length.saturating_sub(bytes.len().max(said))).map_err(|_| Problem::full())?;
+                place.grow(length.saturating_sub(given)).map_err(|Full| Problem::full())?;
+                given = given.max(length);
                 bytes.extend_from_slice(&piece);
             }
         }

@@ -16,10 +16,11 @@ use consign_source::{Format, Limits};
 
 use self::teams::Teams;
 use super::answer::{Problem, Receipt};
-use super::body::{self, Read};
+use super::body::{self, Read, Sender};
 use super::config::SourceConfig;
 use super::queue::{Order, Origin};
 use super::room::Place;
+use super::visitors::Visitor;
 use super::{Receiver, secret};
 
 /// Refusals of one request that are listed.
@@ -77,7 +78,13 @@ impl Door {
             body::discard(body);
             return Ok(answer);
         }
-        let read = body::read(headers, body, &receiver.bounds, &receiver.room).await?;
+        // Kept until it is answered. None where somebody else's server has the connections.
+        let busy = head.extensions.get::<Arc<Visitor>>().map(Visitor::enter);
+        if let Some(None) = busy {
+            body::discard(body);
+            return Err(Problem::full());
+        }
+        let read = body::read(self.sender(), headers, body, &receiver.bounds, &receiver.room).await?;
         match &self.kind {
             Kind::Events(_) => self.events(receiver, headers, read).await,
             Kind::Slack(signing) => self.slack(receiver, signing, headers, read).await,
@@ -96,6 +103,14 @@ impl Door {
             Kind::Slack(_) => slack::may_come(headers),
             // What tells who sends is in the body.
             Kind::Mattermost(_) | Kind::Teams(_) => Ok(()),
+        }
+    }
+
+    /// Who sends a body that may come.
+    fn sender(&self) -> Sender {
+        match &self.kind {
+            Kind::Events(_) => Sender::Known,
+            Kind::Slack(_) | Kind::Mattermost(_) | Kind::Teams(_) => Sender::Stranger,
         }
     }
 
@@ -127,16 +142,21 @@ impl Door {
         }
     }
 
-    /// Stores what was read. This is where a request waits.
-    async fn store(&self, receiver: &Receiver, arrived: Arrived, mut place: Place) -> Result<Receipt, Problem> {
-        let nothing = arrived.is_all_refused();
+    /// Stores what was read. Where nothing can be read, that is a problem.
+    async fn store(&self, receiver: &Receiver, arrived: Arrived, place: Place) -> Result<Receipt, Problem> {
+        if arrived.is_all_refused() {
+            let refusals = arrived.report.refusals.into_iter().map(Into::into).collect();
+            return Err(Problem::all_refused(arrived.report.refused, refusals));
+        }
+        self.keep(receiver, arrived, place).await
+    }
+
+    /// Stores what was read, which may be nothing. This is where a request waits.
+    async fn keep(&self, receiver: &Receiver, arrived: Arrived, mut place: Place) -> Result<Receipt, Problem> {
         let Arrived { gathered, report } = arrived;
         let refusals = report.refusals.into_iter().map(Into::into).collect();
-        if nothing {
-            return Err(Problem::all_refused(report.refused, refusals));
-        }
         if gathered.is_empty() {
-            return Ok(Receipt { stored: 0, already_there: 0, refused: 0, refusals });
+            return Ok(Receipt { stored: 0, already_there: 0, refused: report.refused, refusals });
         }
         place.settle(gathered.bytes());
         let origin = Arc::clone(&self.origin);

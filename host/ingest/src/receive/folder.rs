@@ -4,11 +4,15 @@
 //! some seconds, and looked at again after its import: one that changed meanwhile stays, and is imported again when it stands still, which stores
 //! nothing twice. A writer that pauses for longer than that has to write elsewhere and rename, or under a name that is passed over.
 //!
+//! **A report** says what became of the file beside it, of none else, and comes last: whoever sees it has both. Before the file is moved its report lies there under a name
+//! that begins with a dot. A process that dies in between leaves either that and no file beside, so that the file is imported again and has a report of that; or
+//! both, and the next start gives the report its name.
+//!
 //! Folders on other machines tell no changes, so the folder is looked through now and then whatever the system says.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::io;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -71,6 +75,7 @@ impl Folder {
         }
         for made in [folder.done(), folder.refused()] {
             std::fs::create_dir_all(&made).map_err(|error| format!("{} can't be made: {error}", made.display()))?;
+            complete(&made).map_err(|error| format!("{}: reports of before can't be put beside their files: {error}", made.display()))?;
         }
         Ok(Some(folder))
     }
@@ -270,15 +275,54 @@ fn put_away(from: &Path, into: &Path, report: &str) -> io::Result<PathBuf> {
         if number > 0 {
             called.push(format!(".{number}"));
         }
-        let (to, mut beside) = (into.join(&called), called);
-        beside.push(".report.json");
-        let beside = into.join(beside);
+        let (to, beside, waits) = (into.join(&called), into.join(report_of(&called)), into.join(waiting_report_of(&called)));
         if to.symlink_metadata().is_ok() || beside.symlink_metadata().is_ok() {
             continue;
         }
-        std::fs::write(&beside, format!("{report}\n"))?;
-        std::fs::rename(from, &to)?;
+        let mut file = std::fs::File::create(&waits)?;
+        writeln!(file, "{report}")?;
+        // What it is named by is moved next, and must not be there without it.
+        file.sync_all()?;
+        if let Err(error) = std::fs::rename(from, &to) {
+            let _ = std::fs::remove_file(&waits);
+            return Err(error);
+        }
+        std::fs::rename(&waits, &beside)?;
         return Ok(to);
     }
     Err(io::Error::from(io::ErrorKind::AlreadyExists))
+}
+
+/// The name of a file's report.
+fn report_of(name: &OsStr) -> OsString {
+    let mut report = name.to_owned();
+    report.push(".report.json");
+    report
+}
+
+/// And the one that it has before the file is there. No file that is taken begins with a dot.
+fn waiting_report_of(name: &OsStr) -> OsString {
+    let mut waits = OsString::from(".");
+    waits.push(report_of(name));
+    waits.push(WAITS);
+    waits
+}
+
+const WAITS: &str = ".waits";
+
+/// Gives reports whose files were moved their names, and takes those away whose files were not.
+fn complete(into: &Path) -> io::Result<()> {
+    let names: HashSet<OsString> = std::fs::read_dir(into)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<_>>()?;
+    let waits = |name: &OsStr| name.as_encoded_bytes().starts_with(b".") && name.as_encoded_bytes().ends_with(WAITS.as_bytes());
+    let mut left: HashSet<&OsString> = names.iter().filter(|name| waits(name)).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    for name in &names {
+        let waiting = waiting_report_of(name);
+        if left.remove(&waiting) {
+            std::fs::rename(into.join(waiting), into.join(report_of(name)))?;
+        }
+    }
+    left.into_iter().try_for_each(|name| std::fs::remove_file(into.join(name)))
 }

@@ -10,6 +10,9 @@
 //! **What waits is bounded in bytes** ([`room`]), from the first byte of a body on. Above that a request is told to come back, which every platform does.
 //! That bounds memory; it does not bound how often somebody may call.
 //!
+//! **Strangers keep nobody out.** A token in a header is looked at before a byte of the body is read. Where the proof is in the body, or a signature over it, strangers
+//! have half of the room and of the connections; and of connections that say nothing the oldest goes where there are too many ([`visitors`]).
+//!
 //! There is no TLS here: it listens on this machine, and what stands before it (nginx, a load balancer) has the certificate.
 
 mod answer;
@@ -21,6 +24,7 @@ mod queue;
 mod room;
 mod secret;
 mod server;
+mod visitors;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -120,7 +124,7 @@ impl Receiver {
         let (stops, stop) = watch::channel(false);
         let watching = folders.into_iter().map(|folder| tokio::spawn(folder.watch(importer.clone(), stop.clone()))).collect();
         let (queue, storing) = Queue::start(importer.clone(), bounds.gather());
-        let room = Room::new(bounds.waiting());
+        let room = Room::new(bounds.waiting(), bounds.body(), bounds.connections());
         let receiver =
             Arc::new(Self { doors, importer, queue, room, bounds, reading: Semaphore::new(READ_AT_ONCE), strangers: Strangers::default() });
         Ok((Arc::clone(&receiver), Running { receiver, storing, stops, watching }))

@@ -89,7 +89,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for unclaimed in reader.enclosed.unclaimed() {
         reader.intake.unclaimed(unclaimed);
     }
-    Ok(reader.intake.report)
+    reader.intake.finish()
 }
 
 /// Whether a file may be one of the exporter's. Somebody may have sent one in a chat: what was downloaded lies in folders whose names end so.

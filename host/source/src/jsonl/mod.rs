@@ -93,7 +93,7 @@ fn read_all(input: &mut dyn BufRead, path: &Path, folder: Option<PathBuf>, intak
     }
     reader.waiting.hand_over_all(&mut reader.intake)?;
     reader.intake.advance(untold);
-    Ok(reader.intake.report)
+    reader.intake.finish()
 }
 
 impl Reader<'_> {

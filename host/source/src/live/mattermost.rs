@@ -15,6 +15,8 @@ use crate::{ChatInfo, Limits, SourceError};
 const MILLIS_FROM: u64 = 100_000_000_000;
 /// Fields of a form, of which a real one has twelve.
 const MOST_FIELDS: usize = 100;
+/// Files of a message, of which a real one has ten. Each costs a hundred times the memory of its id.
+const MOST_FILES: usize = 1_000;
 
 /// What a body is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,11 @@ impl Post {
         if let Some(team) = fields.filled("team_domain")? {
             chat.labels = intake.labels(vec![("team".to_owned(), team)]);
         }
+        let files = fields.filled("file_ids")?.unwrap_or_default();
+        let files: Vec<&str> = files.split(',').map(str::trim).filter(|id| !id.is_empty()).take(MOST_FILES + 1).collect();
+        if files.len() > MOST_FILES {
+            return Err(Shape(format!("`file_ids` names more than {MOST_FILES} files")).into());
+        }
         intake.chat(chat)?;
         if let Some(name) = fields.filled("user_name")?.map(|name| intake.name(&name)).filter(|name| !name.is_empty()) {
             let mut known = User::unknown(&user);
@@ -91,9 +98,9 @@ impl Post {
             intake.mentioned(known)?;
         }
         event.user = Some(user);
-        for file in fields.filled("file_ids")?.unwrap_or_default().split(',').map(str::trim).filter(|id| !id.is_empty()) {
+        for file in files {
             // Of a file only its id is told.
-            let name = intake.name(file);
+            let name = Some(intake.name(file)).filter(|name| !name.is_empty()).unwrap_or_else(|| "file".to_owned());
             let attachment = Attachment { name, media_type: crate::media::UNKNOWN.to_owned(), size: None, digest: None, url: None };
             intake.hang(&channel, &mut event, attachment);
         }

@@ -110,7 +110,7 @@ impl Arrived {
                 Err(NotTaken::Shape(shape)) => intake.refuse(Refusal { file: name.to_owned(), line: None, index: None, reason: shape.to_string() }),
                 Err(NotTaken::Sink(error)) => return Err(error),
             }
-            Ok(intake.report)
+            intake.finish()
         })?;
         if arrived.report.refused_anything() {
             // Its chat may have been handed over before: nobody is to take that for the event.

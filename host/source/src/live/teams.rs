@@ -4,6 +4,12 @@
 //! ([`super::jwt`]); and that the message is encrypted for our certificate. The first is compared before anything is decrypted, so that nobody else has the
 //! private key work on what they sent. The signature of the data (HMAC-SHA256 with the data's own key) is checked before it is decrypted, and what fails says
 //! the same at whatever step, so nobody learns of padding.
+//!
+//! **What can't be read** is of two kinds, since whoever is told that something was not taken sends it again. What is sealed for our certificate and can't be
+//! opened may be read when it comes again: it was damaged on its way, or the private key here is an older or newer one than the certificate's until somebody mends
+//! that. So it is counted apart ([`Opened::sealed`]), and must not be acknowledged. All else will never be readable, however often it comes: a notification without
+//! a message in it or with fields that are none of Graph's, one that is sealed for another certificate, and what was opened and is no message (the signature says
+//! that it is what Graph sealed). That is refused and told, and asked for again by nobody: an endpoint that keeps failing on it has its good messages held back too.
 
 use std::fmt;
 
@@ -21,7 +27,7 @@ use sha1::Sha1;
 use zeroize::Zeroizing;
 
 use super::jwt::{Audience, IssuerKeys, TokenFault};
-use super::{Arrived, NotTaken, Token};
+use super::{Arrived, Token};
 use crate::intake::Intake;
 use crate::json::fields::{self, Fields, Shape};
 use crate::report::shown;
@@ -57,6 +63,42 @@ impl fmt::Debug for Subscription {
 #[error("its content can't be decrypted with the source's private key, or was changed")]
 pub struct Sealed;
 
+/// What the notifications of a request came to.
+#[derive(Debug)]
+pub struct Opened {
+    /// The messages that could be read; all others are among the refusals.
+    pub arrived: Arrived,
+    /// How many of those that were refused may be read when they come again.
+    pub sealed: u64,
+}
+
+/// Why a message was not handed over.
+enum NotRead {
+    /// Not now.
+    Sealed(Sealed),
+    /// Never.
+    Shape(Shape),
+    Sink(SourceError),
+}
+
+impl From<Sealed> for NotRead {
+    fn from(sealed: Sealed) -> Self {
+        Self::Sealed(sealed)
+    }
+}
+
+impl From<Shape> for NotRead {
+    fn from(shape: Shape) -> Self {
+        Self::Shape(shape)
+    }
+}
+
+impl From<SourceError> for NotRead {
+    fn from(error: SourceError) -> Self {
+        Self::Sink(error)
+    }
+}
+
 /// What came in a request, of which nobody knows yet whether it is from Graph.
 #[derive(Debug)]
 pub struct Notifications {
@@ -86,7 +128,7 @@ impl Subscription {
     }
 
     /// The message in an `encryptedContent`, as JSON.
-    fn open(&self, content: &mut Fields) -> Result<Zeroizing<Vec<u8>>, Shape> {
+    fn open(&self, content: &mut Fields) -> Result<Zeroizing<Vec<u8>>, NotRead> {
         let mut bytes = |field: &str| -> Result<Vec<u8>, Shape> {
             let text = content.filled(field)?.ok_or_else(|| Shape(format!("`encryptedContent.{field}` is missing")))?;
             BASE64_STANDARD.decode(text).map_err(|_| Shape(format!("`encryptedContent.{field}` is no base64")))
@@ -94,9 +136,9 @@ impl Subscription {
         let (data, signature, data_key) = (bytes("data")?, bytes("dataSignature")?, bytes("dataKey")?);
         match content.filled("encryptionCertificateId")? {
             Some(id) if id == self.certificate => {}
-            _ => return Err(Shape("it is encrypted for another certificate than the source's `certificate-id`".into())),
+            _ => return Err(Shape("it is encrypted for another certificate than the source's `certificate-id`".into()).into()),
         }
-        self.decrypt(&data, &signature, &data_key).map_err(|sealed| Shape(sealed.to_string()))
+        Ok(self.decrypt(&data, &signature, &data_key)?)
     }
 
     fn decrypt(&self, data: &[u8], signature: &[u8], data_key: &[u8]) -> Result<Zeroizing<Vec<u8>>, Sealed> {
@@ -163,26 +205,32 @@ impl Notifications {
     }
 
     /// Reads the messages. One that can't be read is refused by its place among the notifications, and the others are taken.
-    pub fn take(self, subscription: &Subscription, limits: &Limits) -> Result<Arrived, SourceError> {
-        Arrived::by(limits, |mut intake| {
+    pub fn take(self, subscription: &Subscription, limits: &Limits) -> Result<Opened, SourceError> {
+        let mut sealed = 0;
+        let arrived = Arrived::by(limits, |mut intake| {
             for (index, item) in (0..).zip(self.items) {
                 if item.lifecycle.is_some() {
                     continue;
                 }
-                match message(item.content, subscription, &mut intake) {
-                    Ok(()) => {}
-                    Err(NotTaken::Shape(shape)) => {
-                        intake.refuse(Refusal { file: shown(&item.resource), line: None, index: Some(index), reason: shape.to_string() });
+                let reason = match message(item.content, subscription, &mut intake) {
+                    Ok(()) => continue,
+                    Err(NotRead::Sealed(why)) => {
+                        sealed += 1;
+                        why.to_string()
                     }
-                    Err(NotTaken::Sink(error)) => return Err(error),
-                }
+                    Err(NotRead::Shape(shape)) => shape.to_string(),
+                    Err(NotRead::Sink(error)) => return Err(error),
+                };
+                let file = if item.resource.is_empty() { "notification".to_owned() } else { shown(&item.resource) };
+                intake.refuse(Refusal { file, line: None, index: Some(index), reason });
             }
-            Ok(intake.report)
-        })
+            intake.finish()
+        })?;
+        Ok(Opened { arrived, sealed })
     }
 }
 
-fn message(content: Option<Fields>, subscription: &Subscription, intake: &mut Intake<'_>) -> Result<(), NotTaken> {
+fn message(content: Option<Fields>, subscription: &Subscription, intake: &mut Intake<'_>) -> Result<(), NotRead> {
     let mut content =
         content.ok_or_else(|| Shape("it has no message in it: make the subscription with includeResourceData and a certificate".into()))?;
     let json = subscription.open(&mut content)?;
@@ -211,11 +259,11 @@ mod tests {
     #[test]
     fn a_message_of_openssl() {
         let ours = subscription("st4te", "cert-1");
-        assert_eq!(ours.open(&mut content(NOTIFICATION)).unwrap().as_slice(), MESSAGE.as_bytes());
+        assert!(matches!(ours.open(&mut content(NOTIFICATION)), Ok(json) if json.as_slice() == MESSAGE.as_bytes()));
         let notifications = Notifications::read(NOTIFICATION.as_bytes()).unwrap();
         assert!(notifications.are_of(&ours) && !notifications.are_of(&subscription("st4tf", "cert-1")));
-        let other = subscription("st4te", "cert-2").open(&mut content(NOTIFICATION)).unwrap_err();
-        assert!(other.to_string().contains("another certificate"));
+        let other = subscription("st4te", "cert-2").open(&mut content(NOTIFICATION));
+        assert!(matches!(other, Err(NotRead::Shape(shape)) if shape.to_string().contains("another certificate")));
     }
 
     #[test]

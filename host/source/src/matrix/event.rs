@@ -82,9 +82,14 @@ pub fn parse(json: &str, room: &mut Room) -> Result<Parsed, Shape> {
         taken_away(&raw, because, room, &mut parsed)?;
         return Ok(parsed);
     }
+    if !matches!(raw.kind.as_str(), "m.room.member" | "m.room.create")
+        && let Some(sender) = &raw.sender
+    {
+        room.acts(sender);
+    }
     match raw.kind.clone().as_str() {
         "m.room.message" | "m.sticker" => message(&mut raw, room, &mut parsed)?,
-        "m.room.encrypted" => parsed.unreadable(raw.other("Encrypted message that could not be decrypted")),
+        "m.room.encrypted" => encrypted(&mut raw, &mut parsed)?,
         "m.reaction" => reaction(&mut raw, room, &mut parsed)?,
         "m.room.redaction" => redaction(&mut raw, room, &mut parsed)?,
         "m.room.member" => member(&mut raw, is_stripped, room, &mut parsed)?,
@@ -130,6 +135,22 @@ impl Relation {
     }
 }
 
+/// A message, or an edit of one, that nobody could decrypt. What it belongs to stands outside of what is encrypted. An edit is none here: without its text it would
+/// take the message's away.
+fn encrypted(raw: &mut Raw, parsed: &mut Parsed) -> Result<(), Shape> {
+    let relation = Relation::of(&mut raw.content)?;
+    let event = if relation.kind == "m.replace" && relation.target.is_some() {
+        Event { target: relation.target, ..raw.other(ENCRYPTED_EDIT) }
+    } else {
+        Event { thread: relation.thread(), ..raw.other("Encrypted message that could not be decrypted") }
+    };
+    parsed.unreadable(event);
+    Ok(())
+}
+
+/// What is said of an edit that could not be decrypted.
+const ENCRYPTED_EDIT: &str = "Encrypted edit that could not be decrypted";
+
 /// A message, a sticker, or an edit of one.
 fn message(raw: &mut Raw, room: &Room, parsed: &mut Parsed) -> Result<(), Shape> {
     let relation = Relation::of(&mut raw.content)?;
@@ -162,7 +183,10 @@ fn message(raw: &mut Raw, room: &Room, parsed: &mut Parsed) -> Result<(), Shape>
     let edit = edited(raw, &event, &body, parsed)?;
     event.flags = event.flags.with_if(Flags::EDITED, edit.is_some() || room.is_edited(&event.id));
     say(event, body, parsed);
-    parsed.events.extend(edit.map(|edit| (edit, Vec::new())));
+    match edit {
+        Some(edit) if edit.kind == EventKind::Other => parsed.unreadable(edit),
+        edit => parsed.events.extend(edit.map(|edit| (edit, Vec::new()))),
+    }
     Ok(())
 }
 
@@ -180,6 +204,7 @@ fn sticker(content: &mut Fields) -> Result<Body, Shape> {
 }
 
 /// The newest edit, as the server tells it beside the message: by its id, time and sender; newer servers have all of it, older ones have put its text into the message.
+/// One that is encrypted they can put nowhere, so that the message has the text of before.
 fn edited(raw: &mut Raw, message: &Event, body: &Body, parsed: &mut Parsed) -> Result<Option<Event>, Shape> {
     let Some(mut relations) = raw.unsigned.object("m.relations")? else { return Ok(None) };
     if relations.has("m.annotation") {
@@ -191,11 +216,17 @@ fn edited(raw: &mut Raw, message: &Event, body: &Body, parsed: &mut Parsed) -> R
     let mut event = Event::new(EventKind::Edit, id, at);
     event.user = replace.id("sender")?.or_else(|| message.user.clone());
     event.target = Some(message.id.clone());
-    event.thread.clone_from(&message.thread);
+    let is_encrypted = replace.filled("type")?.is_some_and(|kind| kind == "m.room.encrypted");
     let newest = match replace.object("content")? {
+        Some(content) if is_encrypted || content.has("ciphertext") => {
+            // As the event itself would be told.
+            (event.kind, event.text) = (EventKind::Other, ENCRYPTED_EDIT.to_owned());
+            return Ok(Some(event));
+        }
         Some(mut content) => content.object("m.new_content")?,
         None => None,
     };
+    event.thread.clone_from(&message.thread);
     if let Some(mut newest) = newest {
         let body = content::read(&mut newest, false)?;
         event.flags = event.flags.with_if(Flags::FROM_BOT, body.by_bot);
@@ -313,7 +344,8 @@ fn member(raw: &mut Raw, is_stripped: bool, room: &mut Room, parsed: &mut Parsed
         ("join", Membership::Joined) => raw.other(format!("{shown} changed their profile")),
         ("join", _) => moved(EventKind::Join, "let in"),
         ("leave", Membership::Joined | Membership::Unknown) => moved(EventKind::Leave, "removed"),
-        ("ban", Membership::Joined) => moved(EventKind::Leave, "banned"),
+        // Where what they were is not known, most were in it; and from now on nobody is.
+        ("ban", Membership::Joined | Membership::Unknown) => moved(EventKind::Leave, "banned"),
         (word, before) => {
             let did = match (word, before, own) {
                 ("invite", ..) => "was invited",
@@ -330,7 +362,7 @@ fn member(raw: &mut Raw, is_stripped: bool, room: &mut Room, parsed: &mut Parsed
             let mut event = raw.other(format!("{shown} {did}{reason}"));
             event.original = Some(format!("{user} {did}{reason}"));
             // Who stays outside has done nothing in the room: by an act of theirs they would count as in it.
-            if own && matches!((word, before), ("leave", Membership::Invited | Membership::Knocking) | ("knock", _)) {
+            if own && matches!((word, before), ("leave", Membership::Invited | Membership::Knocking | Membership::Left) | ("knock", _)) {
                 event.user = None;
             }
             event

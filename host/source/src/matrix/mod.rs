@@ -1,7 +1,8 @@
 //! Matrix: the JSON that Element exports of a room, with the raw events as they are, alone, or with the files of its messages in a ZIP or folder; or several of these.
 //!
 //! What such an export says of its room beside the events are names (`room_name`, `room_creator`, `exported_by`: whoever it is, as they call themselves), no ids. So the
-//! room's id is that of its events; a room whose events have none gets one that is derived from its name and creator, which the report says. Element writes only what it
+//! room's id is that of its events; a room whose events have none gets one that is derived from its name, its creator and the event by which it was made (or else its first
+//! one, since two rooms of one name must not be one chat, whose people would get each other's messages), which the report says. Element writes only what it
 //! shows as a line of its own: no reactions, no redactions, and of edits what the server put into the message.
 //!
 //! Files are read twice: first to see that they are whole, and for what stands behind the events that it is needed for (`room`); then event by event.
@@ -76,7 +77,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for path in reader.enclosed.unclaimed() {
         reader.intake.unclaimed(path);
     }
-    Ok(reader.intake.report)
+    reader.intake.finish()
 }
 
 /// The first look at all files: hands nothing over. Answers with the rooms, and the servers of those who created them.
@@ -124,9 +125,10 @@ fn first_look(files: &mut Files, name: &str, found: Found, home: &mut BTreeSet<S
         None => intake.note("rooms of which nobody can say on which server they were made"),
     }
     let id = room.id.clone().unwrap_or_else(|| {
-        intake.note("rooms whose events have no `room_id`: their ids are derived from name and creator, and another export of the same room must have both as they are");
+        intake.note("rooms whose events have no `room_id`: their ids are derived from name, creator and the room's making or first event, and another export of the same room must have these as they are");
         let mut digest = Hasher::default();
         digest.field(title.as_deref().unwrap_or_default().as_bytes()).field(creator.as_deref().unwrap_or_default().as_bytes());
+        digest.field(room.anchor().as_bytes());
         format!("room:{}", digest.finish().short())
     });
     let title = title.map(|title| intake.name(&title)).filter(|title| !title.is_empty());

@@ -49,6 +49,9 @@ pub struct Given {
 pub struct Room {
     /// The id that its events have.
     pub id: Option<String>,
+    /// Its first event, and the one by which it was made, by id.
+    first: Option<String>,
+    made_by: Option<String>,
     /// Who created it, by id.
     creator: Option<String>,
     /// Names of people as they are now; unset where they have none.
@@ -61,6 +64,8 @@ pub struct Room {
     redacted: HashSet<String>,
     edited: HashSet<String>,
     members: HashMap<String, Membership>,
+    /// Who did something that only members can.
+    acted: HashSet<String>,
     given: HashMap<String, Given>,
     pub is_encrypted: bool,
 }
@@ -87,11 +92,14 @@ struct Glance<'a> {
 impl Room {
     /// The first look at an event. Answers whether it may be one.
     pub fn glance(&mut self, json: &str) -> bool {
-        let Ok(Glance { kind: Some(kind), event_id: Some(_), room_id, sender, state_key, redacts, content }) =
+        let Ok(Glance { kind: Some(kind), event_id: Some(id), room_id, sender, state_key, redacts, content }) =
             serde_json::from_str::<Glance<'_>>(json)
         else {
             return false;
         };
+        if self.first.is_none() {
+            self.first = Some(id.clone().into_owned());
+        }
         if self.id.is_none() {
             self.id = room_id.filter(|id| text::is_id(id)).map(Cow::into_owned);
         }
@@ -99,13 +107,17 @@ impl Room {
         // A field of another kind than it should be is told when the event is read.
         let of_content = || content.and_then(|content| Fields::parse(content.get()).ok()).unwrap_or_default();
         match &*kind {
-            "m.room.create" => self.creator = sender.as_deref().map(str::to_owned).or(self.creator.take()),
+            "m.room.create" => {
+                self.creator = sender.as_deref().map(str::to_owned).or(self.creator.take());
+                self.made_by.get_or_insert_with(|| id.into_owned());
+            }
             "m.room.encryption" => self.is_encrypted = true,
             "m.room.redaction" => {
                 let target = redacts.map(Cow::into_owned).or_else(|| of_content().id("redacts").ok().flatten());
                 self.redacted.extend(target);
             }
-            "m.room.message" if content.is_some_and(|content| content.get().contains("m.replace")) => {
+            // An encrypted edit says in clear what it edits.
+            "m.room.message" | "m.room.encrypted" if content.is_some_and(|content| content.get().contains("m.replace")) => {
                 let relation = of_content().object("m.relates_to").ok().flatten();
                 if let Some(mut relation) = relation
                     && relation.text("rel_type").ok().flatten().as_deref() == Some("m.replace")
@@ -137,6 +149,12 @@ impl Room {
             self.names.insert(sender.into_owned(), None);
         }
         true
+    }
+
+    /// What tells a room without an id from others of the same name and creator: the event by which it was made, which all of its exports from the beginning have; else
+    /// the first one, which those from the same place on have.
+    pub fn anchor(&self) -> &str {
+        self.made_by.as_deref().or(self.first.as_deref()).unwrap_or_default()
     }
 
     /// The server of whoever created the room. The export's own word for that is a name that people choose; so first the event, then the room's id, and only
@@ -183,9 +201,18 @@ impl Room {
         self.given.get(id)
     }
 
-    /// What a member was before they became this: as the event itself tells it, else as it was seen.
+    /// Somebody wrote or reacted.
+    pub fn acts(&mut self, user: &str) {
+        if !self.acted.contains(user) {
+            self.acted.insert(user.to_owned());
+        }
+    }
+
+    /// What a member was before they became this: as the event itself tells it, else as it was seen. Of a room that is there from its making, nobody has been in it
+    /// who was not seen to come or to do anything.
     pub fn moved(&mut self, user: &str, now: Membership, told: Option<Membership>) -> Membership {
         let seen = self.members.insert(user.to_owned(), now);
-        told.or(seen).unwrap_or(Membership::Unknown)
+        let unseen = if self.made_by.is_some() && !self.acted.contains(user) { Membership::Left } else { Membership::Unknown };
+        told.or(seen).unwrap_or(unseen)
     }
 }

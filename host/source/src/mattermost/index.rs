@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use consign_model::{ChatKind, User};
+use consign_model::{ChatKind, Event, EventKind, Timestamp, User};
 
 use crate::ChatInfo;
 use crate::intake::Intake;
@@ -20,6 +20,11 @@ pub struct Index {
     known: BTreeSet<String>,
     /// Members of channels, by the chat's id.
     members: BTreeMap<String, Vec<u32>>,
+    /// Since when users who are deactivated are.
+    deactivated: HashMap<String, Timestamp>,
+    /// Names of today by the platform's ids, and by names of before, as far as posts of the system tell both; unset where two posts say otherwise.
+    by_id: HashMap<String, Option<String>>,
+    by_former: HashMap<String, Option<String>>,
 }
 
 impl Index {
@@ -40,6 +45,43 @@ impl Index {
     /// Whether this user is a program.
     pub fn is_bot(&self, user: &str) -> bool {
         self.places.get(user).and_then(|place| self.users.get(usize::try_from(*place).ok()?)).is_some_and(|user| user.bot)
+    }
+
+    /// Takes what a post of the system tells of who wrote it: the post has today's name, and its `props` the platform's id and the name of then.
+    pub fn hint(&mut self, user: &str, kind: &str, props: &mut Fields) {
+        let told = |known: &mut HashMap<String, Option<String>>, key: String| {
+            let name = known.entry(key).or_insert_with(|| Some(user.to_owned()));
+            if name.as_deref() != Some(user) {
+                *name = None;
+            }
+        };
+        if kind.starts_with("system_add_")
+            && let Ok(Some(id)) = props.id("userId")
+        {
+            told(&mut self.by_id, id);
+        }
+        if let Ok(Some(name)) = props.id("username") {
+            told(&mut self.by_former, name);
+        }
+    }
+
+    /// Today's name of somebody whom a post names by the platform's id and the name of then. Unset where nobody can say.
+    pub fn name_now(&self, id: Option<&str>, name: &str) -> Option<String> {
+        let of = |known: &HashMap<String, Option<String>>, key: &str| known.get(key).cloned().flatten();
+        let own = || self.places.contains_key(name).then(|| name.to_owned());
+        id.and_then(|id| of(&self.by_id, id)).or_else(own).or_else(|| of(&self.by_former, name))
+    }
+
+    /// The leaves of those members of a chat whose accounts were deactivated. The platform leaves them in the list, and they read nothing more.
+    pub fn leaves(&self, members: &[String]) -> Vec<Event> {
+        let leave = |user: &String| {
+            let at = *self.deactivated.get(user)?;
+            let mut event = Event::new(EventKind::Leave, Event::derived_id(EventKind::Leave, &[user], at), at);
+            event.original = Some("the account was deactivated".into());
+            event.user = Some(user.clone());
+            Some(event)
+        };
+        members.iter().filter_map(leave).collect()
     }
 
     /// A chat's members, as users' lines list them.
@@ -69,12 +111,13 @@ impl Index {
         let guest = fields.filled("roles")?.is_some_and(|roles| roles.split_whitespace().any(|role| role == "system_guest"));
         // People of other servers, in shared channels, are `name:server`.
         user.external = guest || id.contains(':');
+        let deactivated = fields.count("delete_at").filter(|at| *at > 0);
         let attributes = [
             ("nickname", nickname),
             ("title", fields.filled("position")?),
             ("locale", fields.filled("locale")?),
             ("guest", guest.then(|| "true".to_owned())),
-            ("deactivated", fields.count("delete_at").filter(|at| *at > 0).map(|_| "true".to_owned())),
+            ("deactivated", deactivated.map(|_| "true".to_owned())),
         ];
         user.attributes = intake.labels(attributes.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect());
         let mut chats = Vec::new();
@@ -84,6 +127,8 @@ impl Index {
                 chats.push(chat_id(&name, &channel.needed_id("name")?)?);
             }
         }
+        let since = deactivated.and_then(|at| Timestamp::from_millis(i64::try_from(at).ok()?).ok());
+        self.deactivated.extend(since.map(|at| (id, at)));
         let place = self.add(user);
         for chat in chats {
             self.members.entry(chat).or_default().push(place);

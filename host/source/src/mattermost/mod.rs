@@ -103,7 +103,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
             reader.intake.unclaimed(unclaimed);
         }
     }
-    Ok(reader.intake.report)
+    reader.intake.finish()
 }
 
 /// The longest line. A post stands in it with all its replies, so that it is not one event that has so many bytes.
@@ -208,10 +208,10 @@ fn survey(path: &Path, files: &mut Files, name: &str, found: Found, intake: &mut
             Ok(true) => {}
             Ok(false) if is_post(&kind) => {
                 if let Ok((place, mut post)) = Where::read(&kind, &mut fields) {
-                    see(place.id(), &mut post, &mut search);
+                    see(place.id(), &mut post, &mut search, &mut index);
                     for reply in post.list("replies").unwrap_or_default() {
                         if let Ok(mut reply) = Fields::of(reply) {
-                            see(place.id(), &mut reply, &mut search);
+                            see(place.id(), &mut reply, &mut search, &mut index);
                         }
                     }
                 }
@@ -225,8 +225,9 @@ fn survey(path: &Path, files: &mut Files, name: &str, found: Found, intake: &mut
     Ok((index, search.found()))
 }
 
-fn see(chat: &str, post: &mut Fields, search: &mut Search) {
+fn see(chat: &str, post: &mut Fields, search: &mut Search, index: &mut Index) {
     if let Ok(head) = Head::read(post) {
+        head.hint(post, index);
         search.see(head.key(chat));
     }
 }
@@ -293,7 +294,9 @@ impl Reader<'_> {
             return Ok(());
         }
         let members = if info.members.is_empty() { self.index.members(&info.id) } else { info.members };
-        self.intake.chat(ChatInfo { members, ..info })
+        let (chat, leaves) = (info.id.clone(), self.index.leaves(&members));
+        self.intake.chat(ChatInfo { members, ..info })?;
+        leaves.into_iter().try_for_each(|leave| self.waiting.push(&mut self.intake, &chat, None, leave))
     }
 
     /// Takes a line. The inner error is why it was refused.
@@ -349,7 +352,7 @@ impl Reader<'_> {
         let twins = &mut self.twins;
         let parsed = Head::read(fields).and_then(|head| {
             let number = twins.number(head.key(chat));
-            post::read(head, fields, number, thread, &|user| index.is_bot(user))
+            post::read(head, fields, number, thread, index)
         });
         let post = match parsed {
             Ok(post) => post,
@@ -364,6 +367,9 @@ impl Reader<'_> {
                     self.tell(info)?;
                 }
             }
+        }
+        if post.is_of_nobody {
+            self.intake.note("people who were added or removed under a name that no user has: who they are now, if they were renamed, can't be told");
         }
         let mut event = post.event;
         for path in &post.files {

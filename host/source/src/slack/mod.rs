@@ -91,7 +91,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for path in reader.enclosed.unclaimed() {
         reader.intake.unclaimed(path);
     }
-    Ok(reader.intake.report)
+    reader.intake.finish()
 }
 
 impl Reader<'_> {

@@ -121,7 +121,7 @@ fn mentions(message: &mut Fields) -> Result<HashMap<String, String>, Shape> {
             if let Some(mut one) = mentioned.object(kind)?
                 && let Some(id) = one.id("id")?
             {
-                mentions.insert(number.to_string(), id);
+                mentions.insert(number.to_string(), people::id(id));
             }
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use consign_model::{ChatKind, Event, EventKind, Timestamp, User};
 
 use super::message::{Where, time};
+use super::people;
 use crate::ChatInfo;
 use crate::intake::Intake;
 use crate::json::fields::{Fields, Shape};
@@ -46,8 +47,9 @@ pub struct Lists {
     pub users: BTreeMap<String, User>,
     /// Of these, those who are the organisation's own, by `users.json`.
     pub staff: BTreeSet<String>,
-    /// Ids of users by their addresses and sign-in names, in small letters.
-    by_address: HashMap<String, String>,
+    /// Ids of users by their sign-in names and by their addresses, in small letters.
+    by_sign_in: HashMap<String, String>,
+    by_mail: HashMap<String, String>,
     pub chats: BTreeMap<String, Listed>,
     teams: HashMap<String, String>,
 }
@@ -56,7 +58,7 @@ impl Lists {
     /// Takes one element of a list.
     pub fn take(&mut self, of: Of, json: &str, intake: &mut Intake<'_>) -> Result<(), Shape> {
         let mut fields = Fields::parse(json)?;
-        let id = fields.needed_id("id")?;
+        let id = people::id(fields.needed_id("id")?);
         match of {
             Of::Users => self.user(id, &mut fields, intake)?,
             Of::Chats => self.chat(id, &mut fields, intake)?,
@@ -79,8 +81,10 @@ impl Lists {
         // A guest's sign-in name (`ann_other.example#EXT#@desk.example`) looks like an address and is none.
         let of_sign_in = sign_in.clone().filter(|name| !name.contains("#EXT#") && text::address(name).is_some());
         user.external = kind.eq_ignore_ascii_case("guest") || sign_in.as_deref().is_some_and(|name| name.contains("#EXT#"));
-        for address in [&mail, &sign_in].into_iter().flatten() {
-            self.by_address.entry(address.to_lowercase()).or_insert_with(|| id.clone());
+        for (address, known) in [(&mail, &mut self.by_mail), (&sign_in, &mut self.by_sign_in)] {
+            if let Some(address) = address {
+                known.entry(address.to_lowercase()).or_insert_with(|| id.clone());
+            }
         }
         user.email = intake.address(mail.or(of_sign_in));
         let mut attributes = Vec::new();
@@ -107,6 +111,10 @@ impl Lists {
         info.title = fields.filled("topic")?.map(|topic| intake.name(&topic)).filter(|topic| !topic.is_empty());
         let mut listed = Listed { info, since: Vec::new() };
         self.members(fields, &mut listed, intake)?;
+        if listed.info.members.is_empty() && listed.since.is_empty() {
+            // Asked for without `$expand=members`, a list has none of any chat: it says nothing of members, and not that there are none.
+            listed.info.members = two_of(&id);
+        }
         self.chats.insert(id, listed);
         Ok(())
     }
@@ -117,7 +125,7 @@ impl Lists {
         let mut labels = Vec::new();
         labels.extend(fields.filled("membershipType")?.map(|kind| ("membership".to_owned(), kind)));
         let mut identity = fields.object("channelIdentity")?.unwrap_or_default();
-        let team = fields.id("teamId")?.or(identity.id("teamId")?);
+        let team = fields.id("teamId")?.or(identity.id("teamId")?).map(people::id);
         labels.extend(team.map(|team| ("team".to_owned(), team)));
         info.labels = intake.labels(labels);
         let mut listed = Listed { info, since: Vec::new() };
@@ -129,7 +137,7 @@ impl Lists {
     /// `members[]`. Somebody who sees a chat only since some time came then: who counted as there from the beginning would be sent what they could not see.
     fn members(&mut self, fields: &mut Fields, listed: &mut Listed, intake: &mut Intake<'_>) -> Result<(), Shape> {
         for mut member in fields.objects("members")? {
-            let Some(id) = member.id("userId")? else {
+            let Some(id) = member.id("userId")?.map(people::id) else {
                 intake.note("members of chats without a user's id, left out");
                 continue;
             };
@@ -150,9 +158,14 @@ impl Lists {
         Ok(())
     }
 
-    /// The id of a user who is named by an id or an address; unset for an address that nobody has.
+    /// The id of a user who is named by an id or an address; unset for an address that nobody has. Graph takes a sign-in name where it takes an id, and no other
+    /// address; a mailbox's address may be another's sign-in name. So who signs in by it comes before whose mail it is.
     pub fn user_id(&self, named: &str) -> Option<String> {
-        if named.contains('@') { self.by_address.get(&named.to_lowercase()).cloned() } else { Some(named.to_owned()) }
+        if !named.contains('@') {
+            return Some(people::id(named.to_owned()));
+        }
+        let address = named.to_lowercase();
+        self.by_sign_in.get(&address).or_else(|| self.by_mail.get(&address)).cloned()
     }
 
     /// Whether a team has this id.
@@ -201,12 +214,13 @@ impl Listed {
 
 /// What a chat's id alone says.
 fn unlisted(id: &str) -> ChatInfo {
-    let mut info = ChatInfo { kind: kind_of(id), ..ChatInfo::unknown(id) };
-    let of_two = id.strip_prefix("19:").and_then(|id| id.strip_suffix("@unq.gbl.spaces")).and_then(|two| two.split_once('_'));
-    if let Some((one, other)) = of_two {
-        info.members = [one, other].iter().filter(|id| text::is_id(id)).map(|id| (*id).to_owned()).collect();
-    }
-    info
+    ChatInfo { kind: kind_of(id), members: two_of(id), ..ChatInfo::unknown(id) }
+}
+
+/// Whom the id of a chat of two names.
+pub fn two_of(id: &str) -> Vec<String> {
+    let two = id.strip_prefix("19:").and_then(|id| id.strip_suffix("@unq.gbl.spaces")).and_then(|two| two.split_once('_'));
+    two.into_iter().flat_map(|(one, other)| [one, other]).filter(|id| text::is_id(id)).map(|id| people::id(id.to_owned())).collect()
 }
 
 fn kind_of(id: &str) -> Option<ChatKind> {

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 
 use super::lists::{self, Lists};
 use super::pages::Page;
-use super::whose::{self, Links};
+use super::whose::{self, Links, Part};
 use super::{bytes, people};
 use crate::files::{Files, Found};
 use crate::intake::Intake;
@@ -40,6 +40,8 @@ pub struct Seen {
     pub home: BTreeSet<String>,
     /// For each captured user the times that were asked for.
     pub captured: BTreeMap<String, BTreeSet<Asked>>,
+    /// Users whom the ids of chats of two name.
+    paired: HashSet<String>,
     /// Tenants of users, and who is from outside by the kind of user.
     tenants: HashMap<String, (Option<String>, bool)>,
     /// Addresses by which links and paths name users whom no list has.
@@ -53,6 +55,28 @@ impl Seen {
             self.unresolved.insert(named.to_owned());
             named.to_owned()
         })
+    }
+
+    /// The user whom a file's path names, where it names one. `teams`: those of the file's own messages.
+    fn named_by(&self, path: &str, teams: &HashSet<String>, intake: &mut Intake<'_>) -> Option<String> {
+        let mut has_stray = false;
+        for part in whose::of_path(path) {
+            match part {
+                Part::User(named) | Part::Guid(named) if teams.contains(&named) || self.lists.is_team(&named) => {}
+                Part::User(named) => return Some(named),
+                Part::Guid(id) if self.knows(&id) => return Some(id),
+                Part::Guid(_) | Part::Stray => has_stray = true,
+            }
+        }
+        if has_stray {
+            intake.note("files with a GUID in their path that is no known user's: taken as nobody's own copies");
+        }
+        None
+    }
+
+    /// Whether this is a user for certain.
+    fn knows(&self, user: &str) -> bool {
+        self.lists.users.contains_key(user) || self.tenants.contains_key(user) || self.paired.contains(user)
     }
 
     fn capture(&mut self, user: &str, links: &Links) {
@@ -75,6 +99,8 @@ struct Glance {
 /// Whose a message is, and where.
 #[derive(Deserialize)]
 struct Origin<'a> {
+    #[serde(borrow, rename = "chatId")]
+    chat: Option<Cow<'a, str>>,
     #[serde(borrow)]
     from: Option<From<'a>>,
     #[serde(borrow, rename = "channelIdentity")]
@@ -130,8 +156,7 @@ pub fn look(path: &Path, files: &mut Files, intake: &mut Intake<'_>) -> Result<S
         return Err(SourceError::WrongKind { path: path.to_owned(), what, hint });
     }
     for (page, links, teams) in looked {
-        let by_path = || whose::of_path(&page.path).filter(|user| !teams.contains(user));
-        let named = if links.say() { links.user.clone() } else { by_path().filter(|user| !seen.lists.is_team(user)) };
+        let named = if links.say() { links.user.clone() } else { seen.named_by(&page.path, &teams, intake) };
         let user = named.map(|named| seen.owner(&named));
         if let Some(user) = &user {
             seen.capture(user, &links);
@@ -192,12 +217,12 @@ fn first_look(
             on_lines.push(links.clone());
         }
         let Ok(origin) = serde_json::from_str::<Origin<'_>>(json) else { return };
-        teams.extend(origin.channel.and_then(|channel| channel.team).map(Cow::into_owned));
-        if let Some(Sender { id: Some(id), tenant, kind }) = origin.from.and_then(|from| from.user)
-            && !seen.tenants.contains_key(&*id)
-        {
+        seen.paired.extend(origin.chat.iter().flat_map(|chat| lists::two_of(chat)));
+        teams.extend(origin.channel.and_then(|channel| channel.team).map(|team| people::id(team.into_owned())));
+        if let Some(Sender { id: Some(id), tenant, kind }) = origin.from.and_then(|from| from.user) {
             let outside = kind.is_some_and(|kind| people::is_outside(&kind));
-            seen.tenants.insert(id.into_owned(), (tenant.map(Cow::into_owned), outside));
+            let tenant = tenant.map(|tenant| people::id(tenant.into_owned()));
+            seen.tenants.entry(people::id(id.into_owned())).or_insert((tenant, outside));
         }
     })?;
     for links in on_lines {

@@ -10,7 +10,7 @@ use consign_model::{Event, EventKind, Flags, Timestamp};
 
 use super::content::{self, TeamsFile};
 use super::notice;
-use super::people::{Person, Who};
+use super::people::{self, Person, Who};
 use crate::json::fields::{Fields, Shape};
 use crate::text;
 
@@ -120,7 +120,7 @@ fn place(message: &mut Fields) -> Result<Where, Shape> {
     if let Some(mut channel) = message.object("channelIdentity")?
         && let Some(id) = channel.id("channelId")?
     {
-        return Ok(Where { chat: id, is_channel: true, team: channel.id("teamId")? });
+        return Ok(Where { chat: id, is_channel: true, team: channel.id("teamId")?.map(people::id) });
     }
     let chat = chat.ok_or_else(|| Shape("neither `chatId` nor `channelIdentity` is there, so its chat is unknown".into()))?;
     Ok(Where { chat, is_channel: false, team: None })

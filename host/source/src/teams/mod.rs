@@ -79,7 +79,7 @@ pub fn read(path: &Path, mut intake: Intake<'_>) -> Result<Report, SourceError> 
     for path in reader.enclosed.unclaimed() {
         reader.intake.unclaimed(path);
     }
-    Ok(reader.intake.report)
+    reader.intake.finish()
 }
 
 /// Hands over what is read.

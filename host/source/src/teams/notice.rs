@@ -2,6 +2,9 @@
 //!
 //! Graph has some thirty kinds of them and will have more, so only those that change who is in a chat are known by name; of each other the kind is told in words,
 //! with every field that a person can read. The original has ids in place of names, so that it stays what it was when somebody is renamed.
+//!
+//! Who caused such an event need not be in the chat: administrators set up apps and policies, and organisers of meetings look at no chat of them. Whoever does something in a
+//! chat counts as in it and gets its copies, so an event of the system has no user; its initiator is named as its sender and, by id, in the original.
 
 use std::collections::BTreeMap;
 
@@ -48,8 +51,9 @@ pub fn read(mut event: Event, mut detail: Fields, parsed: &mut Parsed) -> Result
             return Ok(());
         }
     }
-    event.user = initiator.user.or(event.user);
-    event.sender_name = initiator.own_name;
+    let name = parsed.people.iter().find(|person| initiator.user.as_ref() == Some(&person.id)).and_then(|person| person.name.clone());
+    event.user = None;
+    event.sender_name = name.or(initiator.own_name);
     let (mut lines, mut raw) = (vec![words(kind)], vec![words(kind)]);
     if !without_id.is_empty() {
         lines.push(format!("Members: {}", without_id.join(", ")));
@@ -70,6 +74,7 @@ pub fn read(mut event: Event, mut detail: Fields, parsed: &mut Parsed) -> Result
             }
         }
     }
+    raw.extend(initiator.user.map(|user| format!("Initiator: {user}")));
     event.text = text::plain(&lines.join("\n")).into_owned();
     event.original = Some(raw.join("\n")).filter(|raw| *raw != event.text);
     parsed.events.push(event);
@@ -100,7 +105,7 @@ fn say(value: &Value, names: bool, said: &mut Vec<String>) {
             let of = |name: &str| fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
             let (name, id) = (of("displayName"), of("id"));
             match if names { name.or(id) } else { id.or(name) } {
-                Some(one) => said.push(one.to_owned()),
+                Some(one) => said.push(people::id(one.to_owned())),
                 None => fields.iter().filter(|(name, _)| !name.starts_with('@')).for_each(|(_, one)| say(one, names, said)),
             }
         }

@@ -10,6 +10,16 @@ const OUTSIDE: [&str; 7] =
 /// The id of the tenant that Graph writes where there is none.
 const NO_TENANT: &str = "00000000-0000-0000-0000-000000000000";
 
+/// A GUID as it is compared: Graph writes it in small letters, and people and other programs in capitals too. Any other id stays as it is.
+pub fn id(id: String) -> String {
+    if is_guid(&id) { id.to_ascii_lowercase() } else { id }
+}
+
+/// Whether this is a GUID and nothing more.
+pub fn is_guid(id: &str) -> bool {
+    id.len() == 36 && id.bytes().enumerate().all(|(at, byte)| if matches!(at, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() })
+}
+
 /// Whether users of this kind are of no organisation of ours.
 pub fn is_outside(kind: &str) -> bool {
     OUTSIDE.contains(&kind)
@@ -78,8 +88,8 @@ impl Who {
 pub fn person(mut identity: Fields) -> Result<(Option<Person>, Option<String>), Shape> {
     let name = identity.filled("displayName")?.map(|name| text::name(&name)).filter(|name| !name.is_empty());
     let kind = identity.filled("userIdentityType")?.unwrap_or_default();
-    let tenant = identity.filled("tenantId")?.filter(|tenant| tenant != NO_TENANT);
+    let tenant = identity.filled("tenantId")?.map(id).filter(|tenant| tenant != NO_TENANT);
     let outside = is_outside(&kind);
-    let person = identity.id("id")?.map(|id| Person { id, name: name.clone(), bot: false, outside, tenant });
+    let person = identity.id("id")?.map(|own| Person { id: id(own), name: name.clone(), bot: false, outside, tenant });
     Ok((person, name))
 }

@@ -3,10 +3,13 @@
 //!
 //! Links are certain and come first: `@odata.context`, `@odata.nextLink` and `@odata.deltaLink` with `users('…')` or `users/…/` are that user's copy, with
 //! `teams('…')`, `teams/…/` or without either they say nothing of a user. Only where no link of the file says anything does its path: the nearest of its
-//! parts, from the file's name up, that is a GUID or an address, alone or behind `user-`. A GUID that is the team of the file's own messages is none.
+//! parts, from the file's name up, that is an address, alone or behind `user-`; a GUID behind `user-` or in a folder `users`; or a GUID alone. The last is no proof:
+//! chats, teams, runs of a tool and attachments have GUIDs too. So it has to be a user who is known otherwise, as one of a list, a member or a sender, since whoever counts
+//! as captured vouches for what is not there. A file with another GUID in its path is nobody's own copy, and the report says so.
 
 use consign_model::Timestamp;
 
+use super::people;
 use crate::text;
 
 /// What a page's links say.
@@ -56,7 +59,7 @@ fn named(link: &str, what: &str) -> Option<String> {
             (None, None) => None,
         };
         if let Some(id) = id.filter(|id| text::is_id(id)) {
-            return Some(id.to_owned());
+            return Some(people::id(id.to_owned()));
         }
     }
     None
@@ -81,25 +84,55 @@ fn decoded(link: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The user in a path.
-pub fn of_path(path: &str) -> Option<String> {
+/// What a part of a path says of whose copy the file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// That user's: the layout says so.
+    User(String),
+    /// It is a GUID: that user's, if it is one of a user.
+    Guid(String),
+    /// There is a GUID in it, beside something else.
+    Stray,
+}
+
+/// What the parts of a path say, from the file's name up; those that say nothing are left out.
+pub fn of_path(path: &str) -> Vec<Part> {
     let mut parts = path.rsplit('/');
     let file = parts.next().unwrap_or_default();
     let stem = [".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".json.zst", ".jsonl.zst"]
         .iter()
         .find_map(|end| file.strip_suffix(end))
         .unwrap_or(file);
-    std::iter::once(stem).chain(parts).find_map(|part| {
-        let bare = ["user-", "user_", "users-", "users_"].iter().find_map(|start| part.strip_prefix(start)).unwrap_or(part);
-        guid(bare).or_else(|| text::address(bare.split(['_', ' ', '(']).next().unwrap_or_default()))
-    })
+    let parts: Vec<&str> = std::iter::once(stem).chain(parts).collect();
+    let above = parts.iter().skip(1).map(|part| Some(*part)).chain([None]);
+    parts.iter().zip(above).filter_map(|(part, above)| of_part(part, above)).collect()
+}
+
+fn of_part(part: &str, above: Option<&str>) -> Option<Part> {
+    let behind = ["user-", "user_", "users-", "users_"].iter().find_map(|start| part.strip_prefix(start));
+    let bare = behind.unwrap_or(part);
+    if let Some(address) = text::address(bare.split(['_', ' ', '(']).next().unwrap_or_default()) {
+        return Some(Part::User(address));
+    }
+    let is_alone = people::is_guid(bare);
+    let is_said = behind.is_some() || is_alone && above.is_some_and(|above| matches!(above, "users" | "user"));
+    match guid(bare) {
+        Some(id) if is_said => Some(Part::User(id)),
+        Some(id) if is_alone => Some(Part::Guid(id)),
+        Some(_) => Some(Part::Stray),
+        None => has_guid(part).then_some(Part::Stray),
+    }
+}
+
+/// Whether there is one anywhere.
+fn has_guid(part: &str) -> bool {
+    part.char_indices().any(|(at, _)| part.get(at..at + 36).is_some_and(people::is_guid))
 }
 
 /// A GUID at the beginning, with nothing of a word behind it.
 fn guid(part: &str) -> Option<String> {
     let (id, rest) = part.split_at_checked(36)?;
-    let fits = id.bytes().enumerate().all(|(at, byte)| if matches!(at, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() });
-    (fits && !rest.starts_with(|c: char| c.is_alphanumeric())).then(|| id.to_owned())
+    (people::is_guid(id) && !rest.starts_with(|c: char| c.is_alphanumeric())).then(|| people::id(id.to_owned()))
 }
 
 #[cfg(test)]
@@ -140,18 +173,22 @@ mod tests {
 
     #[test]
     fn paths_name_users() {
-        for (path, user) in [
-            (format!("{ANN}.json"), Some(ANN)),
-            (format!("dump/{ANN}/page-1.json"), Some(ANN)),
-            (format!("user-{ANN}-p2.jsonl"), Some(ANN)),
-            ("ann@desk.example.json".into(), Some("ann@desk.example")),
-            ("user-ann@desk.example_2.json".into(), Some("ann@desk.example")),
-            ("ann@desk.example/1.json".into(), Some("ann@desk.example")),
-            (format!("{ANN}abc.json"), None),
-            ("page-1.json".into(), None),
-            ("日本/ü.json".into(), None),
+        let (user, guid) = (|id: &str| Part::User(id.to_owned()), || Part::Guid(ANN.to_owned()));
+        for (path, parts) in [
+            (format!("{ANN}.json"), vec![guid()]),
+            (format!("dump/{}/page-1.json", ANN.to_uppercase()), vec![guid()]),
+            (format!("user-{ANN}-p2.jsonl"), vec![user(ANN)]),
+            (format!("users/{ANN}/page-1.json.gz"), vec![user(ANN)]),
+            ("ann@desk.example.json".into(), vec![user("ann@desk.example")]),
+            ("user-ann@desk.example_2.json".into(), vec![user("ann@desk.example")]),
+            ("ann@desk.example/1.json".into(), vec![user("ann@desk.example")]),
+            (format!("{ANN}/chat-{ANN}.json"), vec![Part::Stray, guid()]),
+            (format!("{ANN}-p2.json"), vec![Part::Stray]),
+            (format!("{ANN}abc.json"), vec![Part::Stray]),
+            ("page-1.json".into(), vec![]),
+            ("日本/ü.json".into(), vec![]),
         ] {
-            assert_eq!(of_path(&path).as_deref(), user, "{path}");
+            assert_eq!(of_path(&path), parts, "{path}");
         }
     }
 }

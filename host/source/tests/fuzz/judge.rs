@@ -32,6 +32,7 @@ pub struct Judge<'a> {
     users: HashMap<String, bool>,
     chats: HashSet<String>,
     captured: HashSet<String>,
+    copied: HashSet<String>,
     files: HashMap<Digest, u64>,
     attached: u64,
     attached_bytes: u64,
@@ -49,6 +50,7 @@ impl<'a> Judge<'a> {
             users: HashMap::new(),
             chats: HashSet::new(),
             captured: HashSet::new(),
+            copied: HashSet::new(),
             files: HashMap::new(),
             attached: 0,
             attached_bytes: 0,
@@ -144,6 +146,7 @@ impl<'a> Judge<'a> {
         assert_eq!(report.chats, self.chats.len() as u64, "chats");
         assert_eq!(report.users, self.users.len() as u64, "users");
         assert_eq!(report.users_without_email, self.users.values().filter(|has| !**has).count() as u64, "users without an address");
+        assert!(self.copied.is_subset(&self.captured), "somebody has copies and is not captured");
         assert_eq!(report.captured_users, self.captured.len() as u64, "captured users");
         assert_eq!(report.attachments_missing, self.missing, "files that are missing");
         // Of a line that is refused its files may have been handed over before.
@@ -186,7 +189,7 @@ impl Sink for Judge<'_> {
     fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError> {
         self.call()?;
         assert!(self.chats.contains(chat), "a chat comes before its events");
-        assert!(copy_of.is_none_or(|user| self.captured.contains(user)), "a capture comes before its copies");
+        self.copied.extend(copy_of.map(str::to_owned));
         assert!(!events.is_empty() && events.len() <= self.limits.piece_events.max(1), "{} events at once", events.len());
         let bytes =
             |event: &Event| event.text.len() + event.original.as_ref().map_or(0, String::len) + event.previous.as_ref().map_or(0, String::len);

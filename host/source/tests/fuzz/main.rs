@@ -1,4 +1,5 @@
-//! Made-up exports for each importer: sound, nearly sound and rubbish, in every container, read within small and large bounds.
+//! Made-up exports for each importer: sound, nearly sound and rubbish, in every container, read within small and large bounds; and requests for each way in that comes by
+//! itself (`live.rs`).
 //!
 //! What is hostile in an export stands in its JSON far more often than in its bytes, so the cases are made from each format's own grammar (a file of this
 //! folder for each), then values are damaged, then bytes, then containers. How much of each is chosen by case: a generator that makes nothing but rubbish is tested by no
@@ -14,6 +15,7 @@ mod dice;
 mod discord;
 mod jsonl;
 mod judge;
+mod live;
 mod matrix;
 mod mattermost;
 mod memory;
@@ -96,20 +98,27 @@ struct Ends {
 }
 
 fn cases(maker: &Maker) {
+    let Some(ends) = run(maker.format.word(), &mut |number, room, ends| case(maker, number, room, ends)) else { return };
+    assert!(ends.fruitful * 5 >= ends.cases * 2, "{}: too many cases are rubbish: {ends:?}", maker.format);
+    assert!(ends.refusals > 0 && ends.whole_file_errors > 0, "{}: too few cases are rubbish: {ends:?}", maker.format);
+}
+
+/// Tries cases for as long as is given. `name`: the test's. How they ended, where they are enough to judge the generator by.
+fn run(name: &'static str, case: &mut dyn FnMut(u64, &std::path::Path, &mut Ends)) -> Option<Ends> {
     let given = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let time = Duration::from_secs(given("CONSIGN_FUZZ_SECONDS").unwrap_or(60));
     let only = given("CONSIGN_FUZZ_CASE");
     let seed = given("CONSIGN_SEED").unwrap_or_else(|| fastrand::u64(..));
-    say(&format!("{}: CONSIGN_SEED={seed}", maker.format));
+    say(&format!("{name}: CONSIGN_SEED={seed}"));
     let mut numbers = fastrand::Rng::with_seed(seed);
-    let watch = Watch::new(maker.format);
+    let watch = Watch::new(name);
     let (begun, mut ends) = (Instant::now(), Ends::default());
     loop {
         let number = only.unwrap_or_else(|| numbers.u64(..));
         let room = tempfile::tempdir().unwrap();
-        let running = Case { format: maker.format, number };
+        let running = Case { name, number };
         watch.begins(number, room.path());
-        case(maker, number, room.path(), &mut ends);
+        case(number, room.path(), &mut ends);
         drop(running);
         ends.cases += 1;
         if only.is_some() || begun.elapsed() >= time {
@@ -119,9 +128,8 @@ fn cases(maker: &Maker) {
     drop(watch);
     let rate = ends.cases / begun.elapsed().as_secs().max(1);
     say(&format!(
-        "{}: {} cases ({rate} a second), {} of them sound; {} gave {} events; {} refusals, {} errors of whole files, \
+        "{name}: {} cases ({rate} a second), {} of them sound; {} gave {} events; {} refusals, {} errors of whole files, \
          {} recognised; at most {} KiB and {:?}",
-        maker.format,
         ends.cases,
         ends.sound,
         ends.fruitful,
@@ -132,10 +140,7 @@ fn cases(maker: &Maker) {
         ends.most_memory >> 10,
         ends.most_time
     ));
-    if only.is_none() && ends.cases >= 100 {
-        assert!(ends.fruitful * 5 >= ends.cases * 2, "{}: too many cases are rubbish: {ends:?}", maker.format);
-        assert!(ends.refusals > 0 && ends.whole_file_errors > 0, "{}: too few cases are rubbish: {ends:?}", maker.format);
-    }
+    (only.is_none() && ends.cases >= 100).then_some(ends)
 }
 
 /// One case: makes an export, and reads it in every way.
@@ -258,7 +263,22 @@ struct Made {
 }
 
 fn make(maker: &Maker, room: &std::path::Path, dice: &mut Dice) -> Made {
-    let mut files = (maker.export)(dice);
+    let Written { files, mut is_sound, mut may_quote } = written((maker.export)(dice), dice);
+    let whole = is_sound || !dice.once_in(5);
+    may_quote |= !whole;
+    is_sound &= whole;
+    let packed = pack::pack(&files, dice.pick(maker.forms), whole, room, dice);
+    Made { packed, is_sound, may_quote }
+}
+
+/// Files as they are written, damaged or not.
+struct Written {
+    files: Vec<(String, Vec<u8>)>,
+    is_sound: bool,
+    may_quote: bool,
+}
+
+fn written(mut files: Vec<File>, dice: &mut Dice) -> Written {
     let nulls = dice.once_in(2);
     if nulls {
         for file in &mut files {
@@ -269,7 +289,7 @@ fn make(maker: &Maker, room: &std::path::Path, dice: &mut Dice) -> Made {
             }
         }
     }
-    let (mut is_sound, mut may_quote) = (dice.is_clean(), false);
+    let (is_sound, mut may_quote) = (dice.is_clean(), false);
     if !is_sound {
         let times = dice.pick(&[0, 0, 0, 1, 1, 2, 3, 20]);
         may_quote |= spoil::values(&mut files, dice, times);
@@ -291,29 +311,25 @@ fn make(maker: &Maker, room: &std::path::Path, dice: &mut Dice) -> Made {
             _ => {}
         }
     }
-    let whole = is_sound || !dice.once_in(5);
-    may_quote |= !whole;
-    is_sound &= whole;
-    let packed = pack::pack(&written, dice.pick(maker.forms), whole, room, dice);
-    Made { packed, is_sound, may_quote }
+    Written { files: written, is_sound, may_quote }
 }
 
 /// Says which case it was, if one panics.
 struct Case {
-    format: Format,
+    name: &'static str,
     number: u64,
 }
 
 impl Drop for Case {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            said(self.format, self.number);
+            said(self.name, self.number);
         }
     }
 }
 
-fn said(format: Format, number: u64) {
-    say(&format!("{format}: CONSIGN_FUZZ_CASE={number} cargo test -p consign-source --test fuzz {format} has this case alone"));
+fn said(name: &str, number: u64) {
+    say(&format!("{name}: CONSIGN_FUZZ_CASE={number} cargo test -p consign-source --test fuzz {name} has this case alone"));
 }
 
 /// To the terminal also where a test's output is kept back.
@@ -328,7 +344,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(format: Format) -> Self {
+    fn new(name: &'static str) -> Self {
         let (begun, cases) = mpsc::channel::<(u64, std::path::PathBuf)>();
         std::thread::spawn(move || {
             let mut running = None;
@@ -338,7 +354,7 @@ impl Watch {
                     (Err(mpsc::RecvTimeoutError::Disconnected), _) => return,
                     (Err(mpsc::RecvTimeoutError::Timeout), None) => {}
                     (Err(mpsc::RecvTimeoutError::Timeout), Some((number, room))) => {
-                        said(format, number);
+                        said(name, number);
                         say("it does not end");
                         let _ = std::fs::remove_dir_all(room);
                         std::process::exit(101);

@@ -73,7 +73,7 @@ pub fn export(dice: &mut Dice) -> Vec<File> {
     files
 }
 
-fn ts(dice: &mut Dice) -> String {
+pub fn ts(dice: &mut Dice) -> String {
     if dice.odd() {
         return dice
             .pick(&["", "1.0", "999999999999.999999999", "1e9", "-1.0", "253402300800.0", "1767600000", ".5", "1767600001.0002000000", "١.٠"])
@@ -121,7 +121,7 @@ fn file(dice: &mut Dice) -> Value {
         "mimetype": dice.maybe(2, |dice| dice.pick(&["application/pdf", "x"])), "size": dice.below(9000), "url_private": dice.maybe(2, Dice::url)})
 }
 
-fn entry(dice: &mut Dice) -> Value {
+pub fn entry(dice: &mut Dice) -> Value {
     let mut entry = message(dice);
     let subtype = dice.pick(&[
         "",

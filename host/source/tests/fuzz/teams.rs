@@ -139,7 +139,7 @@ fn attachment(dice: &mut Dice) -> Value {
            "content": if kind == "reference" { None } else { dice.maybe(1, |dice| if dice.odd() { dice.text(&MARKS) } else { inner.to_string() }) }})
 }
 
-fn message(dice: &mut Dice) -> Value {
+pub fn message(dice: &mut Dice) -> Value {
     let in_channel = dice.once_in(4);
     let detail = dice.maybe(8, |dice| {
         let kind = dice.pick(&["membersAdded", "membersDeleted", "membersJoined", "membersLeft", "callStarted", "teamRenamed"]);

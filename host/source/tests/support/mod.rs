@@ -78,7 +78,6 @@ impl Sink for Kept {
         assert!(!events.is_empty());
         self.largest_piece = self.largest_piece.max(events.len());
         if let Some(user) = copy_of {
-            assert!(self.captures.iter().any(|capture| capture.user == user), "a capture comes before its copies");
             let ids = events.iter().map(|event| event.id.clone());
             self.copies.entry((chat.to_owned(), user.to_owned())).or_default().extend(ids);
         }
@@ -115,6 +114,8 @@ pub fn read_with(format: Format, path: &Path, limits: &Limits) -> Result<(Kept, 
     assert_eq!(report.events_total(), kept.all().count() as u64);
     assert_eq!(report.chats, kept.chats.len() as u64);
     assert!(kept.largest_piece <= limits.piece_events);
+    let captured = |user: &String| kept.captures.iter().any(|capture| capture.user == *user);
+    assert!(kept.copies.keys().all(|(_, user)| captured(user)), "whoever has copies is captured");
     Ok((kept, report))
 }
 

@@ -27,7 +27,7 @@ pub(super) fn may_come(headers: &HeaderMap) -> Result<(), Problem> {
 
 impl Door {
     pub(super) async fn slack(&self, receiver: &Receiver, signing: &Arc<Signing>, headers: &HeaderMap, read: Read) -> Result<Response, Problem> {
-        let Read { bytes, place } = read;
+        let Read { bytes, mut place } = read;
         let (signing, timestamp, signature) = (Arc::clone(signing), header(headers, TIMESTAMP).to_owned(), header(headers, SIGNATURE).to_owned());
         let call = receiver
             .reading(move || {
@@ -35,6 +35,7 @@ impl Door {
                 Call::read(&bytes).map_err(Problem::unreadable)
             })
             .await?;
+        place.is_known();
         let source = &self.origin.source;
         let callback = match call {
             Call::Challenge(challenge) => return Ok(json(&serde_json::json!({ "challenge": challenge }))),

@@ -2,6 +2,9 @@
 //!
 //! Microsoft advises to answer 202 also to what is not believed. Here it is 401: a secret or a key file that is out of date would else lose every message
 //! without anybody being told, and what an attacker learns from it is no more than that a guess was wrong.
+//!
+//! Of a request of which a part can't be opened now, the rest is stored and 503 is answered, so that Graph sends all of it again: what is there already by then is not
+//! stored twice. What will never be readable (`consign_source::live::teams` says what that is) is refused in a 202, and stands in the log.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use consign_model::Timestamp;
 use consign_source::live::Token;
 use consign_source::live::jwt::{Audience, IssuerKeys, TokenFault};
-use consign_source::live::teams::{Notifications, Subscription, validation_token};
+use consign_source::live::teams::{Notifications, Opened, Subscription, validation_token};
 
 use super::{Door, Receiver, failed, limits};
 use crate::receive::answer::Problem;
@@ -104,7 +107,7 @@ pub(super) fn validation(uri: &Uri) -> Option<Response> {
 impl Door {
     pub(super) async fn teams(&self, receiver: &Receiver, teams: &Arc<Teams>, read: Read) -> Result<Response, Problem> {
         let source = &self.origin.source;
-        let Read { bytes, place } = read;
+        let Read { bytes, mut place } = read;
         let notifications = receiver.reading(move || Notifications::read(&bytes).map_err(Problem::unreadable)).await?;
         // First, so that nobody else has the private key work.
         if !notifications.are_of(&teams.subscription) {
@@ -116,13 +119,23 @@ impl Door {
                 Problem::not_signed_in(format!("a token in `validationTokens` is not believed: {fault}"))
             })?;
         }
+        place.is_known();
         for event in notifications.lifecycle() {
             tracing::warn!(%source, %event, "source '{source}': Microsoft Graph says '{event}' of a subscription: renew it, or messages are missing");
         }
         let teams = Arc::clone(teams);
-        let arrived = receiver.reading(move || notifications.take(&teams.subscription, &limits()).map_err(|error| failed(&error))).await?;
+        let Opened { arrived, sealed } =
+            receiver.reading(move || notifications.take(&teams.subscription, &limits()).map_err(|error| failed(&error))).await?;
         self.log_refusals(&arrived);
-        let receipt = self.store(receiver, arrived, place).await?;
-        Ok((StatusCode::ACCEPTED, receipt).into_response())
+        let receipt = self.keep(receiver, arrived, place).await?;
+        if sealed == 0 {
+            return Ok((StatusCode::ACCEPTED, receipt).into_response());
+        }
+        tracing::warn!(
+            %source, sealed, stored = receipt.stored,
+            "source '{source}': {sealed} messages of a request can't be decrypted, the others are stored, and Microsoft Graph is asked to send all again: \
+             is private-key the one of the certificate 'certificate-id'?"
+        );
+        Err(Problem::not_all_read(receipt))
     }
 }
