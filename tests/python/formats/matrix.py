@@ -319,7 +319,8 @@ def read(path):
         chat = next((event["room_id"] for event in events if event.get("room_id")), None)
         if chat is None:
             field = lambda text: len(text.encode()).to_bytes(8, "big") + text.encode()
-            chat = "room:" + hashlib.sha256(field(whole["room_name"]) + field(whole["room_creator"])).hexdigest()[:12]
+            anchor = next((event["event_id"] for event in events if event["type"] == "m.room.create"), events[0]["event_id"])
+            chat = "room:" + hashlib.sha256(field(whole["room_name"]) + field(whole["room_creator"]) + field(anchor)).hexdigest()[:12]
         created = [event["sender"] for event in events if event["type"] == "m.room.create"]
         homes.add(created[0].partition(":")[2])
         members = [event for event in events if event["type"] == "m.room.member"]

@@ -195,6 +195,11 @@ def read(path):
             one_of(work, counts, f"{post['team']}/{post['channel']}", post)
         elif line["type"] == "direct_post":
             one_of(work, counts, direct_id(line["direct_post"]["channel_members"]), line["direct_post"])
+    # A deactivated user is still listed, and reads nothing more.
+    for user in (line["user"] for line in lines if line["type"] == "user" and line["user"]["delete_at"]):
+        for chat in (chat.id for chat in work.chats.values() if user["username"] in chat.members):
+            leave = Event(chat, "leave", "", user["username"], user["delete_at"], None, None)
+            work.entries += [leave] if leave not in work.entries else []
     return work
 
 

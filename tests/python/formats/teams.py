@@ -552,7 +552,8 @@ def one(work, message, teams, add):
         by = (detail.get("initiator") or {}).get("user") or {}
         seen(work, by)
         if kind not in TYPES:
-            add(work.entries, Event(chat, "other", own, by.get("id"), at, None, None))
+            # Who caused it need not be in the chat.
+            add(work.entries, Event(chat, "other", own, None, at, None, None))
         return
     sender = message.get("from") or {}
     person = sender.get("user") or sender.get("application") or {}

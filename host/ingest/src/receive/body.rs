@@ -64,14 +64,18 @@ async fn pull(sender: Sender, headers: &HeaderMap, stream: &mut BodyDataStream, 
     let (place, mut given) = match sender {
         Sender::Known => (room.place(said), said),
         // Who announces much and sends nothing has nothing.
-        Sender::Stranger => (room.place_of_stranger(), 0),
+        Sender::Stranger => (room.place_of_stranger().await, 0),
     };
     let mut place = place.map_err(|Full| Problem::full())?;
     let mut bytes = Vec::new();
     let end = Instant::now() + bounds.body_time();
     loop {
         let until = end.min(Instant::now() + bounds.body_pause());
-        match timeout_at(until, stream.next()).await {
+        let next = tokio::select! {
+            next = timeout_at(until, stream.next()) => next,
+            () = place.is_sent_away() => return Err(Problem::full()),
+        };
+        match next {
             Err(_) => return Err(Problem::too_slow()),
             Ok(None) => return Ok(Read { bytes, place }),
             Ok(Some(Err(_))) => return Err(Problem::cut_off()),
@@ -81,7 +85,7 @@ async fn pull(sender: Sender, headers: &HeaderMap, stream: &mut BodyDataStream, 
                     return Err(Problem::too_large(most));
                 }
                 // Of what was said before there is a place already.
-                place.grow(length.saturating_sub(given)).map_err(|Full| Problem::full())?;
+                place.grow_in_place_of_others(length.saturating_sub(given)).await.map_err(|Full| Problem::full())?;
                 given = given.max(length);
                 bytes.extend_from_slice(&piece);
             }

@@ -114,7 +114,7 @@ pub struct Bounds {
     max_body: ByteSize,
     /// Bytes of all requests together that are being read or wait to be stored. Above it a request is told to come back.
     max_waiting: ByteSize,
-    /// Connections at once. Those above wait to be accepted.
+    /// Connections at once. For one above them the one goes that has said nothing for the longest time; where all have a request under way it waits.
     max_connections: u16,
     /// Seconds that a body may stand still, and that all of it may take.
     body_pause_seconds: u16,

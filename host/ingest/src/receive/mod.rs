@@ -11,7 +11,8 @@
 //! That bounds memory; it does not bound how often somebody may call.
 //!
 //! **Strangers keep nobody out.** A token in a header is looked at before a byte of the body is read. Where the proof is in the body, or a signature over it, strangers
-//! have half of the room and of the connections; and of connections that say nothing the oldest goes where there are too many ([`visitors`]).
+//! have half of the room and of the connections, and the slowest goes for the next; and of connections that say nothing the oldest goes where there are too many
+//! ([`visitors`]).
 //!
 //! There is no TLS here: it listens on this machine, and what stands before it (nginx, a load balancer) has the certificate.
 
