@@ -18,7 +18,7 @@ use consign_archive::{ArchiveError, ArchiveWriter};
 use consign_model::audit::ImportFigures;
 use consign_model::id::Hasher;
 use consign_model::source::{Capture, Edits};
-use consign_model::{Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, User};
+use consign_model::{Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, Timestamp, User};
 use consign_source::live::Gathered;
 use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
 use consign_store::{Arrival, Copies, SegmentRecord, SourceRecord, Store, StoreError};
@@ -287,7 +287,7 @@ impl<'a> Intake<'a> {
                 users.extend(news.map(|(user, _)| user));
             }
             if !users.is_empty() {
-                self.users_changed += self.runtime.block_on(store.put_users(tenant, &source, &users))?;
+                self.users_changed += self.runtime.block_on(store.put_users(tenant, &source, &users, Timestamp::now()))?;
             }
         }
         Ok(())

@@ -52,7 +52,7 @@ async fn only_what_graph_sent_is_taken() {
     for (body, status, reason) in [
         (NOTIFICATION.replace("\"dataSignature\":\"", "\"dataSignature\":\"AAAA"), 503, "can't be decrypted"),
         (NOTIFICATION.replace("\"dataKey\":\"", "\"dataKey\":\"AAAA"), 503, "can't be decrypted"),
-        (NOTIFICATION.replace("\"cert-1\"", "\"cert-2\""), 202, "another certificate"),
+        (NOTIFICATION.replace("\"cert-1\"", "\"cert-2\""), 503, "another certificate"),
         (NOTIFICATION.replace("\"data\":\"", "\"data\":\"hunter2%"), 202, "no base64"),
         (without("encryptedContent"), 202, "includeResourceData"),
     ] {
@@ -92,7 +92,7 @@ async fn what_can_be_read_is_stored_and_the_rest_is_asked_for_again() {
     is_believed(&server, NOTIFICATION).await;
     assert_eq!(world.texts("19:abc@thread.v2").await, ["hi 日本"]);
     // Beside what nobody will ever read it is taken.
-    let answer = server.post(PATH, &[], beside("\"cert-1\"", "\"cert-2\"").as_bytes()).await;
+    let answer = server.post(PATH, &[], beside("\"encryptedContent\"", "\"other\"").as_bytes()).await;
     let figure = |name: &str| answer.json()[name].as_u64();
     assert_eq!((answer.status, figure("already_there"), figure("refused")), (202, Some(1), Some(1)), "{answer:?}");
     server.stop().await;

@@ -18,7 +18,7 @@ use consign_mail::compose::{ComposeError, FIRST_HEADER, SealedFile, plan, render
 use consign_model::event::EventKind;
 use consign_model::policy::{AttachmentFilter, AttachmentsSpec};
 use consign_model::target::{ByteSize, Profile};
-use consign_model::{Attachment, ChatKind, Digest, Flags, Membership, RunId, Timestamp};
+use consign_model::{Attachment, ChatKind, Digest, Flags, FormerName, Membership, RunId, Timestamp};
 use serde_json::{Value, json};
 
 use support::{Random, START, Sample, header, name, order_shown, python};
@@ -505,6 +505,35 @@ fn stays_that_are_not_shown_are_counted() {
     for place in ["plain", "html"] {
         let text = parsed[place].as_str().unwrap();
         assert!(text.contains("and 3 more stays") && text.contains("and 1 more stay"), "{text}");
+    }
+}
+
+#[test]
+fn names_as_they_were_and_times_that_nothing_tells() {
+    let mut sample = Sample::new();
+    sample.person("U1", "Ann Smith", None).person("U2", "Bob", None);
+    let former = |name: &str, until: i64| FormerName { name: name.to_owned(), until: Timestamp(until) };
+    let ann = &mut sample.facts.participants[0];
+    ann.user.former_names = vec![former("Ann Day", START), former("Ann \"Lee\"\r\nx", START + 1000)];
+    ann.memberships = vec![
+        Membership { joined: Some(Timestamp(START)), left: Some(Timestamp(START + 300)) },
+        Membership { joined: Some(Timestamp(START + 300)), left: None },
+    ];
+    ann.derived = true;
+    sample.event(EventKind::Message, "U1", "ok").at = Timestamp(START + 1);
+    let parsed = &python(&sample.compose())[0];
+    let people = &parsed["json"]["participants"];
+    // What she was called before all of this is of no use here.
+    assert_eq!(people[0]["former_names"], json!([{ "name": "Ann \"Lee\"\r\nx", "until": Timestamp(START + 1000).to_string() }]));
+    assert_eq!((people[1].get("former_names"), people[1]["memberships"][0].get("derived")), (None, None));
+    assert_eq!(people[0]["memberships"][0]["derived"], true);
+    for place in ["plain", "html"] {
+        let text = parsed[place].as_str().unwrap();
+        assert_eq!((text.matches("known as").count(), text.matches("(derived from what this user did)").count()), (1, 1), "{text}");
+        assert!(
+            text.contains("known as \"Ann 'Lee' x\"") || text.contains("known as &quot;Ann 'Lee' x&quot;") || text.contains("Ann &#39;Lee&#39;"),
+            "{text}"
+        );
     }
 }
 

@@ -41,5 +41,5 @@ pub use quarantine::Quarantine;
 pub use run::{Run, RunState, RunSummary};
 pub use target::TargetSpec;
 pub use time::Timestamp;
-pub use user::User;
+pub use user::{FormerName, User};
 pub use window::{HeldReason, Window, WindowKey, WindowState};

@@ -252,8 +252,9 @@ pub trait Store: Send + Sync {
     async fn end_import(&self, tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> Result<()>;
     /// All sources, by name.
     async fn sources(&self, tenant: &TenantId) -> Result<Vec<SourceRecord>>;
-    /// Adds users or replaces what is known of them. Says how many were new or changed.
-    async fn put_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64>;
+    /// Adds users or replaces what is known of them, but for the names that they had: of those who are called otherwise `now`, these are kept. Says how many were
+    /// new or changed.
+    async fn put_users(&self, tenant: &TenantId, source: &Name, users: &[User], now: Timestamp) -> Result<u64>;
     /// Users of a source after this one, by id, at most `limit`.
     async fn users_after(&self, tenant: &TenantId, source: &Name, after: Option<&str>, limit: usize) -> Result<Vec<User>>;
     /// Puts an identity map in the place of the one before: `identities` is all of it, by source and id. Refused as a conflict unless its version is one

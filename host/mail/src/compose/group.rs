@@ -9,7 +9,7 @@ use consign_model::event::EventKind;
 use consign_model::id::Hasher;
 use consign_model::target::Profile;
 use consign_model::window::Participant;
-use consign_model::{Attachment, Digest, Membership, Timestamp};
+use consign_model::{Attachment, Digest, FormerName, Membership, Timestamp, User};
 
 use super::input::{GroupInput, MailEvent, SealedFile};
 use super::mime::{Bodies, Costs};
@@ -239,13 +239,19 @@ impl<'a> Group<'a> {
         Some((addressed.addressed, addressed.all.len())).filter(|(in_to, all)| in_to < all)
     }
 
+    /// Names that a user may have had when this happened, beside today's.
+    pub fn names_at_the_time<'p>(&self, user: &'p User) -> impl Iterator<Item = &'p FormerName> + use<'p> {
+        user.names_since(self.started.unwrap_or(Timestamp::MIN))
+    }
+
     /// As many as take half an e-mail at most.
     fn how_many_listed(&self) -> usize {
         let half = self.input.target.max_size.0 / 2;
         let people = || self.shown.iter().filter_map(|index| self.input.facts.participants.get(*index));
         // Mostly a generous guess settles it: escaping makes at most six bytes of one, base64 four of three; three bodies.
         let guess = |person: &Participant| {
-            let texts = person.user.id.len() + person.user.name.len() + person.user.email.as_ref().map_or(0, String::len);
+            let names: usize = self.names_at_the_time(&person.user).map(|former| former.name.len() + 80).sum();
+            let texts = names + person.user.id.len() + person.user.name.len() + person.user.email.as_ref().map_or(0, String::len);
             let stays = stays(person, self.started, self.ended).take(STAYS_SHOWN).count();
             u64::try_from((texts * 6 * (stays + 2) + stays * 300 + 400) * 3 / 2).unwrap_or(u64::MAX)
         };

@@ -73,7 +73,7 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
 pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Participant) {
     let mut row = |joined: &dyn Fn(&mut String), left: &dyn Fn(&mut String)| {
         out.push_str("<tr><td>");
-        push_name(out, &line::who(&person.user));
+        push_name(out, &line::who_then(group, &person.user));
         out.push_str("</td><td>");
         joined(out);
         out.push_str("</td><td>");

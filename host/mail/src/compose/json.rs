@@ -134,6 +134,18 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
     out.push_str("{\"id\":");
     push_string(out, &user.id);
     text(out, "name", &user.name);
+    let mut names = group.names_at_the_time(user).peekable();
+    if names.peek().is_some() {
+        key(out, "former_names");
+        out.push('[');
+        for (index, former) in names.enumerate() {
+            out.push_str(if index > 0 { ",{\"name\":" } else { "{\"name\":" });
+            push_string(out, &former.name);
+            time(out, "until", Some(former.until));
+            out.push('}');
+        }
+        out.push(']');
+    }
     optional(out, "email", user.email.as_deref());
     key(out, "recorded");
     out.push_str(if user.recorded { "true" } else { "false" });

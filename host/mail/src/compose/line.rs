@@ -4,7 +4,7 @@ use consign_model::event::{EventKind, Flags};
 use consign_model::{Attachment, Event, Timestamp};
 
 use super::group::{Fate, Group, Sender};
-use super::words::{push_number, shown_name};
+use super::words::{push_number, push_time, shown_name};
 
 /// An event for people.
 pub(super) struct Line<'a> {
@@ -205,6 +205,20 @@ pub(super) const DERIVED: &str = "derived from what this user did";
 /// `and 3 more stays`.
 pub(super) fn more_stays(count: u64) -> String {
     format!("and {}", counted(count, "more stay", "more stays"))
+}
+
+/// Name, address and id of a user, and the names that he may have had when it happened.
+pub(super) fn who_then(group: &Group<'_>, user: &consign_model::User) -> String {
+    let mut out = who(user);
+    for former in group.names_at_the_time(user) {
+        out.push_str(", until ");
+        push_time(&mut out, former.until);
+        out.push_str(" known as \"");
+        // Quotes within it can't end it.
+        out.push_str(&shown_name(&former.name).replace('"', "'"));
+        out.push('"');
+    }
+    out
 }
 
 /// Name, address and id of a user.

@@ -36,7 +36,7 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
 /// One participant.
 pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Participant) {
     out.push_str("  ");
-    out.push_str(&line::who(&person.user));
+    out.push_str(&line::who_then(group, &person.user));
     out.push_str(": ");
     let mut some = false;
     let (stays, more) = shown_stays(person, group);

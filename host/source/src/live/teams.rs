@@ -5,11 +5,11 @@
 //! private key work on what they sent. The signature of the data (HMAC-SHA256 with the data's own key) is checked before it is decrypted, and what fails says
 //! the same at whatever step, so nobody learns of padding.
 //!
-//! **What can't be read** is of two kinds, since whoever is told that something was not taken sends it again. What is sealed for our certificate and can't be
-//! opened may be read when it comes again: it was damaged on its way, or the private key here is an older or newer one than the certificate's until somebody mends
-//! that. So it is counted apart ([`Opened::sealed`]), and must not be acknowledged. All else will never be readable, however often it comes: a notification without
-//! a message in it or with fields that are none of Graph's, one that is sealed for another certificate, and what was opened and is no message (the signature says
-//! that it is what Graph sealed). That is refused and told, and asked for again by nobody: an endpoint that keeps failing on it has its good messages held back too.
+//! **What can't be read** is of two kinds, since whoever is told that something was not taken sends it again. What is sealed and can't be opened here may be
+//! read when it comes again: it was damaged on its way, or the private key or the certificate's id is an older or newer one here than the subscription's until
+//! somebody mends that. So it is counted apart ([`Opened::sealed`]), and must not be acknowledged. All else will never be readable, however often it comes: a
+//! notification without a message in it or with fields that are none of Graph's, and what was opened and is no message (the signature says that it is what Graph
+//! sealed). That is refused and told, and asked for again by nobody: an endpoint that keeps failing on it has its good messages held back too.
 
 use std::fmt;
 
@@ -58,10 +58,16 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// A message can't be read out of its notification. One text for whatever step failed.
+/// A message can't be read out of its notification as things are here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("its content can't be decrypted with the source's private key, or was changed")]
-pub struct Sealed;
+pub enum Sealed {
+    /// One text for whatever step failed.
+    #[error("its content can't be decrypted with the source's private key, or was changed")]
+    Shut,
+    /// By what it says of itself.
+    #[error("it is encrypted for another certificate than the source's `certificate-id`")]
+    Elsewhere,
+}
 
 /// What the notifications of a request came to.
 #[derive(Debug)]
@@ -136,20 +142,20 @@ impl Subscription {
         let (data, signature, data_key) = (bytes("data")?, bytes("dataSignature")?, bytes("dataKey")?);
         match content.filled("encryptionCertificateId")? {
             Some(id) if id == self.certificate => {}
-            _ => return Err(Shape("it is encrypted for another certificate than the source's `certificate-id`".into()).into()),
+            _ => return Err(Sealed::Elsewhere.into()),
         }
         Ok(self.decrypt(&data, &signature, &data_key)?)
     }
 
     fn decrypt(&self, data: &[u8], signature: &[u8], data_key: &[u8]) -> Result<Zeroizing<Vec<u8>>, Sealed> {
-        let key = Zeroizing::new(self.key.oaep_decrypt::<Sha1>(data_key).map_err(|_| Sealed)?);
+        let key = Zeroizing::new(self.key.oaep_decrypt::<Sha1>(data_key).map_err(|_| Sealed::Shut)?);
         if key.len() != DATA_KEY {
-            return Err(Sealed);
+            return Err(Sealed::Shut);
         }
-        verify(&Key::new(HMAC_SHA256, &key), data, signature).map_err(|_| Sealed)?;
-        let vector = key.get(..16).ok_or(Sealed)?;
-        let cipher = cbc::Decryptor::<Aes256>::new_from_slices(&key, vector).map_err(|_| Sealed)?;
-        cipher.decrypt_padded_vec_mut::<Pkcs7>(data).map(Zeroizing::new).map_err(|_| Sealed)
+        verify(&Key::new(HMAC_SHA256, &key), data, signature).map_err(|_| Sealed::Shut)?;
+        let vector = key.get(..16).ok_or(Sealed::Shut)?;
+        let cipher = cbc::Decryptor::<Aes256>::new_from_slices(&key, vector).map_err(|_| Sealed::Shut)?;
+        cipher.decrypt_padded_vec_mut::<Pkcs7>(data).map(Zeroizing::new).map_err(|_| Sealed::Shut)
     }
 }
 
@@ -263,7 +269,7 @@ mod tests {
         let notifications = Notifications::read(NOTIFICATION.as_bytes()).unwrap();
         assert!(notifications.are_of(&ours) && !notifications.are_of(&subscription("st4tf", "cert-1")));
         let other = subscription("st4te", "cert-2").open(&mut content(NOTIFICATION));
-        assert!(matches!(other, Err(NotRead::Shape(shape)) if shape.to_string().contains("another certificate")));
+        assert!(matches!(other, Err(NotRead::Sealed(Sealed::Elsewhere))));
     }
 
     #[test]
@@ -288,7 +294,7 @@ mod tests {
             (data.clone(), signature.clone(), vec![0; key.len()]),
             (data.clone(), signature.clone(), vec![255; 5000]),
         ] {
-            assert_eq!(ours.decrypt(&data, &signature, &key), Err(Sealed));
+            assert_eq!(ours.decrypt(&data, &signature, &key), Err(Sealed::Shut));
         }
     }
 

@@ -29,6 +29,9 @@ use crate::judge::{self, Judge};
 use crate::pack::{Doc, File};
 use crate::{Ends, LEAST_MEMORY, LEAST_TIME, MEMORY_A_BYTE, TIME_A_BYTE, Written, jsonl, limits, memory, run, slack, spoil, teams, written};
 
+/// A request is a small thing: a quarter of the time that a format has tries as many.
+const PART: u32 = 4;
+
 /// How often opening a sealed key may be needed for a request here: it takes most of a case's time, without optimisation.
 const SEALED: usize = 2;
 const NOTIFICATION: &str = include_str!("../vectors/teams/notification.json");
@@ -75,7 +78,7 @@ fn jsonl_requests() {
 }
 
 fn requests(way: &Way) -> Option<Ends> {
-    let ends = run(way.name, &mut |number, _: &Path, ends: &mut Ends| request(way, number, ends))?;
+    let ends = run(way.name, PART, &mut |number, _: &Path, ends: &mut Ends| request(way, number, ends))?;
     // A request is one value: what would spoil a line of a file spoils all of it.
     assert!(ends.fruitful * 10 >= ends.cases * 3, "{}: too many cases are rubbish: {ends:?}", way.name);
     assert!(ends.refusals + ends.whole_file_errors > 0, "{}: too few cases are rubbish: {ends:?}", way.name);

@@ -6,7 +6,7 @@
 //! rubbish, so each format says how many of its cases gave events, and fails where these are few. What must hold whatever was read is in `judge.rs`; memory and
 //! processor time are counted here.
 //!
-//! `CONSIGN_FUZZ_SECONDS` says for how long each format is tried (60), `CONSIGN_SEED` has the same cases again, and a case that fails prints its number:
+//! `CONSIGN_FUZZ_SECONDS` says for how long each format is tried (60), and four times as long as each kind of request, `CONSIGN_SEED` has the same cases again, and a case that fails prints its number:
 //! `CONSIGN_FUZZ_CASE=NUMBER` has it alone. Formats are tried side by side; nothing stays on the disk.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -98,15 +98,15 @@ struct Ends {
 }
 
 fn cases(maker: &Maker) {
-    let Some(ends) = run(maker.format.word(), &mut |number, room, ends| case(maker, number, room, ends)) else { return };
+    let Some(ends) = run(maker.format.word(), 1, &mut |number, room, ends| case(maker, number, room, ends)) else { return };
     assert!(ends.fruitful * 5 >= ends.cases * 2, "{}: too many cases are rubbish: {ends:?}", maker.format);
     assert!(ends.refusals > 0 && ends.whole_file_errors > 0, "{}: too few cases are rubbish: {ends:?}", maker.format);
 }
 
-/// Tries cases for as long as is given. `name`: the test's. How they ended, where they are enough to judge the generator by.
-fn run(name: &'static str, case: &mut dyn FnMut(u64, &std::path::Path, &mut Ends)) -> Option<Ends> {
+/// Tries cases for as long as is given, or a part of that. `name`: the test's. How they ended, where they are enough to judge the generator by.
+fn run(name: &'static str, part: u32, case: &mut dyn FnMut(u64, &std::path::Path, &mut Ends)) -> Option<Ends> {
     let given = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let time = Duration::from_secs(given("CONSIGN_FUZZ_SECONDS").unwrap_or(60));
+    let time = Duration::from_secs(given("CONSIGN_FUZZ_SECONDS").unwrap_or(60)) / part;
     let only = given("CONSIGN_FUZZ_CASE");
     let seed = given("CONSIGN_SEED").unwrap_or_else(|| fastrand::u64(..));
     say(&format!("{name}: CONSIGN_SEED={seed}"));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consign_model::{ChatKey, EventHash, MoveKind, User};
+use consign_model::{ChatKey, EventHash, FormerName, MoveKind, Timestamp, User};
 
 use super::samples::{IDS, arrival, author, chat_key, hash, identity, keys, member, name, segment, source, user};
 use crate::{Store, StoreError};
@@ -31,12 +31,14 @@ pub(super) async fn sources_and_users(store: Arc<dyn Store>) {
 
     let users: Vec<User> = IDS.iter().map(|id| user(id, "Ann")).collect();
     let many = u64::try_from(users.len()).unwrap();
-    assert_eq!(store.put_users(&tenant, &name("a"), &users).await.unwrap(), many);
-    assert_eq!(store.put_users(&tenant, &name("a"), &users).await.unwrap(), 0, "nothing new");
-    assert_eq!(store.put_users(&tenant, &name("a"), &[user(IDS[2], "Bob"), user(IDS[3], "Ann"), user("new", "New")]).await.unwrap(), 2);
+    let put = async |users: &[User], now: i64| store.put_users(&tenant, &name("a"), users, Timestamp(now)).await.unwrap();
+    assert_eq!(put(&users, 1).await, many);
+    assert_eq!(put(&users, 2).await, 0, "nothing new");
+    assert_eq!(put(&[user(IDS[2], "Bob"), user(IDS[3], "Ann"), user("new", "New")], 3).await, 2);
     let asked = [IDS[4], "nobody", IDS[2], IDS[4], IDS[0]].map(str::to_owned);
     let found = store.users(&tenant, &name("a"), &asked).await.unwrap();
-    let expected = [Some(user(IDS[4], "Ann")), None, Some(user(IDS[2], "Bob")), Some(user(IDS[4], "Ann")), Some(user(IDS[0], "Ann"))];
+    let bob = User { former_names: vec![FormerName { name: "Ann".into(), until: Timestamp(3) }], ..user(IDS[2], "Bob") };
+    let expected = [Some(user(IDS[4], "Ann")), None, Some(bob), Some(user(IDS[4], "Ann")), Some(user(IDS[0], "Ann"))];
     assert_eq!(found, expected, "in the order asked");
     assert_eq!(store.users(&tenant, &name("b"), &asked).await.unwrap(), vec![None; asked.len()], "another source's users are others");
 }

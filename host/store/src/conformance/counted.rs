@@ -68,7 +68,7 @@ counted! {
     note_replay(tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> ();
     end_import(tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> ();
     sources(tenant: &TenantId) -> Vec<SourceRecord>;
-    put_users(tenant: &TenantId, source: &Name, users: &[User]) -> u64;
+    put_users(tenant: &TenantId, source: &Name, users: &[User], now: Timestamp) -> u64;
     users(tenant: &TenantId, source: &Name, ids: &[String]) -> Vec<Option<User>>;
     users_after(tenant: &TenantId, source: &Name, after: Option<&str>, limit: usize) -> Vec<User>;
     put_identities(tenant: &TenantId, map: &IdentityMap, identities: &[Identity], by: &Author) -> ();

@@ -16,8 +16,8 @@ use consign_model::run::Trigger;
 use consign_model::source::Capture;
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState, TenantId,
-    TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, FormerName, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState,
+    TenantId, TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
 };
 
 use super::counted::{Calls, Counted};
@@ -262,10 +262,22 @@ impl Rehearsal {
                 User { recorded: self.random.one_in(2), ..user(id, self.random.pick::<&str>(&["Ann", "Bob"])) }
             })
             .collect();
+        let now = Timestamp(self.random.below(1_000_000).try_into().unwrap());
         let (mut changed, mut recorded_now) = (0, BTreeSet::new());
         for one in &users {
-            let before = expected.users.insert((source.clone(), one.id.clone()), one.clone());
-            changed += u64::from(before.as_ref() != Some(one));
+            let place = (source.clone(), one.id.clone());
+            let before = expected.users.get(&place).cloned();
+            let mut one = one.clone();
+            if let Some(before) = &before {
+                one.former_names.clone_from(&before.former_names);
+                if before.name != one.name {
+                    one.former_names.push(FormerName { name: before.name.clone(), until: now });
+                }
+                let kept = one.former_names.len().saturating_sub(8);
+                one.former_names.drain(..kept);
+            }
+            expected.users.insert(place, one.clone());
+            changed += u64::from(before.as_ref() != Some(&one));
             if one.recorded && before.is_some_and(|before| !before.recorded) {
                 recorded_now.insert(one.id.clone());
             }
@@ -274,7 +286,7 @@ impl Rehearsal {
         let chats: BTreeSet<ChatKey> = of_theirs.map(|(chat, _)| chat.clone()).collect();
         expected.arrivals += u64::from(!chats.is_empty());
         expected.learned.extend(chats.into_iter().map(|chat| (chat, expected.arrivals)));
-        assert_eq!(store.put_users(tenant, &source, &users).await.unwrap(), changed);
+        assert_eq!(store.put_users(tenant, &source, &users, now).await.unwrap(), changed);
     }
 
     /// A map in the place of the one before. Whose times of recording are others now, may be owed something in all chats.

@@ -127,8 +127,8 @@ impl Store for Embedded {
         self.all_sources(tenant)
     }
 
-    async fn put_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64> {
-        self.change_users(tenant, source, users).await
+    async fn put_users(&self, tenant: &TenantId, source: &Name, users: &[User], now: Timestamp) -> Result<u64> {
+        self.change_users(tenant, source, users, now).await
     }
 
     async fn users(&self, tenant: &TenantId, source: &Name, ids: &[String]) -> Result<Vec<Option<User>>> {

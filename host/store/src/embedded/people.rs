@@ -8,7 +8,7 @@ use std::ops::Bound;
 
 use consign_model::audit::{Author, Deed};
 use consign_model::identity::{Identity, IdentityMap};
-use consign_model::{ChatKey, Name, TenantId, User};
+use consign_model::{ChatKey, Name, TenantId, Timestamp, User};
 
 use super::Embedded;
 use super::index::{ChatRow, newest_arrival, newest_arrival_key, relist};
@@ -29,7 +29,7 @@ fn identity_key(tenant: &TenantId, source: &Name, id: &str) -> Key {
 }
 
 impl Embedded {
-    pub(super) async fn change_users(&self, tenant: &TenantId, source: &Name, users: &[User]) -> Result<u64> {
+    pub(super) async fn change_users(&self, tenant: &TenantId, source: &Name, users: &[User], now: Timestamp) -> Result<u64> {
         let users: Vec<(Key, User)> = users.iter().map(|user| (user_key(tenant, source, &user.id), user.clone())).collect();
         let (tenant, source) = (tenant.clone(), source.clone());
         self.writer
@@ -38,8 +38,9 @@ impl Embedded {
                 let mut recorded_now = BTreeSet::new();
                 for (key, user) in &users {
                     let known: Option<User> = changes.get(key)?;
-                    if known.as_ref() != Some(user) {
-                        changes.put(key, user)?;
+                    let user = known.as_ref().map_or_else(|| user.clone(), |known| user.after(known, now));
+                    if known.as_ref() != Some(&user) {
+                        changes.put(key, &user)?;
                         changed = changed.saturating_add(1);
                     }
                     if user.recorded && known.is_some_and(|known| !known.recorded) {

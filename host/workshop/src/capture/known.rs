@@ -28,6 +28,7 @@ impl Known {
             let user = &participant.user;
             known.id(&user.id);
             known.text(&user.name);
+            user.former_names.iter().for_each(|former| known.text(&former.name));
             user.email.iter().for_each(|email| known.text(email));
             user.attributes.values().for_each(|value| known.text(value));
         }

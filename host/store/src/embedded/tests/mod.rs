@@ -10,8 +10,8 @@ mod speed;
 
 use std::sync::Arc;
 
-use consign_model::User;
 use consign_model::window::Facts;
+use consign_model::{Timestamp, User};
 
 use super::Embedded;
 use super::key::{Class, Key};
@@ -154,7 +154,7 @@ async fn a_write_that_is_answered_left_no_blob_that_a_power_cut_empties() {
     let mut seen = 0;
     for round in 0..40_u8 {
         let large = |number: u8| User { name: char::from(b'a' + round % 26).to_string().repeat(30_000), ..user(&format!("U{number}"), "") };
-        store.put_users(&name("t"), &name("s"), &[large(round), large(round + 1)]).await.unwrap();
+        store.put_users(&name("t"), &name("s"), &[large(round), large(round + 1)], Timestamp(7)).await.unwrap();
         let (there, unsynced) = blobs(&store);
         assert_eq!(unsynced, 0, "round {round}");
         seen = seen.max(there);
