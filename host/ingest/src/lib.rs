@@ -4,8 +4,11 @@
 //! missing. An import that dies half-way leaves segments that nothing names (harmless) and whatever was committed (whole); importing again stores the
 //! rest, since every event that is there already is recognised by its identity.
 //!
+//! Files that events name by an address alone are listed with them, and fetched later ([`fetch`]).
+//!
 //! What arrives by itself ([`receive`]) goes the same way, several requests in one commit: a batch of each, so that each hears what became of its own.
 
+pub mod fetch;
 mod piece;
 pub mod receive;
 
