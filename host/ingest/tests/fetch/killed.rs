@@ -35,7 +35,7 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
         let some: Vec<(String, String, String)> = (0..random.usize(0..4))
             .map(|place| {
                 let (length, which) = (random.usize(0..20_000), random.u8(0..20));
-                let file = format!("any/{}/{which}", if random.u8(0..20) == 0 { 5_000_000 } else { length });
+                let file = format!("any/{}/{which}", if random.u8(0..40) == 0 { 4_300_000 } else { length });
                 let path = match random.u8(0..4) {
                     0 => format!("/flaky/1/{file}"),
                     1 => format!("/later/{}/{file}", random.u8(0..30)),
