@@ -69,9 +69,14 @@ impl Reach {
 }
 
 /// The address that stands in place of a name. A connection goes to it without any look-up.
-pub(super) fn literal(url: &Url) -> Option<IpAddr> {
+fn literal(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
+}
+
+/// Whether this machine's own address stands there in place of a name.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    literal(url).is_some_and(|address| address.is_loopback())
 }
 
 /// The IPv4 address that an IPv6 address stands for: mapped, compatible, 6to4 and NAT64 ones.

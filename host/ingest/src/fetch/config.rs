@@ -13,6 +13,8 @@ use ipnet::IpNet;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 
+use super::address::is_loopback;
+
 /// Some hosts from which files of a source's events may be fetched. A source may have several: the first that names a host counts.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -36,6 +38,13 @@ pub struct FetchConfig {
     /// Private addresses that may be reached all the same.
     #[serde(default, deserialize_with = "ranges")]
     pub allow_addresses: Vec<IpNet>,
+    /// Files of `SharePoint` and `OneDrive` are asked of Microsoft Graph, at this address (`https://graph.microsoft.com/v1.0`), which sends on to them: a token of
+    /// Graph opens no address of theirs. The token goes to Graph, then.
+    #[serde(default, deserialize_with = "address")]
+    pub graph: Option<Url>,
+    /// The proxy by which these hosts are reached (`http://proxy.corp.example:3128`). It looks names up, and has to refuse those that lead inward.
+    #[serde(default, deserialize_with = "address")]
+    pub proxy: Option<Url>,
     /// Certificates (PEM) of authorities that are trusted beside the system's, for these hosts.
     #[serde(default)]
     pub authorities: Option<PathBuf>,
@@ -60,6 +69,16 @@ fn ranges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::E
         one.map_err(|_| serde::de::Error::custom("allow-addresses has what is no range of addresses: write \"10.1.0.0/16\""))
     };
     written.iter().map(range).collect()
+}
+
+/// An address of the web, without a secret in it.
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Url>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let is_right = |url: &Url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() && url.password().is_none() && url.query().is_none()
+    };
+    let url = Url::parse(&text).ok().filter(is_right);
+    url.map(Some).ok_or_else(|| serde::de::Error::custom("this is no address: write it as https://host/path, without a name or password in it"))
 }
 
 /// A host by name or address, with its port; `*.` before it stands for exactly one more label, as in a certificate.
@@ -123,6 +142,8 @@ impl FetchConfig {
             Some("names no host, so nothing could be fetched: write hosts = [\"files.example.com\"]")
         } else if self.max_size.0 == 0 || self.seconds == 0 {
             Some("has a bound of 0, so nothing could be fetched: write at least 1")
+        } else if self.graph.as_ref().is_some_and(|graph| graph.scheme() != "https" && !is_loopback(graph)) {
+            Some("graph has to begin with https: its token would go out in clear")
         } else if self.within.0 < Duration::from_secs(1) {
             Some("within has to be a second at least")
         } else {

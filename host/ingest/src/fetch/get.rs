@@ -6,13 +6,15 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use consign_archive::{ArchiveError, ArchiveWriter};
 use consign_model::{Backoff, Digest, Reason, Timestamp};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
 
-use super::address::{NameFault, Reach, literal};
+use super::address::{NameFault, Reach, is_loopback};
 use super::config::HostRule;
 use super::kind;
 
@@ -24,11 +26,24 @@ pub(super) struct Rule {
     pub hosts: Vec<HostRule>,
     /// `Bearer …`.
     pub token: Option<HeaderValue>,
+    /// Microsoft Graph, where it is asked for the files of these hosts.
+    pub graph: Option<Url>,
     pub client: Client,
     pub reach: Reach,
     pub max_size: u64,
     pub time: Duration,
     pub backoff: Backoff,
+}
+
+impl Rule {
+    /// What is asked for this address: itself, or Graph for what lies there (`GET /shares/{encoded}/driveItem/content`, which sends on to an address that
+    /// opens without a token, for a while).
+    fn way(&self, url: &Url) -> Result<Url, Reason> {
+        let Some(mut way) = self.graph.clone() else { return Ok(url.clone()) };
+        let shared = format!("u!{}", BASE64_URL_SAFE_NO_PAD.encode(url.as_str()));
+        way.path_segments_mut().map_err(|()| Reason::BadAddress)?.pop_if_empty().extend(["shares", &shared, "driveItem", "content"]);
+        if self.reach.may_have(&way) { Ok(way) } else { Err(Reason::AddressNotAllowed) }
+    }
 }
 
 /// A file that is asked for: what messages say of it. Equal ones are asked for once.
@@ -82,10 +97,9 @@ pub(super) fn rule_of<'a>(rules: &'a [Rule], url: &Url) -> Result<&'a Rule, Reas
         return Err(Reason::BadAddress);
     }
     let rule = rules.iter().find(|rule| rule.hosts.iter().any(|host| host.names(url))).ok_or(Reason::HostNotAllowed)?;
-    let is_here = literal(url).is_some_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => {}
-        "http" if is_here => {}
+        "http" if is_loopback(url) => {}
         _ => return Err(Reason::NotHttps),
     }
     if rule.reach.may_have(url) { Ok(rule) } else { Err(Reason::AddressNotAllowed) }
@@ -97,7 +111,7 @@ pub(super) async fn get(rules: &[Rule], rule: &Rule, asked: &Asked, archive: &Ar
         return Err(Reason::TooLarge.into());
     }
     let work = async {
-        let response = ask(rules, rule, &asked.url, now).await?;
+        let response = ask(rules, rule, &rule.way(&asked.url)?, now).await?;
         keep(response, rule, asked, archive).await
     };
     tokio::time::timeout(rule.time, work).await.unwrap_or_else(|_| Err(Reason::TooSlow.into()))

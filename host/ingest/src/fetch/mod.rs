@@ -5,7 +5,7 @@
 //!
 //! **Nothing is asked for that no rule allows** ([`FetchConfig`]): an address is what somebody wrote in a chat. Its host has to be named, its name may
 //! lead to no private address ([`address`]), and the token of a rule goes to the very host that was named and along no redirect to another ([`get`]). No
-//! proxy of the environment is used, since then another machine would look names up.
+//! proxy of the environment is used, since then another machine would look names up; one that a rule names is.
 //!
 //! **A file comes once.** What is fetched is handed to the importer with its event, as a fuller export would, and goes out by an event that adds it; the commit
 //! of that event takes the file off the list. Dropped or killed anywhere, what is fetched again has the same digest and brings nothing new.
@@ -29,6 +29,7 @@ use consign_store::{StoreError, WantedFilter};
 use reqwest::header::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use tokio::sync::Notify;
 
 use self::address::{Reach, Resolver};
 pub use self::config::{FetchConfig, HostRule, NoHost};
@@ -80,6 +81,8 @@ pub struct Fetcher {
     rules: BTreeMap<Name, Vec<Rule>>,
     /// Sources whose files that may not be asked for were looked at under these rules.
     judged: Mutex<BTreeSet<Name>>,
+    /// Ends the sleep of [`Self::run`].
+    woken: Notify,
 }
 
 impl Fetcher {
@@ -89,7 +92,7 @@ impl Fetcher {
         for one in config {
             rules.entry(one.source.clone()).or_default().push(rule(one).await?);
         }
-        Ok(Self { importer, archive, rules, judged: Mutex::default() })
+        Ok(Self { importer, archive, rules, judged: Mutex::default(), woken: Notify::new() })
     }
 
     /// The sources that have rules.
@@ -148,6 +151,7 @@ impl Fetcher {
             let wait = self.next_due().await.unwrap_or(LOOK_AGAIN).clamp(BREATH, LOOK_AGAIN);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
+                () = self.woken.notified() => {}
                 () = &mut stop => return,
             }
         }
@@ -167,7 +171,14 @@ impl Fetcher {
 
     /// Has all files of a source that are not there tried again at this time, as if they had just become known. Says how many.
     pub async fn again(&self, source: &Name, now: Timestamp) -> Result<u64, FetchError> {
-        self.make_due(source, None, now, |_| true).await
+        let count = self.make_due(source, None, now, |_| true).await?;
+        self.wake();
+        Ok(count)
+    }
+
+    /// Has [`Self::run`] look now, because something is known to have become due.
+    pub fn wake(&self) {
+        self.woken.notify_one();
     }
 
     async fn judge_anew(&self, source: &Name, now: Timestamp) -> Result<(), FetchError> {
@@ -236,10 +247,17 @@ async fn rule(config: &FetchConfig) -> Result<Rule, FetchError> {
     };
     let reach = Reach::with(&config.allow_addresses);
     let time = Duration::from_secs(config.seconds.into());
-    let client = reqwest::Client::builder()
+    // None of the environment. Behind one that is named, it is the one who looks names up.
+    let client = reqwest::Client::builder().no_proxy();
+    let client = match &config.proxy {
+        None => client.dns_resolver(Arc::new(Resolver(reach.clone()))),
+        Some(proxy) => {
+            let unusable = |error: reqwest::Error| failed(format!("proxy: it can't be used: {}", error.without_url()));
+            client.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?)
+        }
+    };
+    let client = client
         .tls_backend_preconfigured(tls(authorities)?)
-        .dns_resolver(Arc::new(Resolver(reach.clone())))
-        .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .no_gzip()
@@ -250,7 +268,16 @@ async fn rule(config: &FetchConfig) -> Result<Rule, FetchError> {
         .user_agent(concat!("consign/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| FetchError::Tls(error.without_url().to_string()))?;
-    Ok(Rule { hosts: config.hosts.clone(), token, client, reach, max_size: config.max_size.0, time, backoff: Backoff::lasting(config.within) })
+    Ok(Rule {
+        hosts: config.hosts.clone(),
+        token,
+        graph: config.graph.clone(),
+        client,
+        reach,
+        max_size: config.max_size.0,
+        time,
+        backoff: Backoff::lasting(config.within),
+    })
 }
 
 fn certificates(pem: &[u8], file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {

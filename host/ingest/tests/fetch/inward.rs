@@ -148,6 +148,62 @@ async fn a_token_stays_with_its_host() {
     }
 }
 
+/// Teams' files lie in SharePoint, whose addresses open with no token of Graph's: Graph is asked, and sends on.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_sharepoint_by_graph() {
+    let (world, files) = (World::new().await, Files::start());
+    let secret = world.path().join("token");
+    std::fs::write(&secret, "t0ken").unwrap();
+    let share = format!("http://127.0.0.2:{}/file/pdf/900/x/Q3%20report%20(ä).pdf", files.two);
+    import(&world, message("C1", 1, &[("q.pdf", &share)])).await;
+    let rule = |graph: &str| {
+        format!(
+            "[[fetch]]\nsource = \"s\"\nhosts = [\"127.0.0.2:{}\"]\nallow-addresses = [\"127.0.0.0/8\"]\ntoken = {{ file = \"{}\" }}\ngraph = \"{graph}\"\n",
+            files.two,
+            secret.display()
+        )
+    };
+    let fetcher = fetcher(&world, &rule(&files.url("/v1"))).await;
+    assert_eq!(pass(&fetcher).await.files, 1);
+    assert_eq!(late(&world, "C1").await[0].1.digest.unwrap().hex(), files.sha("pdf/900/x").await);
+    let seen: Vec<_> = files.seen().await.into_iter().map(|one| (one["host"].clone(), one["token"].clone())).collect();
+    assert_eq!(seen, [("127.0.0.1".into(), "Bearer t0ken".into()), ("127.0.0.2".into(), serde_json::Value::Null)]);
+    for (graph, hint) in [("http://graph.example/v1.0", "begin with https"), ("https://me:hunter2@graph.example", "no address")] {
+        let error = Config::parse(&rule(graph)).unwrap_err().to_string();
+        assert!(error.contains(hint) && !error.contains("hunter2"), "{error}");
+    }
+}
+
+/// The proxy that a rule names is used, and none of the environment; addresses that stand for themselves are judged all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn by_a_proxy_that_is_named() {
+    let world = World::new().await;
+    let made = rcgen::generate_simple_self_signed(["files.example".to_owned()]).unwrap();
+    let (certificate, key) = (world.path().join("cert.pem"), world.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let files = Files::with(&[certificate.to_str().unwrap(), key.to_str().unwrap()]);
+    let lines = [
+        message("C1", 1, &[("a.pdf", &format!("https://files.example:{}/file/pdf/900/x", files.tls))]),
+        message("C1", 2, &[("b.pdf", "https://10.0.0.1/x")]),
+        message("C1", 3, &[("c.pdf", "https://other.example/x")]),
+    ];
+    import(&world, lines.concat()).await;
+    let rule = format!(
+        "[[fetch]]\nsource = \"s\"\nhosts = [\"files.example:{}\", \"10.0.0.1\"]\nproxy = \"http://127.0.0.1:{}\"\nauthorities = \"{}\"\n",
+        files.tls,
+        files.one,
+        certificate.display()
+    );
+    let fetcher = fetcher(&world, &rule).await;
+    assert_eq!(pass(&fetcher).await.files, 1);
+    let wanted = [("m2", "waiting Some(AddressNotAllowed)"), ("m3", "waiting Some(HostNotAllowed)")];
+    assert_eq!(states(&fetcher).await, wanted.map(|(event, state)| (event.to_owned(), state.to_owned())));
+    let seen = files.seen().await;
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    assert_eq!(seen[0]["path"], format!("files.example:{}", files.tls));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn by_tls_whose_certificate_is_checked() {
     let world = World::new().await;

@@ -62,7 +62,7 @@ async fn nothing_is_lost_and_nothing_comes_twice() {
         if round < 12 {
             // What is under way on threads of its own goes on, as where an answer of the disk comes after the kill.
             let whole = pass_in(&fetcher, at);
-            let dropped = tokio::time::timeout(Duration::from_micros(random.u64(0..400_000)), whole).await;
+            let dropped = tokio::time::timeout(Duration::from_micros(random.u64(0..200_000)), whole).await;
             println!("round {round}: {}", if dropped.is_ok() { "whole" } else { "dropped" });
         } else {
             pass_in(&fetcher, at).await;

@@ -4,6 +4,7 @@ It listens on 127.0.0.1 and 127.0.0.2 (two hosts, as far as anybody can tell) an
 JSON with its ports, and ends when its standard input does. The path says what is to happen; addresses that messages name lose their query, so it is all there.
 """
 
+import base64
 import hashlib
 import http.server
 import json
@@ -37,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
-        what, *rest = self.path.strip("/").split("/")
+        what, *rest = self.path.split("?")[0].strip("/").split("/")
         if what == "seen":
             with LOCK:
                 return self.answer(200, json.dumps(SEEN).encode())
@@ -138,6 +139,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_page(self, _, kind):
         self.answer(200, body("html", 500, "page"), Content_Type=kind.replace("_", "/"))
+
+    def do_v1(self, _, shares, encoded, *rest):
+        """Microsoft Graph's shares: sends on to where the file opens without a token, which the path says where Graph's has it in the query."""
+        if self.headers.get("Authorization") != "Bearer t0ken" or shares != "shares" or rest != ("driveItem", "content") or encoded[:2] != "u!":
+            return self.answer(401)
+        self.answer(302, Location=base64.urlsafe_b64decode(encoded[2:] + "==").decode() + "?tempauth=x")
+
+    def do_CONNECT(self):
+        """As a proxy that leads every name to this machine."""
+        with LOCK:
+            SEEN.append({"host": "proxy", "path": self.path, "token": self.headers.get("Authorization"), "encoding": None})
+        there = socket.create_connection(("127.0.0.1", int(self.path.rsplit(":", 1)[1])))
+        self.wfile.write(b"HTTP/1.1 200 yes\r\n\r\n")
+        threading.Thread(target=self.pump, args=(there, self.connection), daemon=True).start()
+        self.pump(self.connection, there)
+        self.close_connection = True
+
+    def pump(self, source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
 
     def do_later(self, _, milliseconds, *rest):
         time.sleep(int(milliseconds) / 1000)
