@@ -148,7 +148,7 @@ async fn a_token_stays_with_its_host() {
     }
 }
 
-/// Teams' files lie in SharePoint, whose addresses open with no token of Graph's: Graph is asked, and sends on.
+/// Teams' files lie in `SharePoint`, whose addresses open with no token of Graph's: Graph is asked, and sends on.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_sharepoint_by_graph() {
     let (world, files) = (World::new().await, Files::start());
