@@ -29,14 +29,14 @@ use consign_store::{StoreError, WantedFilter};
 use reqwest::header::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::address::{Reach, Resolver};
 pub use self::config::{FetchConfig, HostRule, NoHost};
 use self::get::Rule;
 pub use self::missing::MissingFile;
 pub use self::pass::Fetched;
-use self::pass::Pass;
+use self::pass::{Pass, Progress};
 use crate::receive::secret;
 use crate::{Importer, IngestError};
 
@@ -101,30 +101,21 @@ impl Fetcher {
     }
 
     /// Fetches what is due at this time, of one source or all that have rules, and says what came. Until `stop` is ready: then what is half fetched is left as it
-    /// was. What was stored before an error stays.
+    /// was, and what is being stored is stored. What was stored before an error stays. Dropped, it leaves the same, but for the import's end in the audit log.
     ///
     /// The first time under these rules, files that might not be asked for before are looked at again, since rules may have changed.
     pub async fn pass(&self, source: Option<&Name>, now: Timestamp, stop: impl Future<Output = ()>) -> Result<Vec<Fetched>, FetchError> {
         let mut all = Vec::new();
         let mut stop = std::pin::pin!(stop);
         for (name, rules) in self.rules.iter().filter(|(name, _)| source.is_none_or(|only| only == *name)) {
+            self.judge_anew(name, now).await?;
             let mut pass = Pass::new(self, name, rules, now);
-            let outcome = tokio::select! {
-                biased;
-                () = &mut stop => None,
-                outcome = async {
-                    self.judge_anew(name, now).await?;
-                    pass.work().await
-                } => Some(outcome),
-            };
-            let fetched = pass.end(matches!(outcome, Some(Ok(())))).await;
-            match outcome {
-                Some(Ok(())) => all.push(fetched?),
-                Some(Err(error)) => return Err(error),
-                None => {
-                    all.push(fetched?);
-                    break;
-                }
+            let outcome = pass.work(stop.as_mut()).await;
+            let fetched = pass.end(matches!(outcome, Ok(Progress::Done))).await;
+            let progress = outcome?;
+            all.push(fetched?);
+            if progress == Progress::Stopped {
+                break;
             }
         }
         Ok(all)
@@ -132,29 +123,30 @@ impl Fetcher {
 
     /// Fetches whatever becomes due, beside whatever else runs, until `stop` is ready.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
-        let mut stop = std::pin::pin!(stop);
-        loop {
-            let (tell, told) = tokio::sync::oneshot::channel::<()>();
-            let pass = self.pass(None, Timestamp::now(), async { drop(told.await) });
-            tokio::pin!(pass);
-            let (outcome, stopped) = tokio::select! {
-                outcome = &mut pass => (outcome, false),
-                () = &mut stop => {
-                    drop(tell);
-                    (pass.await, true)
+        let (tell, told) = watch::channel(false);
+        let stopped = || {
+            let mut told = told.clone();
+            // Nobody tells it by going away.
+            async move { drop(told.wait_for(|stopped| *stopped).await) }
+        };
+        let running = async {
+            while !*told.borrow() {
+                let outcome = self.pass(None, Timestamp::now(), stopped()).await;
+                log(&outcome);
+                // What stands in the way of all files is not gone in a second.
+                let wait = if outcome.is_ok() { self.next_due().await.unwrap_or(LOOK_AGAIN) } else { LOOK_AGAIN };
+                tokio::select! {
+                    () = tokio::time::sleep(wait.clamp(BREATH, LOOK_AGAIN)) => {}
+                    () = self.woken.notified() => {}
+                    () = stopped() => {}
                 }
-            };
-            log(&outcome);
-            if stopped {
-                return;
             }
-            let wait = self.next_due().await.unwrap_or(LOOK_AGAIN).clamp(BREATH, LOOK_AGAIN);
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = self.woken.notified() => {}
-                () = &mut stop => return,
-            }
-        }
+        };
+        let stopping = async {
+            stop.await;
+            tell.send_replace(true);
+        };
+        tokio::join!(running, stopping);
     }
 
     /// How long until something is due; unset where nothing is, or nobody can say.
@@ -253,7 +245,8 @@ async fn rule(config: &FetchConfig) -> Result<Rule, FetchError> {
         None => client.dns_resolver(Arc::new(Resolver(reach.clone()))),
         Some(proxy) => {
             let unusable = |error: reqwest::Error| failed(format!("proxy: it can't be used: {}", error.without_url()));
-            client.proxy(reqwest::Proxy::all(proxy.clone()).map_err(unusable)?)
+            // Not for http, which goes to this machine.
+            client.proxy(reqwest::Proxy::https(proxy.clone()).map_err(unusable)?)
         }
     };
     let client = client

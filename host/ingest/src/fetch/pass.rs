@@ -8,6 +8,7 @@
 //! is too much would be asked for more.
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -98,6 +99,16 @@ struct Host {
     closed: Option<(Reason, Timestamp)>,
 }
 
+/// How far a pass came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// To its end.
+    Done,
+    /// Until it was to stop.
+    Stopped,
+}
+
+/// A pass under way.
 pub(super) struct Pass<'a> {
     fetcher: &'a Fetcher,
     rules: &'a [Rule],
@@ -124,16 +135,18 @@ impl<'a> Pass<'a> {
         Timestamp(self.now.0.saturating_add(i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Looks at all that is due. May be dropped anywhere; [`Self::end`] comes after it all the same.
-    pub async fn work(&mut self) -> Result<(), FetchError> {
+    /// Looks at all that is due, or until `stop` is ready; it is not asked again after that.
+    pub async fn work(&mut self, mut stop: Pin<&mut impl Future<Output = ()>>) -> Result<Progress, FetchError> {
         let Importer { tenant, store, .. } = &self.fetcher.importer;
         let source = self.figures.source.clone();
         let mut after: Option<WantedFile> = None;
         loop {
             let page = store.wanted_due(tenant, &source, self.now, after.as_ref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
+            let Some(last) = page.last() else { return Ok(Progress::Done) };
             after = Some(last.clone());
-            self.page(&page).await?;
+            if self.page(&page, stop.as_mut()).await? == Progress::Stopped {
+                return Ok(Progress::Stopped);
+            }
         }
     }
 
@@ -161,7 +174,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    async fn page(&mut self, page: &[WantedFile]) -> Result<(), FetchError> {
+    async fn page(&mut self, page: &[WantedFile], stop: Pin<&mut impl Future<Output = ()>>) -> Result<Progress, FetchError> {
         let mut events = self.events(page).await?;
         let mut outcomes: HashMap<usize, Outcome> = HashMap::new();
         let mut asked: HashMap<Asked, Vec<usize>> = HashMap::new();
@@ -177,7 +190,11 @@ impl<'a> Pass<'a> {
             let this = &*self;
             let first = |places: &[usize]| places.first().and_then(|place| page.get(*place));
             let fetching = futures::stream::iter(asked.iter().map(|(one, places)| this.fetch(one, first(places))));
-            fetching.buffered(AT_ONCE).collect::<Vec<_>>().await
+            tokio::select! {
+                biased;
+                () = stop => return Ok(Progress::Stopped),
+                answers = fetching.buffered(AT_ONCE).collect::<Vec<_>>() => answers,
+            }
         };
         // What could be fetched is kept, whatever became of the others.
         let mut failed = None;
@@ -196,7 +213,7 @@ impl<'a> Pass<'a> {
         }
         self.store(page, &mut events, &outcomes).await?;
         self.settle(page, &outcomes).await?;
-        failed.map_or(Ok(()), |error| Err(error.into()))
+        failed.map_or(Ok(Progress::Done), |error| Err(error.into()))
     }
 
     /// The events that name these files, by place. One that can't be read is not among them.

@@ -193,3 +193,21 @@ async fn what_arrived_before_there_were_lists_is_looked_for() {
     assert_eq!(fetcher.look_for(&name("s")).await.unwrap(), 0, "they came");
     assert_eq!(late(&world, "C1").await.len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_archive_takes_nothing_all_is_as_it_was() {
+    let (world, files) = (World::new().await, Files::start());
+    import(&world, message("C1", 1, &[("a", &files.url("/file/any/10/a"))]) + &message("C1", 2, &[("b", &files.url("/status/404"))])).await;
+    let before = super::wanted(&world).await;
+    let place = world.path().join("archive/default/attachments");
+    std::fs::write(&place, "in the way").unwrap();
+    let fetcher = fetcher(&world, &files.rule("")).await;
+    let error = fetcher.pass(None, Timestamp::now(), std::future::pending()).await.unwrap_err().to_string();
+    assert!(!error.contains("127.0.0.1"), "{error}");
+    let left = super::wanted(&world).await;
+    let states: Vec<_> = left.iter().map(|file| file.state.kind()).collect();
+    assert!(states.contains(&WantedKind::Gone) && left.iter().any(|file| before.contains(file)), "{states:?}");
+    std::fs::remove_file(&place).unwrap();
+    assert_eq!(pass(&fetcher).await.files, 1);
+    assert_eq!(late(&world, "C1").await.len(), 1);
+}
