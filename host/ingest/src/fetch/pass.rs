@@ -189,7 +189,9 @@ impl<'a> Pass<'a> {
         let answers = {
             let this = &*self;
             let first = |places: &[usize]| places.first().and_then(|place| page.get(*place));
-            let fetching = futures::stream::iter(asked.iter().map(|(one, places)| this.fetch(one, first(places))));
+            // A list of futures and no iterator that makes them: what is spawned must not hold such a one.
+            let fetching: Vec<_> = asked.iter().map(|(one, places)| this.fetch(one, first(places))).collect();
+            let fetching = futures::stream::iter(fetching);
             tokio::select! {
                 biased;
                 () = stop => return Ok(Progress::Stopped),

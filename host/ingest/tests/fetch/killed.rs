@@ -107,10 +107,11 @@ async fn reopened(world: World) -> World {
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_other_work_until_it_is_stopped() {
     let (world, files) = (World::new().await, Files::start());
-    let fetcher = fetcher(&world, &files.rule("")).await;
+    let fetcher = std::sync::Arc::new(fetcher(&world, &files.rule("")).await);
     import(&world, message("C1", 1, &[("a", &files.url("/file/any/10/a"))])).await;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let run = fetcher.run(async { drop(stopped.await) });
+    let running = std::sync::Arc::clone(&fetcher);
+    let run = tokio::spawn(async move { running.run(async { drop(stopped.await) }).await });
     let until = async {
         while !missing(&fetcher, None).await.is_empty() {
             tokio::task::yield_now().await;
@@ -123,7 +124,7 @@ async fn beside_other_work_until_it_is_stopped() {
         }
         drop(stop);
     };
-    tokio::time::timeout(Duration::from_mins(2), async { tokio::join!(run, until) }).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(2), async { tokio::join!(run, until).0.unwrap() }).await.unwrap();
     assert_eq!(late(&world, "C1").await.len(), 1);
     assert_eq!(missing(&fetcher, None).await.len(), 1);
 }
