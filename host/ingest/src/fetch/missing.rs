@@ -1,6 +1,6 @@
 //! What is not there, for people; and finding what is missing in events that arrived before such files were listed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use consign_model::{ChatKey, Event, Name, Timestamp, WantedFile, WantedKey, WantedKind, WantedState};
 use consign_store::{Arrival, StoreError, WantedFilter};
@@ -66,6 +66,21 @@ impl Fetcher {
             });
         }
         Ok((files, last))
+    }
+
+    /// How many files of a source are not there, by state; a state that none is in is left out.
+    pub async fn count(&self, source: &Name) -> Result<BTreeMap<WantedKind, u64>, FetchError> {
+        let Importer { tenant, store, .. } = &self.importer;
+        let filter = WantedFilter { source: source.clone(), kind: None };
+        let (mut after, mut counts) = (None, BTreeMap::new());
+        loop {
+            let page = store.wanted(tenant, &filter, after.as_ref(), STEP).await?;
+            let Some(last) = page.last() else { return Ok(counts) };
+            after = Some(last.key.clone());
+            for file in &page {
+                *counts.entry(file.state.kind()).or_default() += 1;
+            }
+        }
     }
 
     /// Lists what is missing in all events of a source that arrived before such files were listed. Says how many became known. Reads every event of the source.

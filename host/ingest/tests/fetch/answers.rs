@@ -211,3 +211,20 @@ async fn where_the_archive_takes_nothing_all_is_as_it_was() {
     assert_eq!(pass(&fetcher).await.files, 1);
     assert_eq!(late(&world, "C1").await.len(), 1);
 }
+
+/// Which of them came is told by its settling alone: the commit of one must not take the other off the list.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_files_of_one_name() {
+    let (world, files) = (World::new().await, Files::start());
+    import(&world, message("C1", 1, &[("image.png", &files.url("/flaky/1/any/10/a")), ("image.png", &files.url("/file/any/10/b"))])).await;
+    let fetcher = fetcher(&world, &files.rule("")).await;
+    let came = pass(&fetcher).await;
+    assert_eq!((came.files, came.waiting), (1, 1));
+    let left = fetcher.count(&name("s")).await.unwrap();
+    assert_eq!(left.into_iter().collect::<Vec<_>>(), [(WantedKind::Waiting, 1)]);
+    assert_eq!(pass_in(&fetcher, DAY / 2).await.files, 1);
+    assert!(missing(&fetcher, None).await.is_empty());
+    let digests: Vec<String> = late(&world, "C1").await.iter().map(|(_, file)| file.digest.unwrap().hex()).collect();
+    assert_eq!(digests, [files.sha("any/10/b").await, files.sha("any/10/a").await]);
+    assert_eq!(files.seen().await.len(), 3);
+}
