@@ -182,7 +182,9 @@ impl fmt::Display for Reason {
             Self::HostNotAllowed => "no [[fetch]] of its source names its host: it is not asked for",
             Self::AddressNotAllowed => "its host leads to an address that may not be reached: name it in allow-addresses, if it is yours",
             Self::NotHttps => "its address does not begin with https",
-            Self::RedirectNotAllowed => "it was sent on to where it may not be asked for: name that host in [[fetch]], if it is the platform's",
+            Self::RedirectNotAllowed => {
+                "it was sent on to a host that no [[fetch]] names, as to a page to sign in where a token is missing or wrong; or to no public address"
+            }
             Self::TooManyRedirects => "it was sent on too often, or to nowhere",
             Self::BadAddress => "its address can't be one",
             Self::Status(401 | 403) => "the token does not open it",

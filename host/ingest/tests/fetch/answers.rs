@@ -88,7 +88,7 @@ async fn every_other_answer_has_its_state() {
         ("/nowhere", "waiting Some(TooManyRedirects)"),
     ];
     // Each in a pass of its own, so that none is put off for another's sake.
-    let fetcher = fetcher(&world, &files.rule("seconds = 1\nmax-size = \"2 MB\"")).await;
+    let fetcher = fetcher(&world, &files.rule("seconds = 3\nmax-size = \"2 MB\"")).await;
     for (place, (path, state)) in paths.iter().enumerate() {
         import(&world, message("C1", place, &[("q.pdf", &files.url(path))])).await;
         let came = pass(&fetcher).await;

@@ -90,8 +90,9 @@ async fn redirects_are_judged_like_addresses() {
 async fn names_that_lead_inward_or_nowhere() {
     let (world, files) = (World::new().await, Files::start());
     let inward = format!("https://localhost:{}/file/any/9/x", files.one);
-    import(&world, message("C1", 1, &[("a", &inward)]) + &message("C1", 2, &[("a", "https://nowhere.invalid/x")])).await;
-    let rule = format!("[[fetch]]\nsource = \"s\"\nhosts = [\"localhost:{}\", \"nowhere.invalid\"]\n", files.one);
+    let nowhere = "nowhere.invalid";
+    import(&world, message("C1", 1, &[("a", &inward)]) + &message("C1", 2, &[("a", &format!("https://{nowhere}/x"))])).await;
+    let rule = format!("[[fetch]]\nsource = \"s\"\nhosts = [\"localhost:{}\", \"{nowhere}\"]\n", files.one);
     let fetcher = fetcher(&world, &rule).await;
     pass(&fetcher).await;
     let wanted = [("m1", "waiting Some(AddressNotAllowed)"), ("m2", "waiting Some(NameNotFound)")];

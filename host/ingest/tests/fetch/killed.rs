@@ -14,13 +14,13 @@ struct Told(u64);
 impl Drop for Told {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("repeat with CONSIGN_FETCH_SEED={}", self.0);
+            eprintln!("repeat with CONSIGN_SEED={}", self.0);
         }
     }
 }
 
 fn seed() -> u64 {
-    std::env::var("CONSIGN_FETCH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| fastrand::u64(..))
+    std::env::var("CONSIGN_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| fastrand::u64(..))
 }
 
 #[tokio::test(flavor = "multi_thread")]
