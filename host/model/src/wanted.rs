@@ -335,4 +335,45 @@ mod tests {
         assert_eq!(asked(i64::MAX), Some(Timestamp(DAY)));
         assert!(asked(0) >= Some(Timestamp(5 * 60_000)));
     }
+
+    /// Whatever comes in whatever order: nothing is due in the past, only a person brings back what is gone, and what keeps failing comes to an end.
+    #[test]
+    fn in_every_order() {
+        let reasons = [
+            Reason::Status(404),
+            Reason::Status(401),
+            Reason::Status(429),
+            Reason::Status(500),
+            Reason::SignInPage,
+            Reason::TooLarge,
+            Reason::CutOff,
+            Reason::HostNotAllowed,
+            Reason::NotReached,
+            Reason::OtherSize,
+            Reason::EventNotReadable,
+            Reason::RedirectNotAllowed,
+        ];
+        let mut dice: u64 = 7;
+        for walk in 0..2_000 {
+            let (mut state, mut now) = (WantedState::new(Timestamp(0)), Timestamp(0));
+            for _ in 0..400 {
+                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let reason = reasons[usize::try_from(dice >> 33).unwrap_or_default() % if walk % 2 == 0 { reasons.len() } else { 3 }];
+                let Some(due) = state.due() else { break };
+                assert!(due >= now);
+                now = due;
+                let next = state.after(reason, "f", now, None, &Backoff::default());
+                assert!(next.due().is_none_or(|due| due > now), "{state:?} {reason:?} {next:?}");
+                assert_eq!(next.kind() == WantedKind::Gone, reason == Reason::Status(404), "{state:?} {reason:?} {next:?}");
+                if let (WantedState::Unreadable { since, .. }, WantedState::Unreadable { since: after, .. }) = (state, next) {
+                    assert_eq!(since, after);
+                }
+                let later = Timestamp(now.0 + 1);
+                assert!(state.put_off(reason, later).due() == Some(later) && state.put_off(reason, later).kind() == state.kind());
+                let text = serde_json::to_string(&next).unwrap_or_default();
+                assert!(serde_json::from_str::<WantedState>(&text).is_ok_and(|read| read == next), "{text}");
+                state = next;
+            }
+        }
+    }
 }

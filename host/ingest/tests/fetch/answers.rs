@@ -82,6 +82,8 @@ async fn every_other_answer_has_its_state() {
         ("/chunked/any/5000/x/cut", "waiting Some(CutOff)"),
         ("/packed/gzip", "waiting Some(Encoded)"),
         ("/packed/br", "waiting Some(Encoded)"),
+        ("/garbage", "waiting Some(NotReached)"),
+        ("/headers", "waiting Some(NotReached)"),
         ("/slow", "waiting Some(TooSlow)"),
         ("/silent", "waiting Some(TooSlow)"),
         ("/round/1", "waiting Some(TooManyRedirects)"),

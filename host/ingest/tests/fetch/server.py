@@ -120,6 +120,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_packed(self, _, name):
         self.answer(200, body("any", 100, "packed"), Content_Encoding=name)
 
+    def do_garbage(self, _):
+        self.wfile.write(hashlib.shake_256(b"garbage").digest(1000))
+        self.close_connection = True
+
+    def do_headers(self, _):
+        """A head that never ends."""
+        try:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                self.wfile.write(b"X-More: " + b"x" * 1000 + b"\r\n")
+        except OSError:
+            self.close_connection = True
+
     def do_slow(self, _):
         """Something comes all the time, and never all."""
         self.send_response(200)
