@@ -32,7 +32,7 @@ const PAGE: usize = 64;
 const AT_ONCE: usize = 4;
 /// Failures of a host one after another, after which it is not asked for the rest of the pass.
 const HOST_FAILURES: u32 = 3;
-/// Files that are known by their addresses for the rest of the pass.
+/// Files that are known by their addresses for the rest of the pass, there or not.
 const REMEMBERED: usize = 4_096;
 /// The longest address that sources keep: a longer one was cut, and is another one.
 const LONGEST_URL: usize = 2_048;
@@ -115,7 +115,7 @@ pub(super) struct Pass<'a> {
     now: Timestamp,
     began: Instant,
     pub figures: Fetched,
-    known: HashMap<Asked, Got>,
+    known: HashMap<Asked, Outcome>,
     hosts: Mutex<HashMap<String, Host>>,
     /// Digests of the segments that were stored.
     files: Files,
@@ -203,10 +203,9 @@ impl<'a> Pass<'a> {
         for ((one, places), answer) in asked.into_iter().zip(answers) {
             match answer {
                 Ok(outcome) => {
-                    if let Outcome::Got(got) = outcome
-                        && self.known.len() < REMEMBERED
-                    {
-                        self.known.insert(one, got);
+                    let was_asked = matches!(outcome, Outcome::Got(_) | Outcome::Missed(..));
+                    if was_asked && self.known.len() < REMEMBERED {
+                        self.known.insert(one, outcome);
                     }
                     outcomes.extend(places.into_iter().map(|place| (place, outcome)));
                 }
@@ -238,8 +237,8 @@ impl<'a> Pass<'a> {
     }
 
     async fn fetch(&self, asked: &Asked, first: Option<&WantedFile>) -> Result<Outcome, consign_archive::ArchiveError> {
-        if let Some(got) = self.known.get(asked) {
-            return Ok(Outcome::Got(*got));
+        if let Some(outcome) = self.known.get(asked) {
+            return Ok(*outcome);
         }
         let rule = match rule_of(self.rules, &asked.url) {
             Ok(rule) => rule,

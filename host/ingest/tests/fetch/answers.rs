@@ -230,3 +230,15 @@ async fn two_files_of_one_name() {
     assert_eq!(digests, [files.sha("any/10/b").await, files.sha("any/10/a").await]);
     assert_eq!(files.seen().await.len(), 3);
 }
+
+/// However many messages name it, there or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_asked_for_once() {
+    let (world, files) = (World::new().await, Files::start());
+    let (there, gone) = (files.url("/file/any/10/a"), files.url("/status/404"));
+    let lines: String = (0..100).map(|id| message(&format!("C{}", id % 3), id, &[("a", &there), ("b", &gone)])).collect();
+    import(&world, lines).await;
+    let fetcher = fetcher(&world, &files.rule("")).await;
+    let came = pass(&fetcher).await;
+    assert_eq!((came.files, came.gone, files.seen().await.len()), (100, 100, 2));
+}
