@@ -435,7 +435,16 @@ mod tests {
         assert_eq!(verify_store(&store, &tenant, key, &[]).await.unwrap().entries, 0, "of nobody there is nothing to tell");
         let source: Name = "s".parse().unwrap();
         let chat = Chat::new(ChatKey { source: source.clone(), id: "C1".into() }, ChatKind::Channel);
-        let arrival = Arrival { chat, expected_events: 0, segments: Vec::new(), members: Vec::new(), identities: Vec::new(), copies: Vec::new() };
+        let arrival = Arrival {
+            chat,
+            expected_events: 0,
+            segments: Vec::new(),
+            members: Vec::new(),
+            identities: Vec::new(),
+            copies: Vec::new(),
+            wanted: Vec::new(),
+            found: Vec::new(),
+        };
         store.commit(&tenant, &[arrival]).await.unwrap();
         assert_eq!(found().await, [(1, Wrong::Empty), (1, Wrong::Empty)]);
         let source = SourceRecord { name: source, format: "jsonl".into(), created_at: Timestamp(0), ways: BTreeMap::new() };

@@ -4,8 +4,11 @@
 //! missing. An import that dies half-way leaves segments that nothing names (harmless) and whatever was committed (whole); importing again stores the
 //! rest, since every event that is there already is recognised by its identity.
 //!
+//! Files that events name by an address alone are listed with them, and fetched later ([`fetch`]).
+//!
 //! What arrives by itself ([`receive`]) goes the same way, several requests in one commit: a batch of each, so that each hears what became of its own.
 
+pub mod fetch;
 mod piece;
 pub mod receive;
 
@@ -18,7 +21,9 @@ use consign_archive::{ArchiveError, ArchiveWriter};
 use consign_model::audit::ImportFigures;
 use consign_model::id::Hasher;
 use consign_model::source::{Capture, Edits};
-use consign_model::{Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, Timestamp, User};
+use consign_model::{
+    Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, Timestamp, User, WantedFile, WantedKey, WantedState,
+};
 use consign_source::live::Gathered;
 use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
 use consign_store::{Arrival, Copies, SegmentRecord, SourceRecord, Store, StoreError};
@@ -384,7 +389,7 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<Prepared, Ing
     let Importer { tenant, store, archive, .. } = importer;
     let known = store.chat(tenant, &waiting.chat).await?;
     let mut counts = Vec::new();
-    let (mut fresh, mut identities) = (Vec::new(), Vec::new());
+    let (mut fresh, mut identities, mut found) = (Vec::new(), Vec::new(), Vec::new());
     // What the pieces before bring: for the next ones it is there already.
     let mut brought: HashMap<EventHash, [u8; 8]> = HashMap::new();
     for piece in &waiting.pieces {
@@ -393,6 +398,7 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<Prepared, Ing
         brought.extend(news.identities.iter().map(|identity| (identity.hash, identity.content)));
         fresh.extend(news.events);
         identities.extend(news.identities);
+        found.extend(news.found);
     }
     fresh.sort_by_key(|event: &Event| event.at);
 
@@ -404,6 +410,7 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<Prepared, Ing
     }
     let members = new_members(importer, waiting, &fresh).await?;
     let copies = new_copies(importer, waiting).await?;
+    let wanted = wanted(&chat, &fresh);
     let mut segments = Vec::new();
     if !fresh.is_empty() {
         let batch = consign_model::EventBatch::from_events(chat.events, &fresh);
@@ -419,7 +426,17 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<Prepared, Ing
     if segments.is_empty() && members.is_empty() && copies.is_empty() && before.as_ref() == Some(&chat) {
         return Ok(Prepared { arrival: None, counts });
     }
-    Ok(Prepared { arrival: Some(Arrival { chat, expected_events, segments, members, identities, copies }), counts })
+    Ok(Prepared { arrival: Some(Arrival { chat, expected_events, segments, members, identities, copies, wanted, found }), counts })
+}
+
+/// The files of these events, which come next in the chat, that are missing and have an address: in the same commit as the events, so that none is forgotten.
+fn wanted(chat: &Chat, fresh: &[Event]) -> Vec<WantedFile> {
+    let state = WantedState::new(Timestamp::now());
+    let of_event = |(position, event): (u64, &Event)| {
+        let key = |file| WantedKey { chat: chat.key.clone(), file };
+        event.wanted().map(|(place, file)| WantedFile { key: key(file), position, place, state }).collect::<Vec<_>>()
+    };
+    (chat.events..).zip(fresh).flat_map(of_event).collect()
 }
 
 /// What of a piece is new: neither in the archive nor `brought` by a piece before it.

@@ -69,6 +69,8 @@ pub struct Fresh {
     pub events: Vec<Event>,
     /// Of these events, and of the files that hang on them: what must not be new again.
     pub identities: Vec<EventIdentity>,
+    /// Missing files of events that were there already, which came now.
+    pub found: Vec<EventHash>,
     /// What became of all events of the piece.
     pub counts: Counts,
 }
@@ -104,6 +106,7 @@ pub fn fresh(
         }
         if !new.is_empty() {
             counts.late_files += new.len() as u64;
+            fresh.found.extend(event.found());
             late.push(event.late_files(new));
         }
     }

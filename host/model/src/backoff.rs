@@ -1,4 +1,4 @@
-//! How long an e-mail that a target did not take is tried again, and when next.
+//! How long an e-mail that a target did not take is tried again, and when next; and a file that was not yet there ([`crate::wanted`]).
 //!
 //! The wait grows with the time that has passed since the first attempt: as long again, so the gaps double, between two limits. That needs no counter, so what
 //! is no attempt (a target that was not asked at all, since it is down) can't lengthen it. A share of each wait is drawn from the e-mail's own
@@ -99,6 +99,13 @@ impl TryFrom<Written> for Backoff {
 }
 
 impl Backoff {
+    /// The usual waits, for so long.
+    pub fn lasting(within: Span) -> Self {
+        let usual = Self::default();
+        let most = usual.most.min(within);
+        Self { first: usual.first.min(most), most, within }
+    }
+
     /// When an e-mail is tried next whose attempts began at `since` and whose newest one began at `at`; unset where the time for it is over, which it is
     /// only after an attempt at its end. `id` spreads e-mails that failed together.
     pub fn next(&self, id: &str, since: Timestamp, at: Timestamp) -> Option<Timestamp> {

@@ -1,5 +1,7 @@
 //! One event of a chat, as a source reads it and as an e-mail shows it.
 
+use std::collections::{HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Hasher;
@@ -194,6 +196,11 @@ impl Event {
         adds_files(&self.id, self.target.as_deref())
     }
 
+    /// Of an event made by [`Self::late_files`]: the id of the event that came without these files.
+    pub fn lacking(&self) -> Option<&str> {
+        if self.adds_files() { Some(self.id.strip_prefix(LATE_FILES)?.rsplit_once(':')?.0) } else { None }
+    }
+
     /// As this message or edit stands in another user's export than the one that it was first read from, with another text: both are kept, since nobody
     /// can say which one was shown.
     #[must_use]
@@ -258,6 +265,40 @@ impl Event {
             Some((file, EventIdentity { hash: EventHash::of(identity), content: [0; 8] }))
         })
     }
+
+    /// The files that hang on this event without their bytes and with an address of the web: the place of each among the attachments, and what tells it from all
+    /// other files of the chat before its bytes are known.
+    pub fn wanted(&self) -> impl Iterator<Item = (u32, EventHash)> {
+        self.named_files()
+            .filter(|(_, file, _)| file.digest.is_none() && file.url.as_deref().is_some_and(is_of_the_web))
+            .map(|(place, _, hash)| (place, hash))
+    }
+
+    /// Of the files that hang on this event with their bytes: by what [`Self::wanted`] told them while these were missing. Where several have one name, all or
+    /// none: another export may have them in another order, and the wrong one would be taken for found.
+    pub fn found(&self) -> impl Iterator<Item = EventHash> {
+        let missing: HashSet<&str> = self.attachments.iter().filter(|file| file.digest.is_none()).map(|file| file.name.as_str()).collect();
+        self.named_files().filter(move |(_, file, _)| !missing.contains(file.name.as_str())).map(|(_, _, hash)| hash)
+    }
+
+    /// Each file by its name, and of several with one name by which of them it is.
+    fn named_files(&self) -> impl Iterator<Item = (u32, &Attachment, EventHash)> {
+        let of_event = if self.attachments.is_empty() { None } else { Some(self.identity().hash) };
+        let mut seen: HashMap<&str, u64> = HashMap::new();
+        (0_u32..).zip(&self.attachments).map(move |(place, file)| {
+            let before = seen.entry(&file.name).or_default();
+            let mut hash = Hasher::default();
+            // No kind of event has this word.
+            hash.field(b"wanted").field(&of_event.map_or([0; 16], |event| event.0)).field(file.name.as_bytes()).field(&before.to_be_bytes());
+            *before += 1;
+            (place, file, EventHash::of(hash))
+        })
+    }
+}
+
+fn is_of_the_web(url: &str) -> bool {
+    let begins = |scheme: &str| url.get(..scheme.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(scheme));
+    begins("https://") || begins("http://")
 }
 
 /// How the ids of events that bring late files begin. No platform's id stands in an event with a target, but for Slack's, which are numbers.
@@ -296,4 +337,35 @@ pub struct EventIdentity {
     pub hash: EventHash,
     /// The first 8 bytes of the SHA-256 of its text, in the platform's own form; zeros for a file.
     pub content: [u8; 8],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, url: Option<&str>, digest: Option<&[u8]>) -> Attachment {
+        Attachment { name: name.into(), media_type: "image/png".into(), size: None, digest: digest.map(Digest::of), url: url.map(str::to_owned) }
+    }
+
+    fn message(files: Vec<Attachment>) -> Event {
+        Event { attachments: files, ..Event::new(EventKind::Message, "m1", Timestamp(1)) }
+    }
+
+    #[test]
+    fn what_is_wanted_is_found_by_the_same_name() {
+        let (there, nowhere) = (Some("https://files.example/x"), Some("hostedContents/1"));
+        let event = message(vec![file("a", there, None), file("b", nowhere, None), file("a", Some("HTTP://x/"), None), file("c", None, Some(b"c"))]);
+        let wanted: Vec<_> = event.wanted().collect();
+        assert_eq!(wanted.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [0, 2]);
+        assert_ne!(wanted[0].1, wanted[1].1);
+        // In another export without the one and with the other: which is which nobody can say.
+        let some = message(vec![file("a", None, Some(b"1")), file("a", there, None), file("b", None, Some(b"b"))]);
+        assert!(some.found().all(|hash| wanted.iter().all(|(_, wanted)| *wanted != hash)));
+        let all = message(vec![file("b", None, Some(b"b")), file("a", None, Some(b"2")), file("a", None, Some(b"1"))]);
+        let found: HashSet<_> = all.found().collect();
+        assert!(wanted.iter().all(|(_, hash)| found.contains(hash)));
+        // Of another event it is another file.
+        let other = Event { id: "m2".into(), ..event.clone() };
+        assert!(other.wanted().all(|(_, hash)| wanted.iter().all(|(_, wanted)| *wanted != hash)));
+    }
 }

@@ -25,6 +25,7 @@ pub mod source;
 pub mod target;
 pub mod time;
 pub mod user;
+pub mod wanted;
 pub mod window;
 
 pub use alert::{Alert, AlertKind};
@@ -42,4 +43,5 @@ pub use run::{Run, RunState, RunSummary};
 pub use target::TargetSpec;
 pub use time::Timestamp;
 pub use user::{FormerName, User};
+pub use wanted::{Reason, WantedFile, WantedKey, WantedKind, WantedState};
 pub use window::{HeldReason, Window, WindowKey, WindowState};

@@ -22,7 +22,7 @@ mod limits;
 pub mod live;
 mod matrix;
 mod mattermost;
-mod media;
+pub mod media;
 mod reaction;
 mod recognise;
 mod report;

@@ -84,8 +84,9 @@ fn html_becomes_text_and_stays_beside_it() {
     let (kept, _) = read_list(&[message("2", r#""body":{"contentType":"text","content":"a\r\nb\u0000"}"#)]);
     assert_eq!((kept.event("2").text.as_str(), kept.event("2").original.as_deref()), ("a\nb␀", Some("a\nb\0")));
     assert_eq!(said("", r#""summary":"Card posted""#).text, "Card posted");
-    let (_, report) = read_list(&[message("1", r#""hostedContents":[{"id":"h","contentBytes":"iVBORw0="},{"id":"i","contentBytes":null}]"#)]);
+    let (kept, report) = read_list(&[message("1", r#""hostedContents":[{"id":"h","contentBytes":"no base64!"},{"id":"i","contentBytes":null}]"#)]);
     assert!(report.notes.keys().any(|note| note.contains("contentBytes")), "{:?}", report.notes);
+    assert!(kept.event("1").attachments.is_empty());
 }
 
 #[test]
@@ -681,4 +682,28 @@ fn a_guid_in_a_path_is_a_user_only_where_that_is_known() {
         assert_eq!(captured(&path), (vec![], 1), "{path}");
     }
     assert_eq!(captured(&format!("{ANN}/{other}.json")), (vec![ANN.to_owned()], 0));
+}
+
+/// What some tools keep in the message: shown by the body by one of two ids, or by nothing.
+#[test]
+fn files_that_stand_in_the_message_itself() {
+    let shown = |id: &str| format!("<img alt=\"chart.png\" src=\"https://graph.microsoft.com/v1.0/chats/c/messages/1/hostedContents/{id}/$value\">");
+    let hosted = r#""hostedContents":[{"@microsoft.graph.temporaryId":"1","contentBytes":"b25l","contentType":"image/png"},
+        {"id":"aWQ9","contentBytes":"dHdv","contentType":"image/jpeg"},{"id":"x","contentBytes":"dGhyZWU=","contentType":"image/gif"},{"id":"y","contentBytes":"Zm91cg=="}]"#;
+    let body = format!("<p>{}{}{}{}</p>", shown("1"), shown("aWQ9"), shown("aWQ9"), shown("none"));
+    let (kept, report) = read_list(&[html(&body, hosted)]);
+    let files = &kept.event("1").attachments;
+    let seen: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.media_type.as_str(), file.digest, file.url.is_some())).collect();
+    let digest = |bytes: &[u8]| Some(Digest::of(bytes));
+    let wanted = [
+        ("chart.png", "image/png", digest(b"one"), false),
+        ("chart.png", "image/png", digest(b"two"), false),
+        ("chart.png", "image/png", digest(b"two"), false),
+        ("chart.png", "image/png", None, true),
+        ("image", "image/gif", digest(b"three"), false),
+        ("image", "application/octet-stream", digest(b"four"), false),
+    ];
+    assert_eq!(seen, wanted);
+    assert_eq!(kept.files.len(), 4);
+    assert_eq!((report.attachments, report.attachments_missing), (5, 1));
 }

@@ -17,7 +17,7 @@ use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys,
-    Timestamp, User, Window, WindowKey, WindowState,
+    Timestamp, User, WantedFile, WantedKey, WantedKind, WantedState, Window, WindowKey, WindowState,
 };
 
 /// A connected platform.
@@ -84,6 +84,10 @@ pub struct Arrival {
     pub identities: Vec<EventIdentity>,
     /// In whose own exports events of the chat were seen, new ones or others. May be all that arrives.
     pub copies: Vec<Copies>,
+    /// Files that events of `segments` name by an address, and whose bytes are not there.
+    pub wanted: Vec<WantedFile>,
+    /// Files of the chat that are there now, and no longer wanted where they were.
+    pub found: Vec<EventHash>,
 }
 
 /// A module that a tenant may bind.
@@ -184,6 +188,15 @@ pub enum WindowFilter {
     OfChat(Name, ChatKey),
     /// The supplements to these.
     Supplements(Name, ChatKey),
+}
+
+/// Which wanted files to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedFilter {
+    /// Of this source.
+    pub source: Name,
+    /// In this state; unset: in any.
+    pub kind: Option<WantedKind>,
 }
 
 /// Why the store refused or failed.
@@ -290,6 +303,20 @@ pub trait Store: Send + Sync {
     /// Chats with new events after this arrival, by their newest arrival, at most `limit`. Go on from the last one's number.
     /// All chats of one arrival come together, so `limit` may be exceeded by that.
     async fn chats_arrived(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>>;
+
+    /// Wanted files by chat and file, at most `limit`, after this one.
+    async fn wanted(&self, tenant: &TenantId, filter: &WantedFilter, after: Option<&WantedKey>, limit: usize) -> Result<Vec<WantedFile>>;
+    /// Wanted files of a source that are due until then, by when, and then by chat, position and place; at most `limit`, after this one.
+    async fn wanted_due(
+        &self,
+        tenant: &TenantId,
+        source: &Name,
+        until: Timestamp,
+        after: Option<&WantedFile>,
+        limit: usize,
+    ) -> Result<Vec<WantedFile>>;
+    /// Says what became of wanted files, of those that are still wanted; unset: it is there, and no longer wanted.
+    async fn settle_wanted(&self, tenant: &TenantId, states: &[(WantedKey, Option<WantedState>)]) -> Result<()>;
 
     /// Chats of whose people, or of who of them is recorded, something became known after this arrival, by the newest arrival at which it did, at most
     /// `limit`, as [`Store::chats_arrived`].

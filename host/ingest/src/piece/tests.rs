@@ -18,7 +18,7 @@ impl Archive {
         let files = events.iter().flat_map(Event::files).map(|(_, file)| file.hash).filter(|file| self.known.contains_key(file)).collect();
         let edits = found_edits(events, &before, Edits::All, false);
         let edits_before = contents(&edits);
-        let Fresh { events: stored, identities, counts } = fresh(events, &before, files, edits, &edits_before);
+        let Fresh { events: stored, identities, counts, .. } = fresh(events, &before, files, edits, &edits_before);
         for identity in identities {
             assert_eq!(self.known.insert(identity.hash, identity.content), None, "stored twice");
         }

@@ -1,4 +1,4 @@
-//! The sources that are received from, as a person writes them (TOML).
+//! The file of sources, as a person writes it (TOML): what is received from, and what may be fetched.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,6 +10,8 @@ use consign_source::Format;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::fetch::FetchConfig;
+
 /// A file of sources.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -20,6 +22,9 @@ pub struct Config {
     /// The sources.
     #[serde(rename = "source", default)]
     pub sources: Vec<SourceConfig>,
+    /// From where files may be fetched that events name by an address.
+    #[serde(default)]
+    pub fetch: Vec<FetchConfig>,
 }
 
 /// A source, by how its events come. The name is the source's in the archive: events of one that was imported from files before are the same events.
@@ -176,9 +181,12 @@ pub enum ConfigError {
     /// Two sources of one name, or with one folder.
     #[error("source '{0}' is there twice, or its folder is: give one of them another")]
     Twice(Name),
-    /// Nothing to receive from.
-    #[error("there is no [[source]]: add one")]
+    /// Nothing to receive from, and nothing to fetch.
+    #[error("there is no [[source]] and no [[fetch]]: add one")]
     Empty,
+    /// A `[[fetch]]` by which nothing could be fetched.
+    #[error("the [[fetch]] of source '{0}' {1}")]
+    Fetch(Name, &'static str),
     /// Bounds that don't fit together.
     #[error("[receive] {0}")]
     Bounds(&'static str),
@@ -202,8 +210,11 @@ impl Config {
             }
         }
         let bounds = &config.receive;
-        if config.sources.is_empty() {
+        if config.sources.is_empty() && config.fetch.is_empty() {
             return Err(ConfigError::Empty);
+        }
+        if let Some((fetch, fault)) = config.fetch.iter().find_map(|fetch| Some((fetch, fetch.fault()?))) {
+            return Err(ConfigError::Fetch(fetch.source.clone(), fault));
         }
         if bounds.max_connections == 0 || bounds.max_body.0 == 0 || bounds.body_seconds == 0 || bounds.body_pause_seconds == 0 {
             return Err(ConfigError::Bounds("a bound of 0 lets nothing in: write at least 1"));
@@ -227,6 +238,13 @@ mod tests {
             Config::parse("[receive]\nmax-body = \"1 MiB\"\n[[source]]\nname = \"desk\"\nkind = \"events\"\ntoken = { env = \"DESK\" }\n").unwrap();
         assert_eq!(config.receive.body(), 1 << 20);
         assert!(matches!(config.sources.as_slice(), [SourceConfig::Events { token: SecretSource::Env(env), .. }] if env == "DESK"));
+        let fetch = "[[fetch]]\nsource = \"slack\"\nhosts = [\"files.slack.com\", \"*.cdn.example\"]\ntoken = { env = \"SLACK_TOKEN\" }\nmax-size = \"1 GiB\"\n\
+                     seconds = 60\nwithin = \"7 days\"\nallow-addresses = [\"10.1.0.0/16\", \"::1\"]\n";
+        let config = Config::parse(fetch).unwrap();
+        let [FetchConfig { hosts, max_size: ByteSize(1_073_741_824), seconds: 60, allow_addresses, .. }] = config.fetch.as_slice() else {
+            unreachable!("{config:?}")
+        };
+        assert_eq!((hosts.len(), allow_addresses.len()), (2, 2));
     }
 
     #[test]
@@ -243,6 +261,11 @@ mod tests {
             ("[[source]]\nname = \"drop\"\nkind = \"folder\"\npath = \"/x\"\nformat = \"sms\"\n".to_owned(), "unknown format 'sms'"),
             ("[[source]]\nname = \"drop\"\nkind = \"folder\"\npath = \"/x\"\n".repeat(2), "twice"),
             (format!("[receive]\nmax-connections = 0\n{source}token = {{ env = \"A\" }}\n"), "at least 1"),
+            ("[[fetch]]\nsource = \"slack\"\nhosts = []\n".to_owned(), "names no host"),
+            ("[[fetch]]\nsource = \"slack\"\nhosts = [\"https://x/\"]\n".to_owned(), "no host"),
+            ("[[fetch]]\nsource = \"slack\"\nhosts = [\"x\"]\ntoken = \"hunter2\"\n".to_owned(), "{ env = \"NAME\" }"),
+            ("[[fetch]]\nsource = \"slack\"\nhosts = [\"x\"]\nallow-addresses = [\"intranet\"]\n".to_owned(), "no range of addresses"),
+            ("[[fetch]]\nsource = \"slack\"\nhosts = [\"x\"]\nseconds = 0\n".to_owned(), "at least 1"),
         ] {
             let error = Config::parse(&text).unwrap_err().to_string();
             assert!(error.contains(hint), "{text}: {error}");

@@ -23,7 +23,7 @@ mod doors;
 mod folder;
 mod queue;
 mod room;
-mod secret;
+pub(crate) mod secret;
 mod server;
 mod visitors;
 
@@ -64,6 +64,9 @@ pub enum ReceiveError {
         /// What is wrong, and the way out.
         what: String,
     },
+    /// There is nothing to receive from.
+    #[error("there is no [[source]] in the file of sources: add one")]
+    Nothing,
     /// The socket can't be used.
     #[error("the address that is listened on can't be used: {0}")]
     Listen(std::io::Error),
@@ -111,7 +114,10 @@ pub struct Running {
 impl Receiver {
     /// Reads the secrets and begins to store what comes.
     pub async fn start(config: Config, importer: Importer) -> Result<(Arc<Self>, Running), ReceiveError> {
-        let Config { receive: bounds, sources } = config;
+        let Config { receive: bounds, sources, .. } = config;
+        if sources.is_empty() {
+            return Err(ReceiveError::Nothing);
+        }
         let (mut doors, mut folders) = (HashMap::new(), Vec::new());
         for source in sources {
             let name = source.name().clone();

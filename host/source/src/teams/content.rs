@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
 use super::people;
@@ -21,6 +23,8 @@ pub struct TeamsFile {
     pub name: String,
     pub media_type: String,
     pub url: Option<String>,
+    /// Its bytes, where they stand in the message itself.
+    pub inside: Option<Vec<u8>>,
 }
 
 /// A message's text, Graph's own form of it where that differs, and the files.
@@ -31,8 +35,8 @@ pub struct Body {
     pub files: Vec<TeamsFile>,
     /// Attachments that say nothing that could be shown.
     pub silent: u64,
-    /// Pictures whose bytes stand in the message itself.
-    pub inside: u64,
+    /// Files whose bytes stand in the message itself and are no base64.
+    pub garbled: u64,
 }
 
 /// What a message's HTML names.
@@ -65,9 +69,7 @@ pub fn read(message: &mut Fields) -> Result<Body, Shape> {
     for attachment in message.objects("attachments")? {
         attached(attachment, &mut out, &mut parts)?;
     }
-    for mut hosted in message.objects("hostedContents")? {
-        out.inside += u64::from(hosted.filled("contentBytes")?.is_some());
-    }
+    let hosted = message.objects("hostedContents")?;
     let (subject, summary) = (message.filled("subject")?, message.filled("summary")?);
     let mut body = message.object("body")?.unwrap_or_default();
     let is_html = body.filled("contentType")?.is_some_and(|kind| kind.eq_ignore_ascii_case("html"));
@@ -82,6 +84,8 @@ pub fn read(message: &mut Fields) -> Result<Body, Shape> {
     } else {
         content.clone()
     };
+    // After the body: it shows them by their ids.
+    hosted.into_iter().try_for_each(|one| inside(one, &mut out))?;
     let rest = parts.texts.iter().enumerate().filter(|(place, _)| !parts.placed.contains(place)).map(|(_, (text, _))| text.as_str());
     out.text = joined([subject.as_deref().unwrap_or_default(), &said].into_iter().chain(rest));
     let mut original = joined([subject.as_deref().unwrap_or_default(), &content].into_iter().chain(parts.texts.iter().map(|(_, raw)| raw.as_str())));
@@ -157,12 +161,39 @@ fn picture(shown: &html::Shown) -> TeamsFile {
     let last = text::file_name(&text::url(&shown.source)).filter(|last| id.is_none() && last.contains('.'));
     let alt = Some(text::name(&shown.alt)).filter(|alt| !alt.is_empty());
     let name = last.or(alt).unwrap_or_else(|| "image".into());
-    TeamsFile { media_type: media::of(&name).into(), name, url: address(&shown.source), id }
+    TeamsFile { media_type: media::of(&name).into(), name, url: address(&shown.source), id, inside: None }
 }
 
 /// A picture that stands in the text itself (`data:…`) has no address, and what Graph hosts one that is the same in each copy.
 fn address(url: &str) -> Option<String> {
     (!url.starts_with("data:") && !url.trim().is_empty()).then(|| text::url(&stable(url)))
+}
+
+/// One of `hostedContents[]`. Graph's answers have no bytes there; what programs send to it, and exports of some tools, do. Where the body shows it, it is that
+/// file; what no body shows is a file of its own.
+fn inside(mut hosted: Fields, out: &mut Body) -> Result<(), Shape> {
+    let ids = [hosted.id("id")?, hosted.id("@microsoft.graph.temporaryId")?];
+    let kind = hosted.filled("contentType")?.map(|kind| text::name(&kind)).filter(|kind| kind.contains('/'));
+    let Some(bytes) = hosted.filled("contentBytes")? else { return Ok(()) };
+    let Ok(bytes) = BASE64_STANDARD.decode(bytes.trim()) else {
+        out.garbled += 1;
+        return Ok(());
+    };
+    let is_it = |file: &TeamsFile| file.id.is_some() && ids.contains(&file.id) && file.inside.is_none();
+    let mut shown = out.files.iter_mut().filter(|file| is_it(file)).peekable();
+    if shown.peek().is_none() {
+        let id = ids.into_iter().flatten().next();
+        let media_type = kind.unwrap_or_else(|| media::UNKNOWN.into());
+        out.files.push(TeamsFile { id, name: "image".into(), media_type, url: None, inside: Some(bytes) });
+        return Ok(());
+    }
+    for file in shown {
+        if let Some(kind) = kind.as_ref().filter(|_| file.media_type == media::UNKNOWN) {
+            file.media_type.clone_from(kind);
+        }
+        file.inside = Some(bytes.clone());
+    }
+    Ok(())
 }
 
 /// One of `attachments[]`.
@@ -184,6 +215,7 @@ fn attached(mut attachment: Fields, out: &mut Body, parts: &mut Parts) -> Result
                 name: named.or(name).unwrap_or_else(|| "code snippet".into()),
                 media_type: "text/plain".into(),
                 url: url.as_deref().and_then(address),
+                inside: None,
             };
             out.files.push(file);
             return Ok(());
@@ -191,7 +223,7 @@ fn attached(mut attachment: Fields, out: &mut Body, parts: &mut Parts) -> Result
         ("application/vnd.microsoft.card.fluidEmbedCard", content) => {
             let inside = content.and_then(|content| Fields::parse(&content).ok()?.filled("componentUrl").ok()?);
             let name = name.unwrap_or_else(|| "Loop component".into());
-            out.files.push(TeamsFile { id, name, media_type: media::UNKNOWN.into(), url: inside.or(url).as_deref().and_then(address) });
+            out.files.push(TeamsFile { id, name, media_type: media::UNKNOWN.into(), url: inside.or(url).as_deref().and_then(address), inside: None });
             return Ok(());
         }
         ("tabReference" | "meetingReference", content) => {
@@ -207,7 +239,7 @@ fn attached(mut attachment: Fields, out: &mut Body, parts: &mut Parts) -> Result
             let name = name.or(last).unwrap_or_else(|| "file".into());
             let told = Some(text::name(&kind)).filter(|kind| kind.contains('/') && !kind.starts_with("application/vnd.microsoft.teams"));
             let media_type = told.unwrap_or_else(|| media::of(&name).into());
-            out.files.push(TeamsFile { id, media_type, name, url: address(&url) });
+            out.files.push(TeamsFile { id, media_type, name, url: address(&url), inside: None });
             return Ok(());
         }
         (_, Some(content)) => {

@@ -39,8 +39,8 @@ pub struct Parsed {
     pub unnamed_reactions: u64,
     /// Attachments that say nothing that could be shown.
     pub silent: u64,
-    /// Pictures whose bytes stand in the message itself.
-    pub inside: u64,
+    /// Files whose bytes stand in the message itself and are no base64.
+    pub garbled: u64,
 }
 
 /// Reads a message.
@@ -66,7 +66,7 @@ pub fn parse(json: &str) -> Result<Parsed, Shape> {
         people: who.person.iter().cloned().collect(),
         unnamed_reactions: 0,
         silent: 0,
-        inside: 0,
+        garbled: 0,
     };
     if let Some(detail) = detail {
         event.kind = EventKind::Other;
@@ -77,7 +77,7 @@ pub fn parse(json: &str) -> Result<Parsed, Shape> {
     event.sender_name = who.own_name;
     let body = content::read(&mut message)?;
     (event.text, event.original) = (body.text, body.original);
-    (parsed.files, parsed.silent, parsed.inside) = (body.files, body.silent, body.inside);
+    (parsed.files, parsed.silent, parsed.garbled) = (body.files, body.silent, body.garbled);
     if !matches!(kind.as_str(), "message" | "") {
         // Typing, or what Graph will tell one day.
         event.kind = EventKind::Other;

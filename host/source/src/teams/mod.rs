@@ -31,13 +31,13 @@ use self::pages::Item;
 use self::people::Person;
 use self::whose::Links;
 use crate::enclosed::{ById, Enclosed};
-use crate::files::Files;
+use crate::files::{FileFault, Files, Guarded};
 use crate::intake::Intake;
 use crate::json::fields::Shape;
 use crate::recognise::Head;
 use crate::report::shown;
 use crate::waiting::Waiting;
-use crate::{Refusal, Report, SourceError, media};
+use crate::{FileInfo, Refusal, Report, SourceError, media};
 
 /// Messages between two tellings of progress.
 const TELL_EVERY: u64 = 1024;
@@ -97,9 +97,9 @@ struct Reader<'a> {
     by_id: ById,
 }
 
-/// Takes one message that arrives by itself. Nothing is known beside it, and no file's bytes come with it. The inner error is why it was refused.
+/// Takes one message that arrives by itself. Nothing is known beside it, and no file's bytes come with it but what stands in the message. The inner error is why it was refused.
 pub fn take_one(json: &str, intake: &mut Intake<'_>) -> Result<Result<(), Shape>, SourceError> {
-    let Parsed { place, mut events, files, people, unnamed_reactions, silent, inside } = match message::parse(json) {
+    let Parsed { place, mut events, files, people, unnamed_reactions, silent, garbled } = match message::parse(json) {
         Ok(parsed) => parsed,
         Err(shape) => return Ok(Err(shape)),
     };
@@ -108,26 +108,39 @@ pub fn take_one(json: &str, intake: &mut Intake<'_>) -> Result<Result<(), Shape>
         let user = shown_user(intake, person, false);
         intake.mentioned(user)?;
     }
-    note(intake, unnamed_reactions, silent, inside);
+    note(intake, unnamed_reactions, silent, garbled);
     if let Some(message) = events.first_mut() {
-        for TeamsFile { name, media_type, url, .. } in files {
-            let attachment = Attachment { name, media_type, size: None, digest: None, url };
+        for TeamsFile { name, media_type, url, inside, .. } in files {
+            let mut attachment = Attachment { name, media_type, size: None, digest: None, url };
+            if let Some(bytes) = inside {
+                attach_inside(intake, &bytes, &mut attachment)?;
+            }
             intake.hang(&place.chat, message, attachment);
         }
     }
     intake.events(&place.chat, None, events).map(Ok)
 }
 
-fn note(intake: &mut Intake<'_>, unnamed_reactions: u64, silent: u64, inside: u64) {
+fn note(intake: &mut Intake<'_>, unnamed_reactions: u64, silent: u64, garbled: u64) {
     if unnamed_reactions > 0 {
         intake.note("messages with reactions that name no user; those reactions are not events");
     }
     if silent > 0 {
         intake.note("messages with attachments that say nothing that can be shown; the original has them");
     }
-    if inside > 0 {
-        intake.note("messages with pictures whose bytes stand in the message itself (contentBytes), which are not taken out");
+    if garbled > 0 {
+        intake.note("messages with files whose bytes stand in the message itself (contentBytes) and are no base64; they are missing");
     }
+}
+
+/// Hands over the bytes of a file that stood in the message itself.
+fn attach_inside(intake: &mut Intake<'_>, mut bytes: &[u8], attachment: &mut Attachment) -> Result<(), SourceError> {
+    let size = bytes.len() as u64;
+    let info = FileInfo { name: &attachment.name, media_type: &attachment.media_type, size: Some(size) };
+    if let Ok((digest, size)) = intake.attachment(info, &mut Guarded::new(&mut bytes, size, FileFault::Lies))? {
+        (attachment.digest, attachment.size, attachment.url) = (Some(digest), Some(size), None);
+    }
+    Ok(())
 }
 
 /// A user as a message shows one.
@@ -212,7 +225,7 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, copy_of: Option<&str>, parsed: Parsed) -> Result<(), SourceError> {
-        let Parsed { place, events, files, people, unnamed_reactions, silent, inside } = parsed;
+        let Parsed { place, events, files, people, unnamed_reactions, silent, garbled } = parsed;
         if self.declared.get(&place.chat).is_none_or(|as_channel| place.is_channel && !as_channel) {
             let info = self.lists.info(&place);
             self.intake.chat(info)?;
@@ -221,7 +234,7 @@ impl Reader<'_> {
         for person in people {
             self.meet(person)?;
         }
-        note(&mut self.intake, unnamed_reactions, silent, inside);
+        note(&mut self.intake, unnamed_reactions, silent, garbled);
         let mut files = Some(files);
         for mut event in events {
             for file in files.take().unwrap_or_default() {
@@ -251,7 +264,12 @@ impl Reader<'_> {
     fn attach(&mut self, file: &TeamsFile) -> Result<Attachment, SourceError> {
         let mut attachment =
             Attachment { name: file.name.clone(), media_type: file.media_type.clone(), size: None, digest: None, url: file.url.clone() };
-        let Some(path) = file.id.as_deref().and_then(|id| self.by_id.find(id, &file.name)) else { return Ok(attachment) };
+        let Some(path) = file.id.as_deref().and_then(|id| self.by_id.find(id, &file.name)) else {
+            if let Some(bytes) = &file.inside {
+                attach_inside(&mut self.intake, bytes, &mut attachment)?;
+            }
+            return Ok(attachment);
+        };
         if attachment.media_type == media::UNKNOWN {
             media::of(path).clone_into(&mut attachment.media_type);
         }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use consign_model::{ChatKey, EventHash, FormerName, MoveKind, Timestamp, User};
+use consign_model::{ChatKey, EventHash, FormerName, MoveKind, Reason, Timestamp, User, WantedKey, WantedKind, WantedState};
 
-use super::samples::{IDS, arrival, author, chat_key, hash, identity, keys, member, name, segment, source, user};
-use crate::{Store, StoreError};
+use super::samples::{IDS, arrival, author, chat_key, hash, identity, keys, member, name, segment, source, user, wanted};
+use crate::{Store, StoreError, WantedFilter};
 
 pub(super) async fn tenants_keep_their_first_keys(store: Arc<dyn Store>) {
     let tenant = name("t");
@@ -131,6 +131,45 @@ pub(super) async fn members_are_merged(store: Arc<dyn Store>) {
     let mut expected = member("U1", &[(1, MoveKind::Join), (3, MoveKind::Leave), (5, MoveKind::Join), (9, MoveKind::Leave)]);
     expected.active = true;
     assert_eq!(store.members(&tenant, &chat).await.unwrap(), [member(IDS[5], &[]), expected]);
+}
+
+/// A missing file is listed with the commit that names it, and goes with the one that brings it.
+pub(super) async fn wanted_files(store: Arc<dyn Store>) {
+    let (tenant, chat) = (name("t"), chat_key("s", "C1"));
+    let key = |file: u64| WantedKey { chat: chat.clone(), file: hash(file) };
+    let of = |kind| WantedFilter { source: name("s"), kind };
+    let files = [1, 2, 3].map(|file| wanted(&chat, file, 0));
+    let mut one = arrival(&chat, 0, 1);
+    one.wanted = files.to_vec();
+    // There already when it is committed: another piece of the same commit brought it.
+    one.found = vec![hash(3), hash(9)];
+    store.commit(&tenant, &[one.clone()]).await.unwrap();
+    let refused = store.commit(&tenant, &[one]).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    let listed = store.wanted(&tenant, &of(None), None, 10).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(store.wanted_due(&tenant, &name("s"), Timestamp(0), None, 10).await.unwrap().len(), 2);
+    assert_eq!(store.wanted_due(&tenant, &name("s"), Timestamp(-1), None, 10).await.unwrap().len(), 2, "before 1970 is 1970");
+    let gone = WantedState::Gone { since: Timestamp(4), status: 404 };
+    let later = WantedState::Waiting { tries: 1, since: Some(Timestamp(1)), due: Timestamp(9), reason: Some(Reason::CutOff) };
+    store.settle_wanted(&tenant, &[(key(1), Some(gone)), (key(2), Some(later)), (key(7), Some(gone))]).await.unwrap();
+    assert_eq!(store.wanted(&tenant, &of(Some(WantedKind::Gone)), None, 10).await.unwrap().iter().map(|file| file.state).collect::<Vec<_>>(), [gone]);
+    assert_eq!(store.wanted_due(&tenant, &name("s"), Timestamp(8), None, 10).await.unwrap(), []);
+    assert_eq!(
+        store.wanted_due(&tenant, &name("s"), Timestamp(9), None, 10).await.unwrap().iter().map(|file| file.state).collect::<Vec<_>>(),
+        [later]
+    );
+    // Named again by another event of the same identity it stays what it is.
+    let mut again = arrival(&chat, 1, 0);
+    again.wanted = files.to_vec();
+    again.found = vec![hash(2)];
+    store.commit(&tenant, &[again]).await.unwrap();
+    let states: Vec<_> = store.wanted(&tenant, &of(None), None, 10).await.unwrap().into_iter().map(|file| (file.key, file.state)).collect();
+    assert!(states.len() == 2 && states.contains(&(key(1), gone)), "{states:?}");
+    store.settle_wanted(&tenant, &[(key(1), None), (key(3), None)]).await.unwrap();
+    assert_eq!(store.wanted(&tenant, &of(None), None, 10).await.unwrap(), []);
+    assert_eq!(store.wanted_due(&tenant, &name("s"), Timestamp::MAX, None, 10).await.unwrap(), []);
+    assert_eq!(store.wanted(&name("t2"), &of(None), None, 10).await.unwrap(), []);
 }
 
 pub(super) async fn identities_by_newest_content(store: Arc<dyn Store>) {

@@ -16,11 +16,12 @@ use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,
-    Window, WindowKey, WindowState,
+    WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use crate::{
-    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter,
+    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WantedFilter,
+    WindowFilter,
 };
 
 /// How often each method was called, by name.
@@ -86,6 +87,9 @@ counted! {
     newest_arrival(tenant: &TenantId) -> u64;
     chats_arrived(tenant: &TenantId, after: u64, limit: usize) -> Vec<(u64, ChatKey)>;
     chats_learned(tenant: &TenantId, after: u64, limit: usize) -> Vec<(u64, ChatKey)>;
+    wanted(tenant: &TenantId, filter: &WantedFilter, after: Option<&WantedKey>, limit: usize) -> Vec<WantedFile>;
+    wanted_due(tenant: &TenantId, source: &Name, until: Timestamp, after: Option<&WantedFile>, limit: usize) -> Vec<WantedFile>;
+    settle_wanted(tenant: &TenantId, states: &[(WantedKey, Option<WantedState>)]) -> ();
     save_target(tenant: &TenantId, target: &TargetVersion, by: &Author) -> ();
     target(tenant: &TenantId, name: &Name, version: Option<u32>) -> Option<TargetVersion>;
     targets(tenant: &TenantId) -> Vec<TargetVersion>;

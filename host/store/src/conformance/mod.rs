@@ -41,6 +41,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     arrivals::a_commit_is_all_or_nothing,
     arrivals::segments_by_position,
     arrivals::members_are_merged,
+    arrivals::wanted_files,
     arrivals::identities_by_newest_content,
     arrivals::chats_by_newest_arrival,
     arrivals::tenants_and_chats_are_apart,

@@ -17,13 +17,13 @@ use consign_model::source::Capture;
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, FormerName, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState,
-    TenantId, TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
+    TenantId, TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use super::counted::{Calls, Counted};
 use super::samples::{
     IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, identity_map, identity_of, keys, member, module, name, new_run,
-    people, policy, probe, quarantine, refused, release, signing_key, source, summary, target, unknown, user, window,
+    people, policy, probe, quarantine, refused, release, signing_key, source, summary, target, unknown, user, wanted, wanted_state, window,
 };
 use crate::{Arrival, Begun, Copies, ModuleRecord, SegmentRecord, SourceRecord, Store, StoreError};
 
@@ -77,6 +77,7 @@ struct Expected {
     captures: BTreeMap<Name, BTreeSet<Capture>>,
     arrivals: u64,
     learned: BTreeMap<ChatKey, u64>,
+    wanted: BTreeMap<WantedKey, WantedFile>,
     policies: BTreeMap<Name, u32>,
     modules: BTreeMap<(String, String), ModuleRecord>,
     keys: BTreeMap<Name, ModuleKey>,
@@ -115,7 +116,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(29) {
+        match self.random.below(30) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -134,6 +135,7 @@ impl Rehearsal {
             25 => self.save_facts(store, &tenant, &mut expected).await,
             26 => self.put_captures(store, &tenant, &mut expected).await,
             27 => self.put_identities(store, &tenant, &mut expected).await,
+            28 => self.settle_wanted(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -218,7 +220,32 @@ impl Rehearsal {
             for copies in one.copies {
                 expected.copies.entry((key.clone(), copies.user)).or_default().extend(copies.events);
             }
+            for file in one.wanted {
+                expected.wanted.entry(file.key.clone()).or_insert(file);
+            }
+            for file in one.found {
+                expected.wanted.remove(&WantedKey { chat: key.clone(), file });
+            }
             expected.chats.insert(key, one.chat);
+        }
+    }
+
+    /// What became of wanted files; of those that are not wanted nothing.
+    async fn settle_wanted(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let states: Vec<(WantedKey, Option<WantedState>)> = (0..self.random.below(5))
+            .map(|_| {
+                let key = WantedKey { chat: self.random.pick(&self.chats).clone(), file: hash(self.random.below(40)) };
+                let state = (!self.random.one_in(4)).then(|| wanted_state(self.random.below(100)));
+                (key, state)
+            })
+            .collect();
+        store.settle_wanted(tenant, &states).await.unwrap();
+        for (key, state) in states {
+            match (expected.wanted.get_mut(&key), state) {
+                (Some(file), Some(state)) => file.state = state,
+                (Some(_), None) => drop(expected.wanted.remove(&key)),
+                (None, _) => {}
+            }
         }
     }
 
@@ -247,6 +274,10 @@ impl Rehearsal {
             one.active = self.random.one_in(4);
             made.members.push(one);
         }
+        for _ in 0..self.random.below(4) {
+            made.wanted.push(wanted(chat, self.random.below(40), self.random.below(100)));
+        }
+        made.found.extend((0..self.random.below(3)).map(|_| hash(self.random.below(40))));
         for _ in 0..self.random.below(3) {
             let events = (0..self.random.below(400)).map(|_| hash(self.random.below(4_000))).collect();
             made.copies.push(Copies { user: (*self.random.pick::<&str>(&IDS)).to_owned(), events });

@@ -13,7 +13,8 @@ use consign_model::target::TargetVersion;
 use consign_model::window::{Facts, Participant, SealedFile, Settled};
 use consign_model::{
     Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, ModuleKey, Move, MoveKind,
-    Name, Outcome, PublicKey, Quarantine, RecipientOutcome, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, Window, WindowKey, WindowState,
+    Name, Outcome, PublicKey, Quarantine, Reason, RecipientOutcome, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, WantedFile, WantedKey,
+    WantedState, Window, WindowKey, WindowState,
 };
 
 use crate::{Arrival, ModuleRecord, NewRun, SegmentRecord, SourceRecord};
@@ -101,6 +102,8 @@ pub(crate) fn arrival(chat: &ChatKey, expected: u64, events: u32) -> Arrival {
         members: Vec::new(),
         identities: (expected..known.events).map(|one| identity(one, one)).collect(),
         copies: Vec::new(),
+        wanted: Vec::new(),
+        found: Vec::new(),
         chat: known,
     }
 }
@@ -290,4 +293,22 @@ pub(crate) fn delivery(window: &WindowKey, group: u32, part: u32, outcome: Optio
         earlier: Vec::new(),
         outcomes: outcome.map(|outcome| RecipientOutcome { recipient: "a@x.example".into(), outcome }).into_iter().collect(),
     }
+}
+
+/// One of the states of a wanted file; many are due at the same time.
+pub(crate) fn wanted_state(number: u64) -> WantedState {
+    let at = Timestamp(i64::try_from(number / 10).unwrap());
+    match number % 5 {
+        0 => WantedState::new(at),
+        1 => WantedState::Waiting { tries: 3, since: Some(Timestamp(-1)), due: at, reason: Some(Reason::Status(503)) },
+        2 => WantedState::Gone { since: at, status: 410 },
+        3 => WantedState::Unreadable { since: at, due: Some(at), reason: Reason::SignInPage },
+        _ => WantedState::Unreadable { since: at, due: None, reason: Reason::TooLarge },
+    }
+}
+
+/// A wanted file of a chat.
+pub(crate) fn wanted(chat: &ChatKey, file: u64, number: u64) -> WantedFile {
+    let key = WantedKey { chat: chat.clone(), file: hash(file) };
+    WantedFile { key, position: number % 7, place: u32::try_from(number % 3).unwrap(), state: wanted_state(number) }
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use consign_model::audit::{Author, Deed, ImportFigures};
 use consign_model::source::Capture;
-use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys};
+use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys, WantedKey};
 use serde::{Deserialize, Serialize};
 
 use super::Embedded;
-use super::identities;
 use super::key::{Class, Key, Parts};
 use super::record::Flaw;
 use super::writer::Changes;
+use super::{identities, wanted};
 use crate::{Arrival, Copies, Result, SegmentRecord, SourceRecord, StoreError};
 
 /// How many chats one look at the list of arrivals reads beyond the limit, to find an arrival's end.
@@ -284,6 +284,9 @@ fn commit(changes: &mut Changes, tenant: &TenantId, arrivals: &[Arrival]) -> Res
         if !arrival.identities.is_empty() {
             identities.entry(chat).or_default().extend_from_slice(&arrival.identities);
         }
+        // In this order: what comes twice in one arrival comes first without its bytes.
+        arrival.wanted.iter().try_for_each(|file| wanted::add(changes, tenant, file))?;
+        arrival.found.iter().try_for_each(|file| wanted::remove(changes, tenant, &WantedKey { chat: chat.clone(), file: *file }))?;
         for one in &arrival.copies {
             copies.entry((chat, one.user.as_str())).or_default().extend_from_slice(&one.events);
         }

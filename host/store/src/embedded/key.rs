@@ -77,12 +77,16 @@ pub(super) enum Class {
     SupplementDelivery = b'l',
     /// Which chats' people became known with which arrival: each chat once, under its newest.
     Learned = b'n',
+    /// A file that an event names, and that is not there.
+    Wanted = b'w',
+    /// Such files by when they are due.
+    WantedDue = b'q',
     /// A line of the audit log.
     Audit = b'X',
 }
 
 impl Class {
-    const ALL: [Self; 35] = [
+    const ALL: [Self; 37] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -117,6 +121,8 @@ impl Class {
         Self::Delivery,
         Self::SupplementDelivery,
         Self::Learned,
+        Self::Wanted,
+        Self::WantedDue,
         Self::Audit,
     ];
 
@@ -147,6 +153,7 @@ impl Class {
             Some(Self::Source | Self::Captures) => "a source's record",
             Some(Self::User | Self::Identity) => "a user's record",
             Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Copies | Self::Arrived | Self::Learned) => "a chat's record",
+            Some(Self::Wanted | Self::WantedDue) => "a missing file's record",
             Some(Self::Target) => "a target's record",
             Some(Self::Policy | Self::Progress | Self::Quarantine) => "a policy's record",
             Some(Self::Module | Self::ModuleName | Self::ModuleKey | Self::Probe) => "a module's record",
@@ -297,6 +304,13 @@ impl<'a> Parts<'a> {
             [] => Some(window),
             rest => Some(WindowKey { supplement: u32::from_be_bytes(rest.try_into().ok()?), ..window }),
         }
+    }
+
+    /// So many bytes.
+    pub(super) fn fixed<const WIDTH: usize>(&mut self) -> Option<[u8; WIDTH]> {
+        let (bytes, rest) = self.0.split_first_chunk::<WIDTH>()?;
+        self.0 = rest;
+        Some(*bytes)
     }
 
     /// A chat.

@@ -22,6 +22,7 @@ mod record;
 mod run;
 #[cfg(test)]
 mod tests;
+mod wanted;
 mod window;
 mod writer;
 
@@ -39,7 +40,7 @@ use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,
-    Window, WindowKey, WindowState,
+    WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use tokio::task::coop::consume_budget;
@@ -49,7 +50,8 @@ use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
 use crate::{
-    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WindowFilter,
+    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WantedFilter,
+    WindowFilter,
 };
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
@@ -200,6 +202,27 @@ impl Store for Embedded {
     async fn newest_arrival(&self, tenant: &TenantId) -> Result<u64> {
         consume_budget().await;
         self.get_newest_arrival(tenant)
+    }
+
+    async fn wanted(&self, tenant: &TenantId, filter: &WantedFilter, after: Option<&WantedKey>, limit: usize) -> Result<Vec<WantedFile>> {
+        consume_budget().await;
+        self.list_wanted(tenant, filter, after, limit)
+    }
+
+    async fn wanted_due(
+        &self,
+        tenant: &TenantId,
+        source: &Name,
+        until: Timestamp,
+        after: Option<&WantedFile>,
+        limit: usize,
+    ) -> Result<Vec<WantedFile>> {
+        consume_budget().await;
+        self.list_wanted_due(tenant, source, until, after, limit)
+    }
+
+    async fn settle_wanted(&self, tenant: &TenantId, states: &[(WantedKey, Option<WantedState>)]) -> Result<()> {
+        self.change_wanted(tenant, states).await
     }
 
     async fn chats_learned(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>> {

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use consign_model::{ChatKey, Delivery, Digest, EventHash, Member, Name, Quarantine, Run, RunId, RunState, TenantId, Window, WindowKey, WindowState};
+use consign_model::{
+    ChatKey, Delivery, Digest, EventHash, Member, Name, Quarantine, Run, RunId, RunState, TenantId, Timestamp, WantedFile, WantedKey, WantedKind,
+    Window, WindowKey, WindowState,
+};
 
 use super::{Expected, Rehearsal};
 use crate::conformance::samples::{IDS, hash, identity_map, people, policy, target};
-use crate::{Copies, ModuleRecord, NextWindow, Progress, Store, WindowFilter};
+use crate::{Copies, ModuleRecord, NextWindow, Progress, Store, WantedFilter, WindowFilter};
 
 impl Rehearsal {
     /// A few questions with random bounds.
@@ -56,6 +59,7 @@ impl Rehearsal {
         let digest = people(usize::try_from(self.random.below(200)).unwrap()).digest();
         assert_eq!(store.facts(tenant, &digest).await.unwrap().as_ref(), expected.facts.get(&digest));
 
+        self.ask_wanted(store, tenant, expected).await;
         let filter = match self.random.below(4) {
             0 => WindowFilter::OfRun(RunId::new(&of, self.random.below(4))),
             1 => WindowFilter::Unsettled(of),
@@ -66,6 +70,36 @@ impl Rehearsal {
         let limit = usize::try_from(self.random.below(6)).unwrap();
         let listed = Self::listed(expected, &filter, after.as_ref(), limit);
         assert_eq!(store.windows(tenant, &filter, after.as_ref(), limit).await.unwrap(), listed, "{filter:?}");
+    }
+
+    /// Pages of wanted files, by both lists.
+    async fn ask_wanted(&mut self, store: &dyn Store, tenant: &TenantId, expected: &Expected) {
+        let chat = self.random.pick(&self.chats).clone();
+        let kind = match self.random.below(4) {
+            0 => None,
+            place => WantedKind::ALL.get(usize::try_from(place).unwrap() - 1).copied(),
+        };
+        let filter = WantedFilter { source: chat.source.clone(), kind };
+        let after = self.random.one_in(2).then(|| WantedKey { chat: self.random.pick(&self.chats).clone(), file: hash(self.random.below(40)) });
+        let limit = usize::try_from(self.random.below(6)).unwrap();
+        let fits = |file: &&WantedFile| {
+            file.key.chat.source == filter.source
+                && kind.is_none_or(|kind| file.state.kind() == kind)
+                && after.as_ref().is_none_or(|after| file.key > *after)
+        };
+        let page: Vec<_> = expected.wanted.values().filter(fits).take(limit).cloned().collect();
+        assert_eq!(store.wanted(tenant, &filter, after.as_ref(), limit).await.unwrap(), page, "{filter:?} after {after:?}");
+
+        let place = |file: &WantedFile| Some((file.state.due()?, file.key.chat.id.clone(), file.position, file.place, file.key.file));
+        let mut due: Vec<WantedFile> =
+            expected.wanted.values().filter(|file| file.key.chat.source == chat.source && file.state.due().is_some()).cloned().collect();
+        due.sort_by_key(place);
+        let many = u64::try_from(due.len()).unwrap();
+        let after = (many > 0 && self.random.one_in(2)).then(|| due[usize::try_from(self.random.below(many)).unwrap()].clone());
+        let until = Timestamp(i64::try_from(self.random.below(11)).unwrap());
+        let is_next = |file: &&WantedFile| file.state.due() <= Some(until) && after.as_ref().is_none_or(|after| place(file) > place(after));
+        let page: Vec<_> = due.iter().filter(is_next).take(limit).cloned().collect();
+        assert_eq!(store.wanted_due(tenant, &chat.source, until, after.as_ref(), limit).await.unwrap(), page, "until {until:?} after {after:?}");
     }
 
     fn listed(expected: &Expected, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Vec<Window> {
@@ -82,6 +116,16 @@ impl Rehearsal {
         let mut found: Vec<Window> = expected.windows.values().filter(fits).cloned().collect();
         found.sort_by_key(|window| place(&window.key));
         found.into_iter().filter(|window| after.is_none_or(|after| place(&window.key) > place(after))).take(limit).collect()
+    }
+
+    /// All wanted files.
+    async fn compare_wanted(&self, store: &dyn Store, tenant: &TenantId, expected: &Expected) {
+        for source in self.chats.iter().map(|chat| chat.source.clone()).collect::<BTreeSet<_>>() {
+            let all: Vec<_> = expected.wanted.values().filter(|file| file.key.chat.source == source).cloned().collect();
+            assert_eq!(store.wanted(tenant, &WantedFilter { source: source.clone(), kind: None }, None, usize::MAX).await.unwrap(), all);
+            let due = store.wanted_due(tenant, &source, Timestamp::MAX, None, usize::MAX).await.unwrap();
+            assert_eq!(due.len(), all.iter().filter(|file| file.state.due().is_some()).count());
+        }
     }
 
     /// Everything, compared.
@@ -171,6 +215,7 @@ impl Rehearsal {
                     assert_eq!(store.next_window(tenant, of, chat).await.unwrap(), next);
                 }
             }
+            self.compare_wanted(store, tenant, expected).await;
             let mut runs = store.runs(tenant, None, usize::MAX).await.unwrap();
             runs.reverse();
             assert_eq!(runs, expected.runs);
