@@ -60,7 +60,7 @@ pub trait Sink {
     /// `copy_of`: the user in whose export these stand, where the platform makes one for each user. The same event of several of them is one event.
     fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError>;
 
-    /// That this user's own export was read, and for which times. Comes before this user's copies.
+    /// That this user's own export was read, and for which times. Comes before this user's copies; where they come in parts over time, with the last of them.
     fn captured(&mut self, capture: Capture) -> Result<(), SinkError>;
 
     /// A file's bytes, before the event that carries it. Answers with digest and size.
