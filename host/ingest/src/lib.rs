@@ -4,9 +4,10 @@
 //! missing. An import that dies half-way leaves segments that nothing names (harmless) and whatever was committed (whole); importing again stores the
 //! rest, since every event that is there already is recognised by its identity.
 //!
-//! What arrives by itself ([`receive`]) goes the same way, several requests in one commit: a batch of each, so that each hears what became of its own.
+//! What arrives by itself ([`receive`]), and what is asked for ([`pull`]), goes the same way, several requests in one commit: a batch of each, so that each hears what became of its own.
 
 mod piece;
+pub mod pull;
 pub mod receive;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map};

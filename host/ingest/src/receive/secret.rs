@@ -23,7 +23,7 @@ pub struct SecretFault {
 }
 
 /// Reads it; line ends at its end are cut.
-pub(super) async fn read(source: &SecretSource) -> Result<Zeroizing<String>, SecretFault> {
+pub(crate) async fn read(source: &SecretSource) -> Result<Zeroizing<String>, SecretFault> {
     let place = match source {
         SecretSource::Env(name) => format!("the environment variable {name}"),
         SecretSource::File(file) => format!("the file {}", file.display()),
