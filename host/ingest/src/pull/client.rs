@@ -27,6 +27,8 @@ const LARGEST: usize = 64 << 20;
 const LONGEST_WAIT: Duration = Duration::from_mins(15);
 /// How often a question is asked at most.
 const ATTEMPTS: u32 = 20;
+/// How long it is asked again where the platform says nothing of waiting: a wrong address is told in minutes.
+const PATIENCE: i64 = 5 * 60 * 1000;
 
 /// Asks.
 pub(super) struct Client {
@@ -115,8 +117,9 @@ impl Client {
             let next = self.backoff.next_without_end(&patience.id, patience.since, now);
             Duration::from_millis(u64::try_from(next.0.saturating_sub(now.0)).unwrap_or_default())
         };
+        let is_over = after.is_none() && now.0.saturating_sub(patience.since.0) > PATIENCE;
         let wait = after.unwrap_or_else(own);
-        if wait > LONGEST_WAIT || patience.attempts >= ATTEMPTS {
+        if wait > LONGEST_WAIT || patience.attempts >= ATTEMPTS || is_over {
             let minutes = wait.as_secs() / 60;
             return Err(Fault::Source(format!(
                 "{host} was asked {} times, and {why}; to be asked again in {minutes} min. What came is stored, and the next pull goes on from there",

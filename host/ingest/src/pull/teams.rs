@@ -163,7 +163,8 @@ impl Teams {
             let mut list = Some(self.settings.graph_address.at(["users"], &[("$select", FIELDS), ("$top", "999")]));
             while let Some(page) = self.next_page(&mut list).await? {
                 let (arrived, of_page) = pages::users("users", &page, &self.limits)?;
-                ids.extend(of_page);
+                // What guests write here others have, and their own export is their organisation's.
+                ids.extend(of_page.into_iter().filter(|user| !user.is_guest).map(|user| user.id));
                 keeper.store(arrived).await?;
             }
             return Ok(ids);
@@ -183,9 +184,9 @@ impl Teams {
     async fn look_up(&self, keeper: &Keeper, user: &str) -> Result<Vec<String>, Fault> {
         let answer = self.get(self.settings.graph_address.at(["users", user], &[("$select", FIELDS)])).await?;
         let page = Page::one(&answer.body).map_err(|what| Fault::Passed(format!("what Graph says of this user can't be read: {what}")))?;
-        let (arrived, ids) = pages::users("users", &page, &self.limits)?;
+        let (arrived, found) = pages::users("users", &page, &self.limits)?;
         keeper.store(arrived).await?;
-        Ok(ids)
+        Ok(found.into_iter().map(|user| user.id).collect())
     }
 
     /// Reads what is of one user, and tells what can't be read.

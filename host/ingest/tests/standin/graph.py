@@ -37,8 +37,10 @@ class Graph(Standin):
         self.seen = {}
         self.first = {}
         self.clock = 1767600000000
+        self.guest = {"id": self.guid(), "displayName": "Guest", "mail": "g@other.example", "userPrincipalName": "g_other.example#EXT#@desk.example", "userType": "Guest"}
         self.settings.update({"token_uses": 40, "links": None})
-        for number in range(self.random.randint(3, 6)):
+        # More than Graph lists with a chat, now and then.
+        for number in range(self.random.choice([3, 4, 5, 6, 30])):
             self.users.append({
                 "id": self.guid(),
                 "displayName": f"User {number}",
@@ -195,7 +197,7 @@ class Graph(Standin):
         self.throttled()
         match parts:
             case ["users"]:
-                return self.page("users", self.users, query)
+                return self.page("users", [*self.users, self.guest], query)
             case ["users", one]:
                 return self.user(one)
             case ["users", one, "chats"]:

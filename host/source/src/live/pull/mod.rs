@@ -5,3 +5,8 @@
 
 pub mod slack;
 pub mod teams;
+
+/// Whether a platform's word for what is wrong is one: nothing else of it is shown, since nobody knows whom it names.
+fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}

@@ -17,9 +17,9 @@ use serde_json::{Map, Value};
 
 use super::super::slack::events;
 use super::super::{Arrived, Gathered, NotTaken};
+use super::is_word;
 use crate::intake::{Intake, Piece};
 use crate::json::fields::{self, Fields, Shape, text_in};
-use crate::report::shown;
 use crate::slack::entry::Ts;
 use crate::slack::index::{self, People};
 use crate::slack::markup::Names;
@@ -50,7 +50,7 @@ impl Answer {
             let mut fields = Fields::parse(fields::utf8(body)?)?;
             if fields.flag("ok")? != Some(true) {
                 let why = fields.filled("error")?.ok_or_else(|| Shape("neither `ok` nor `error` is there".into()))?;
-                return Ok(Self::Refused(shown(&why)));
+                return Ok(Self::Refused(if is_word(&why) { why } else { "an error that is no word".to_owned() }));
             }
             let cursor = fields.object("response_metadata")?.map(|mut more| more.filled("next_cursor")).transpose()?.flatten();
             let mut rest = fields.into_inner();

@@ -11,10 +11,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::{Arrived, NotTaken};
+use super::is_word;
 use crate::intake::Intake;
 use crate::json::fields::{self, Fields, Shape};
 use crate::report::shown;
-use crate::teams::lists::{Listed, Lists, Of};
+use crate::teams::lists::{self, Lists, Of};
 use crate::teams::{message, take_page};
 use crate::{Limits, Refusal, SourceError};
 
@@ -69,10 +70,10 @@ impl Page {
     }
 }
 
-/// The `code` of an answer that is an error.
+/// The `code` of an answer that is an error, where it is a word: what else such answers say may name people.
 pub fn error_code(body: &[u8]) -> Option<String> {
     let mut error = Fields::parse(fields::utf8(body).ok()?).ok()?.object("error").ok()??;
-    error.filled("code").ok()?.map(|code| shown(&code))
+    error.filled("code").ok()?.filter(|code| is_word(code))
 }
 
 /// What a token is asked by, and for how many seconds it holds.
@@ -85,14 +86,23 @@ pub fn token(body: &[u8]) -> Result<(String, u64), String> {
     of(body).map_err(|shape| shape.to_string())
 }
 
-/// Reads users: what is to be stored, and the ids of those that could be read, in their order.
-pub fn users(name: &str, page: &Page, limits: &Limits) -> Result<(Arrived, Vec<String>), SourceError> {
+/// Somebody of a list of users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Their id.
+    pub id: String,
+    /// A guest, whose messages lie in another organisation.
+    pub is_guest: bool,
+}
+
+/// Reads users: what is to be stored, and those that could be read, in their order.
+pub fn users(name: &str, page: &Page, limits: &Limits) -> Result<(Arrived, Vec<Listed>), SourceError> {
     let mut ids = Vec::new();
     let arrived = each(name, page, limits, &mut |json, intake| {
         let mut lists = Lists::default();
         lists.take(Of::Users, json, intake)?;
         for (id, user) in lists.users {
-            ids.push(id);
+            ids.push(Listed { id, is_guest: user.external });
             intake.user(user)?;
         }
         Ok(())
@@ -188,7 +198,7 @@ impl Beside {
         for user in std::mem::take(&mut self.lists.users).into_values() {
             intake.mentioned(user)?;
         }
-        let joins = self.lists.chats.get(chat).map(Listed::joins).unwrap_or_default();
+        let joins = self.lists.chats.get(chat).map(lists::Listed::joins).unwrap_or_default();
         Ok(intake.events(chat, None, joins)?)
     }
 }
