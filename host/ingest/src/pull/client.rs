@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use consign_model::{Backoff, Timestamp};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{RequestBuilder, StatusCode};
 use tokio::sync::watch;
@@ -36,6 +37,8 @@ pub(super) struct Client {
     backoff: Backoff,
     asked: AtomicU64,
     stop: watch::Receiver<bool>,
+    /// That one of those who are asked at once met what ends the pull.
+    halt: watch::Sender<bool>,
 }
 
 /// An answer that is no wish to be asked again.
@@ -67,12 +70,45 @@ impl Client {
         }
         let http = client.build().map_err(|error| format!("TLS can't be set up: {}", error.without_url()))?;
         let backoff = serde_json::from_value(serde_json::json!({ "first": "1s", "most": "2min", "within": "1h" })).unwrap_or_default();
-        Ok(Self { http, backoff, asked: AtomicU64::new(0), stop })
+        Ok(Self { http, backoff, asked: AtomicU64::new(0), stop, halt: watch::channel(false).0 })
     }
 
-    /// Whether it is to end.
-    pub fn is_stopping(&self) -> bool {
-        *self.stop.borrow()
+    /// Asks as many at a time, until all were asked or one meets what ends the pull. The others then end with the page that they have, so nothing is
+    /// being stored any more when this returns.
+    pub async fn side_by_side<F: Future<Output = Result<(), Fault>>>(
+        &self,
+        at_once: usize,
+        mut next: impl FnMut() -> Option<F>,
+    ) -> Result<(), Fault> {
+        self.halt.send_replace(false);
+        let (mut running, mut outcome) = (FuturesUnordered::new(), Ok(()));
+        loop {
+            while outcome.is_ok()
+                && running.len() < at_once
+                && let Some(one) = next()
+            {
+                running.push(one);
+            }
+            match running.next().await {
+                None => break,
+                Some(Ok(())) => {}
+                Some(Err(fault)) => {
+                    self.halt.send_replace(true);
+                    outcome = outcome.and(Err(fault));
+                }
+            }
+        }
+        self.halt.send_replace(false);
+        outcome
+    }
+
+    /// Ready when it is to end.
+    async fn ended(&self) {
+        let (mut stop, mut halt) = (self.stop.clone(), self.halt.subscribe());
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => {}
+            _ = halt.wait_for(|halt| *halt) => {}
+        }
     }
 
     /// The patience with a new question.
@@ -84,13 +120,10 @@ impl Client {
     /// Asks until there is an answer. `make`: the question, made anew each time.
     pub async fn ask(&self, host: &str, make: impl Fn() -> RequestBuilder, patience: &mut Patience) -> Result<Answer, Fault> {
         loop {
-            if self.is_stopping() {
-                return Err(Fault::Stopping);
-            }
-            let mut stop = self.stop.clone();
             let outcome = tokio::select! {
+                biased;
+                () = self.ended() => return Err(Fault::Stopping),
                 outcome = self.once(make()) => outcome,
-                () = async { drop(stop.wait_for(|stop| *stop).await) } => return Err(Fault::Stopping),
             };
             let (why, after) = match outcome {
                 Ok((answer, after)) => match answer.status {
@@ -127,10 +160,10 @@ impl Client {
             )));
         }
         tracing::debug!(host, seconds = wait.as_secs(), "asking {host} again in {} s: {why}", wait.as_secs());
-        let mut stop = self.stop.clone();
         tokio::select! {
+            biased;
+            () = self.ended() => Err(Fault::Stopping),
             () = tokio::time::sleep(wait) => Ok(()),
-            () = async { drop(stop.wait_for(|stop| *stop).await) } => Err(Fault::Stopping),
         }
     }
 

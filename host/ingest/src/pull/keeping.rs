@@ -1,7 +1,9 @@
 //! What a pull keeps: pages into archive and store, then how far it came; and its figures.
 //!
-//! Several users are asked at once, and stored one after the other: two commits to one chat at a time would be refused. In the audit log a pull is an import. It
-//! is entered with the first page that has events, so one that finds nothing leaves no entry, however often it is made.
+//! Several users are asked at once. Two commits to one chat at a time would be refused, so one of them stores, and takes along what the others have brought by
+//! then: one commit, and one segment a chat, for all of them. Each waits until its own page is durable, and keeps its cursor after that.
+//!
+//! In the audit log a pull is an import. It is entered with the first page that has events, so one that finds nothing leaves no entry, however often it is made.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex as Short, PoisonError};
@@ -14,7 +16,7 @@ use consign_source::live::{Arrived, Gathered, Live};
 use consign_store::{PullCursor, SourceRecord};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 use super::{Fault, Passed, Pulled};
 use crate::{Counts, Files, Importer, IngestError};
@@ -30,10 +32,21 @@ pub(super) struct Keeper {
     way: Live,
     input: String,
     cursors: Short<HashMap<String, String>>,
+    waiting: Short<Vec<Waiting>>,
     /// Held while something is stored.
     storing: Mutex<Storing>,
     pulled: Short<Pulled>,
     source: Name,
+}
+
+/// What waits to be stored, each of a batch's events under its source and what is told of edits there.
+type Batches = Vec<(Name, Edits, Arc<Gathered>)>;
+
+/// What one of those who are asked brought.
+struct Waiting {
+    batches: Batches,
+    /// Goes without an answer where it could not be stored.
+    stored: oneshot::Sender<()>,
 }
 
 struct Storing {
@@ -69,7 +82,16 @@ impl Keeper {
             ended: None,
         };
         let storing = Storing { is_begun: false, is_known, files: Files::new(), counts: Counts::default() };
-        Ok(Self { importer, way, input, cursors: Short::new(cursors), storing: Mutex::new(storing), pulled: Short::new(pulled), source })
+        Ok(Self {
+            importer,
+            way,
+            input,
+            cursors: Short::new(cursors),
+            waiting: Short::default(),
+            storing: Mutex::new(storing),
+            pulled: Short::new(pulled),
+            source,
+        })
     }
 
     fn pulled(&self) -> std::sync::MutexGuard<'_, Pulled> {
@@ -99,7 +121,7 @@ impl Keeper {
 
     /// The same of parts that differ in what is told of edits, and of one part after another.
     pub async fn store_all(&self, parts: Vec<(Edits, Arrived)>) -> Result<(), Fault> {
-        let mut batches = Vec::new();
+        let mut batches = Batches::new();
         for (edits, Arrived { gathered, report }) in parts {
             self.report(report);
             if !gathered.is_empty() {
@@ -109,16 +131,36 @@ impl Keeper {
         if batches.is_empty() {
             return Ok(());
         }
-        let has_events = batches.iter().any(|(_, _, gathered): &(Name, Edits, Arc<Gathered>)| gathered.events() > 0);
+        let (stored, mut is_stored) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(Waiting { batches, stored });
         let mut storing = self.storing.lock().await;
+        match is_stored.try_recv() {
+            // Somebody took it along.
+            Ok(()) => return Ok(()),
+            Err(oneshot::error::TryRecvError::Closed) => {
+                return Err(IngestError::Stopped("what came with another page could not be stored".to_owned()).into());
+            }
+            Err(oneshot::error::TryRecvError::Empty) => {}
+        }
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let (batches, answers): (Vec<Batches>, Vec<_>) = waiting.into_iter().map(|Waiting { batches, stored }| (batches, stored)).unzip();
+        self.store_now(&mut storing, batches.concat()).await?;
+        for answer in answers {
+            // Whoever waited may be gone.
+            let _ = answer.send(());
+        }
+        Ok(())
+    }
+
+    async fn store_now(&self, storing: &mut Storing, batches: Batches) -> Result<(), IngestError> {
+        let has_events = batches.iter().any(|(_, _, gathered)| gathered.events() > 0);
         if !storing.is_begun && (has_events || !storing.is_known) {
             let Importer { tenant, store, author, .. } = &self.importer;
             let record = SourceRecord::new(self.source.clone(), self.way.word(), self.way.capabilities());
             store.begin_import(tenant, &record, &self.input, author).await?;
             (storing.is_begun, storing.is_known) = (true, true);
         }
-        let files = std::mem::take(&mut storing.files);
-        let (files, outcome) = self.importer.store_together(batches, files).await;
+        let (files, outcome) = self.importer.store_together(batches, std::mem::take(&mut storing.files)).await;
         storing.files = files;
         for counts in outcome? {
             storing.counts.add(&counts);

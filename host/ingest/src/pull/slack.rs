@@ -13,7 +13,6 @@ use consign_model::source::Edits;
 use consign_source::Limits;
 use consign_source::live::pull::slack::{self as pages, Conversation, Directory, Messages, Page, Told};
 use consign_source::live::{Arrived, Live};
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -98,18 +97,8 @@ impl Slack {
             keeper.store(directory.users(page, &self.limits)?).await?;
         }
         let conversations = self.conversations(keeper, &mut directory).await?;
-        let (mut rest, mut running) = (conversations.iter(), FuturesUnordered::new());
-        loop {
-            while running.len() < AT_ONCE
-                && let Some((team, of)) = rest.next()
-            {
-                running.push(self.one(keeper, &directory, team.as_deref(), of));
-            }
-            match running.next().await {
-                Some(outcome) => outcome?,
-                None => return Ok(()),
-            }
-        }
+        let mut rest = conversations.iter();
+        self.client.side_by_side(AT_ONCE, || rest.next().map(|(team, of)| self.one(keeper, &directory, team.as_deref(), of))).await
     }
 
     /// Reads one conversation, and tells where it can't be read.

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use consign_model::Timestamp;
 use consign_source::Limits;
 use consign_source::live::pull::teams::{self as pages, Beside, Page};
-use futures::stream::{FuturesUnordered, StreamExt as _};
 use reqwest::{StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
@@ -28,7 +27,7 @@ use super::settings::TeamsExport;
 use crate::receive::limits;
 
 /// Users, or teams, asked for at once.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 /// Messages of a page: the most that Graph gives.
 const PAGE: &str = "50";
 /// How much earlier than the last time a round begins that has no link to go on from. What is read twice so is stored once.
@@ -128,32 +127,11 @@ impl Teams {
     pub async fn pull(&self, keeper: &Keeper) -> Result<(), Fault> {
         let ids = self.users(keeper).await?;
         let joined = Joined::default();
-        let (mut rest, mut running) = (ids.iter(), FuturesUnordered::new());
-        loop {
-            while running.len() < AT_ONCE
-                && let Some(id) = rest.next()
-            {
-                running.push(self.one_user(keeper, id, &joined));
-            }
-            match running.next().await {
-                Some(outcome) => outcome?,
-                None => break,
-            }
-        }
-        drop(running);
+        let mut rest = ids.iter();
+        self.client.side_by_side(AT_ONCE, || rest.next().map(|id| self.one_user(keeper, id, &joined))).await?;
         let teams = joined.into_inner();
-        let (mut rest, mut running) = (teams.iter(), FuturesUnordered::new());
-        loop {
-            while running.len() < AT_ONCE
-                && let Some((id, title)) = rest.next()
-            {
-                running.push(self.one_team(keeper, id, title.as_deref()));
-            }
-            match running.next().await {
-                Some(outcome) => outcome?,
-                None => return Ok(()),
-            }
-        }
+        let mut rest = teams.iter();
+        self.client.side_by_side(AT_ONCE, || rest.next().map(|(id, title)| self.one_team(keeper, id, title.as_deref()))).await
     }
 
     /// Whose exports are taken, by id. What Graph says of them is stored.

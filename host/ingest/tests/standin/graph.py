@@ -38,7 +38,7 @@ class Graph(Standin):
         self.first = {}
         self.clock = 1767600000000
         self.guest = {"id": self.guid(), "displayName": "Guest", "mail": "g@other.example", "userPrincipalName": "g_other.example#EXT#@desk.example", "userType": "Guest"}
-        self.settings.update({"token_uses": 40, "links": None})
+        self.settings.update({"token_uses": 120, "links": None})
         # More than Graph lists with a chat, now and then.
         for number in range(self.random.choice([3, 4, 5, 6, 30])):
             self.users.append({
@@ -233,7 +233,7 @@ class Graph(Standin):
         self.throttled()
         self.made += 1
         token = f"token-{self.made}"
-        self.tokens[token] = self.random.randint(10, self.settings["token_uses"])
+        self.tokens[token] = self.random.randint(40, self.settings["token_uses"])
         return {"token_type": "Bearer", "expires_in": 3599, "access_token": token}
 
     def user(self, named):
