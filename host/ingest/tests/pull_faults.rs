@@ -154,6 +154,29 @@ async fn sources_are_asked_at_their_times_beside_what_is_received() {
 }
 
 #[tokio::test]
+async fn a_pull_that_is_stopped_ends_soon_and_goes_on_the_next_time() {
+    for kind in ["graph", "slack"] {
+        let (world, standin) = (World::new().await, Standin::start(kind, 14));
+        let config = config(&world, kind, standin.port, "schedule = { cron = \"* * * * * *\" }");
+        standin.set(json!({ "page": 1, "hold_after": 20 })).await;
+        let server = world.receive(&config).await;
+        standin.control("/_held", json!({})).await;
+        // Nobody answers it any more.
+        tokio::time::timeout(Duration::from_secs(30), server.stop()).await.unwrap();
+        let imports = world.imports().await;
+        let ends: Vec<_> = imports.iter().filter(|deed| deed["what"] == "import-ended").collect();
+        assert_eq!(imports.len(), 2 * ends.len(), "each that began has ended: {imports:?}");
+        assert_eq!(ends.last().unwrap()["figures"]["complete"], false);
+
+        standin.set(json!({ "hold_after": null })).await;
+        let pulled = pull(&world, &config).await.unwrap();
+        assert!(pulled.is_complete(), "{pulled:?}");
+        let again = pull(&world, &config).await.unwrap();
+        assert!(again.is_complete() && again.stored.is_empty(), "{again:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_can_not_be_asked_is_said_at_the_start() {
     let world = World::new().await;
     let good = config(&world, "graph", 9, "");

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::fmt::Write as _;
+
 use consign_model::{ChatKind, Event, EventKind, Flags, Timestamp};
 use consign_source::Limits;
 use consign_source::live::Arrived;
@@ -212,4 +214,68 @@ fn what_is_no_page_is_told_without_its_text() {
     }
     assert_eq!(teams::token(br#"{"access_token":"t","expires_in":"3599"}"#), Ok(("t".to_owned(), 3599)));
     assert!(!teams::token(br#"{"access_token":["secret"]}"#).unwrap_err().contains("secret"));
+}
+
+/// Answers with one text that may be in no error.
+const ANSWERS: [&str; 6] = [
+    r#"{"@odata.context":"c","@odata.nextLink":"https://graph.microsoft.com/v1.0/next","value":[{"id":"1","messageType":"message","createdDateTime":"2026-01-05T08:00:01Z","lastEditedDateTime":"2026-01-05T08:00:02Z","chatId":"19:g@thread.v2","from":{"user":{"id":"u1","displayName":"Ann"}},"body":{"contentType":"html","content":"<p>sesame</p>"},"attachments":[{"id":"a","contentType":"reference","contentUrl":"https://x/y","name":"q.pdf"}],"reactions":[{"reactionType":"like","createdDateTime":"2026-01-05T08:00:03Z","user":{"user":{"id":"u2"}}}]}]}"#,
+    r#"{"value":[{"id":"19:g@thread.v2","topic":"Rates","chatType":"group","members":[{"userId":"u1","displayName":"Ann","email":"ann@desk.example","roles":["owner"],"visibleHistoryStartDateTime":"2026-01-05T08:00:00Z"}]}]}"#,
+    r#"{"value":[{"id":"u1","displayName":"Ann","mail":"ann@desk.example","userPrincipalName":"ann@desk.example","userType":"Member"}]}"#,
+    r#"{"ok":true,"has_edits":true,"messages":[{"type":"message","user":"U1","text":"sesame <@U2>","ts":"1767600001.000100","edited":{"user":"U1","ts":"1767600006.000000"},"reactions":[{"name":"tada","users":["U2"],"count":1}],"files":[{"id":"F1","name":"q.pdf"}]}],"offset":"1767600001.000100"}"#,
+    r#"{"ok":true,"edits":[{"type":"message","user":"U1","text":"sesame","ts":"1767600006.000100","original_ts":"1767600001.000100"},{"ts":"1767600007.000100","original_ts":"1767600001.000100","is_deleted":true,"text":"sesame"}]}"#,
+    r#"{"ok":true,"members":[{"id":"U1","date_joined":1,"date_left":0},"U2"],"response_metadata":{"next_cursor":"abc="}}"#,
+];
+
+fn read_in_every_way(body: &[u8]) -> String {
+    let (mut said, mut told) = (String::new(), Told::default());
+    let mut hear = |arrived: &Arrived| write!(said, "{:?}{:?}", arrived.report.refusals, arrived.report.notes).unwrap();
+    if let Ok(page) = Page::read(body) {
+        hear(&teams::users("users", &page, &limits()).unwrap().0);
+        let mut beside = Beside::new("9854dc85-3fb3-4f8e-a055-9cdc5523024d");
+        hear(&beside.chats("chats", &page, &limits()).unwrap().0);
+        hear(&beside.channels("t1", Some("Team"), &page, &limits()).unwrap().0);
+        hear(&beside.members("19:g@thread.v2", None, &page, &limits()).unwrap());
+        hear(&beside.messages("messages", &page, Some("u1"), &limits()).unwrap());
+        let _ = teams::teams(&page);
+    }
+    for list in ["messages", "edits", "members", "users", "channels"] {
+        let read = || match Answer::read(body, list) {
+            Ok(Answer::Page(page)) => Some(page),
+            _ => None,
+        };
+        let ((mut directory, of), Some(page)) = (organisation(), read()) else { continue };
+        let _ = (page.ids(), page.newest());
+        hear(&directory.edits(&of, page, &mut told, &limits()).unwrap());
+        hear(&directory.messages(&of, read().unwrap(), &told, "1767600100.000000", &limits()).unwrap().arrived);
+        hear(&directory.users(read().unwrap(), &limits()).unwrap());
+        hear(&directory.conversations(read().unwrap(), &limits()).unwrap().1);
+    }
+    let errors = [Page::read(body).err(), Page::one(body).err(), Answer::read(body, "messages").err(), teams::token(body).err()];
+    said + &errors.into_iter().flatten().collect::<String>() + &teams::error_code(body).unwrap_or_default()
+}
+
+#[test]
+fn damaged_answers_bring_nothing_down_and_are_not_quoted() {
+    let seed = std::env::var("CONSIGN_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
+    println!("CONSIGN_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..3_000 {
+        let mut body = ANSWERS[random.usize(..ANSWERS.len())].as_bytes().to_vec();
+        for _ in 0..random.usize(0..6) {
+            let at = random.usize(..body.len());
+            match random.u8(..4) {
+                0 => body[at] = random.u8(..),
+                1 => drop(body.remove(at)),
+                2 => body.insert(at, *random.choice(b"{}[]\",:0\\").unwrap()),
+                _ => {
+                    let end = random.usize(at..body.len().min(at + 40));
+                    let piece: Vec<u8> = body[at..end].to_vec();
+                    let to = random.usize(..body.len());
+                    body.splice(to..to, piece);
+                }
+            }
+        }
+        let said = read_in_every_way(&body);
+        assert!(!said.contains("sesame"), "{said}: {}", String::from_utf8_lossy(&body));
+    }
 }
