@@ -11,6 +11,7 @@ use consign_ingest::pull::{PullError, pull_now};
 use consign_ingest::receive::Config;
 use consign_model::Timestamp;
 use consign_model::source::Capture;
+use consign_source::Format;
 use consign_store::Store as _;
 use serde_json::json;
 use standin::{Standin, config, pull};
@@ -151,6 +152,26 @@ async fn sources_are_asked_at_their_times_beside_what_is_received() {
     let ends = imports.iter().filter(|deed| deed["what"] == "import-ended").count();
     assert_eq!(imports.len(), 2 * ends, "each that began has ended: {imports:?}");
     assert!(imports.iter().any(|deed| deed["input"] == "Slack Discovery at 127.0.0.1"), "{imports:?}");
+}
+
+#[tokio::test]
+async fn what_is_pulled_and_what_is_imported_from_files_is_the_same() {
+    let (world, standin) = (World::new().await, Standin::start("graph", 15));
+    let config = config(&world, "graph", standin.port, "");
+    let folder = world.path().join("export");
+    std::fs::create_dir(&folder).unwrap();
+    for (file, page) in standin.control("/_export", json!({})).await.as_object().unwrap() {
+        std::fs::write(folder.join(format!("{file}.json")), page.to_string()).unwrap();
+    }
+    assert!(pull(&world, &config).await.unwrap().is_complete());
+    let imported = world.importer.import(Format::Teams, &folder, &name("pulled"), |_| {}).await.unwrap();
+    assert!(imported.stored.is_empty() && imported.already_there.values().sum::<u64>() > 0, "{imported:?}");
+
+    // And the other way round.
+    let other = World::new().await;
+    other.importer.import(Format::Teams, &folder, &name("pulled"), |_| {}).await.unwrap();
+    let pulled = pull(&other, &config).await.unwrap();
+    assert!(pulled.is_complete() && pulled.stored.is_empty() && pulled.already_there.values().sum::<u64>() > 0, "{pulled:?}");
 }
 
 #[tokio::test]

@@ -324,6 +324,13 @@ class Graph(Standin):
         if path == "/_forget":
             self.generation += 1
             return True
+        if path == "/_export":
+            # What somebody would keep who asked by hand: a file for each user, and one for each team.
+            context = f"{self.address}/v1.0/$metadata#"
+            users = {user["id"]: {"@odata.context": f"{context}users('{user['id']}')/chats", "value": self.export(user["id"], {})} for user in self.users}
+            of_team = lambda team: [message for message in self.messages if self.chats[message["chat"]].get("team") == team]
+            teams = {f"team-{number}": {"@odata.context": f"{context}teams('{team}')/channels", "value": self.shown(of_team(team))} for number, team in enumerate(self.teams)}
+            return users | teams
         return super().control(path, body)
 
 
