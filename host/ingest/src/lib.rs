@@ -6,10 +6,12 @@
 //!
 //! Files that events name by an address alone are listed with them, and fetched later ([`fetch`]).
 //!
-//! What arrives by itself ([`receive`]) goes the same way, several requests in one commit: a batch of each, so that each hears what became of its own.
+//! What arrives by itself ([`receive`]), and what is asked for ([`pull`]), goes the same way, several requests in one commit: a batch of each, so that each
+//! hears what became of its own.
 
 pub mod fetch;
 mod piece;
+pub mod pull;
 pub mod receive;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map};

@@ -20,6 +20,7 @@ pub mod module;
 pub mod policy;
 pub mod quarantine;
 pub mod run;
+pub mod schedule;
 pub mod shadow;
 pub mod source;
 pub mod target;

@@ -8,5 +8,6 @@ pub mod metrics;
 pub mod modules;
 pub mod promote;
 pub mod runner;
-pub mod schedule;
 pub mod scheduler;
+
+pub use consign_model::schedule;

@@ -94,6 +94,11 @@ impl<'a> Intake<'a> {
         self.sink.captured(capture).map_err(SourceError::Sink)
     }
 
+    /// That this user's own export comes in parts: their copies say nothing of which times were read, and [`Self::captured`] does when that is known.
+    pub fn comes_in_parts(&mut self, user: &str) {
+        self.captured.insert(user.to_owned());
+    }
+
     /// Hands over events of a chat, which is declared as unknown if nothing was said of it before. `copy_of`: the user in whose export they stand, where
     /// there is one for each user.
     pub fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SourceError> {

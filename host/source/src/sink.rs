@@ -61,7 +61,7 @@ pub trait Sink {
     fn events(&mut self, chat: &str, copy_of: Option<&str>, events: Vec<Event>) -> Result<(), SinkError>;
 
     /// That this user's own export was read, and for which times. Where nobody said for which, it comes at the end, with the times of the first and the last
-    /// of this user's copies.
+    /// of this user's copies; where they come in parts over time, with the last of them.
     fn captured(&mut self, capture: Capture) -> Result<(), SinkError>;
 
     /// A file's bytes, before the event that carries it. Answers with digest and size.

@@ -69,6 +69,20 @@ pub struct Copies {
     pub events: Vec<EventHash>,
 }
 
+/// How far something was pulled that a source is asked for by itself.
+///
+/// It is kept after what it stands behind is durable, so one that is lost or old repeats what is there already and loses nothing. It is no secret, and may
+/// name users and chats by the platform's ids.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PullCursor {
+    /// Of what: a user, a team or a chat, in the words of whoever pulls. Unique in its source.
+    pub of: String,
+    /// What the platform gave to go on from, and what whoever pulls needs beside it. Some KiB at most.
+    pub text: String,
+    /// When it was kept.
+    pub at: Timestamp,
+}
+
 /// What arrives for one chat at once. Its files are durable before it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrival {
@@ -290,10 +304,15 @@ pub trait Store: Send + Sync {
     async fn known_events(&self, tenant: &TenantId, chat: &ChatKey, hashes: &[EventHash]) -> Result<Vec<Option<[u8; 8]>>>;
     /// In whose own exports which events were seen: by user, each event once, by hash. Of one user or all.
     async fn copies(&self, tenant: &TenantId, chat: &ChatKey, user: Option<&str>) -> Result<Vec<Copies>>;
-    /// Adds whose own exports were read into a source, and for which times. What is there already costs nothing.
+    /// Adds whose own exports were read into a source, and for which times. What is there already costs nothing; of two of one user that begin at the same
+    /// time the longer one is kept, so that what is read on and on is one.
     async fn put_captures(&self, tenant: &TenantId, source: &Name, captures: &[Capture]) -> Result<()>;
     /// All of them, by user and time.
     async fn captures(&self, tenant: &TenantId, source: &Name) -> Result<Vec<Capture>>;
+    /// Keeps how far a source was pulled of something, in the place of what was kept of that before.
+    async fn put_pull_cursor(&self, tenant: &TenantId, source: &Name, cursor: &PullCursor) -> Result<()>;
+    /// All of a source, by what they are of.
+    async fn pull_cursors(&self, tenant: &TenantId, source: &Name) -> Result<Vec<PullCursor>>;
     /// The segments that hold positions from `from` on, by position.
     async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>>;
     /// Commits what arrived for some chats, all or nothing, and gives it the next arrival number. Counted from 1, without gaps that matter.

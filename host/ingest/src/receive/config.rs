@@ -11,6 +11,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::fetch::FetchConfig;
+use crate::pull::{SlackDiscovery, TeamsExport};
 
 /// A file of sources.
 #[derive(Debug, Clone, Deserialize)]
@@ -88,6 +89,10 @@ pub enum SourceConfig {
         #[serde(default = "five")]
         settle_seconds: u16,
     },
+    /// Microsoft Graph's export of each user's messages, which is asked. Another source may have the same name, as with a folder.
+    TeamsExport(TeamsExport),
+    /// Slack's Discovery API, which is asked. Another source may have the same name, as with a folder.
+    SlackDiscovery(SlackDiscovery),
 }
 
 impl SourceConfig {
@@ -98,7 +103,9 @@ impl SourceConfig {
             | Self::SlackEvents { name, .. }
             | Self::TeamsNotifications { name, .. }
             | Self::MattermostWebhook { name, .. }
-            | Self::Folder { name, .. } => name,
+            | Self::Folder { name, .. }
+            | Self::TeamsExport(TeamsExport { name, .. })
+            | Self::SlackDiscovery(SlackDiscovery { name, .. }) => name,
         }
     }
 }
@@ -199,10 +206,11 @@ impl Config {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             ConfigError::Toml { line: before.matches('\n').count() + 1, what: error.message().to_owned() }
         })?;
-        let (mut names, mut folders) = (BTreeSet::new(), BTreeSet::new());
+        let (mut names, mut folders, mut asked) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for source in &config.sources {
             let is_first = match source {
                 SourceConfig::Folder { path, .. } => folders.insert(path),
+                SourceConfig::TeamsExport(_) | SourceConfig::SlackDiscovery(_) => asked.insert(source.name()),
                 _ => names.insert(source.name()),
             };
             if !is_first {

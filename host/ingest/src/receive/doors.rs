@@ -53,7 +53,7 @@ impl Door {
             }
             teams @ SourceConfig::TeamsNotifications { .. } => (live(Live::TeamsNotifications), Kind::Teams(Arc::new(Teams::open(teams).await?))),
             SourceConfig::MattermostWebhook { token, .. } => (live(Live::MattermostWebhook), Kind::Mattermost(token_of(&token).await?)),
-            SourceConfig::Folder { .. } => return Ok(None),
+            SourceConfig::Folder { .. } | SourceConfig::TeamsExport(_) | SourceConfig::SlackDiscovery(_) => return Ok(None),
         };
         let input = format!("POST /v1/sources/{name}/{}", kind.call());
         Ok(Some(Self { origin: Arc::new(Origin { source: name, format, gives, input }), kind }))
@@ -198,7 +198,8 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }
 
-fn limits() -> Limits {
+/// What of one request, or page, is listed and held.
+pub(crate) fn limits() -> Limits {
     Limits { listed: LISTED, ..Limits::default() }
 }
 

@@ -44,11 +44,13 @@ use tokio::task::JoinHandle;
 use self::answer::Problem;
 pub use self::config::{Bounds, Config, ConfigError, SourceConfig};
 use self::doors::Door;
+pub(crate) use self::doors::limits;
 use self::folder::Folder;
 use self::queue::Queue;
 use self::room::Room;
 pub use self::secret::SecretFault;
 use crate::Importer;
+use crate::pull::{PullError, Schedules};
 
 /// Bodies read into events at once: work for processors. What they hold beyond the bound on what waits is this many bodies.
 const READ_AT_ONCE: usize = 4;
@@ -67,6 +69,9 @@ pub enum ReceiveError {
     /// There is nothing to receive from.
     #[error("there is no [[source]] in the file of sources: add one")]
     Nothing,
+    /// What is asked at times can't be.
+    #[error(transparent)]
+    Pull(#[from] PullError),
     /// The socket can't be used.
     #[error("the address that is listened on can't be used: {0}")]
     Listen(std::io::Error),
@@ -178,12 +183,16 @@ async fn receive(State(receiver): State<Arc<Receiver>>, params: Result<RawPathPa
     receiver.answer(&params, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// Receives until `stop` comes; then what was taken in is stored and answered, and this returns.
+/// Receives until `stop` comes; then what was taken in is stored and answered, and this returns. Sources that are asked are asked at their times beside it.
 pub async fn serve(listener: TcpListener, config: Config, importer: Importer, stop: impl Future<Output = ()> + Send) -> Result<(), ReceiveError> {
     let connections = config.receive.connections();
+    let schedules = Schedules::open(&config, &importer).await?;
     let (receiver, running) = Receiver::start(config, importer).await?;
+    let pulling = schedules.start();
     let router = router(receiver).fallback(async || Problem::unknown());
     server::serve(listener, router, connections, stop).await;
+    // What is asked is of no platform that waits for an answer, so it ends after those who do.
     running.stop().await;
+    pulling.stop().await;
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod jwt;
 pub mod mattermost;
 mod packing;
 mod proof;
+pub mod pull;
 pub mod slack;
 pub mod teams;
 
@@ -31,6 +32,13 @@ pub enum Live {
     TeamsNotifications,
     /// Mattermost's outgoing webhook.
     MattermostWebhook,
+    /// Microsoft Graph's export of each user's messages, which is asked.
+    TeamsExport,
+    /// Slack's Discovery API, which is asked.
+    SlackDiscovery {
+        /// The organisation keeps every edit and deletion (a setting of its retention), so all of them are told.
+        keeps_edits: bool,
+    },
 }
 
 impl Live {
@@ -40,10 +48,12 @@ impl Live {
             Self::SlackEvents => "slack-events",
             Self::TeamsNotifications => "teams-notifications",
             Self::MattermostWebhook => "mattermost-webhook",
+            Self::TeamsExport => "teams-export",
+            Self::SlackDiscovery { .. } => "slack-discovery",
         }
     }
 
-    /// What comes so and what does not. Whatever the way, what happened before it was set up or while it was down is not there.
+    /// What comes so and what does not. Of what is not asked, what happened before it was set up or while it was down is not there.
     pub fn capabilities(self) -> Capabilities {
         match self {
             Self::SlackEvents => Capabilities {
@@ -76,6 +86,27 @@ impl Live {
                 memberships: Memberships::Derived,
                 private_chats: PrivateChats::AsExported,
                 addresses: false,
+            },
+            Self::TeamsExport => Capabilities {
+                view: View::PerUser,
+                // Each pull has the newest text; of what was edited twice between two of them the text between is lost.
+                edits: Edits::Newest,
+                deletions: Deletions::ForDays(21),
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Listed,
+                // Those of the users who are asked for.
+                private_chats: PrivateChats::AsExported,
+                addresses: true,
+            },
+            Self::SlackDiscovery { keeps_edits } => Capabilities {
+                view: View::Complete,
+                // Without that an edit is seen where its message is read once more, and those of older ones are not.
+                edits: if keeps_edits { Edits::All } else { Edits::Unsaid },
+                deletions: if keeps_edits { Deletions::All } else { Deletions::Unsaid },
+                reactions: Reactions::AsExported,
+                memberships: Memberships::Listed,
+                private_chats: PrivateChats::All,
+                addresses: true,
             },
         }
     }

@@ -140,6 +140,29 @@ fn people(event: &Fields) -> BTreeSet<String> {
     people
 }
 
+/// The events of an entry that comes with no file's bytes: itself, and its reactions. Whom it shows is handed over.
+pub(super) fn events(chat: &str, entry: Fields, names: &Names, intake: &mut Intake<'_>) -> Result<Vec<Event>, NotTaken> {
+    let Parsed { mut event, files, files_before, reactions, unnamed_reactions, profile } = entry::of(entry, names)?;
+    if let Some(profile) = profile {
+        let mut user = User::unknown(&profile.id);
+        (user.bot, user.external) = (profile.bot, profile.external);
+        if let Some(name) = profile.name {
+            user.name = name;
+        }
+        intake.mentioned(user)?;
+    }
+    // Whether the message as it was has come, nobody knows here: so its files are named with what became of it.
+    for file in files.into_iter().chain(files_before) {
+        let attachment = Attachment { name: file.name, media_type: file.media_type, size: file.size, digest: None, url: file.url };
+        intake.hang(chat, &mut event, attachment);
+    }
+    if unnamed_reactions > 0 {
+        intake.note("messages with reactions whose users Slack does not list; those reactions are not events");
+    }
+    let reactions: Vec<Event> = reactions.into_iter().flat_map(|reaction| reaction.events(&event)).collect();
+    Ok([vec![event], reactions].concat())
+}
+
 impl Callback {
     /// The ids of all whom it names.
     pub fn people(&self) -> impl Iterator<Item = &str> {
@@ -200,26 +223,8 @@ impl Callback {
             event.put("ts", ts);
         }
         let names = Names { users: names, channels: HashMap::new(), home: std::mem::take(&mut self.home) };
-        let Parsed { mut event, files, files_before, reactions, unnamed_reactions, profile } = entry::of(event, &names)?;
-        if let Some(profile) = profile {
-            let mut user = User::unknown(&profile.id);
-            (user.bot, user.external) = (profile.bot, profile.external);
-            if let Some(name) = profile.name {
-                user.name = name;
-            }
-            intake.mentioned(user)?;
-        }
-        // Whether the message as it was has come, nobody knows here: so its files are named with what became of it.
-        for file in files.into_iter().chain(files_before) {
-            let attachment = Attachment { name: file.name, media_type: file.media_type, size: file.size, digest: None, url: file.url };
-            intake.hang(&chat, &mut event, attachment);
-        }
-        if unnamed_reactions > 0 {
-            intake.note("messages with reactions whose users Slack does not list; those reactions are not events");
-        }
-        let reactions: Vec<Event> = reactions.into_iter().flat_map(|reaction| reaction.events(&event)).collect();
-        intake.events(&chat, None, [vec![event], reactions].concat())?;
-        Ok(())
+        let events = events(&chat, event, &names, intake)?;
+        Ok(intake.events(&chat, None, events)?)
     }
 
     fn reaction(&mut self, flags: Flags, intake: &mut Intake<'_>) -> Result<(), NotTaken> {

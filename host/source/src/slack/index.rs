@@ -158,7 +158,8 @@ pub fn user(intake: &mut Intake<'_>, home: &mut HashSet<String>, mut fields: Fie
     Ok(user)
 }
 
-fn chat(intake: &mut Intake<'_>, people: &mut People, mut fields: Fields, kind: ChatKind, private: bool) -> Result<Listed, Shape> {
+/// Reads a chat. `kind`: what it is where its own flags say nothing.
+pub fn chat(intake: &mut Intake<'_>, people: &mut People, mut fields: Fields, kind: ChatKind, private: bool) -> Result<Listed, Shape> {
     let id = fields.needed_id("id")?;
     let name = fields.filled("name")?;
     let kind = match (fields.flag("is_im")?.unwrap_or(false), fields.flag("is_mpim")?.unwrap_or(false)) {

@@ -136,26 +136,51 @@ impl Lists {
 
     /// `members[]`. Somebody who sees a chat only since some time came then: who counted as there from the beginning would be sent what they could not see.
     fn members(&mut self, fields: &mut Fields, listed: &mut Listed, intake: &mut Intake<'_>) -> Result<(), Shape> {
-        for mut member in fields.objects("members")? {
-            let Some(id) = member.id("userId")?.map(people::id) else {
-                intake.note("members of chats without a user's id, left out");
-                continue;
-            };
-            match time(&mut member, "visibleHistoryStartDateTime")? {
-                Some(since) => listed.since.push((id.clone(), since)),
-                None => listed.info.members.push(id.clone()),
+        fields.objects("members")?.into_iter().try_for_each(|member| self.member(member, listed, intake))
+    }
+
+    fn member(&mut self, mut member: Fields, listed: &mut Listed, intake: &mut Intake<'_>) -> Result<(), Shape> {
+        let Some(id) = member.id("userId")?.map(people::id) else {
+            intake.note("members of chats without a user's id, left out");
+            return Ok(());
+        };
+        match time(&mut member, "visibleHistoryStartDateTime")? {
+            Some(since) => listed.since.push((id.clone(), since)),
+            None => listed.info.members.push(id.clone()),
+        }
+        if let Entry::Vacant(place) = self.users.entry(id) {
+            let mut user = User::unknown(place.key());
+            if let Some(name) = member.filled("displayName")?.map(|name| intake.name(&name)).filter(|name| !name.is_empty()) {
+                user.name = name;
             }
-            if let Entry::Vacant(place) = self.users.entry(id) {
-                let mut user = User::unknown(place.key());
-                if let Some(name) = member.filled("displayName")?.map(|name| intake.name(&name)).filter(|name| !name.is_empty()) {
-                    user.name = name;
-                }
-                user.email = intake.address(member.filled("email")?);
-                user.external = member.list("roles")?.iter().any(|role| role.as_str() == Some("guest"));
-                place.insert(user);
-            }
+            user.email = intake.address(member.filled("email")?);
+            user.external = member.list("roles")?.iter().any(|role| role.as_str() == Some("guest"));
+            place.insert(user);
         }
         Ok(())
+    }
+
+    /// Takes one member of a chat or channel, as a list of its own has them.
+    pub fn take_member(&mut self, chat: &str, json: &str, intake: &mut Intake<'_>) -> Result<(), Shape> {
+        let member = Fields::parse(json)?;
+        let mut listed = self.chats.remove(chat).unwrap_or_else(|| Listed { info: unlisted(chat), since: Vec::new() });
+        let taken = self.member(member, &mut listed, intake);
+        self.chats.insert(chat.to_owned(), listed);
+        taken
+    }
+
+    /// What a team is called.
+    pub fn name_team(&mut self, team: &str, name: &str) {
+        self.teams.insert(team.to_owned(), text::name(name));
+    }
+
+    /// Takes one channel of a team that was asked for its own.
+    pub fn take_channel(&mut self, team: &str, json: &str, intake: &mut Intake<'_>) -> Result<String, Shape> {
+        let mut fields = Fields::parse(json)?;
+        let id = fields.needed_id("id")?;
+        fields.put("teamId", self.teams.get(team).cloned().unwrap_or_else(|| team.to_owned()));
+        self.channel(id.clone(), &mut fields, intake)?;
+        Ok(id)
     }
 
     /// The id of a user who is named by an id or an address; unset for an address that nobody has. Graph takes a sign-in name where it takes an id, and no other

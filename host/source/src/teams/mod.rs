@@ -9,9 +9,9 @@
 
 mod bytes;
 mod content;
-mod lists;
+pub mod lists;
 mod look;
-mod message;
+pub mod message;
 mod notice;
 mod pages;
 mod people;
@@ -22,6 +22,7 @@ use std::path::Path;
 
 use consign_model::source::Capture;
 use consign_model::{Attachment, User};
+use serde_json::value::RawValue;
 
 use self::content::TeamsFile;
 use self::lists::Lists;
@@ -121,6 +122,37 @@ pub fn take_one(json: &str, intake: &mut Intake<'_>) -> Result<Result<(), Shape>
     intake.events(&place.chat, None, events).map(Ok)
 }
 
+/// Takes the messages of one page that was asked for, in the copy of `owner` where it is somebody's. `lists` is what else was asked, `home` the tenants of the
+/// organisation's own people, and `name` stands for the page in refusals. Which times were read is for whoever asks to say.
+pub fn take_page(
+    name: &str,
+    messages: &[Box<RawValue>],
+    owner: Option<&str>,
+    lists: &mut Lists,
+    home: &BTreeSet<String>,
+    mut intake: Intake<'_>,
+) -> Result<Report, SourceError> {
+    if let Some(owner) = owner {
+        intake.comes_in_parts(owner);
+    }
+    let mut reader = Reader {
+        intake,
+        waiting: Waiting::default(),
+        lists: std::mem::take(lists),
+        home: home.clone(),
+        met: HashSet::new(),
+        declared: HashMap::new(),
+        enclosed: Enclosed::default(),
+        by_id: ById::default(),
+    };
+    let read = (0..)
+        .zip(messages)
+        .try_for_each(|(index, message)| reader.item(name, owner, Item { json: Ok(message.get()), line: None, index: Some(index), links: None }));
+    let read = read.and_then(|()| reader.waiting.hand_over_all(&mut reader.intake));
+    *lists = std::mem::take(&mut reader.lists);
+    read.and_then(|()| reader.intake.finish())
+}
+
 fn note(intake: &mut Intake<'_>, unnamed_reactions: u64, silent: u64, garbled: u64) {
     if unnamed_reactions > 0 {
         intake.note("messages with reactions that name no user; those reactions are not events");
@@ -190,7 +222,7 @@ impl Reader<'_> {
                 return;
             }
             (count, untold) = (count + 1, untold + item.json.as_ref().map_or(0, |json| json.len() as u64));
-            outcome = self.item(owned, item);
+            outcome = self.item(&owned.page.path, owned.user.as_deref(), item);
             if count.is_multiple_of(TELL_EVERY) {
                 self.intake.advance(untold);
                 told += std::mem::take(&mut untold);
@@ -204,7 +236,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn item(&mut self, owned: &Owned, item: Item<'_>) -> Result<(), SourceError> {
+    /// One element of a file. `owner`: whose copy the file is.
+    fn item(&mut self, file: &str, owner: Option<&str>, item: Item<'_>) -> Result<(), SourceError> {
         let most = self.intake.limits.line_bytes;
         let parsed = item.json.and_then(|json| match json.len() {
             length if length > most => Err(format!("longer than {most} bytes, the most that a message may have; the others of this file were read")),
@@ -213,12 +246,12 @@ impl Reader<'_> {
         let user = match item.links {
             Some(Links { user: Some(user), .. }) => self.lists.user_id(user).or_else(|| Some(user.clone())),
             Some(Links { team: true, .. }) => None,
-            _ => owned.user.clone(),
+            _ => owner.map(str::to_owned),
         };
         match parsed {
             Ok(parsed) => self.take(user.as_deref(), parsed),
             Err(reason) => {
-                self.intake.refuse(Refusal { file: shown(&owned.page.path), line: item.line, index: item.index, reason });
+                self.intake.refuse(Refusal { file: shown(file), line: item.line, index: item.index, reason });
                 Ok(())
             }
         }

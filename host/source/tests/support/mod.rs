@@ -23,6 +23,8 @@ pub struct Kept {
     /// Ids of events by chat and by the user whose copies they are.
     pub copies: BTreeMap<(String, String), Vec<String>>,
     pub largest_piece: usize,
+    /// Copies come page by page, and what is captured with the last.
+    pub in_parts: bool,
     /// Fail at this call, counted from 0.
     pub fail_at: Option<usize>,
     pub calls: usize,

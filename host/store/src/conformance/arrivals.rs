@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use consign_model::source::Capture;
 use consign_model::{ChatKey, EventHash, FormerName, MoveKind, Reason, Timestamp, User, WantedKey, WantedKind, WantedState};
 
 use super::samples::{IDS, arrival, author, chat_key, hash, identity, keys, member, name, segment, source, user, wanted};
-use crate::{Store, StoreError, WantedFilter};
+use crate::{PullCursor, Store, StoreError, WantedFilter};
 
 pub(super) async fn tenants_keep_their_first_keys(store: Arc<dyn Store>) {
     let tenant = name("t");
@@ -41,6 +42,34 @@ pub(super) async fn sources_and_users(store: Arc<dyn Store>) {
     let expected = [Some(user(IDS[4], "Ann")), None, Some(bob), Some(user(IDS[4], "Ann")), Some(user(IDS[0], "Ann"))];
     assert_eq!(found, expected, "in the order asked");
     assert_eq!(store.users(&tenant, &name("b"), &asked).await.unwrap(), vec![None; asked.len()], "another source's users are others");
+}
+
+pub(super) async fn captures_that_go_on_are_one(store: Arc<dyn Store>) {
+    let (tenant, source) = (name("t"), name("s"));
+    let capture =
+        |user: &str, from: Option<i64>, until: Option<i64>| Capture { user: user.to_owned(), from: from.map(Timestamp), until: until.map(Timestamp) };
+    for until in [3, 5, 4] {
+        store.put_captures(&tenant, &source, &[capture("U1", Some(1), Some(until))]).await.unwrap();
+    }
+    store.put_captures(&tenant, &source, &[capture("U2", None, Some(3)), capture("U2", None, None), capture("U2", None, Some(9))]).await.unwrap();
+    store.put_captures(&tenant, &source, &[capture("U1", Some(2), Some(3))]).await.unwrap();
+    let expected = [capture("U1", Some(1), Some(5)), capture("U1", Some(2), Some(3)), capture("U2", None, None)];
+    assert_eq!(store.captures(&tenant, &source).await.unwrap(), expected);
+}
+
+pub(super) async fn pull_cursors_by_what_they_are_of(store: Arc<dyn Store>) {
+    let (tenant, source) = (name("t"), name("s"));
+    let cursor = |of: &str, text: &str| PullCursor { of: of.to_owned(), text: text.to_owned(), at: Timestamp(1) };
+    assert_eq!(store.pull_cursors(&tenant, &source).await.unwrap(), []);
+    for id in IDS {
+        store.put_pull_cursor(&tenant, &source, &cursor(id, "first")).await.unwrap();
+        store.put_pull_cursor(&tenant, &source, &cursor(id, "second")).await.unwrap();
+    }
+    store.put_pull_cursor(&tenant, &name("s-a"), &cursor(IDS[0], "another source's")).await.unwrap();
+    let mut expected = IDS.map(|id| cursor(id, "second"));
+    expected.sort_by(|one, other| one.of.cmp(&other.of));
+    assert_eq!(store.pull_cursors(&tenant, &source).await.unwrap(), expected);
+    assert_eq!(store.pull_cursors(&name("t2"), &source).await.unwrap(), []);
 }
 
 pub(super) async fn an_arrival_is_found_again(store: Arc<dyn Store>) {

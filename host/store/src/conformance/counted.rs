@@ -20,8 +20,8 @@ use consign_model::{
 };
 
 use crate::{
-    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WantedFilter,
-    WindowFilter,
+    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Result, SegmentRecord, SourceRecord, Store,
+    WantedFilter, WindowFilter,
 };
 
 /// How often each method was called, by name.
@@ -82,6 +82,8 @@ counted! {
     copies(tenant: &TenantId, chat: &ChatKey, user: Option<&str>) -> Vec<Copies>;
     put_captures(tenant: &TenantId, source: &Name, captures: &[Capture]) -> ();
     captures(tenant: &TenantId, source: &Name) -> Vec<Capture>;
+    put_pull_cursor(tenant: &TenantId, source: &Name, cursor: &PullCursor) -> ();
+    pull_cursors(tenant: &TenantId, source: &Name) -> Vec<PullCursor>;
     segments(tenant: &TenantId, chat: &ChatKey, from: u64) -> Vec<SegmentRecord>;
     commit(tenant: &TenantId, arrivals: &[Arrival]) -> u64;
     newest_arrival(tenant: &TenantId) -> u64;

@@ -37,6 +37,8 @@ macro_rules! checks {
 pub(crate) const CHECKS: &[Check] = checks![
     arrivals::tenants_keep_their_first_keys,
     arrivals::sources_and_users,
+    arrivals::captures_that_go_on_are_one,
+    arrivals::pull_cursors_by_what_they_are_of,
     arrivals::an_arrival_is_found_again,
     arrivals::a_commit_is_all_or_nothing,
     arrivals::segments_by_position,

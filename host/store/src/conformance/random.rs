@@ -25,7 +25,7 @@ use super::samples::{
     IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, identity_map, identity_of, keys, member, module, name, new_run,
     people, policy, probe, quarantine, refused, release, signing_key, source, summary, target, unknown, user, wanted, wanted_state, window,
 };
-use crate::{Arrival, Begun, Copies, ModuleRecord, SegmentRecord, SourceRecord, Store, StoreError};
+use crate::{Arrival, Begun, Copies, ModuleRecord, PullCursor, SegmentRecord, SourceRecord, Store, StoreError};
 
 /// splitmix64: enough for tests, and the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
@@ -74,7 +74,9 @@ struct Expected {
     members: BTreeMap<(ChatKey, String), Member>,
     contents: HashMap<(ChatKey, EventHash), [u8; 8]>,
     copies: BTreeMap<(ChatKey, String), BTreeSet<EventHash>>,
-    captures: BTreeMap<Name, BTreeSet<Capture>>,
+    /// By source, user and beginning: the latest end, where unset is the end of all.
+    captures: BTreeMap<(Name, String, Option<Timestamp>), Option<Timestamp>>,
+    pull_cursors: BTreeMap<(Name, String), PullCursor>,
     arrivals: u64,
     learned: BTreeMap<ChatKey, u64>,
     wanted: BTreeMap<WantedKey, WantedFile>,
@@ -134,6 +136,7 @@ impl Rehearsal {
             24 => self.save_target(store, &tenant, &mut expected).await,
             25 => self.save_facts(store, &tenant, &mut expected).await,
             26 => self.put_captures(store, &tenant, &mut expected).await,
+            28 => self.put_pull_cursor(store, &tenant, &mut expected).await,
             27 => self.put_identities(store, &tenant, &mut expected).await,
             28 => self.settle_wanted(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
@@ -255,7 +258,19 @@ impl Rehearsal {
         let times = [(time(), time()), (time(), time())];
         let captures = times.map(|(from, until)| Capture { user: (*self.random.pick::<&str>(&IDS)).to_owned(), from, until });
         store.put_captures(tenant, &source, &captures).await.unwrap();
-        expected.captures.entry(source).or_default().extend(captures);
+        for Capture { user, from, until } in captures {
+            let known = expected.captures.entry((source.clone(), user, from)).or_insert(until);
+            *known = known.zip(until).map(|(one, other)| one.max(other));
+        }
+    }
+
+    async fn put_pull_cursor(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let source = self.random.pick(&self.chats).source.clone();
+        let (of, number) = ((*self.random.pick::<&str>(&IDS)).to_owned(), self.random.below(1_000));
+        let text = format!("https://graph.example/{number}").repeat(usize::try_from(number % 50).unwrap());
+        let cursor = PullCursor { of: of.clone(), text, at: Timestamp(i64::try_from(number).unwrap()) };
+        store.put_pull_cursor(tenant, &source, &cursor).await.unwrap();
+        expected.pull_cursors.insert((source, of), cursor);
     }
 
     fn some_arrival(&mut self, chat: &ChatKey, expected: u64) -> Arrival {

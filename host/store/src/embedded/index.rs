@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use consign_model::audit::{Author, Deed, ImportFigures};
 use consign_model::source::Capture;
-use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys, WantedKey};
+use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys, Timestamp, WantedKey};
 use serde::{Deserialize, Serialize};
 
 use super::Embedded;
@@ -17,7 +17,7 @@ use super::key::{Class, Key, Parts};
 use super::record::Flaw;
 use super::writer::Changes;
 use super::{identities, wanted};
-use crate::{Arrival, Copies, Result, SegmentRecord, SourceRecord, StoreError};
+use crate::{Arrival, Copies, PullCursor, Result, SegmentRecord, SourceRecord, StoreError};
 
 /// How many chats one look at the list of arrivals reads beyond the limit, to find an arrival's end.
 const ARRIVED_STEP: usize = 256;
@@ -126,10 +126,14 @@ impl Embedded {
         let captures: Vec<(Key, Capture)> = of_user.collect();
         let write = move |changes: &mut Changes| {
             for (key, capture) in &captures {
-                let mut known: BTreeSet<Capture> = changes.get(key)?.unwrap_or_default();
-                if known.insert(capture.clone()) {
-                    changes.put(key, &known)?;
+                let known: BTreeSet<Capture> = changes.get(key)?.unwrap_or_default();
+                let ends = |one: &Capture| one.until.unwrap_or(Timestamp::MAX);
+                if known.iter().any(|one| one.from == capture.from && ends(one) >= ends(capture)) {
+                    continue;
                 }
+                let mut now: BTreeSet<Capture> = known.into_iter().filter(|one| one.from != capture.from).collect();
+                now.insert(capture.clone());
+                changes.put(key, &now)?;
             }
             Ok(())
         };
@@ -139,6 +143,15 @@ impl Embedded {
     pub(super) fn all_captures(&self, tenant: &TenantId, source: &Name) -> Result<Vec<Capture>> {
         let of_users: Vec<BTreeSet<Capture>> = self.core.all(&Key::of(Class::Captures, tenant).name(source))?;
         Ok(of_users.into_iter().flatten().collect())
+    }
+
+    pub(super) async fn keep_pull_cursor(&self, tenant: &TenantId, source: &Name, cursor: &PullCursor) -> Result<()> {
+        let (key, cursor) = (Key::of(Class::PullCursor, tenant).name(source).text(&cursor.of), cursor.clone());
+        self.writer.write(move |changes| changes.put(&key, &cursor)).await
+    }
+
+    pub(super) fn all_pull_cursors(&self, tenant: &TenantId, source: &Name) -> Result<Vec<PullCursor>> {
+        self.core.all(&Key::of(Class::PullCursor, tenant).name(source))
     }
 
     pub(super) fn segments_from(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>> {

@@ -37,6 +37,8 @@ pub(super) enum Class {
     Copies = b'c',
     /// Whose own exports were read into a source.
     Captures = b's',
+    /// How far a source was pulled of something. Earlier releases pass over these, and need no other format for it: they pull nothing.
+    PullCursor = b'p',
     /// Which chats got events with which arrival: each chat once, under its newest.
     Arrived = b'N',
     /// A target's version.
@@ -86,7 +88,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 37] = [
+    const ALL: [Self; 38] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -101,6 +103,7 @@ impl Class {
         Self::Identities,
         Self::Copies,
         Self::Captures,
+        Self::PullCursor,
         Self::Arrived,
         Self::Target,
         Self::Policy,
@@ -150,7 +153,7 @@ impl Class {
             None => "a record of unknown kind",
             Some(Self::Format | Self::Totals) => "the store's own record",
             Some(Self::Tenant | Self::Arrivals | Self::IdentityMap) => "a tenant's record",
-            Some(Self::Source | Self::Captures) => "a source's record",
+            Some(Self::Source | Self::Captures | Self::PullCursor) => "a source's record",
             Some(Self::User | Self::Identity) => "a user's record",
             Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Copies | Self::Arrived | Self::Learned) => "a chat's record",
             Some(Self::Wanted | Self::WantedDue) => "a missing file's record",

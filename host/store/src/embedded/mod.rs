@@ -50,8 +50,8 @@ use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
 use crate::{
-    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, Result, SegmentRecord, SourceRecord, Store, WantedFilter,
-    WindowFilter,
+    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Result, SegmentRecord, SourceRecord, Store,
+    WantedFilter, WindowFilter,
 };
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
@@ -188,6 +188,15 @@ impl Store for Embedded {
 
     async fn captures(&self, tenant: &TenantId, source: &Name) -> Result<Vec<Capture>> {
         self.all_captures(tenant, source)
+    }
+
+    async fn put_pull_cursor(&self, tenant: &TenantId, source: &Name, cursor: &PullCursor) -> Result<()> {
+        self.keep_pull_cursor(tenant, source, cursor).await
+    }
+
+    async fn pull_cursors(&self, tenant: &TenantId, source: &Name) -> Result<Vec<PullCursor>> {
+        consume_budget().await;
+        self.all_pull_cursors(tenant, source)
     }
 
     async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use consign_model::source::Capture;
 use consign_model::{
     ChatKey, Delivery, Digest, EventHash, Member, Name, Quarantine, Run, RunId, RunState, TenantId, Timestamp, WantedFile, WantedKey, WantedKind,
     Window, WindowKey, WindowState,
@@ -175,8 +176,7 @@ impl Rehearsal {
                 let of_chat = expected.copies.iter().filter(|((of, _), events)| of == chat && !events.is_empty());
                 let copies = of_chat.map(|((_, user), events)| Copies { user: user.clone(), events: events.iter().copied().collect() });
                 assert_eq!(store.copies(tenant, chat, None).await.unwrap(), copies.collect::<Vec<_>>());
-                let captures = expected.captures.get(&chat.source).cloned().unwrap_or_default();
-                assert_eq!(store.captures(tenant, &chat.source).await.unwrap(), captures.into_iter().collect::<Vec<_>>());
+                pulls(expected, store, tenant, &chat.source).await;
                 let hashes: Vec<EventHash> = (0..4_000).map(hash).collect();
                 let contents: Vec<_> = hashes.iter().map(|hash| expected.contents.get(&(chat.clone(), *hash)).copied()).collect();
                 assert_eq!(store.known_events(tenant, chat, &hashes).await.unwrap(), contents);
@@ -228,4 +228,13 @@ impl Rehearsal {
             }
         }
     }
+}
+
+/// How far a source was pulled, and what of its users' own exports was read.
+async fn pulls(expected: &Expected, store: &dyn Store, tenant: &TenantId, source: &Name) {
+    let captures = expected.captures.iter().filter(|((of, ..), _)| of == source);
+    let captures = captures.map(|((_, user, from), until)| Capture { user: user.clone(), from: *from, until: *until });
+    assert_eq!(store.captures(tenant, source).await.unwrap(), captures.collect::<Vec<_>>());
+    let cursors = expected.pull_cursors.iter().filter(|((of, _), _)| of == source).map(|(_, cursor)| cursor.clone());
+    assert_eq!(store.pull_cursors(tenant, source).await.unwrap(), cursors.collect::<Vec<_>>());
 }

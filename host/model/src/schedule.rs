@@ -1,4 +1,4 @@
-//! When a policy is due: from the text of its schedule to instants.
+//! When a policy, or a source that is asked, is due: from the text of its schedule to instants.
 //!
 //! The `cron` crate steps through a calendar and knows no clock change: over a zone it skips or repeats due times. So it is asked in *local* time as if
 //! that were UTC, and each answer is mapped to the first instant at which the wall clock **has reached** it:
@@ -13,12 +13,11 @@
 mod fields;
 mod zones;
 
+pub use self::zones::Near;
+use crate::Timestamp;
+use crate::policy::ScheduleSpec;
 use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
-use consign_model::Timestamp;
-use consign_model::policy::ScheduleSpec;
-
-pub use self::zones::Near;
 
 /// Why a schedule was refused. Each says what is written, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
