@@ -197,6 +197,13 @@ async fn a_pull_that_is_stopped_ends_soon_and_goes_on_the_next_time() {
     }
 }
 
+#[test]
+fn the_example_of_the_readme_is_one() {
+    let section = include_str!("../../README.md").split("## Asking").nth(1).unwrap();
+    let example = section.split("```toml").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(Config::parse(example).unwrap().sources.len(), 2);
+}
+
 #[tokio::test]
 async fn what_can_not_be_asked_is_said_at_the_start() {
     let world = World::new().await;
