@@ -58,6 +58,17 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Ask the platforms that are asked (teams-export, slack-discovery) for what has come since the last time, now
+    Pull {
+        /// Only this source
+        #[arg(value_name = "SOURCE")]
+        source: Option<Name>,
+        /// The TOML file that names the sources
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Fetch files that events name by their addresses, where a rule allows it; or list what is not there, and why
+    Fetch(FetchArgs),
     /// Check targets and policies, and put them into force
     Apply {
         /// TOML files
@@ -228,6 +239,26 @@ pub struct ImportArgs {
     /// The source that it comes from: a name of your choice, always the same for the same platform
     #[arg(long)]
     pub source: Name,
+}
+
+/// `fetch`
+#[derive(Debug, Args)]
+pub struct FetchArgs {
+    /// Only files of this source
+    #[arg(value_name = "SOURCE", required_unless_present = "config")]
+    pub source: Option<Name>,
+    /// The TOML file with the rules ([[fetch]]); listing needs none
+    #[arg(long, value_name = "FILE", required_unless_present = "list")]
+    pub config: Option<PathBuf>,
+    /// List what is not there instead: waiting, gone or unreadable
+    #[arg(long, requires = "source", conflicts_with_all = ["again", "look_for"])]
+    pub list: bool,
+    /// Try what is gone or unreadable again, too
+    #[arg(long, requires = "source")]
+    pub again: bool,
+    /// First go through all events of the source for files that are missing: for what an earlier release imported
+    #[arg(long, requires = "source")]
+    pub look_for: bool,
 }
 
 /// `run`

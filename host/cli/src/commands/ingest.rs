@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use consign_archive::Archive;
 use consign_ingest::Importer;
+use consign_ingest::fetch::Fetcher;
 use consign_ingest::receive::{self, Config, ReceiveError};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -30,22 +33,42 @@ pub struct Ingesting {
     pub address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), ReceiveError>>,
+    fetching: Option<Fetching>,
+}
+
+/// Fetches files beside it, where the file of sources has rules for that.
+struct Fetching {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// Reads a file of sources.
+pub fn sources(file: &Path) -> Result<Config, Failure> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::new(format!("the sources {shown} cannot be read: {error}")))?;
+    Config::parse(&text).map_err(|error| Failure::new(format!("the sources {shown}: {error}")))
 }
 
 impl Ingesting {
-    /// Begins to listen.
-    pub async fn start(settings: &IngestSettings, importer: Importer) -> Result<Self, Failure> {
-        let file = settings.sources.display();
-        let text = std::fs::read_to_string(&settings.sources).map_err(|error| Failure::new(format!("the sources {file} cannot be read: {error}")))?;
-        let config = Config::parse(&text).map_err(|error| Failure::new(format!("the sources {file}: {error}")))?;
+    /// Begins to listen, and to ask and fetch where the file says so.
+    pub async fn start(settings: &IngestSettings, importer: Importer, archive: Arc<Archive>) -> Result<Self, Failure> {
+        let config = sources(&settings.sources)?;
         let failed = |error| Failure::new(format!("cannot listen on {}: {error}", settings.listen));
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let fetching = if config.fetch.is_empty() {
+            None
+        } else {
+            let fetcher = Fetcher::open(&config.fetch, importer.clone(), archive).await?;
+            let (stop, stopped) = oneshot::channel();
+            let task = tokio::spawn(async move { fetcher.run(async { drop(stopped.await) }).await });
+            Some(Fetching { stop, task })
+        };
         let (stop, stopped) = oneshot::channel();
         // Nobody tells it to stop by going away: the program ends then.
         let until = async { drop(stopped.await) };
         let task = tokio::spawn(receive::serve(listener, config, importer, until));
-        Ok(Self { address, stop, task })
+        Ok(Self { address, stop, task, fetching })
     }
 
     /// Resolves when it ends by itself, which is a failure.
@@ -59,9 +82,13 @@ impl Ingesting {
 
     /// Takes nothing more in, and stores and answers what was taken in.
     pub async fn stop(self) {
-        // It may have ended already.
+        // Either may have ended already.
         let _ = self.stop.send(());
         let _ = self.task.await;
+        if let Some(Fetching { stop, task }) = self.fetching {
+            let _ = stop.send(());
+            let _ = task.await;
+        }
     }
 }
 
@@ -73,7 +100,7 @@ pub async fn ingest(cli: &Cli, listen: SocketAddr, config: &Path) -> Result<Endi
     let data = Data::open(&place).await?;
     super::init::say_new(&data);
     let settings = IngestSettings { listen, sources: config.to_owned() };
-    let mut ingesting = Ingesting::start(&settings, data.importer.clone()).await?;
+    let mut ingesting = Ingesting::start(&settings, data.importer.clone(), Arc::clone(&data.exporter.archive)).await?;
     if cli.json {
         say_json(&serde_json::json!({ "what": "started", "listening": ingesting.address, "tenant": place.tenant }))?;
     } else {

@@ -5,6 +5,7 @@ mod apply;
 mod audit;
 mod demo;
 mod explain;
+mod fetch;
 mod filter;
 mod held;
 mod identity;
@@ -16,6 +17,7 @@ mod lint;
 mod logs;
 mod module;
 mod policies;
+mod pull;
 mod quarantine;
 mod reconcile;
 mod replay;
@@ -44,6 +46,8 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Demo => demo::demo(&cli, json).await,
         Command::Init => init::init(&Place::of(&cli)?, json).await,
         Command::Import(args) => import::import(&open().await?, args, json).await,
+        Command::Pull { source, config } => pull::pull(&open().await?, source.as_ref(), config, json).await,
+        Command::Fetch(args) => fetch::fetch(&open().await?, args, json).await,
         Command::Apply { files } => apply::apply(&open().await?, files, json).await,
         Command::Policies => policies::list(&open().await?, json).await,
         Command::Run(args) => run::run(&open().await?, args, json).await,

@@ -62,7 +62,7 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     super::init::say_new(&data);
     let json = cli.json;
     let mut ingesting = match &config.ingest {
-        Some(settings) => Some(Ingesting::start(settings, data.importer.clone()).await?),
+        Some(settings) => Some(Ingesting::start(settings, data.importer.clone(), Arc::clone(&data.exporter.archive)).await?),
         None => None,
     };
     say_started(&place, server.as_ref(), ingesting.as_ref(), json);

@@ -118,7 +118,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(30) {
+        match self.random.below(31) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -136,9 +136,9 @@ impl Rehearsal {
             24 => self.save_target(store, &tenant, &mut expected).await,
             25 => self.save_facts(store, &tenant, &mut expected).await,
             26 => self.put_captures(store, &tenant, &mut expected).await,
-            28 => self.put_pull_cursor(store, &tenant, &mut expected).await,
             27 => self.put_identities(store, &tenant, &mut expected).await,
-            28 => self.settle_wanted(store, &tenant, &mut expected).await,
+            28 => self.put_pull_cursor(store, &tenant, &mut expected).await,
+            29 => self.settle_wanted(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
