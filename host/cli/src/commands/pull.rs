@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use consign_ingest::pull::{Pulled, pull_now};
+use consign_ingest::pull::{Begin, Pulled, pull_now};
 use consign_model::Name;
 
 use super::import::{say_events, say_refused};
@@ -11,13 +11,21 @@ use crate::data::Data;
 use crate::output::{Ending, Failure, number, say, say_json};
 
 /// Asks the sources of a file that are asked, or one of them, and says what came.
-pub async fn pull(data: &Data, source: Option<&Name>, config: &Path, json: bool) -> Result<Ending, Failure> {
-    let all = pull_now(&sources(config)?, &data.importer, source).await?;
-    if json {
+pub async fn pull(data: &Data, source: Option<&Name>, config: &Path, anew: bool, json: bool) -> Result<Ending, Failure> {
+    let from = if anew { Begin::Beginning } else { Begin::LastTime };
+    let mut all = Vec::new();
+    let outcome = pull_now(&sources(config)?, &data.importer, source, from, |pulled| {
+        if !json {
+            say_pulled(&pulled);
+        }
+        all.push(pulled);
+    });
+    let outcome = outcome.await;
+    // What came of some sources is to be known where another one failed.
+    if json && !all.is_empty() {
         say_json(&all)?;
-    } else {
-        all.iter().for_each(say_pulled);
     }
+    outcome?;
     Ok(Ending::complete_if(all.iter().all(Pulled::is_complete)))
 }
 
