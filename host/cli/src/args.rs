@@ -66,6 +66,9 @@ pub enum Command {
         /// The TOML file that names the sources
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Begin at the beginning: read again what could not be read, by an upgrade or in a form that was mended; what is there is stored once
+        #[arg(long)]
+        anew: bool,
     },
     /// Fetch files that events name by their addresses, where a rule allows it; or list what is not there, and why
     Fetch(FetchArgs),

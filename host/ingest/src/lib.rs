@@ -445,7 +445,8 @@ fn wanted(chat: &Chat, fresh: &[Event]) -> Vec<WantedFile> {
 async fn news(importer: &Importer, chat: &ChatKey, piece: &Piece, brought: &HashMap<EventHash, [u8; 8]>) -> Result<Fresh, IngestError> {
     let events = &piece.events;
     let contents = known(importer, chat, events.iter().map(|event| event.identity().hash).collect(), brought).await?;
-    let files: Vec<_> = events.iter().flat_map(Event::files).map(|(_, identity)| identity.hash).collect();
+    let with_bytes = events.iter().flat_map(Event::files).map(|(_, identity)| identity.hash);
+    let files: Vec<_> = with_bytes.chain(events.iter().flat_map(Event::named).map(|(_, name)| name)).collect();
     let known_files = known(importer, chat, files.clone(), brought).await?;
     let files = files.into_iter().zip(known_files).filter(|(_, known)| known.is_some()).map(|(file, _)| file).collect();
     let changed = piece::found_edits(events, &contents, piece.edits, piece.copy_of.is_some());

@@ -75,8 +75,9 @@ pub struct Fresh {
     pub counts: Counts,
 }
 
-/// What of a piece is new. `files` are those of its files that the archive has on their very event. Of an event that is there already, files that are
-/// not come as an event of their own; a file that was there and is missing now is no news, since what is stored stays.
+/// What of a piece is new. `files` are those of its files that the archive has on their very event, and those that its event has under their names without
+/// bytes ([`Event::named`]). Of an event that is there already, files that are not come as an event of their own, with their bytes or as such that are missing (an
+/// edit may have added them); a file that was there and is missing now is no news, since what is stored stays.
 pub fn fresh(
     events: &[Event],
     contents: &[Option<[u8; 8]>],
@@ -94,6 +95,8 @@ pub fn fresh(
         let (new, identities): (Vec<_>, Vec<_>) =
             event.files().filter(|(_, file)| seen_files.insert(file.hash)).map(|(file, identity)| (file.clone(), identity)).unzip();
         fresh.identities.extend(identities);
+        let named: Vec<_> = event.named().filter(|(_, name)| seen_files.insert(*name)).collect();
+        fresh.identities.extend(named.iter().map(|(_, name)| EventIdentity { hash: *name, content: [0; 8] }));
         if content.is_none() && seen.insert(event.identity().hash) {
             *counts.stored.entry(event.kind).or_default() += 1;
             fresh.events.push(event.clone());
@@ -104,10 +107,12 @@ pub fn fresh(
         if !is_changed {
             *counts.already_there.entry(event.kind).or_default() += 1;
         }
-        if !new.is_empty() {
+        let missing = named.into_iter().map(|(file, _)| file).filter(|file| file.digest.is_none()).cloned();
+        let added: Vec<_> = new.iter().cloned().chain(missing).collect();
+        if !added.is_empty() {
             counts.late_files += new.len() as u64;
             fresh.found.extend(event.found());
-            late.push(event.late_files(new));
+            late.push(event.late_files(added));
         }
     }
     for (edit, content) in edits.into_iter().zip(edit_contents) {
@@ -125,6 +130,9 @@ pub fn fresh(
     }
     // After the edits: where the text changed too, it is the new one that the files come with.
     for event in late {
+        // What is fetched for it comes with it once more.
+        let names = event.named().filter(|(_, name)| seen_files.insert(*name));
+        fresh.identities.extend(names.map(|(_, name)| EventIdentity { hash: name, content: [0; 8] }));
         *counts.stored.entry(event.kind).or_default() += 1;
         fresh.events.push(event);
     }

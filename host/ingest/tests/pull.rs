@@ -11,7 +11,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use consign_ingest::pull::pull_now;
+use consign_ingest::pull::{Begin, pull_now};
 use consign_ingest::receive::Config;
 use consign_model::source::Capture;
 use consign_model::{ChatKey, ChatKind, Event, EventKind, Timestamp};
@@ -94,7 +94,7 @@ async fn pull_with_kills(mut world: World, standin: &Standin, config: &str, rand
     for _ in 0..random.u64(1..6) {
         standin.set(json!({ "hold_after": random.u64(0..40) })).await;
         let (importer, config) = (world.importer.clone(), Config::parse(config).unwrap());
-        let mut pulling = tokio::spawn(async move { pull_now(&config, &importer, None).await.map(drop) });
+        let mut pulling = tokio::spawn(async move { pull_now(&config, &importer, None, Begin::LastTime, drop).await });
         let is_done = tokio::select! {
             outcome = &mut pulling => {
                 outcome.unwrap().unwrap();

@@ -7,7 +7,7 @@ mod support;
 
 use std::time::Duration;
 
-use consign_ingest::pull::{PullError, pull_now};
+use consign_ingest::pull::{Begin, PullError, pull_now};
 use consign_ingest::receive::Config;
 use consign_model::Timestamp;
 use consign_model::source::Capture;
@@ -97,7 +97,7 @@ async fn nothing_is_claimed_before_the_last_page() {
     standin.set(json!({ "page": 1, "hold_after": 9 })).await;
     let parsed = Config::parse(&config).unwrap();
     tokio::select! {
-        _ = pull_now(&parsed, &world.importer, None) => assert!(captures(&world).await.is_empty(), "it was held before its end"),
+        _ = pull_now(&parsed, &world.importer, None, Begin::LastTime, drop) => assert!(captures(&world).await.is_empty(), "it was held before its end"),
         _ = standin.control("/_held", json!({})) => {}
     }
     assert!(!world.events().await.is_empty(), "some pages are stored");
@@ -224,6 +224,6 @@ async fn what_can_not_be_asked_is_said_at_the_start() {
     let refused = world.receive(&scheduled).await.refused().await;
     assert!(refused.contains("source 'pulled': the cron '61 * * * *', field minute"), "{refused}");
     let received = Config::parse("[[source]]\nname = \"desk\"\nkind = \"events\"\ntoken = { env = \"NONE\" }").unwrap();
-    assert!(matches!(pull_now(&received, &world.importer, None).await, Err(PullError::None)));
-    assert!(matches!(pull_now(&received, &world.importer, Some(&name("desk"))).await, Err(PullError::NotAsked(_))));
+    assert!(matches!(pull_now(&received, &world.importer, None, Begin::LastTime, drop).await, Err(PullError::None)));
+    assert!(matches!(pull_now(&received, &world.importer, Some(&name("desk")), Begin::LastTime, drop).await, Err(PullError::NotAsked(_))));
 }

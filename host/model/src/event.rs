@@ -281,6 +281,11 @@ impl Event {
         self.named_files().filter(move |(_, file, _)| !missing.contains(file.name.as_str())).map(|(_, _, hash)| hash)
     }
 
+    /// What tells each file that hangs on this event from all other files of the chat, with its bytes or without: known once its event has arrived.
+    pub fn named(&self) -> impl Iterator<Item = (&Attachment, EventHash)> {
+        self.named_files().map(|(_, file, hash)| (file, hash))
+    }
+
     /// Each file by its name, and of several with one name by which of them it is.
     fn named_files(&self) -> impl Iterator<Item = (u32, &Attachment, EventHash)> {
         let of_event = if self.attachments.is_empty() { None } else { Some(self.identity().hash) };

@@ -117,7 +117,7 @@ fn a_text_that_was_told_as_an_edit_is_no_news() {
         message("1767600003.000100", "to be told", "1767600100.000000"),
         message("1767600000.000100", "never edited", ""),
     ];
-    let messages = directory.messages(&of, slack("messages", &page.join(",")), &told, "1767600100.000000", &limits()).unwrap();
+    let messages = directory.messages(&of, slack("messages", &page.join(",")), &told, Some("1767600100.000000"), &limits()).unwrap();
     let texts = |kept: &Kept| kept.all().map(|event| event.text.clone()).collect::<Vec<_>>();
     assert_eq!(texts(&kept(&messages.arrived)), ["never edited", "not told"], "by time");
     let told = kept(&Arrived { gathered: messages.told, ..Arrived::default() });
@@ -246,7 +246,7 @@ fn read_in_every_way(body: &[u8]) -> String {
         let ((mut directory, of), Some(page)) = (organisation(), read()) else { continue };
         let _ = (page.ids(), page.newest());
         hear(&directory.edits(&of, page, &mut told, &limits()).unwrap());
-        hear(&directory.messages(&of, read().unwrap(), &told, "1767600100.000000", &limits()).unwrap().arrived);
+        hear(&directory.messages(&of, read().unwrap(), &told, Some("1767600100.000000"), &limits()).unwrap().arrived);
         hear(&directory.users(read().unwrap(), &limits()).unwrap());
         hear(&directory.conversations(read().unwrap(), &limits()).unwrap().1);
     }

@@ -1,10 +1,12 @@
 //! `import`
 
+use std::collections::BTreeMap;
+
 use consign_ingest::Imported;
 use consign_model::policy::PolicySpec;
 use consign_model::{EventKind, Name};
 use consign_service::apply;
-use consign_source::{Format, Limits};
+use consign_source::{Format, Limits, Refusal};
 
 use crate::args::ImportArgs;
 use crate::data::Data;
@@ -55,11 +57,8 @@ async fn lacking(data: &Data, source: &Name) -> Result<Vec<String>, Failure> {
 
 /// The report for a person.
 pub fn say_imported(imported: &Imported) {
-    let count = |of: &std::collections::BTreeMap<EventKind, u64>, kind: EventKind| of.get(&kind).copied().unwrap_or(0);
-    let kinds = EventKind::ALL.into_iter().filter(|kind| count(&imported.stored, *kind) + count(&imported.already_there, *kind) > 0);
-    let rows = kinds.map(|kind| vec![kind.word().to_owned(), number(count(&imported.stored, kind)), number(count(&imported.already_there, kind))]);
     say(format_args!("Imported into source '{}', read as {}:", imported.source, imported.format));
-    say(table(&["event", "stored", "already there"], &[1, 2], rows));
+    say_events(&imported.stored, &imported.already_there);
     let report = &imported.report;
     say(format_args!(
         "{} chats, {} users ({} without e-mail address: they get one that ends in @{}.invalid)",
@@ -89,14 +88,28 @@ pub fn say_imported(imported: &Imported) {
     for (note, count) in &report.notes {
         say(format_args!("note: {note} ({})", number(*count)));
     }
-    if report.refused > 0 {
-        say(format_args!("{} entries could not be read, and were not imported:", number(report.refused)));
-        for refusal in &report.refusals {
-            say(format_args!("- {refusal}"));
-        }
-        let unlisted = report.refused.saturating_sub(report.refusals.len() as u64);
-        if unlisted > 0 {
-            say(format_args!("- and {} more", number(unlisted)));
-        }
+    say_refused(report.refused, &report.refusals);
+}
+
+/// What came, by kind.
+pub fn say_events(stored: &BTreeMap<EventKind, u64>, already_there: &BTreeMap<EventKind, u64>) {
+    let count = |of: &BTreeMap<EventKind, u64>, kind: EventKind| of.get(&kind).copied().unwrap_or(0);
+    let kinds = EventKind::ALL.into_iter().filter(|kind| count(stored, *kind) + count(already_there, *kind) > 0);
+    let rows = kinds.map(|kind| vec![kind.word().to_owned(), number(count(stored, kind)), number(count(already_there, kind))]);
+    say(table(&["event", "stored", "already there"], &[1, 2], rows));
+}
+
+/// What could not be read, of which the first are listed.
+pub fn say_refused(refused: u64, listed: &[Refusal]) {
+    if refused == 0 {
+        return;
+    }
+    say(format_args!("{} entries could not be read, and were not stored:", number(refused)));
+    for refusal in listed {
+        say(format_args!("- {refusal}"));
+    }
+    let unlisted = refused.saturating_sub(listed.len() as u64);
+    if unlisted > 0 {
+        say(format_args!("- and {} more", number(unlisted)));
     }
 }

@@ -46,7 +46,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Demo => demo::demo(&cli, json).await,
         Command::Init => init::init(&Place::of(&cli)?, json).await,
         Command::Import(args) => import::import(&open().await?, args, json).await,
-        Command::Pull { source, config } => pull::pull(&open().await?, source.as_ref(), config, json).await,
+        Command::Pull { source, config, anew } => pull::pull(&open().await?, source.as_ref(), config, *anew, json).await,
         Command::Fetch(args) => fetch::fetch(&open().await?, args, json).await,
         Command::Apply { files } => apply::apply(&open().await?, files, json).await,
         Command::Policies => policies::list(&open().await?, json).await,

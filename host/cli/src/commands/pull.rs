@@ -2,32 +2,37 @@
 
 use std::path::Path;
 
-use consign_ingest::pull::{Pulled, pull_now};
-use consign_model::{EventKind, Name};
+use consign_ingest::pull::{Begin, Pulled, pull_now};
+use consign_model::Name;
 
+use super::import::{say_events, say_refused};
 use super::ingest::sources;
 use crate::data::Data;
-use crate::output::{Ending, Failure, number, say, say_json, table};
+use crate::output::{Ending, Failure, number, say, say_json};
 
 /// Asks the sources of a file that are asked, or one of them, and says what came.
-pub async fn pull(data: &Data, source: Option<&Name>, config: &Path, json: bool) -> Result<Ending, Failure> {
-    let all = pull_now(&sources(config)?, &data.importer, source).await?;
-    if json {
+pub async fn pull(data: &Data, source: Option<&Name>, config: &Path, anew: bool, json: bool) -> Result<Ending, Failure> {
+    let from = if anew { Begin::Beginning } else { Begin::LastTime };
+    let mut all = Vec::new();
+    let outcome = pull_now(&sources(config)?, &data.importer, source, from, |pulled| {
+        if !json {
+            say_pulled(&pulled);
+        }
+        all.push(pulled);
+    });
+    let outcome = outcome.await;
+    // What came of some sources is to be known where another one failed.
+    if json && !all.is_empty() {
         say_json(&all)?;
-    } else {
-        all.iter().for_each(say_pulled);
     }
+    outcome?;
     Ok(Ending::complete_if(all.iter().all(Pulled::is_complete)))
 }
 
 fn say_pulled(pulled: &Pulled) {
-    let count = |of: &std::collections::BTreeMap<EventKind, u64>, kind: EventKind| of.get(&kind).copied().unwrap_or(0);
-    let kinds = EventKind::ALL.into_iter().filter(|kind| count(&pulled.stored, *kind) + count(&pulled.already_there, *kind) > 0);
-    let rows: Vec<_> =
-        kinds.map(|kind| vec![kind.word().to_owned(), number(count(&pulled.stored, kind)), number(count(&pulled.already_there, kind))]).collect();
     say(format_args!("Source '{}' was asked ({}): {} pages", pulled.source, pulled.format, number(pulled.pages)));
-    if !rows.is_empty() {
-        say(table(&["event", "stored", "already there"], &[1, 2], rows));
+    if !pulled.stored.is_empty() || !pulled.already_there.is_empty() {
+        say_events(&pulled.stored, &pulled.already_there);
     }
     if pulled.edits_found > 0 {
         say(format_args!("{} messages came with another text than before, and were stored as edits", number(pulled.edits_found)));
@@ -45,16 +50,7 @@ fn say_pulled(pulled: &Pulled) {
     for (note, count) in &pulled.notes {
         say(format_args!("note: {note} ({})", number(*count)));
     }
-    if pulled.refused > 0 {
-        say(format_args!("{} entries could not be read, and were not stored:", number(pulled.refused)));
-        for refusal in &pulled.refusals {
-            say(format_args!("- {refusal}"));
-        }
-        let unlisted = pulled.refused.saturating_sub(pulled.refusals.len() as u64);
-        if unlisted > 0 {
-            say(format_args!("- and {} more", number(unlisted)));
-        }
-    }
+    say_refused(pulled.refused, &pulled.refusals);
     for passed in &pulled.passed {
         say(format_args!("NOT READ: {}: {}", passed.of, passed.why));
     }

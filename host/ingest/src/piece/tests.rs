@@ -15,7 +15,8 @@ impl Archive {
     fn import(&mut self, events: &[Event]) -> (Vec<Event>, Counts) {
         let contents = |of: &[Event]| of.iter().map(|event| self.known.get(&event.identity().hash).copied()).collect::<Vec<_>>();
         let before = contents(events);
-        let files = events.iter().flat_map(Event::files).map(|(_, file)| file.hash).filter(|file| self.known.contains_key(file)).collect();
+        let files = events.iter().flat_map(Event::files).map(|(_, file)| file.hash);
+        let files = files.chain(events.iter().flat_map(Event::named).map(|(_, name)| name)).filter(|file| self.known.contains_key(file)).collect();
         let edits = found_edits(events, &before, Edits::All, false);
         let edits_before = contents(&edits);
         let Fresh { events: stored, identities, counts, .. } = fresh(events, &before, files, edits, &edits_before);
@@ -113,6 +114,23 @@ fn a_file_that_was_missing_comes_as_an_event_of_its_own_and_only_once() {
         let (stored, counts) = archive.import(events);
         assert_eq!((stored, counts.late_files), (vec![], 0));
     }
+}
+
+#[test]
+fn a_file_that_an_edit_added_is_seen_without_its_bytes_too() {
+    let (bare, more) = ([message("m1", "hi")], [with(message("m1", "hi"), [missing("q.pdf"), missing("q.pdf")])]);
+    let mut archive = Archive::default();
+    archive.import(&bare);
+    let (stored, counts) = archive.import(&more);
+    assert_eq!((stored.len(), counts.late_files, stored[0].attachments.len(), stored[0].adds_files()), (1, 0, 2, true));
+    for events in [&more[..], &bare[..], &stored.clone()[..]] {
+        assert_eq!(archive.import(events).0, []);
+    }
+    // What is fetched for it comes with it.
+    let mut fetched = stored[0].clone();
+    fetched.attachments[0] = present("q.pdf", "bytes");
+    let (stored, counts) = archive.import(&[fetched]);
+    assert_eq!((stored.len(), counts.late_files, stored[0].attachments.len()), (1, 1, 1));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -30,12 +30,16 @@ const LONGEST_WAIT: Duration = Duration::from_mins(15);
 const ATTEMPTS: u32 = 20;
 /// How long it is asked again where the platform says nothing of waiting: a wrong address is told in minutes.
 const PATIENCE: i64 = 5 * 60 * 1000;
+/// So many questions that are given up, with nothing answered in between, are a platform that is down, and not one user or page that it fails on.
+const DOWN: u32 = 3;
 
 /// Asks.
 pub(super) struct Client {
     pub http: reqwest::Client,
     backoff: Backoff,
     asked: AtomicU64,
+    /// Questions that were given up since the last one that was answered.
+    given_up: AtomicU32,
     stop: watch::Receiver<bool>,
     /// That one of those who are asked at once met what ends the pull.
     halt: watch::Sender<bool>,
@@ -64,13 +68,15 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .timeout(LIMIT)
             .user_agent(concat!("consign/", env!("CARGO_PKG_VERSION")));
-        if to.iter().all(|address| address.is_here()) {
-            // What is in clear leaves this machine for no proxy either.
-            client = client.no_proxy();
+        // What is in clear leaves this machine for no proxy either, and what goes elsewhere may need one.
+        match to.iter().filter(|address| address.is_here()).count() {
+            0 => {}
+            here if here == to.len() => client = client.no_proxy(),
+            _ => return Err("one of its addresses is this machine and another is not: name both alike".to_owned()),
         }
         let http = client.build().map_err(|error| format!("TLS can't be set up: {}", error.without_url()))?;
         let backoff = serde_json::from_value(serde_json::json!({ "first": "1s", "most": "2min", "within": "1h" })).unwrap_or_default();
-        Ok(Self { http, backoff, asked: AtomicU64::new(0), stop, halt: watch::channel(false).0 })
+        Ok(Self { http, backoff, asked: AtomicU64::new(0), given_up: AtomicU32::new(0), stop, halt: watch::channel(false).0 })
     }
 
     /// Asks as many at a time, until all were asked or one meets what ends the pull. The others then end with the page that they have, so nothing is
@@ -131,10 +137,13 @@ impl Client {
                     StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                         (format!("it answers {}", answer.status.as_u16()), after)
                     }
-                    _ => return Ok(answer),
+                    _ => {
+                        self.given_up.store(0, Ordering::Relaxed);
+                        return Ok(answer);
+                    }
                 },
                 Err(Failed::TooLarge) => {
-                    return Err(Fault::Source(format!("{host} answers with more than {} MiB, and no page is so large", LARGEST >> 20)));
+                    return Err(Fault::Passed(format!("{host} answers with more than {} MiB, and no page is so large", LARGEST >> 20)));
                 }
                 Err(Failed::Unanswered(why)) => (why, None),
             };
@@ -142,7 +151,7 @@ impl Client {
         }
     }
 
-    /// Waits before the next attempt, or gives up.
+    /// Waits before the next attempt, or gives up. What a platform fails on is passed over, as long as it answers other questions.
     pub async fn wait(&self, host: &str, patience: &mut Patience, after: Option<Duration>, why: &str) -> Result<(), Fault> {
         patience.attempts += 1;
         let now = Timestamp::now();
@@ -154,17 +163,24 @@ impl Client {
         let wait = after.unwrap_or_else(own);
         if wait > LONGEST_WAIT || patience.attempts >= ATTEMPTS || is_over {
             let minutes = wait.as_secs() / 60;
-            return Err(Fault::Source(format!(
+            let is_down = self.given_up.fetch_add(1, Ordering::Relaxed) + 1 >= DOWN;
+            let why = format!(
                 "{host} was asked {} times, and {why}; to be asked again in {minutes} min. What came is stored, and the next pull goes on from there",
                 patience.attempts
-            )));
+            );
+            return Err(if is_down { Fault::Source(why) } else { Fault::Passed(why) });
         }
         tracing::debug!(host, seconds = wait.as_secs(), "asking {host} again in {} s: {why}", wait.as_secs());
         tokio::select! {
             biased;
-            () = self.ended() => Err(Fault::Stopping),
-            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.ended() => return Err(Fault::Stopping),
+            () = tokio::time::sleep(wait) => {}
         }
+        if after.is_some() {
+            // A wait that was asked for takes none of the time in which it has to answer.
+            patience.since = Timestamp::now();
+        }
+        Ok(())
     }
 
     async fn once(&self, request: RequestBuilder) -> Result<(Answer, Option<Duration>), Failed> {

@@ -13,14 +13,16 @@ use consign_model::source::Edits;
 use consign_model::{Name, Timestamp};
 use consign_source::Report;
 use consign_source::live::{Arrived, Gathered, Live};
-use consign_store::{PullCursor, SourceRecord};
+use consign_store::{PullCursor, SourceRecord, StoreError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, oneshot};
 
-use super::{Fault, Passed, Pulled};
+use super::{Begin, Fault, Passed, Pulled};
 use crate::{Counts, Files, Importer, IngestError};
 
+/// The cursor of the pull itself: no user's, team's or conversation's.
+const MADE: &str = "pull";
 /// Refusals that are listed one by one.
 const LISTED: usize = 1_000;
 /// Different notes that are kept.
@@ -58,13 +60,22 @@ struct Storing {
     counts: Counts,
 }
 
+/// When the last pull of a source began that was not stopped; unset where there was none.
+pub(super) async fn last_made(importer: &Importer, source: &Name) -> Result<Option<Timestamp>, StoreError> {
+    let cursors = importer.store.pull_cursors(&importer.tenant, source).await?;
+    Ok(cursors.into_iter().find(|cursor| cursor.of == MADE).map(|cursor| cursor.at))
+}
+
 impl Keeper {
-    pub async fn open(importer: Importer, source: Name, way: Live, input: String) -> Result<Self, IngestError> {
+    pub async fn open(importer: Importer, source: Name, way: Live, input: String, from: Begin) -> Result<Self, IngestError> {
         let Importer { tenant, store, .. } = &importer;
         let gives = way.capabilities();
         let known = store.sources(tenant).await?;
         let is_known = known.iter().any(|one| one.name == source && one.ways.get(way.word()) == Some(&gives));
-        let cursors = store.pull_cursors(tenant, &source).await?.into_iter().map(|cursor| (cursor.of, cursor.text)).collect();
+        let cursors = match from {
+            Begin::LastTime => store.pull_cursors(tenant, &source).await?.into_iter().map(|cursor| (cursor.of, cursor.text)).collect(),
+            Begin::Beginning => HashMap::new(),
+        };
         let pulled = Pulled {
             source: source.clone(),
             format: way.word(),
@@ -112,6 +123,13 @@ impl Keeper {
         store.put_pull_cursor(tenant, &self.source, &cursor).await?;
         self.cursors.lock().unwrap_or_else(PoisonError::into_inner).insert(of.to_owned(), text);
         Ok(())
+    }
+
+    /// That a pull was made, which began then: by that its schedule goes on ([`last_made`]).
+    pub async fn made(&self, began: Timestamp) -> Result<(), IngestError> {
+        let Importer { tenant, store, .. } = &self.importer;
+        let cursor = PullCursor { of: MADE.to_owned(), text: String::new(), at: began };
+        Ok(store.put_pull_cursor(tenant, &self.source, &cursor).await?)
     }
 
     /// Stores what was read. All is durable when this returns.

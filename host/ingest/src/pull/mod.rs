@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consign_model::schedule::ScheduleError;
-use consign_model::{EventKind, Name};
+use consign_model::{EventKind, Name, Timestamp};
 use consign_source::live::Live;
 use consign_source::{Refusal, SourceError};
 use consign_store::StoreError;
@@ -121,6 +121,8 @@ enum Fault {
     Stopping,
     /// This one alone can't be read.
     Passed(String),
+    /// It, or where it went on from, is nothing that the platform knows.
+    Unknown(String),
     /// Where it went on from is no more.
     Gone,
     /// All of the source can't be, now.
@@ -181,21 +183,26 @@ impl Puller {
         Ok(Some(Self { name: source.name().clone(), way, kind, importer: importer.clone() }))
     }
 
-    /// Asks for all that came since the last time.
-    async fn pull(&self) -> Result<Pulled, IngestError> {
+    /// Asks for all that came since the last time, or for all there is.
+    async fn pull(&self, from: Begin) -> Result<Pulled, IngestError> {
+        let began = Timestamp::now();
         let input = match &self.kind {
             Kind::Teams(teams) => teams.input(),
             Kind::Slack(slack) => slack.input(),
         };
-        let keeper = Arc::new(Keeper::open(self.importer.clone(), self.name.clone(), self.way, input).await?);
+        let keeper = Arc::new(Keeper::open(self.importer.clone(), self.name.clone(), self.way, input, from).await?);
         let outcome = match &self.kind {
             Kind::Teams(teams) => teams.pull(&keeper).await,
             Kind::Slack(slack) => slack.pull(&keeper).await,
         };
+        // One that was stopped is made up for at the next start.
+        if !matches!(outcome, Err(Fault::Stopping | Fault::Ingest(_))) {
+            keeper.made(began).await?;
+        }
         let (ended, failed) = match outcome {
             Ok(()) => (None, None),
             Err(Fault::Stopping) => (Some("it was stopped; the next pull goes on from there".to_owned()), None),
-            Err(Fault::Passed(why) | Fault::Source(why)) => (Some(why), None),
+            Err(Fault::Passed(why) | Fault::Unknown(why) | Fault::Source(why)) => (Some(why), None),
             Err(Fault::Gone) => (Some("the platform no longer knows where it went on; the next pull begins anew".to_owned()), None),
             Err(Fault::Ingest(error)) => (Some(error.to_string()), Some(error)),
         };
@@ -207,11 +214,21 @@ impl Puller {
     }
 }
 
-/// Asks the sources of a file that are asked, or this one of them, once and now, and says what came of each.
+/// Where a pull begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Where the last one ended.
+    LastTime,
+    /// At the beginning, as if nothing had been read. What is there already is stored once.
+    Beginning,
+}
+
+/// Asks the sources of a file that are asked, or this one of them, once and now, and says what came of each as soon as that is known.
 ///
 /// # Errors
-/// [`PullError`]: there is none, a secret can't be read, or archive or store failed. What a platform refuses is no error: [`Pulled`] says it.
-pub async fn pull_now(config: &Config, importer: &Importer, only: Option<&Name>) -> Result<Vec<Pulled>, PullError> {
+/// [`PullError`]: there is none, a secret can't be read, or archive or store failed: then the others were asked all the same. What a platform refuses is no error:
+/// [`Pulled`] says it.
+pub async fn pull_now(config: &Config, importer: &Importer, only: Option<&Name>, from: Begin, mut say: impl FnMut(Pulled)) -> Result<(), PullError> {
     let (_keep, stop) = watch::channel(false);
     let mut pullers = Vec::new();
     for source in config.sources.iter().filter(|source| only.is_none_or(|only| only == source.name())) {
@@ -220,9 +237,12 @@ pub async fn pull_now(config: &Config, importer: &Importer, only: Option<&Name>)
     if pullers.is_empty() {
         return Err(only.map_or(PullError::None, |only| PullError::NotAsked(only.clone())));
     }
-    let mut all = Vec::new();
+    let mut outcome = Ok(());
     for puller in pullers {
-        all.push(puller.pull().await?);
+        match puller.pull(from).await {
+            Ok(pulled) => say(pulled),
+            Err(error) => outcome = outcome.and(Err(error.into())),
+        }
     }
-    Ok(all)
+    outcome
 }

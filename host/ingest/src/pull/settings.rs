@@ -7,7 +7,7 @@ use consign_model::target::SecretSource;
 use consign_model::{Name, Timestamp};
 use reqwest::Url;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `kind = "teams-export"`: Microsoft Graph's export of each user's messages.
 #[derive(Debug, Clone, Deserialize)]
@@ -66,7 +66,7 @@ pub struct SlackDiscovery {
 }
 
 /// Microsoft's models of payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Model {
     /// For security and compliance.
     A,

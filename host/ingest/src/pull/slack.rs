@@ -104,7 +104,7 @@ impl Slack {
     /// Reads one conversation, and tells where it can't be read.
     async fn one(&self, keeper: &Keeper, directory: &Directory, team: Option<&str>, of: &Conversation) -> Result<(), Fault> {
         match self.conversation(keeper, directory, team, of).await {
-            Err(Fault::Passed(why)) => keeper.passed(format!("conversation {}", of.id()), why),
+            Err(Fault::Passed(why) | Fault::Unknown(why)) => keeper.passed(format!("conversation {}", of.id()), why),
             outcome => outcome?,
         }
         Ok(())
@@ -115,7 +115,12 @@ impl Slack {
         let mut teams = vec![None];
         let mut list = List::new("discovery.enterprise.info", "enterprise.teams", "cursor", Vec::new());
         while let Some(page) = self.next_page(&mut list).await? {
-            teams.extend(page.ids().into_iter().map(Some));
+            let ids = page.ids();
+            if ids.len() < page.len() {
+                // Whatever is in a workspace that is passed over would be missing without a word.
+                return Err(Fault::Source("Slack lists a workspace without an id: its conversations could not be asked for".to_owned()));
+            }
+            teams.extend(ids.into_iter().map(Some));
         }
         let (mut all, mut seen) = (Vec::new(), HashSet::new());
         for team in teams {
@@ -177,7 +182,9 @@ impl Slack {
             let Some(offset) = offset else { break };
             latest = Some(onwards(latest.as_deref(), offset)?);
         }
-        let edits_began = ts(edits_began.unwrap_or_else(Timestamp::now));
+        let edits_began = edits_began.unwrap_or_else(Timestamp::now);
+        // Without records of edits no later text is told otherwise than by its message.
+        let told_later = self.settings.keeps_edits.then(|| ts(edits_began));
         query.push(("reactions", "true"));
         loop {
             let next = cursor.round.as_ref().and_then(|round| round.next.clone());
@@ -189,13 +196,14 @@ impl Slack {
                 if !std::mem::replace(&mut is_described, true) {
                     parts.push((edits, self.described(keeper, directory, &query, of).await?));
                 }
-                let Messages { arrived, told } = directory.messages(of, page, &told, &edits_began, &self.limits)?;
+                let Messages { arrived, told } = directory.messages(of, page, &told, told_later.as_deref(), &self.limits)?;
                 // Whatever the retention keeps: an edited message with a text that came as no edit is one.
                 parts.push((Edits::All, arrived));
                 parts.push((Edits::Newest, Arrived { gathered: told, ..Arrived::default() }));
                 keeper.store_all(parts).await?;
             }
-            let began = cursor.round.as_ref().map_or(at, |round| round.began);
+            // What was edited or deleted from then on is in neither list: the next round has to go back so far.
+            let began = cursor.round.as_ref().map_or(edits_began.min(at), |round| round.began);
             let is_read = offset.is_none();
             if let Some(offset) = offset {
                 cursor.round = Some(Round { began, next: Some(onwards(next.as_deref(), offset)?) });

@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::Fault;
 use super::client::{Answer, Client};
 use super::keeping::Keeper;
-use super::settings::TeamsExport;
+use super::settings::{Model, TeamsExport};
 use crate::receive::limits;
 
 /// Users, or teams, asked for at once.
@@ -36,6 +36,9 @@ const OVERLAP: i64 = 60 * 60 * 1000;
 const SETTLES: i64 = 5 * 60 * 1000;
 /// A token is replaced so long before its end.
 const BEFORE_ITS_END: Duration = Duration::from_mins(1);
+/// How long a token is taken to hold, whatever is said of it: one that does not is refused, and replaced then.
+const SHORTEST_TOKEN: Duration = Duration::from_mins(3);
+const LONGEST_TOKEN: Duration = Duration::from_hours(24);
 /// New tokens that one question may take: others may have used one up meanwhile.
 const NEW_TOKENS: u32 = 3;
 /// Bytes of a link that is kept.
@@ -76,6 +79,12 @@ enum Stage {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct OfUser {
     since: Option<Timestamp>,
+    /// Links hold the model that they were asked by.
+    #[serde(default)]
+    model: Option<Model>,
+    /// Something that came can't be read: then nobody can claim that all of it is there.
+    #[serde(default)]
+    lacks_some: bool,
     stage: Stage,
     /// The next page; unset at the beginning of a stage.
     link: Option<String>,
@@ -89,14 +98,16 @@ struct OfUser {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct OfTeam {
     since: Option<Timestamp>,
+    #[serde(default)]
+    model: Option<Model>,
     link: Option<String>,
     round: Option<Timestamp>,
     done: Option<Timestamp>,
 }
 
 impl OfUser {
-    fn new(since: Option<Timestamp>) -> Self {
-        Self { since, stage: Stage::All, link: None, round: None, done: None }
+    fn new(since: Option<Timestamp>, model: Option<Model>) -> Self {
+        Self { since, model, lacks_some: false, stage: Stage::All, link: None, round: None, done: None }
     }
 }
 
@@ -190,8 +201,9 @@ impl Teams {
     /// Reads a user's own export to its end.
     async fn user(&self, keeper: &Keeper, id: &str) -> Result<(), Fault> {
         let of = format!("user:{id}");
-        let wanted = self.settings.since;
-        let mut cursor = keeper.cursor::<OfUser>(&of).filter(|cursor| begins_by(cursor.since, wanted)).unwrap_or_else(|| OfUser::new(wanted));
+        let (wanted, model) = (self.settings.since, self.settings.model);
+        let kept = keeper.cursor::<OfUser>(&of).filter(|cursor| begins_by(cursor.since, wanted) && cursor.model == model);
+        let mut cursor = kept.unwrap_or_else(|| OfUser::new(wanted, model));
         let mut beside = Beside::new(&self.settings.tenant);
         let (mut is_described, mut is_anew) = (false, false);
         let name = format!("users/{id}/chats/getAllMessages");
@@ -202,10 +214,10 @@ impl Teams {
                 Err(fault) => Err(fault),
             };
             let answer = match answer {
-                Err(Fault::Gone) if !is_anew => {
+                Err(fault) if !is_anew && is_lost(&fault, cursor.link.as_ref()) => {
                     tracing::warn!(user = id, "Microsoft Graph no longer knows where user {id} was read, who is read anew");
                     is_anew = true;
-                    cursor = OfUser::new(cursor.since);
+                    cursor = OfUser::new(cursor.since, model);
                     continue;
                 }
                 Err(Fault::Gone) => return Err(Fault::Passed("Graph forgot twice where it was read: the next pull begins anew".to_owned())),
@@ -221,6 +233,7 @@ impl Teams {
                 return Err(Fault::Passed("Graph's page leads to itself".to_owned()));
             }
             let arrived = beside.messages(&name, &page, Some(id), &self.limits)?;
+            cursor.lacks_some |= arrived.report.refused > 0;
             keeper.page();
             let next = match (cursor.stage, page.next, page.delta) {
                 (_, Some(next), _) => OfUser { link: Some(self.link(next)?), ..cursor.clone() },
@@ -235,7 +248,7 @@ impl Teams {
             let is_read = next.round.is_none();
             if is_read {
                 let until = earlier(round, SETTLES);
-                if cursor.since.is_none_or(|since| since <= until) {
+                if !cursor.lacks_some && cursor.since.is_none_or(|since| since <= until) {
                     parts.push((edits, pages::captured(id, cursor.since, until, &self.limits)?));
                 }
             }
@@ -294,9 +307,9 @@ impl Teams {
     /// Reads the channels of a team to their end.
     async fn team(&self, keeper: &Keeper, id: &str, title: Option<&str>) -> Result<(), Fault> {
         let of = format!("team:{id}");
-        let wanted = self.settings.since;
-        let new = |since| OfTeam { since, link: None, round: None, done: None };
-        let mut cursor = keeper.cursor::<OfTeam>(&of).filter(|cursor| begins_by(cursor.since, wanted)).unwrap_or_else(|| new(wanted));
+        let (wanted, model) = (self.settings.since, self.settings.model);
+        let kept = keeper.cursor::<OfTeam>(&of).filter(|cursor| begins_by(cursor.since, wanted) && cursor.model == model);
+        let mut cursor = kept.unwrap_or(OfTeam { since: wanted, model, link: None, round: None, done: None });
         let mut beside = Beside::new(&self.settings.tenant);
         let (mut is_described, mut is_anew) = (false, false);
         let name = format!("teams/{id}/channels/getAllMessages");
@@ -308,7 +321,7 @@ impl Teams {
             let first = self.settings.graph_address.at(["teams", id, "channels", "getAllMessages"], &query);
             let link = cursor.link.as_deref().and_then(|link| self.settings.graph_address.link(link));
             let answer = match self.get(link.unwrap_or(first)).await {
-                Err(Fault::Gone) if !is_anew => {
+                Err(fault) if !is_anew && is_lost(&fault, cursor.link.as_ref()) => {
                     is_anew = true;
                     (cursor.link, cursor.round) = (None, None);
                     continue;
@@ -387,7 +400,7 @@ impl Teams {
             let answer = self.client.ask(host, || self.client.http.get(url.clone()).bearer_auth(token.as_str()), &mut patience).await?;
             let code = if answer.status.is_success() { None } else { pages::error_code(&answer.body) };
             let said = code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-            let is_lost = code
+            let says_lost = code
                 .as_deref()
                 .is_some_and(|code| ["syncStateNotFound", "syncStateInvalid", "resyncRequired"].iter().any(|known| code.eq_ignore_ascii_case(known)));
             return match answer.status {
@@ -400,15 +413,16 @@ impl Teams {
                     "{host} refuses a token that was just made{said}: look whether the application is still allowed to ask"
                 ))),
                 StatusCode::GONE => Err(Fault::Gone),
-                _ if is_lost => Err(Fault::Gone),
+                _ if says_lost => Err(Fault::Gone),
                 StatusCode::FORBIDDEN => Err(Fault::Passed(format!(
                     "Graph refuses it{said}: give the application the permissions Chat.Read.All, User.Read.All and, for channels, ChannelMessage.Read.All, \
-                     Team.ReadBasic.All and ChannelMember.Read.All, with an administrator's consent"
+                     Team.ReadBasic.All, Channel.ReadBasic.All and ChannelMember.Read.All, with an administrator's consent"
                 ))),
                 StatusCode::PAYMENT_REQUIRED => Err(Fault::Passed(format!(
                     "Graph wants to be paid{said}: it takes a licence of this user, or an account that is charged, and the model"
                 ))),
-                StatusCode::NOT_FOUND => Err(Fault::Passed(format!("Graph knows nothing of it{said}"))),
+                StatusCode::NOT_FOUND => Err(Fault::Unknown(format!("Graph knows nothing of it{said}"))),
+                StatusCode::BAD_REQUEST => Err(Fault::Unknown(format!("Graph answers 400{said}"))),
                 status => Err(Fault::Passed(format!("Graph answers {}{said}", status.as_u16()))),
             };
         }
@@ -435,14 +449,18 @@ impl Teams {
         let body = self.request_for_token();
         let make = || self.client.http.post(url.clone()).header("content-type", "application/x-www-form-urlencoded").body(body.as_bytes().to_vec());
         let host = login_address.host();
-        let answer = self.client.ask(host, make, &mut self.client.patience()).await?;
+        let answer = match self.client.ask(host, make, &mut self.client.patience()).await {
+            // Without one nobody is read.
+            Err(Fault::Passed(why)) => return Err(Fault::Source(why)),
+            answer => answer?,
+        };
         if !answer.status.is_success() {
             let status = answer.status.as_u16();
             return Err(Fault::Source(format!("{host} gives no token ({status}): look at tenant, client-id and client-secret")));
         }
         let answered = Zeroizing::new(answer.body);
         let (value, seconds) = pages::token(&answered).map_err(|what| Fault::Source(format!("what {host} answers is no token: {what}")))?;
-        let until = Instant::now() + Duration::from_secs(seconds).saturating_sub(BEFORE_ITS_END);
+        let until = Instant::now() + Duration::from_secs(seconds).clamp(SHORTEST_TOKEN, LONGEST_TOKEN).saturating_sub(BEFORE_ITS_END);
         let value = Arc::new(Zeroizing::new(value));
         *kept = Some(Token { value: Arc::clone(&value), until, number });
         Ok((value, number))
@@ -453,6 +471,11 @@ fn read(body: &[u8]) -> Result<Page, Fault> {
     Page::read(body).map_err(|what| Fault::Passed(format!("Graph's page can't be read: {what}")))
 }
 
+/// Whether the platform no longer knows where this went on. A link that it gave itself and can't make sense of is such, by whatever number it says so.
+fn is_lost(fault: &Fault, link: Option<&String>) -> bool {
+    matches!(fault, Fault::Gone) || (link.is_some() && matches!(fault, Fault::Unknown(_)))
+}
+
 fn elsewhere() -> Fault {
     Fault::Passed("Graph's link leads to another host, which gets no token of ours".to_owned())
 }
@@ -460,7 +483,7 @@ fn elsewhere() -> Fault {
 /// What can't be read alone is told, and the others go on.
 fn passing(keeper: &Keeper, of: impl FnOnce() -> String, outcome: Result<(), Fault>) -> Result<(), Fault> {
     match outcome {
-        Err(Fault::Passed(why)) => keeper.passed(of(), why),
+        Err(Fault::Passed(why) | Fault::Unknown(why)) => keeper.passed(of(), why),
         Err(Fault::Gone) => keeper.passed(of(), "Graph says that it is gone".to_owned()),
         outcome => return outcome,
     }

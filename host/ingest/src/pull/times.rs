@@ -1,13 +1,16 @@
 //! Pulls at their due times, beside whatever else the program does.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use consign_model::schedule::Schedule;
 use consign_model::{Name, Timestamp};
+use futures::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{PullError, Pulled, Puller};
+use super::keeping::last_made;
+use super::{Begin, PullError, Pulled, Puller};
 use crate::Importer;
 use crate::receive::{Config, SourceConfig};
 
@@ -89,23 +92,24 @@ async fn pull_when_due(puller: Puller, schedule: Schedule, mut stop: watch::Rece
             return;
         }
         after = Timestamp::now();
-        match puller.pull().await {
-            Ok(brought) => tell(&brought),
-            Err(error) => tracing::error!(source = %name, %error, "source '{name}' could not be pulled, and is at its next due time: {error}"),
+        // Whatever goes wrong in one pull is no reason to make no other.
+        match AssertUnwindSafe(puller.pull(Begin::LastTime)).catch_unwind().await {
+            Ok(Ok(brought)) => tell(&brought),
+            Ok(Err(error)) => tracing::error!(source = %name, %error, "source '{name}' could not be pulled, and is at its next due time: {error}"),
+            Err(_) => {
+                tracing::error!(source = %name, "source '{name}': a pull stopped unexpectedly, and the next one is at its due time: this is a fault in Consign")
+            }
         }
     }
 }
 
-/// When something of it was last kept.
+/// When it was last asked.
 async fn last_pull(puller: &Puller, name: &Name) -> Option<Timestamp> {
-    let Importer { tenant, store, .. } = &puller.importer;
-    match store.pull_cursors(tenant, name).await {
-        Ok(cursors) => cursors.iter().map(|cursor| cursor.at).max(),
-        Err(error) => {
-            tracing::error!(source = %name, %error, "source '{name}': when it was last asked can't be read: {error}");
-            None
-        }
-    }
+    let last = last_made(&puller.importer, name).await;
+    last.unwrap_or_else(|error| {
+        tracing::error!(source = %name, %error, "source '{name}': when it was last asked can't be read: {error}");
+        None
+    })
 }
 
 fn tell(pulled: &Pulled) {

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use consign_ingest::pull::{PullError, Pulled, pull_now};
+use consign_ingest::pull::{Begin, PullError, Pulled, pull_now};
 use consign_ingest::receive::Config;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -81,9 +81,13 @@ pub fn config(world: &World, kind: &str, port: u16, more: &str) -> String {
 }
 
 pub async fn pull(world: &World, config: &str) -> Result<Pulled, PullError> {
+    pull_from(world, config, Begin::LastTime).await
+}
+
+pub async fn pull_from(world: &World, config: &str, from: Begin) -> Result<Pulled, PullError> {
     let config = Config::parse(config).unwrap();
-    pull_now(&config, &world.importer, Some(&name("pulled"))).await.map(|mut all| {
-        assert_eq!(all.len(), 1);
-        all.remove(0)
-    })
+    let mut all = Vec::new();
+    pull_now(&config, &world.importer, Some(&name("pulled")), from, |pulled| all.push(pulled)).await?;
+    assert_eq!(all.len(), 1);
+    Ok(all.remove(0))
 }

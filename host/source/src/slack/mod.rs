@@ -104,7 +104,7 @@ impl Reader<'_> {
             return Ok(());
         }
         let mut info = ChatInfo::unknown(folder);
-        info.title = Some(folder.to_owned());
+        info.title = Some(crate::text::name(folder)).filter(|title| !title.is_empty());
         self.intake.note(&format!("chat folder that no list names, imported as a chat of unknown kind: {}", shown(folder)));
         self.intake.chat(info)?;
         self.chat(folder, days)

@@ -168,6 +168,10 @@ fn note(intake: &mut Intake<'_>, unnamed_reactions: u64, silent: u64, garbled: u
 /// Hands over the bytes of a file that stood in the message itself.
 fn attach_inside(intake: &mut Intake<'_>, mut bytes: &[u8], attachment: &mut Attachment) -> Result<(), SourceError> {
     let size = bytes.len() as u64;
+    if size > intake.limits.attachment_bytes {
+        intake.note("messages with files whose bytes stand in the message itself (contentBytes) and are more than a file may have; they are missing");
+        return Ok(());
+    }
     let info = FileInfo { name: &attachment.name, media_type: &attachment.media_type, size: Some(size) };
     if let Ok((digest, size)) = intake.attachment(info, &mut Guarded::new(&mut bytes, size, FileFault::Lies))? {
         (attachment.digest, attachment.size, attachment.url) = (Some(digest), Some(size), None);

@@ -77,7 +77,10 @@ impl<'a> Judge<'a> {
     fn has_user(&mut self, user: &User, is_mentioned: bool) -> Result<(), SinkError> {
         self.call()?;
         id(&user.id);
-        name(&user.name, LONGEST_NAME);
+        // Who has no name is called by the id.
+        if user.name != user.id {
+            name(&user.name, LONGEST_NAME);
+        }
         if let Some(email) = &user.email {
             assert!(email.matches('@').count() == 1 && !email.starts_with('@') && !email.ends_with('@'), "an address is none");
             assert!(!email.contains(|c: char| c.is_control() || c.is_whitespace() || "<>,;\"".contains(c)), "an address ends a header");

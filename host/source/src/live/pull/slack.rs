@@ -4,6 +4,7 @@
 //! `slack_discovery_sdk` (Python), whose tests also show that a record of `discovery.conversations.edits` has `original_ts` and the new `text`; the answers that
 //! Worklytics publishes with its proxy (`ok`, `error`, `offset`, and lists by name); and the Admin Oversight API, which Slack describes and which has the same lists
 //! (`date_left` is 0 for who is a member now). Not to be verified so, and read in every form that is known:
+//! - that `oldest` and `latest` of `discovery.conversations.edits` are times of changes, and not of the messages that were changed;
 //! - the form of a record of a deletion: an export's (`message_deleted`), or any with `original_ts` and `deleted_ts`, `is_deleted` or `deleted`;
 //! - whether a record's `ts` is the time of the change: where it is the message's own, `edited.ts` or `event_ts` is taken;
 //! - whether bounds of time are included: so whoever asks asks for somewhat more;
@@ -52,6 +53,7 @@ impl Answer {
                 let why = fields.filled("error")?.ok_or_else(|| Shape("neither `ok` nor `error` is there".into()))?;
                 return Ok(Self::Refused(if is_word(&why) { why } else { "an error that is no word".to_owned() }));
             }
+            let has_more = fields.flag("has_more")?.unwrap_or(false);
             let cursor = fields.object("response_metadata")?.map(|mut more| more.filled("next_cursor")).transpose()?.flatten();
             let mut rest = fields.into_inner();
             let offset = match rest.swap_remove("offset") {
@@ -59,12 +61,19 @@ impl Answer {
                 Some(Value::Number(offset)) => Some(offset.to_string()),
                 _ => cursor,
             };
+            if has_more && offset.is_none() {
+                return Err(Shape("there is more, and nothing says where it begins".into()));
+            }
             let mut fields = Fields::of(Value::Object(rest))?;
-            let elements = match list.split_once('.') {
-                Some((object, list)) => fields.object(object)?.unwrap_or_default().list(list)?,
-                None if fields.has(list) => fields.list(list)?,
-                None => return Err(Shape(format!("`{list}` is missing"))),
+            let (mut fields, name) = match list.split_once('.') {
+                Some((object, name)) => (fields.object(object)?.unwrap_or_default(), name),
+                None => (fields, list),
             };
+            // A list that is not there is not an empty one.
+            if !fields.has(name) {
+                return Err(Shape(format!("`{list}` is missing")));
+            }
+            let elements = fields.list(name)?;
             Ok(Self::Page(Page { elements, offset }))
         };
         read().map_err(|shape| shape.to_string())
@@ -191,10 +200,11 @@ impl Directory {
         Ok(arrived)
     }
 
-    /// Reads messages. `began`: when the edits that are `told` were asked for, as Slack writes times; what was edited after is told the next time.
-    pub fn messages(&self, of: &Conversation, page: Page, told: &Told, began: &str, limits: &Limits) -> Result<Messages, SourceError> {
+    /// Reads messages. `began`: when the edits that are `told` were asked for, as Slack writes times; what was edited after is told the next time. Unset where
+    /// nothing is told.
+    pub fn messages(&self, of: &Conversation, page: Page, told: &Told, began: Option<&str>, limits: &Limits) -> Result<Messages, SourceError> {
         let (mut of_others, mut of_told) = (Vec::new(), Vec::new());
-        let began = Ts::parse(began);
+        let began = began.and_then(Ts::parse);
         let mut arrived = each("discovery.conversations.history", page, limits, &mut |element, intake| {
             let edited = element.get("edited").and_then(|edited| text_in(edited, "ts")).and_then(|ts| Ts::parse(&ts));
             let mut entry = Fields::of(element)?;
