@@ -13,8 +13,9 @@ use crate::output::{Ending, Failure, number, say, say_json};
 /// Asks the sources of a file that are asked, or one of them, and says what came.
 pub async fn pull(data: &Data, source: Option<&Name>, config: &Path, anew: bool, json: bool) -> Result<Ending, Failure> {
     let from = if anew { Begin::Beginning } else { Begin::LastTime };
+    let config = sources(config)?;
     let mut all = Vec::new();
-    let outcome = pull_now(&sources(config)?, &data.importer, source, from, |pulled| {
+    let outcome = pull_now(&config, &data.importer, source, from, |pulled| {
         if !json {
             say_pulled(&pulled);
         }

@@ -97,7 +97,7 @@ async fn pull_when_due(puller: Puller, schedule: Schedule, mut stop: watch::Rece
             Ok(Ok(brought)) => tell(&brought),
             Ok(Err(error)) => tracing::error!(source = %name, %error, "source '{name}' could not be pulled, and is at its next due time: {error}"),
             Err(_) => {
-                tracing::error!(source = %name, "source '{name}': a pull stopped unexpectedly, and the next one is at its due time: this is a fault in Consign")
+                tracing::error!(source = %name, "source '{name}': a pull stopped unexpectedly, and the next one is at its due time: this is a fault in Consign");
             }
         }
     }
