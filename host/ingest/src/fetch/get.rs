@@ -46,7 +46,8 @@ pub(super) struct Token {
 struct Kept {
     /// `Bearer …`.
     header: HeaderValue,
-    read: Instant,
+    /// When it was read again last.
+    renewed: Option<Instant>,
 }
 
 /// A token is not read again within this time: of many files that are refused at once one alone has it read.
@@ -56,7 +57,7 @@ impl Token {
     /// Reads it. The error says what is wrong, and nothing of it.
     pub async fn open(place: SecretSource) -> Result<Self, String> {
         let header = Self::read(&place).await?;
-        Ok(Self { place, kept: Mutex::new(Kept { header, read: Instant::now() }) })
+        Ok(Self { place, kept: Mutex::new(Kept { header, renewed: None }) })
     }
 
     async fn read(place: &SecretSource) -> Result<HeaderValue, String> {
@@ -74,8 +75,8 @@ impl Token {
     /// Reads it again, because `used` was refused. Whether there is another one now.
     async fn renew(&self, used: &HeaderValue) -> bool {
         let mut kept = self.kept.lock().await;
-        if kept.header == *used && kept.read.elapsed() >= TOKEN_AGAIN {
-            kept.read = Instant::now();
+        if kept.header == *used && kept.renewed.is_none_or(|at| at.elapsed() >= TOKEN_AGAIN) {
+            kept.renewed = Some(Instant::now());
             match Self::read(&self.place).await {
                 Ok(header) => kept.header = header,
                 Err(what) => tracing::warn!("a token for fetching can't be read again, and the one before is used on: {what}"),
