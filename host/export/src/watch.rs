@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use consign_model::alert::{Condition, Lack};
-use consign_model::audit::{Deed, Entry, SignedEntry};
+use consign_model::audit::{Deed, Entry, FETCHED, SignedEntry};
 use consign_model::manifest::SignedManifest;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::QuarantineReason;
@@ -148,6 +148,8 @@ pub struct Sources {
     audit: u64,
     /// Imports that brought something.
     imports: BTreeMap<Name, u64>,
+    /// Sources whose last import only fetched files.
+    fetching: BTreeSet<Name>,
     /// The last arrival that was read.
     arrival: u64,
     /// Hours in which something came.
@@ -192,12 +194,16 @@ impl Sources {
             let Some(last) = page.last() else { return Ok(()) };
             self.audit = last.seq;
             // Most entries are of runs, and need not be read to be passed over.
-            for one in page.iter().filter(|one| one.line.contains("\"import-ended\"")) {
+            for one in page.iter().filter(|one| one.line.contains("\"import-")) {
                 let entry = serde_json::from_str::<SignedEntry>(&one.line).ok().and_then(|signed| serde_json::from_str(signed.entry.get()).ok());
-                if let Some(Entry { deed: Deed::ImportEnded { source, figures, .. }, .. }) = entry
-                    && figures.stored > 0
-                {
-                    *self.imports.entry(source).or_default() += 1;
+                match entry {
+                    // Files of messages that are there already say nothing of whether the source goes on.
+                    Some(Entry { deed: Deed::ImportBegun { source, input, .. }, .. }) if input == FETCHED => drop(self.fetching.insert(source)),
+                    Some(Entry { deed: Deed::ImportBegun { source, .. }, .. }) => drop(self.fetching.remove(&source)),
+                    Some(Entry { deed: Deed::ImportEnded { source, figures, .. }, .. }) if figures.stored > 0 && !self.fetching.contains(&source) => {
+                        *self.imports.entry(source).or_default() += 1;
+                    }
+                    Some(_) | None => {}
                 }
             }
         }

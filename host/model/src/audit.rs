@@ -20,6 +20,9 @@ use crate::{Digest, Name, PublicKey, RunId, TenantId, Timestamp};
 /// Of the format of entries. A reader of the chain needs no more of an entry than [`Link`], whatever later versions add.
 const VERSION: u32 = 1;
 
+/// The input of imports that are none of events: files that events of the archive name were fetched.
+pub const FETCHED: &str = "files fetched by their addresses";
+
 /// Who does something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "who", rename_all = "lowercase")]

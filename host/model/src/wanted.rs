@@ -45,7 +45,7 @@ pub struct WantedFile {
 pub enum WantedState {
     /// Not yet there.
     Waiting {
-        /// Tries so far; what was not asked for, because it may not be, is none.
+        /// Tries so far, of wrong answers those alone; what was not asked for, because it may not be, is none.
         tries: u32,
         /// When it was tried first.
         since: Option<Timestamp>,
@@ -170,9 +170,14 @@ impl Reason {
         self.class() == Class::NotAsked
     }
 
+    /// Whether another token may help.
+    pub fn is_of_token(self) -> bool {
+        self.class() == Class::Refused
+    }
+
     /// Whether it says of the host that it takes nothing now, rather than of the file. A token that does not open one file may open the next.
     pub fn is_of_host(self) -> bool {
-        matches!(self, Self::Status(429 | 500..) | Self::NameNotFound | Self::NotReached)
+        matches!(self, Self::Status(429 | 500..) | Self::NameNotFound | Self::NotReached | Self::TooSlow)
     }
 }
 
@@ -256,6 +261,9 @@ impl WantedState {
                 Self::Unreadable { since: *since, due: Some(rarely), reason: *reason }
             }
             (class, _) => {
+                // What is wrong a few times is over; that its host was down before says nothing of it.
+                let was_passing = self.reason().is_some_and(|before| before.class() == Class::Passing);
+                let tries = if class == Class::PassingOrWrong && was_passing { 0 } else { tries };
                 let (tries, since) = (tries.saturating_add(1), since.unwrap_or(now));
                 match backoff.next(id, since, now) {
                     Some(due) if class == Class::Passing || tries < REPEATS => {
@@ -325,6 +333,17 @@ mod tests {
             assert_eq!(state, WantedState::Unreadable { since: now, due: None, reason });
             assert_eq!((tries == most, now.0 == 5 * DAY), (most == REPEATS, most != REPEATS), "{reason}: {tries} tries");
         }
+    }
+
+    #[test]
+    fn a_wrong_answer_after_an_outage_is_the_first_one() {
+        let (mut state, mut now) = (WantedState::new(Timestamp(0)), 0);
+        for reason in [[Reason::Status(503); 8].as_slice(), &[Reason::CutOff; 4]].concat() {
+            state = after(&state, reason, now);
+            now = state.due().map_or(now, |due| due.0);
+            assert_eq!(state.kind(), WantedKind::Waiting, "{reason}");
+        }
+        assert_eq!(after(&state, Reason::CutOff, now).kind(), WantedKind::Unreadable);
     }
 
     #[test]

@@ -50,8 +50,9 @@ pub async fn fetch(data: &Data, args: &FetchArgs, json: bool) -> Result<Ending, 
             say_fetched(fetched, left.get(&fetched.source));
         }
     }
-    // What is gone is told and nothing more can be done about it.
-    Ok(Ending::complete_if(left.values().flat_map(BTreeMap::keys).all(|kind| *kind == WantedKind::Gone)))
+    // What has been gone before was told then, and nothing more can be done about it.
+    let is_news = all.iter().any(|fetched| fetched.gone > 0);
+    Ok(Ending::complete_if(!is_news && left.values().flat_map(BTreeMap::keys).all(|kind| *kind == WantedKind::Gone)))
 }
 
 fn say_fetched(fetched: &Fetched, left: Option<&BTreeMap<WantedKind, u64>>) {

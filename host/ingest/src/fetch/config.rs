@@ -140,6 +140,10 @@ impl FetchConfig {
     pub(crate) fn fault(&self) -> Option<&'static str> {
         if self.hosts.is_empty() {
             Some("names no host, so nothing could be fetched: write hosts = [\"files.example.com\"]")
+        } else if self.token.is_some() && self.graph.is_none() && self.hosts.iter().any(|host| host.any_label) {
+            Some(
+                "has a token for hosts by *.: whoever has a host there, and writes its address in a chat, would be sent the token. Name the hosts one by one",
+            )
         } else if self.max_size.0 == 0 || self.seconds == 0 {
             Some("has a bound of 0, so nothing could be fetched: write at least 1")
         } else if self.graph.as_ref().is_some_and(|graph| graph.scheme() != "https" && !is_loopback(graph)) {

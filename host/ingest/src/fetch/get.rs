@@ -4,19 +4,22 @@
 //! the host that it was first sent to, whatever the other one is. What comes goes to the archive piece by piece; dropped before its end it leaves nothing
 //! there. Nothing is unpacked: packed is asked for by nobody, and a bomb that nobody opens is a file.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use consign_archive::{ArchiveError, ArchiveWriter};
+use consign_model::target::SecretSource;
 use consign_model::{Backoff, Digest, Reason, Timestamp};
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Response, Url};
+use tokio::sync::Mutex;
 
 use super::address::{NameFault, Reach, is_loopback};
 use super::config::HostRule;
 use super::kind;
+use crate::receive::secret;
 
 /// Redirects that are followed. Platforms need two: to where the file lies, and to that place's own server.
 const HOPS: usize = 5;
@@ -24,8 +27,7 @@ const HOPS: usize = 5;
 /// Some hosts, and how their files are asked for.
 pub(super) struct Rule {
     pub hosts: Vec<HostRule>,
-    /// `Bearer …`.
-    pub token: Option<HeaderValue>,
+    pub token: Option<Token>,
     /// Microsoft Graph, where it is asked for the files of these hosts.
     pub graph: Option<Url>,
     pub client: Client,
@@ -33,6 +35,55 @@ pub(super) struct Rule {
     pub max_size: u64,
     pub time: Duration,
     pub backoff: Backoff,
+}
+
+/// A rule's token. Graph's live for an hour: what is refused with it is asked for once more where there is another by then.
+pub(super) struct Token {
+    place: SecretSource,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    /// `Bearer …`.
+    header: HeaderValue,
+    /// When it was read again last.
+    renewed: Option<Instant>,
+}
+
+/// A token is not read again within this time: of many files that are refused at once one alone has it read.
+const TOKEN_AGAIN: Duration = Duration::from_secs(10);
+
+impl Token {
+    /// Reads it. The error says what is wrong, and nothing of it.
+    pub async fn open(place: SecretSource) -> Result<Self, String> {
+        let header = Self::read(&place).await?;
+        Ok(Self { place, kept: Mutex::new(Kept { header, renewed: None }) })
+    }
+
+    async fn read(place: &SecretSource) -> Result<HeaderValue, String> {
+        let secret = secret::read(place).await.map_err(|fault| fault.to_string())?;
+        let header = HeaderValue::from_str(&format!("Bearer {}", secret.as_str()));
+        let mut header = header.map_err(|_| "its token has what no header may have: it is one line of ASCII".to_owned())?;
+        header.set_sensitive(true);
+        Ok(header)
+    }
+
+    async fn header(&self) -> HeaderValue {
+        self.kept.lock().await.header.clone()
+    }
+
+    /// Reads it again, because `used` was refused. Whether there is another one now.
+    async fn renew(&self, used: &HeaderValue) -> bool {
+        let mut kept = self.kept.lock().await;
+        if kept.header == *used && kept.renewed.is_none_or(|at| at.elapsed() >= TOKEN_AGAIN) {
+            kept.renewed = Some(Instant::now());
+            match Self::read(&self.place).await {
+                Ok(header) => kept.header = header,
+                Err(what) => tracing::warn!("a token for fetching can't be read again, and the one before is used on: {what}"),
+            }
+        }
+        kept.header != *used
+    }
 }
 
 impl Rule {
@@ -111,18 +162,42 @@ pub(super) async fn get(rules: &[Rule], rule: &Rule, asked: &Asked, archive: &Ar
         return Err(Reason::TooLarge.into());
     }
     let work = async {
-        let response = ask(rules, rule, &rule.way(&asked.url)?, now).await?;
-        keep(response, rule, asked, archive).await
+        let way = rule.way(&asked.url)?;
+        let used = match &rule.token {
+            Some(token) => Some(token.header().await),
+            None => None,
+        };
+        let outcome = once(rules, rule, &way, used.as_ref(), asked, archive, now).await;
+        match (&outcome, &rule.token, &used) {
+            (Err(Fault::Miss(miss)), Some(token), Some(used)) if miss.reason.is_of_token() && token.renew(used).await => {
+                once(rules, rule, &way, Some(&token.header().await), asked, archive, now).await
+            }
+            _ => outcome,
+        }
     };
     tokio::time::timeout(rule.time, work).await.unwrap_or_else(|_| Err(Reason::TooSlow.into()))
 }
 
+/// Asks for it with this token.
+async fn once(
+    rules: &[Rule],
+    rule: &Rule,
+    way: &Url,
+    token: Option<&HeaderValue>,
+    asked: &Asked,
+    archive: &ArchiveWriter,
+    now: Timestamp,
+) -> Result<Got, Fault> {
+    let response = ask(rules, rule, way, token, now).await?;
+    keep(response, rule, asked, archive).await
+}
+
 /// The answer with the file.
-async fn ask(rules: &[Rule], first: &Rule, url: &Url, now: Timestamp) -> Result<Response, Miss> {
+async fn ask(rules: &[Rule], first: &Rule, url: &Url, token: Option<&HeaderValue>, now: Timestamp) -> Result<Response, Miss> {
     let (mut rule, mut at) = (first, url.clone());
     for _ in 0..=HOPS {
         let mut request = rule.client.get(at.clone()).header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(token) = first.token.as_ref().filter(|_| at.origin() == url.origin()) {
+        if let Some(token) = token.filter(|_| at.origin() == url.origin()) {
             request = request.header(AUTHORIZATION, token);
         }
         let response = request.send().await.map_err(|error| not_answered(&error))?;
@@ -149,7 +224,8 @@ fn not_answered(error: &reqwest::Error) -> Reason {
             None => next = one.source(),
         }
     }
-    if error.is_timeout() { Reason::TooSlow } else { Reason::NotReached }
+    // Connecting that takes too long is a host that is not there.
+    if error.is_timeout() && !error.is_connect() { Reason::TooSlow } else { Reason::NotReached }
 }
 
 /// `Retry-After`: seconds, or a date of HTTP (RFC 9110, 10.2.3).

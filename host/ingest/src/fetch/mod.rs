@@ -20,24 +20,23 @@ mod pass;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use consign_archive::{Archive, ArchiveError};
 use consign_model::{Backoff, Name, Timestamp, WantedKind, WantedState};
 use consign_store::{StoreError, WantedFilter};
-use reqwest::header::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio::sync::{Notify, watch};
 
 use self::address::{Reach, Resolver};
 pub use self::config::{FetchConfig, HostRule, NoHost};
-use self::get::Rule;
+use self::get::{Rule, Token};
 pub use self::missing::MissingFile;
 pub use self::pass::Fetched;
 use self::pass::{Pass, Progress};
-use crate::receive::secret;
 use crate::{Importer, IngestError};
 
 /// The longest sleep beside `serve`: what has arrived meanwhile is looked at within it, and so is a clock that was set.
@@ -105,20 +104,36 @@ impl Fetcher {
     ///
     /// The first time under these rules, files that might not be asked for before are looked at again, since rules may have changed.
     pub async fn pass(&self, source: Option<&Name>, now: Timestamp, stop: impl Future<Output = ()>) -> Result<Vec<Fetched>, FetchError> {
-        let mut all = Vec::new();
+        let (mut all, mut failed) = (Vec::new(), None);
         let mut stop = std::pin::pin!(stop);
         for (name, rules) in self.rules.iter().filter(|(name, _)| source.is_none_or(|only| only == *name)) {
-            self.judge_anew(name, now).await?;
-            let mut pass = Pass::new(self, name, rules, now);
-            let outcome = pass.work(stop.as_mut()).await;
-            let fetched = pass.end(matches!(outcome, Ok(Progress::Done))).await;
-            let progress = outcome?;
-            all.push(fetched?);
-            if progress == Progress::Stopped {
-                break;
+            // What is wrong with one source's files is nothing to the next one's.
+            match self.pass_of(name, rules, now, stop.as_mut()).await {
+                Ok((fetched, progress)) => {
+                    all.push(fetched);
+                    if progress == Progress::Stopped {
+                        break;
+                    }
+                }
+                Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Ok(all)
+        failed.map_or(Ok(all), Err)
+    }
+
+    async fn pass_of(
+        &self,
+        source: &Name,
+        rules: &[Rule],
+        now: Timestamp,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<(Fetched, Progress), FetchError> {
+        self.judge_anew(source, now).await?;
+        let mut pass = Pass::new(self, source, rules, now);
+        let outcome = pass.work(stop).await;
+        let fetched = pass.end(matches!(outcome, Ok(Progress::Done))).await;
+        let progress = outcome?;
+        Ok((fetched?, progress))
     }
 
     /// Fetches whatever becomes due, beside whatever else runs, until `stop` is ready.
@@ -210,7 +225,9 @@ fn log(outcome: &Result<Vec<Fetched>, FetchError>) {
         Err(error) => tracing::error!(%error, "files could not be fetched, and are tried again: {error}"),
         Ok(all) => {
             for Fetched { source, files, bytes, waiting, gone, unreadable } in all {
-                if files + waiting + gone + unreadable > 0 {
+                if gone + unreadable > 0 {
+                    tracing::warn!(%source, files, bytes, waiting, gone, unreadable, "source '{source}': {gone} files are gone, and {unreadable} can't be had: see 'consign fetch {source} --list'");
+                } else if files + waiting > 0 {
                     tracing::info!(%source, files, bytes, waiting, gone, unreadable, "source '{source}': {files} files fetched");
                 }
             }
@@ -222,13 +239,7 @@ async fn rule(config: &FetchConfig) -> Result<Rule, FetchError> {
     let failed = |what: String| FetchError::Rule { source_name: config.source.clone(), what };
     let token = match &config.token {
         None => None,
-        Some(place) => {
-            let secret = secret::read(place).await.map_err(|fault| failed(fault.to_string()))?;
-            let header = HeaderValue::from_str(&format!("Bearer {}", secret.as_str()));
-            let mut header = header.map_err(|_| failed("its token has what no header may have: it is one line of ASCII".to_owned()))?;
-            header.set_sensitive(true);
-            Some(header)
-        }
+        Some(place) => Some(Token::open(place.clone()).await.map_err(failed)?),
     };
     let authorities = match &config.authorities {
         None => Vec::new(),

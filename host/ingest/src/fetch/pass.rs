@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use consign_model::audit::ImportFigures;
+use consign_model::audit::{FETCHED, ImportFigures};
 use consign_model::source::Edits;
 use consign_model::{Attachment, Backoff, ChatKey, Event, Name, Reason, Timestamp, WantedFile, WantedKey, WantedKind};
 use consign_source::live::Gathered;
@@ -36,6 +36,9 @@ const HOST_FAILURES: u32 = 3;
 const REMEMBERED: usize = 4_096;
 /// The longest address that sources keep: a longer one was cut, and is another one.
 const LONGEST_URL: usize = 2_048;
+
+/// How long a host may ask to be left alone, in milliseconds.
+const LONGEST_REST: i64 = 24 * 60 * 60_000;
 
 /// What a pass did of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -168,7 +171,7 @@ impl<'a> Pass<'a> {
         let Importer { tenant, store, author, .. } = &self.fetcher.importer;
         // As it is: these files are no way in by which events come.
         if let Some(source) = store.sources(tenant).await?.into_iter().find(|one| one.name == self.figures.source) {
-            store.begin_import(tenant, &source, "files fetched by their addresses", author).await?;
+            store.begin_import(tenant, &source, FETCHED, author).await?;
             self.stored = Some(0);
         }
         Ok(())
@@ -188,9 +191,8 @@ impl<'a> Pass<'a> {
         let asked: Vec<(Asked, Vec<usize>)> = asked.into_iter().collect();
         let answers = {
             let this = &*self;
-            let first = |places: &[usize]| places.first().and_then(|place| page.get(*place));
             // A list of futures and no iterator that makes them: what is spawned must not hold such a one.
-            let fetching: Vec<_> = asked.iter().map(|(one, places)| this.fetch(one, first(places))).collect();
+            let fetching: Vec<_> = asked.iter().map(|(one, _)| this.fetch(one)).collect();
             let fetching = futures::stream::iter(fetching);
             tokio::select! {
                 biased;
@@ -236,7 +238,7 @@ impl<'a> Pass<'a> {
         Ok(events)
     }
 
-    async fn fetch(&self, asked: &Asked, first: Option<&WantedFile>) -> Result<Outcome, consign_archive::ArchiveError> {
+    async fn fetch(&self, asked: &Asked) -> Result<Outcome, consign_archive::ArchiveError> {
         if let Some(outcome) = self.known.get(asked) {
             return Ok(*outcome);
         }
@@ -254,8 +256,10 @@ impl<'a> Pass<'a> {
             Err(Fault::Miss(miss)) if miss.reason.is_of_host() => {
                 host.failures += 1;
                 if host.failures >= HOST_FAILURES || miss.reason == Reason::Status(429) {
-                    let next = first.and_then(|file| file.state.after(miss.reason, &id(&file.key), at, miss.not_before, &rule.backoff).due());
-                    host.closed = host.closed.or(Some((miss.reason, next.unwrap_or_else(|| rule.backoff.after_first(at)))));
+                    // As the host asks, and not as the file that met it would wait.
+                    let first = rule.backoff.after_first(at);
+                    let until = miss.not_before.map_or(first, |asked| asked.max(first).min(Timestamp(at.0.saturating_add(LONGEST_REST))));
+                    host.closed = host.closed.or(Some((miss.reason, until)));
                 }
             }
             _ => host.failures = 0,

@@ -246,7 +246,7 @@ mod tests {
             Config::parse("[receive]\nmax-body = \"1 MiB\"\n[[source]]\nname = \"desk\"\nkind = \"events\"\ntoken = { env = \"DESK\" }\n").unwrap();
         assert_eq!(config.receive.body(), 1 << 20);
         assert!(matches!(config.sources.as_slice(), [SourceConfig::Events { token: SecretSource::Env(env), .. }] if env == "DESK"));
-        let fetch = "[[fetch]]\nsource = \"slack\"\nhosts = [\"files.slack.com\", \"*.cdn.example\"]\ntoken = { env = \"SLACK_TOKEN\" }\nmax-size = \"1 GiB\"\n\
+        let fetch = "[[fetch]]\nsource = \"slack\"\nhosts = [\"files.slack.com\", \"a.cdn.example\"]\ntoken = { env = \"SLACK_TOKEN\" }\nmax-size = \"1 GiB\"\n\
                      seconds = 60\nwithin = \"7 days\"\nallow-addresses = [\"10.1.0.0/16\", \"::1\"]\n";
         let config = Config::parse(fetch).unwrap();
         let [FetchConfig { hosts, max_size: ByteSize(1_073_741_824), seconds: 60, allow_addresses, .. }] = config.fetch.as_slice() else {
@@ -274,6 +274,7 @@ mod tests {
             ("[[fetch]]\nsource = \"slack\"\nhosts = [\"x\"]\ntoken = \"hunter2\"\n".to_owned(), "{ env = \"NAME\" }"),
             ("[[fetch]]\nsource = \"slack\"\nhosts = [\"x\"]\nallow-addresses = [\"intranet\"]\n".to_owned(), "no range of addresses"),
             ("[[fetch]]\nsource = \"slack\"\nhosts = [\"x\"]\nseconds = 0\n".to_owned(), "at least 1"),
+            ("[[fetch]]\nsource = \"slack\"\nhosts = [\"*.x.example\"]\ntoken = { env = \"A\" }\n".to_owned(), "would be sent the token"),
         ] {
             let error = Config::parse(&text).unwrap_err().to_string();
             assert!(error.contains(hint), "{text}: {error}");

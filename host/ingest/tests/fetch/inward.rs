@@ -149,6 +149,23 @@ async fn a_token_stays_with_its_host() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_has_ended_is_read_again() {
+    let (world, files) = (World::new().await, Files::start());
+    let secret = world.path().join("token");
+    std::fs::write(&secret, "0ld").unwrap();
+    let lines = (0..6).map(|id| message("C1", id, &[("q.pdf", &files.url(&format!("/private/t0ken/pdf/100/{id}")))]));
+    import(&world, lines.collect::<String>()).await;
+    let fetcher = fetcher(&world, &files.rule(&format!("token = {{ file = \"{}\" }}", secret.display()))).await;
+    std::fs::write(&secret, "t0ken\n").unwrap();
+    let came = pass(&fetcher).await;
+    assert_eq!((came.files, came.unreadable), (6, 0));
+    let seen = files.seen().await;
+    let by = |token: &str| seen.iter().filter(|one| one["token"] == format!("Bearer {token}")).count();
+    assert_eq!(by("t0ken"), 6);
+    assert!(by("0ld") <= 4, "only those that were under way were asked for by the old one");
+}
+
 /// Teams' files lie in `SharePoint`, whose addresses open with no token of Graph's: Graph is asked, and sends on.
 #[tokio::test(flavor = "multi_thread")]
 async fn files_of_sharepoint_by_graph() {
