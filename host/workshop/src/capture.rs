@@ -182,8 +182,10 @@ impl Work {
             }
         }
         let mut count = 0;
-        for Participant { user, memberships, .. } in participants {
-            for stay in memberships {
+        for Participant { user, memberships, derived, .. } in participants {
+            // A stay before the first join follows from what the user says in it, here too.
+            let follows = usize::from(*derived && memberships.len() > 1);
+            for stay in memberships.iter().skip(follows) {
                 for (kind, at) in [(EventKind::Join, stay.joined), (EventKind::Leave, stay.left)] {
                     let Some(at) = at.filter(|at| !there.contains(&(kind, user.id.clone(), at.0))) else { continue };
                     let line = json!({"type": kind.word(), "chat": self.chat, "user": self.masks.id(&user.id), "at": at});
