@@ -50,6 +50,17 @@ async fn a_user_who_may_not_be_read_keeps_nobody_from_being_read() {
 }
 
 #[tokio::test]
+async fn a_user_on_whom_the_platform_fails_keeps_nobody_from_being_read() {
+    let (world, standin) = (World::new().await, Standin::start("graph", 14));
+    let failing = ids(&standin).await.remove(0);
+    standin.set(json!({ "failing": [failing], "retry_after": "3600" })).await;
+    let pulled = pull(&world, &config(&world, "graph", standin.port, "")).await.unwrap();
+    assert_eq!(pulled.ended, None, "{pulled:?}");
+    assert!(pulled.passed.iter().any(|one| one.of == format!("user {failing}") && one.why.contains("504")), "{pulled:?}");
+    assert!(pulled.read > 0 && captures(&world).await.iter().all(|capture| capture.user != failing));
+}
+
+#[tokio::test]
 async fn who_is_told_to_wait_for_an_hour_does_not() {
     for kind in ["graph", "slack"] {
         let (world, standin) = (World::new().await, Standin::start(kind, 8));

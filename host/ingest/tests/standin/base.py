@@ -40,9 +40,9 @@ class Standin:
         self.asked = 0
         self.burst = 0
         self.is_holding = False
-        # forbidden: ids that are refused; always: every request is answered so, with retry_after; page: the most that a page has.
+        # forbidden: ids that are refused; failing: ids for which it fails, with retry_after; always: every request is answered so, with retry_after; page: the most that a page has.
         # throttle: how often of a hundred a request begins a burst of refusals; hold_after: so many requests from now on nothing is answered.
-        self.settings = {"throttle": 0, "hold_after": None, "page": 3, "retry_after": "0", "forbidden": [], "always": None}
+        self.settings = {"throttle": 0, "hold_after": None, "page": 3, "retry_after": "0", "forbidden": [], "failing": [], "always": None}
 
     def text(self):
         return " ".join(self.random.choice(WORDS) for _ in range(self.random.randint(1, 6))) + f" {self.random.randint(0, 10**9)}"

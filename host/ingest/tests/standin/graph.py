@@ -244,6 +244,8 @@ class Graph(Standin):
 
     def readable(self, named):
         user = self.user(named)
+        if user["id"] in self.settings["failing"]:
+            raise Problem(504, {"error": {"code": "GatewayTimeout"}}, {"Retry-After": self.settings["retry_after"]})
         if user["id"] in self.settings["forbidden"]:
             raise Problem(self.random.choice([402, 403]), {"error": {"code": "Forbidden", "message": user["displayName"]}})
         return user
