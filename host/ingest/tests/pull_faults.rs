@@ -14,7 +14,7 @@ use consign_model::source::Capture;
 use consign_source::Format;
 use consign_store::Store as _;
 use serde_json::json;
-use standin::{Standin, config, pull};
+use standin::{Standin, config, pull, pull_from};
 use support::{World, name};
 
 async fn captures(world: &World) -> Vec<Capture> {
@@ -58,6 +58,20 @@ async fn a_user_on_whom_the_platform_fails_keeps_nobody_from_being_read() {
     assert_eq!(pulled.ended, None, "{pulled:?}");
     assert!(pulled.passed.iter().any(|one| one.of == format!("user {failing}") && one.why.contains("504")), "{pulled:?}");
     assert!(pulled.read > 0 && captures(&world).await.iter().all(|capture| capture.user != failing));
+}
+
+#[tokio::test]
+async fn who_pays_otherwise_or_asks_for_it_reads_anew() {
+    let (world, standin) = (World::new().await, Standin::start("graph", 15));
+    let config = |more: &str| config(&world, "graph", standin.port, more);
+    let all: u64 = pull(&world, &config("")).await.unwrap().stored.values().sum();
+    let again = async |config: &str, from| pull_from(&world, config, from).await.unwrap().already_there.values().sum::<u64>();
+    // Nothing but what overlaps comes twice by itself; links that were made by another model would be asked for by that one.
+    let usual = again(&config(""), Begin::LastTime).await;
+    assert!(usual < all, "{usual} of {all}");
+    assert!(again(&config("model = \"A\""), Begin::LastTime).await >= all);
+    assert!(again(&config("model = \"A\""), Begin::LastTime).await < all);
+    assert!(again(&config("model = \"A\""), Begin::Beginning).await >= all);
 }
 
 #[tokio::test]
