@@ -134,6 +134,21 @@ fn files_are_fetched_and_what_is_not_there_is_told_apart() {
     }
     let shown = consign.run(&["fetch", "s", "--list"]).succeeded().stdout;
     assert!(shown.contains("behind-a-token") && !shown.contains("127.0.0.1:"), "{shown}");
+    // What a person has to mend is an alert, and all of it is in the metrics.
+    let settings = consign.write("consign.toml", "[alerts]\nsilent-sources = [\"s\"]\n[metrics]\nlisten = \"127.0.0.1:0\"\n").display().to_string();
+    let alerts = |change: &str| {
+        let (serving, lines) = consign.serving(&["--json", "--config", &settings]);
+        let mut lines = lines.iter().map(|line| serde_json::from_str::<Value>(&line).unwrap());
+        let metrics = lines.next().unwrap()["metrics"].as_str().unwrap().to_owned();
+        let alert = lines.find(|line| line["what"] == "alert").unwrap();
+        assert_eq!((alert["type"].as_str(), alert["kind"].as_str()), (Some(change), Some("files")), "{alert}");
+        let metrics = python("metrics.py", [format!("http://{metrics}/metrics")]);
+        assert!(serving.terminate().success());
+        (alert, ["waiting", "gone", "unreadable"].map(|state| metrics[format!("consign_missing_files{{source=s,state={state}}}")].as_f64()))
+    };
+    let (alert, counts) = alerts("alert.fired");
+    assert_eq!((&alert["unreadable"], &alert["gone"], counts), (&json!(2), &json!(1), [2.0, 1.0, 2.0].map(Some)), "{alert}");
+    assert!(alert["text"].as_str().unwrap().contains("consign fetch s --list") && !alert.to_string().contains("refused"), "{alert}");
     // Nothing is asked for again before its time, and then by who asks for it.
     assert_eq!(fetch(&rules("t0ken"), &[])["fetched"]["files"], 0);
     let again = fetch(&rules("t0ken"), &["--again"]);
@@ -141,6 +156,12 @@ fn files_are_fetched_and_what_is_not_there_is_told_apart() {
     consign.json(&["run", "all"]);
     let late = python("asked.py", ["files", "--mail", &inbox.maildir().display().to_string(), "--port", &one.to_string()]);
     say(format_args!("fetched: {late}"));
+    // Had by another way, it is wanted no more.
+    consign.write("refused.pdf", "%PDF-1.4");
+    let mut had: Value = serde_json::from_str(&line((4, &files[4]))).unwrap();
+    had["attachments"][0]["path"] = json!("refused.pdf");
+    consign.import("jsonl", &consign.write("had.jsonl", format!("{had}\n")), "s");
+    assert_eq!(alerts("alert.resolved").1, [2.0, 1.0, 0.0].map(Some));
     consign.run(&["fetch", "--config", &consign.write("none.toml", "").display().to_string()]).refused(1, &["no [[fetch]]"]);
     consign.run(&["fetch", "other", "--config", &rules("x")]).refused(1, &["no [[fetch]] with source = \"other\""]);
 }

@@ -12,8 +12,8 @@ use consign_model::audit::{Deed, Entry, FETCHED, SignedEntry};
 use consign_model::manifest::SignedManifest;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::QuarantineReason;
-use consign_model::{ChatKey, Digest, Name, RunState, Timestamp};
-use consign_store::WindowFilter;
+use consign_model::{ChatKey, Digest, Name, RunState, Timestamp, WantedKind, WantedState};
+use consign_store::{WantedFilter, WindowFilter};
 
 use crate::audit::{AuditError, verify_store};
 pub use crate::deliver::Reachable;
@@ -35,6 +35,33 @@ pub enum Checked {
     Broken(String),
     /// It grew each time that it was read, so what looked wrong may have been that.
     Undecided,
+}
+
+/// Files of a source that are not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingFiles {
+    /// The source.
+    pub source: Name,
+    counts: BTreeMap<WantedKind, u64>,
+    unreadable_since: Option<Timestamp>,
+}
+
+impl MissingFiles {
+    /// Of a source in so many of each state, of which none has to be mended.
+    pub fn of(source: Name, counts: impl IntoIterator<Item = (WantedKind, u64)>) -> Self {
+        Self { source, counts: counts.into_iter().collect(), unreadable_since: None }
+    }
+
+    /// How many are in this state.
+    pub fn count(&self, kind: WantedKind) -> u64 {
+        self.counts.get(&kind).copied().unwrap_or_default()
+    }
+
+    /// What a person has to mend of them.
+    pub fn condition(&self) -> Option<Condition> {
+        let (source, unreadable, gone) = (self.source.clone(), self.count(WantedKind::Unreadable), self.count(WantedKind::Gone));
+        self.unreadable_since.map(|oldest| Condition::Files { source, unreadable, gone, oldest })
+    }
 }
 
 impl Exporter {
@@ -68,6 +95,29 @@ impl Exporter {
                 Condition::Quarantined { policy: name.clone(), module: one.module, digest: one.digest, failed_in_chats }
             })
             .collect())
+    }
+
+    /// The files that events of each source name by an address and that are not there. Looks at each of them.
+    pub async fn files_now(&self) -> Result<Vec<MissingFiles>, ExportError> {
+        let mut found = Vec::new();
+        for record in self.store.sources(&self.tenant).await? {
+            let mut files = MissingFiles::of(record.name.clone(), []);
+            let filter = WantedFilter { source: record.name, kind: None };
+            let mut after = None;
+            loop {
+                let page = self.store.wanted(&self.tenant, &filter, after.as_ref(), PAGE).await?;
+                for file in &page {
+                    *files.counts.entry(file.state.kind()).or_default() += 1;
+                    if let WantedState::Unreadable { since, .. } = file.state {
+                        files.unreadable_since = files.unreadable_since.into_iter().chain([since]).min();
+                    }
+                }
+                let Some(last) = page.into_iter().last() else { break };
+                after = Some(last.key);
+            }
+            found.push(files);
+        }
+        Ok(found)
     }
 
     /// How a version of a target stands, as far as this process has seen.

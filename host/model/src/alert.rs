@@ -26,6 +26,8 @@ pub enum AlertKind {
     NothingExported,
     /// See [`Condition::Gap`].
     Gap,
+    /// See [`Condition::Files`].
+    Files,
     /// See [`Condition::Quarantined`].
     Quarantined,
     /// See [`Condition::ChainBroken`].
@@ -34,8 +36,8 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::RunFailed, Self::Held, Self::TargetDown, Self::NothingExported, Self::Gap, Self::Quarantined, Self::ChainBroken];
+    pub const ALL: [Self; 8] =
+        [Self::RunFailed, Self::Held, Self::TargetDown, Self::NothingExported, Self::Gap, Self::Files, Self::Quarantined, Self::ChainBroken];
 
     /// The word for it, as in JSON and in metrics.
     pub fn word(self) -> &'static str {
@@ -45,6 +47,7 @@ impl AlertKind {
             Self::TargetDown => "target-down",
             Self::NothingExported => "nothing-exported",
             Self::Gap => "gap",
+            Self::Files => "files",
             Self::Quarantined => "quarantined",
             Self::ChainBroken => "chain-broken",
         }
@@ -172,6 +175,18 @@ pub enum Condition {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         chats: Option<u64>,
     },
+    /// Files that events of a source name by an address can't be had as things are. What is not there yet, and what the platform has no more, fires
+    /// nothing: for the one nothing needs doing, and for the other nothing can be done.
+    Files {
+        /// The source.
+        source: Name,
+        /// How many can't be had.
+        unreadable: u64,
+        /// How many are gone for good.
+        gone: u64,
+        /// Since when the first of those that can't be had is so.
+        oldest: Timestamp,
+    },
     /// A module is quarantined for a policy that names it.
     Quarantined {
         /// The policy.
@@ -225,6 +240,7 @@ impl Condition {
                 };
                 Subject { source: Some(source.clone()), detail: Some(detail.to_owned()), ..of(AlertKind::Gap) }
             }
+            Self::Files { source, .. } => Subject { source: Some(source.clone()), ..of(AlertKind::Files) },
             Self::Quarantined { policy, digest, .. } => {
                 Subject { policy: Some(policy.clone()), detail: Some(digest.hex()), ..of(AlertKind::Quarantined) }
             }
@@ -283,6 +299,12 @@ impl Condition {
                 "source '{source}': the index knows no file for some events of {} chats. Restore the data folder from a backup; consign reconcile POLICY says which",
                 chats.unwrap_or_default()
             ),
+            Self::Files { source, unreadable, gone, oldest } => {
+                let gone = if *gone == 0 { String::new() } else { format!(" ({gone} more are gone for good)") };
+                format!(
+                    "source '{source}': {unreadable} files that messages name by an address can't be had, the first since {oldest}{gone}. A token, a limit or an export has to be mended: consign fetch {source} --list says which and why, and consign fetch {source} --again asks again"
+                )
+            }
             Self::Quarantined { policy, module, failed_in_chats, .. } => {
                 let why = match failed_in_chats {
                     Some(chats) => format!("it failed in {chats} different chats"),
@@ -310,6 +332,7 @@ impl Condition {
             Self::NothingExported { policy, .. } => format!("policy '{policy}' exports again"),
             Self::Gap { source, lack: Lack::Silence, .. } => format!("source '{source}': something has come again"),
             Self::Gap { source, lack: Lack::Hole, .. } => format!("source '{source}': the index has a file for every event again"),
+            Self::Files { source, .. } => format!("source '{source}': of the files that messages name by an address none has to be mended any more"),
             Self::Quarantined { policy, module, .. } => {
                 format!("policy '{policy}': the module {module} is released, or the policy does not name it any more")
             }
@@ -392,6 +415,10 @@ mod tests {
             (held(2, 2), &["tries again by itself", "consign held --policy desk"][..]),
             (held(2, 0), &["wait for a person"]),
             (held(3, 1), &["1 are tried again by themselves, 2 wait"]),
+            (
+                Condition::Files { source: "corp".parse().unwrap(), unreadable: 2, gone: 1, oldest: Timestamp(0) },
+                &["2 files", "(1 more are gone for good)", "consign fetch corp --list"],
+            ),
         ] {
             let text = condition.text();
             assert!(says.iter().all(|part| text.contains(part)), "{text}");
@@ -401,7 +428,8 @@ mod tests {
     #[test]
     fn as_json_and_back() {
         let gap = Condition::Gap { source: "s".parse().unwrap(), lack: Lack::Silence, last: Some(Timestamp(0)), usual_hours: Some(62), chats: None };
-        for condition in [held(1, 0), gap, Condition::ChainBroken { policy: None, what: "entry 3".into() }] {
+        let files = Condition::Files { source: "s".parse().unwrap(), unreadable: 2, gone: 1, oldest: Timestamp(0) };
+        for condition in [held(1, 0), gap, files, Condition::ChainBroken { policy: None, what: "entry 3".into() }] {
             let alert = Alert { condition, since: Timestamp(5) };
             let text = serde_json::to_string(&alert).unwrap();
             assert_eq!(serde_json::from_str::<Alert>(&text).unwrap(), alert, "{text}");

@@ -6,7 +6,7 @@
 //! each start everything is looked at anew and compared with what was said before ([`book`]).
 //!
 //! When what is looked at: all at start; a policy after each of its runs; targets, sources and quarantines each minute too, by what is in memory or new in the store;
-//! whole chains once a day, and each hour while one is broken. What is held is not counted each minute, since that reads every held window.
+//! files that are not there each quarter of an hour; whole chains once a day, and each hour while one is broken. What is held is not counted each minute, since that reads every held window.
 
 pub mod book;
 mod usual;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use consign_export::watch::{Checked, Reachable, Sources};
+use consign_export::watch::{Checked, MissingFiles, Reachable, Sources};
 use consign_export::{ExportError, Exporter};
 use consign_model::alert::{AlertKind, Condition, Lack, Notice, Subject};
 use consign_model::policy::PolicyVersion;
@@ -38,6 +38,8 @@ use crate::scheduler::Clock;
 /// From one look to the next.
 const BEAT: Duration = Duration::from_mins(1);
 const HOUR: i64 = 3_600_000;
+/// From one count of the files that are not there to the next: it reads a record of each.
+const COUNT_FILES: i64 = HOUR / 4;
 /// From one check of whole chains to the next.
 const CHECK: i64 = 24 * HOUR;
 /// The same while one is broken: who mends it wants to know.
@@ -122,6 +124,7 @@ impl Alerts {
             sources: Sources::default(),
             histories: BTreeMap::new(),
             check_at: None,
+            count_files_at: Timestamp(0),
             told: BTreeSet::new(),
         };
         Self { heard, watching: tokio::spawn(watch.go_on(listen)), telling }
@@ -162,6 +165,8 @@ struct Watch<C> {
     histories: BTreeMap<Name, History>,
     /// When whole chains are checked next; unset while they are being checked.
     check_at: Option<Timestamp>,
+    /// When the files that are not there are counted next.
+    count_files_at: Timestamp,
     /// Failures to look that were logged: the same one, minute after minute, is said once.
     told: BTreeSet<String>,
 }
@@ -260,6 +265,13 @@ impl<C: Clock + Clone> Watch<C> {
         let mut found = self.sources.look(&exporter, now).await?;
         found.retain(|one| !matches!(one, Condition::Gap { source, lack: Lack::Silence, .. } if self.silent.contains(source)));
         self.settle(|subject| subject.kind == AlertKind::Gap, found).await;
+        // A clock that was set back must not put it off for as long.
+        if self.count_files_at <= now || self.count_files_at.0 > now.0.saturating_add(COUNT_FILES) {
+            let files = exporter.files_now().await?;
+            self.metrics.files(&files);
+            self.settle(|subject| subject.kind == AlertKind::Files, files.iter().filter_map(MissingFiles::condition).collect()).await;
+            self.count_files_at = Timestamp(now.0.saturating_add(COUNT_FILES));
+        }
         Ok(())
     }
 

@@ -10,9 +10,10 @@ mod server;
 
 use std::sync::atomic::AtomicU64;
 
+use consign_export::watch::MissingFiles;
 use consign_model::alert::{Alert, Condition};
 use consign_model::run::Trigger;
-use consign_model::{Name, Run, RunSummary, Timestamp};
+use consign_model::{Name, Run, RunSummary, Timestamp, WantedKind};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -51,6 +52,12 @@ struct OfResult {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfFiles {
+    source: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfAlert {
     kind: &'static str,
     policy: String,
@@ -80,6 +87,7 @@ pub struct Metrics {
     held_windows: Family<OfPolicy, Gauge>,
     held_events: Family<OfPolicy, Gauge>,
     target_down: Family<OfTarget, Gauge>,
+    missing_files: Family<OfFiles, Gauge>,
     runs: Family<OfRun, Counter>,
     run_failures: Family<OfPolicy, Counter>,
     examined: Family<OfPolicy, Counter>,
@@ -122,6 +130,7 @@ impl Metrics {
             held_windows: Family::default(),
             held_events: Family::default(),
             target_down: Family::default(),
+            missing_files: Family::default(),
             runs: Family::default(),
             run_failures: Family::default(),
             examined: Family::default(),
@@ -134,11 +143,16 @@ impl Metrics {
             deliveries: Family::default(),
             owed: Gauge::default(),
         };
-        let Self { alerts, held_windows, held_events, target_down, .. } = &metrics;
+        let Self { alerts, held_windows, held_events, target_down, missing_files, .. } = &metrics;
         registry.register("alert_firing", "Alerts that fire, by kind and what they are about", alerts.clone());
         registry.register("held_windows", "Windows of chats that are held", held_windows.clone());
         registry.register("held_events", "Events that are held", held_events.clone());
         registry.register("target_down", "1 where a target could not be used several times running and did not answer since", target_down.clone());
+        registry.register(
+            "missing_files",
+            "Files that events name by an address and that are not there, by what is known of them",
+            missing_files.clone(),
+        );
         let Self { runs, run_failures, examined, events, emails, tried_again, .. } = &metrics;
         registry.register("runs", "Runs that ended, by what started them, and whether something was held", runs.clone());
         registry.register("run_failures", "Runs that broke off and are taken up again", run_failures.clone());
@@ -188,6 +202,16 @@ impl Metrics {
     /// Whether a target is down.
     pub fn target(&self, target: &Name, is_down: bool) {
         self.target_down.get_or_create(&OfTarget { target: target.to_string() }).set(i64::from(is_down));
+    }
+
+    /// The files that are not there. A source of which all are there now shows 0.
+    pub fn files(&self, sources: &[MissingFiles]) {
+        for files in sources {
+            for kind in WantedKind::ALL {
+                let labels = OfFiles { source: files.source.to_string(), state: kind.word() };
+                self.missing_files.get_or_create(&labels).set(level(files.count(kind)));
+            }
+        }
     }
 
     /// A run that has just ended.
@@ -296,6 +320,7 @@ mod tests {
         metrics.held(&policy, Some(&held));
         metrics.firing(&[Alert { condition: held, since: Timestamp(0) }]);
         metrics.target(&policy, true);
+        metrics.files(&[MissingFiles::of("s".parse().unwrap(), [(WantedKind::Gone, 2)])]);
         metrics.failed(&policy);
         metrics.due(&policy, Some(Timestamp(2_000)));
         metrics.delivery(Delivered::Taken);
