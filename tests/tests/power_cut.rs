@@ -10,8 +10,8 @@ use consign_tests::{
 };
 use serde_json::{Value, json};
 
-/// Connections of a target, each with one e-mail in flight at a time: an e-mail whose answer was not read is sent again.
-const IN_FLIGHT: u64 = 4;
+/// Connections of a target, each with four e-mails that may have arrived and whose outcome is not on the disk yet: these are sent again.
+const IN_FLIGHT: u64 = 16;
 
 /// In the test of many kills, each chat a group and an e-mail.
 const GROUPS: u64 = 2_000;

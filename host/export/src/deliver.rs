@@ -3,8 +3,9 @@
 //! The order is what the promises rest on: the intent, with the SHA-256 of the bytes, is durable before DATA; the outcome is durable before the
 //! window is done. What the ledger knows as accepted is not sent again; what may have arrived is sent again only with the same bytes.
 //!
-//! What a crash can repeat are e-mails that were sent and whose outcome is not durable yet. There are never more of them than connections: a slot is
-//! held until the outcome is on the disk, not only until the server has answered. Intents need no slot, so those of many windows share a flush.
+//! What a crash can repeat are e-mails that were sent and whose outcome is not durable yet. There are never more of them than [`UNSETTLED`] for each connection: a slot is
+//! held until the outcome is on the disk, not only until the server has answered. One for each would leave the connection idle while the disk is waited for, which takes longer
+//! than an e-mail does. Intents need no slot, so those of many windows share a flush.
 
 mod gate;
 
@@ -24,10 +25,13 @@ use gate::Gate;
 pub(crate) use gate::Gates;
 pub use gate::Reachable;
 
+/// E-mails for each connection that may have arrived without a durable outcome: what a crash repeats at most.
+pub const UNSETTLED: usize = 4;
+
 /// The way to one target.
 pub(crate) struct Outbox {
     sender: Sender,
-    /// One for each e-mail that may have arrived without a durable outcome: as many as connections.
+    /// One for each e-mail that may have arrived without a durable outcome.
     unsettled: Semaphore,
     backoff: Backoff,
     gate: Arc<Gate>,
@@ -36,7 +40,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Connects when the first e-mail comes. `backoff` is the target's, `gate` the one before it.
     pub(crate) fn new(target: Target, backoff: Backoff, gate: Arc<Gate>) -> Self {
-        let unsettled = Semaphore::new(usize::from(target.connections()));
+        let unsettled = Semaphore::new(usize::from(target.connections()) * UNSETTLED);
         Self { sender: Sender::new(target), unsettled, backoff, gate }
     }
 

@@ -45,6 +45,7 @@ use consign_store::{Store, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::deliver::Gates;
+use crate::verdicts::Recent;
 
 pub use files::write_durably;
 pub use modules::{Found, Shelf, ShelfError};
@@ -122,11 +123,19 @@ pub struct Places {
     pub(crate) shadows: Semaphore,
     /// Before each target.
     pub(crate) gates: Gates,
+    /// Verdicts that were read lately.
+    pub(crate) verdicts: Recent,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { windows: Semaphore::new(96), evaluations: Semaphore::new(cores() * 2), shadows: Semaphore::new(1), gates: Gates::default() }
+        Self {
+            windows: Semaphore::new(96),
+            evaluations: Semaphore::new(cores() * 2),
+            shadows: Semaphore::new(1),
+            gates: Gates::default(),
+            verdicts: Recent::default(),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::evaluate::Evaluator;
 use crate::modules::blocking;
 use crate::quarantine::Ward;
 use crate::shadow::Budget;
+use crate::verdicts::Binder;
 use crate::window::Tools;
 use crate::{ExportError, Exporter};
 
@@ -41,6 +42,7 @@ pub(crate) struct Toolbox<'a> {
     pub ward: Arc<Ward>,
     /// Unset for a preview, which runs no shadows.
     budget: Option<Arc<Budget>>,
+    binder: Arc<Binder>,
     made: tokio::sync::Mutex<HashMap<(u32, u32), Tried>>,
     /// By target: a window goes to the target that it was composed for, also where the policy has another one by now.
     outboxes: tokio::sync::Mutex<HashMap<Name, Arc<Outbox>>>,
@@ -69,7 +71,7 @@ impl<'a> Toolbox<'a> {
         let ward = Arc::new(Ward::open(exporter, run, &policy, purpose).await?);
         let budget = (purpose == Purpose::Run).then(Arc::default);
         let (made, outboxes) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { exporter, run: run.id.clone(), purpose, policy, ward, budget, made, outboxes })
+        Ok(Self { exporter, run: run.id.clone(), purpose, policy, ward, budget, binder: Arc::default(), made, outboxes })
     }
 
     /// The connections to a target.
@@ -102,7 +104,8 @@ impl<'a> Toolbox<'a> {
         }
         // A window of an earlier run was compared then, if it could be: its figures are that run's. So was what a supplement is to.
         let budget = self.budget.clone().filter(|_| window.run == self.run && !window.key.is_supplement());
-        Ok(Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget }))
+        let binder = (self.run.clone(), Arc::clone(&self.binder));
+        Ok(Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget, binder }))
     }
 
     async fn made(&self, window: &Window) -> Result<Tried, ExportError> {

@@ -1,4 +1,7 @@
-//! The verdict file of a window: what became of each of its events, by position.
+//! The verdicts of a window: what became of each of its events, by position.
+//!
+//! They are a line of JSON in a file of such lines, one for each window that ended at about the same time ([`binder`]); what earlier releases wrote is such a file with one
+//! line.
 //!
 //! It is sealed like a conversation file, since with the archive it tells who wrote what to whom. `explain` and `reconcile` read it instead of
 //! evaluating again, so they answer what was decided then, not what would be decided now. Positions are kept as ranges: a window of which everything
@@ -10,6 +13,14 @@ use consign_model::{RunId, WindowKey};
 use consign_store::StoreError;
 use serde::{Deserialize, Serialize};
 
+mod binder;
+mod recent;
+
+use std::sync::Arc;
+
+pub(crate) use self::binder::Binder;
+use self::recent::Opened;
+pub(crate) use self::recent::Recent;
 use crate::said::Said;
 use crate::shadow::ShadowVerdicts;
 use crate::{ExportError, Exporter};
@@ -93,16 +104,22 @@ impl VerdictFile {
 }
 
 impl Exporter {
-    /// A window's verdict file: the one that was sealed when the window was settled, and no other.
+    /// A window's verdicts: those that were sealed when the window was settled, and no others.
     pub(crate) async fn verdicts(&self, window: &WindowKey, at: &SealedFile) -> Result<VerdictFile, ExportError> {
         let SealedFile { path, digest } = at;
-        let bytes = self.archive.sealed(path, digest).await?;
         let damaged = |what: &dyn std::fmt::Display| StoreError::Damaged {
             what: format!("the verdict file {path}: {what}"),
             hint: "restore the archive from a backup".to_owned(),
         };
-        let file: VerdictFile = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
-        if file.window == *window { Ok(file) } else { Err(damaged(&"it is of another window").into()) }
+        let opened = if let Some(opened) = self.places.verdicts.get(digest) {
+            opened
+        } else {
+            let opened = Arc::new(Opened::new(self.archive.sealed(path, digest).await?).map_err(|error| damaged(&error))?);
+            self.places.verdicts.keep(*digest, Arc::clone(&opened));
+            opened
+        };
+        let line = opened.line(window).ok_or_else(|| damaged(&"it is not of this window"))?;
+        Ok(serde_json::from_slice(line).map_err(|error| damaged(&error))?)
     }
 }
 
@@ -120,7 +137,42 @@ pub fn ranges(positions: impl IntoIterator<Item = u64>) -> Vec<Range> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    pub(super) fn window(from: u64) -> WindowKey {
+        let chat = consign_model::ChatKey { source: "s".parse().unwrap(), id: "C1".to_owned() };
+        WindowKey { policy: "desk".parse().unwrap(), chat, from, supplement: 0 }
+    }
+
+    pub(super) fn file(from: u64) -> VerdictFile {
+        VerdictFile {
+            version: 1,
+            window: window(from),
+            to: from + 5,
+            run: consign_model::RunId::new(&"desk".parse().unwrap(), 1),
+            emails: Vec::new(),
+            omitted: Vec::new(),
+            exported: vec![(from, from + 4)],
+            said: Vec::new(),
+            shadows: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_windows_line_and_no_other() {
+        let lines: Vec<u8> = (0..9).flat_map(|number| [serde_json::to_vec(&file(number * 5)).unwrap(), b"\n".to_vec()].concat()).collect();
+        // As earlier releases wrote it: one window, and no line end.
+        let alone = serde_json::to_vec(&file(5)).unwrap();
+        for (bytes, known) in [(lines, 9), (alone, 1)] {
+            let opened = Opened::new(bytes).unwrap();
+            let found = (0..9).filter_map(|number| Some((number, opened.line(&window(number * 5))?)));
+            let found: Vec<_> = found.map(|(number, line)| (number, serde_json::from_slice::<VerdictFile>(line).unwrap())).collect();
+            assert!(found.len() == known && found.iter().all(|(number, read)| *read == file(number * 5)), "{found:?}");
+            assert_eq!(opened.line(&window(1)), None);
+        }
+        Opened::new(b"{\"version\":1}\n".to_vec()).unwrap_err();
+    }
 
     #[test]
     fn positions_as_ranges() {

@@ -12,7 +12,7 @@ use consign_archive::Archive;
 use consign_model::run::EventCounts;
 use consign_model::target::TargetVersion;
 use consign_model::window::{Facts, SealedFile, Settled};
-use consign_model::{Backoff, ChatKey, Delivery, HeldReason, TenantId, Timestamp, Window, WindowKey, WindowState};
+use consign_model::{Backoff, Delivery, HeldReason, RunId, TenantId, Timestamp, Window, WindowState};
 use consign_store::Store;
 use futures::StreamExt;
 use tokio::runtime::Handle;
@@ -27,7 +27,7 @@ use crate::quarantine::Ward;
 use crate::reader::Reader;
 use crate::said::{Said, Words};
 use crate::shadow::{self, Budget, Seen};
-use crate::verdicts::{VerdictEmail, VerdictFile, VerdictOmitted, ranges};
+use crate::verdicts::{Binder, VerdictEmail, VerdictFile, VerdictOmitted, ranges};
 use crate::{ExportError, Exporter};
 
 /// E-mails of one window under way at once; the target's own limit on connections holds beside it.
@@ -44,6 +44,15 @@ pub(crate) struct Tools {
     pub ward: Arc<Ward>,
     /// What shadows may take; unset where none is run.
     pub budget: Option<Arc<Budget>>,
+    /// The run that works, and what it binds verdicts with.
+    pub binder: (RunId, Arc<Binder>),
+}
+
+impl Tools {
+    async fn seal(&self, archive: &Archive, file: &VerdictFile) -> Result<SealedFile, ExportError> {
+        let (run, binder) = &self.binder;
+        binder.seal(archive, run, file).await
+    }
 }
 
 /// Works on a window and settles it. An error leaves it open, for the next run to go on with.
@@ -63,7 +72,7 @@ pub(crate) async fn work(exporter: &Exporter, tools: &Tools, outbox: &Outbox, wi
     let (sent, made) = done;
     let state = match made {
         Made { refused: true, held: Some(reason), .. } => not_run(window, reason),
-        made => settle(&exporter.archive, window, sent, made).await?,
+        made => settle(&exporter.archive, tools, window, sent, made).await?,
     };
     store.settle(tenant, &window.key, &state).await?;
     Ok(state)
@@ -291,7 +300,7 @@ async fn send_all(ways: Ways<'_>, mut from: mpsc::Receiver<Composed>) -> Result<
 }
 
 /// Accounts for every event of the window, seals that as its verdict file, and says how the window ends.
-async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made) -> Result<WindowState, ExportError> {
+async fn settle(archive: &Archive, tools: &Tools, window: &Window, sent: Vec<Sent>, made: Made) -> Result<WindowState, ExportError> {
     let Made { evaluation, mut held, said, seen, .. } = made;
     let at = Timestamp::now();
     let examined = window.events();
@@ -311,13 +320,13 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
         let mut settled = unevaluated(window);
         // What accounts for events that are settled, or names e-mails that wait to be sent, stays; what modules said now is kept where nothing does.
         if settled.counts.held == examined && settled.waiting == 0 && !file.said.is_empty() {
-            settled.verdicts = Some(seal(archive, &file).await?);
+            settled.verdicts = Some(tools.seal(archive, &file).await?);
         }
         settled.next_attempt = put_back(window, &reason, &settled, at);
         return Ok(WindowState::Held { reason, settled, at });
     };
     if window.key.is_supplement() {
-        return settle_supplement(archive, file, sent, held, at).await;
+        return settle_supplement(archive, tools, file, sent, held, at).await;
     }
     let omitted = evaluation.omitted(window.key.from);
     // For each grouped event whether it is in an e-mail, and whether every e-mail that it is in was accepted.
@@ -358,7 +367,7 @@ async fn settle(archive: &Archive, window: &Window, sent: Vec<Sent>, made: Made)
     }
     let (omitted, positions): (Vec<_>, Vec<_>) = omitted.into_iter().unzip();
     file.omitted = omitted.iter().zip(positions).map(|(count, events)| VerdictOmitted { by: count.by.clone(), events }).collect();
-    let verdicts = Some(seal(archive, &file).await?);
+    let verdicts = Some(tools.seal(archive, &file).await?);
     let mut settled = Settled { counts, omitted, verdicts, waiting, next_attempt, shadows: seen.differences };
     if let Some(reason) = held.as_ref().filter(|_| next_attempt.is_none()) {
         settled.next_attempt = put_back(window, reason, &settled, at);
@@ -385,6 +394,7 @@ fn take(sent: Vec<Sent>, held: &mut Option<HeldReason>, file: &mut VerdictFile) 
 /// As [`settle`], where no event is to be accounted for: that was done with the window that this is a supplement to.
 async fn settle_supplement(
     archive: &Archive,
+    tools: &Tools,
     mut file: VerdictFile,
     sent: Vec<Sent>,
     mut held: Option<HeldReason>,
@@ -393,22 +403,11 @@ async fn settle_supplement(
     let copies = sent.iter().filter(|one| one.held.is_none()).map(|one| one.rows.len() as u64).sum();
     let (waiting, next_attempt) = take(sent, &mut held, &mut file);
     let counts = EventCounts { copies, ..EventCounts::default() };
-    let settled = Settled { counts, verdicts: Some(seal(archive, &file).await?), waiting, next_attempt, ..Settled::default() };
+    let settled = Settled { counts, verdicts: Some(tools.seal(archive, &file).await?), waiting, next_attempt, ..Settled::default() };
     Ok(match held {
         None => WindowState::Done { settled, at },
         Some(reason) => WindowState::Held { reason, settled, at },
     })
-}
-
-async fn seal(archive: &Archive, file: &VerdictFile) -> Result<SealedFile, ExportError> {
-    let bytes = serde_json::to_vec(file).map_err(|error| ExportError::Stopped(error.to_string()))?;
-    let digest = consign_model::Digest::of(&bytes);
-    let chat = consign_model::Digest::of(file.window.chat.id.as_bytes()).short();
-    let WindowKey { policy, chat: ChatKey { source, .. }, from, supplement } = &file.window;
-    let supplement = if *supplement > 0 { format!("+{supplement}") } else { String::new() };
-    let path = format!("verdicts/{policy}/{source}/{chat}/{from}{supplement}-{}.json.age", digest.short());
-    let digest = archive.writer().put_sealed(&path, &bytes).await?;
-    Ok(SealedFile { path, digest })
 }
 
 /// Of two reasons the one that a person must see: what waiting does not mend comes first.
