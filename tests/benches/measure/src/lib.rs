@@ -5,6 +5,7 @@
 //! neighbours change it less.
 
 use std::fmt;
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// What one run took.
@@ -28,18 +29,44 @@ pub fn processor_time() -> Duration {
     [libc::RUSAGE_SELF, libc::RUSAGE_CHILDREN].into_iter().map(|who| usage(who).0).sum()
 }
 
-/// The most memory that a child which has ended and was waited for has had at once, in bytes.
-pub fn peak_of_children() -> u64 {
-    usage(libc::RUSAGE_CHILDREN).1
+/// What a program took that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// How.
+    pub status: ExitStatus,
+    /// Of the processor.
+    pub cpu: Duration,
+    /// The most memory that it had at once, in bytes.
+    pub peak: u64,
+}
+
+/// Waits for a program's end.
+pub fn wait(child: &Child) -> std::io::Result<Ended> {
+    let id = libc::pid_t::try_from(child.id()).map_err(std::io::Error::other)?;
+    let mut status = 0;
+    // SAFETY: `rusage` is plain numbers, for which zeroes are values, and the call fills two places that live through it.
+    let (ended, usage) = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        (libc::wait4(id, &raw mut status, 0, &raw mut usage), usage)
+    };
+    if ended != id {
+        return Err(std::io::Error::last_os_error());
+    }
+    let (cpu, peak) = figures(&usage);
+    Ok(Ended { status: std::os::unix::process::ExitStatusExt::from_raw(status), cpu, peak })
 }
 
 fn usage(who: libc::c_int) -> (Duration, u64) {
-    // SAFETY: `rusage` is plain numbers, for which zeroes are values, and the call fills one that lives through it.
+    // SAFETY: as above.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         libc::getrusage(who, &raw mut usage);
         usage
     };
+    figures(&usage)
+}
+
+fn figures(usage: &libc::rusage) -> (Duration, u64) {
     let time = |time: libc::timeval| {
         Duration::from_secs(time.tv_sec.try_into().unwrap_or_default()) + Duration::from_micros(time.tv_usec.try_into().unwrap_or_default())
     };
