@@ -1,9 +1,9 @@
 //! What is found out about a group once, before anything is written: who acts in it, who is shown, when it began and ended, which message an
 //! event refers to.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::fmt;
 
 use consign_model::event::EventKind;
 use consign_model::id::Hasher;
@@ -14,7 +14,7 @@ use consign_model::{Attachment, Digest, FormerName, Membership, Timestamp, User}
 use super::input::{GroupInput, MailEvent, SealedFile};
 use super::mime::{Bodies, Costs};
 use super::people::People;
-use super::words::{push_number, push_time, shown_name};
+use super::words::{Calendar, Stamp, push_number, shown_name};
 
 /// Participants listed in each part after the first. The first has the whole list, as far as half of an e-mail takes it.
 const LISTED_LATER: usize = 100;
@@ -28,20 +28,26 @@ pub(super) struct Actor {
     pub id: String,
     /// The name to show; with the id where two actors share a name.
     pub label: String,
+    /// The platform knows it as a program.
+    bot: bool,
 }
 
 /// Who did something, for people. A name that an event gives itself is told apart from who it is: anybody can call a program by a person's name.
-pub(super) struct Sender {
+pub(super) struct Sender<'g> {
     /// By the platform's word.
-    pub actor: String,
+    pub actor: &'g str,
     /// By its own word, in quotes; unset where that says nothing more.
     pub posted_as: Option<String>,
 }
 
-impl fmt::Display for Sender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.actor)?;
-        self.posted_as.as_ref().map_or(Ok(()), |name| write!(f, " posted as {name}"))
+impl Sender<'_> {
+    /// Adds both.
+    pub fn push(&self, out: &mut String) {
+        out.push_str(self.actor);
+        if let Some(name) = &self.posted_as {
+            out.push_str(" posted as ");
+            out.push_str(name);
+        }
     }
 }
 
@@ -72,6 +78,7 @@ pub(super) struct Group<'a> {
     /// The input's sealed files, as attachments.
     pub files: Vec<Attachment>,
     people: OnceCell<People>,
+    calendar: Calendar,
 }
 
 /// Where an attachment goes.
@@ -153,11 +160,11 @@ pub(super) fn shown_stays(person: &Participant, group: &Group<'_>) -> (Vec<Stay>
 impl<'a> Group<'a> {
     pub fn new(input: &'a GroupInput<'a>) -> Self {
         let chat = &input.facts.chat;
-        let title = chat.title.as_deref().map(shown_name).filter(|title| !title.is_empty()).unwrap_or_else(|| shown_name(&chat.key.id));
+        let title = chat.title.as_deref().map(shown_name).filter(|title| !title.is_empty()).unwrap_or_else(|| shown_name(&chat.key.id)).into_owned();
         let (mut counts, mut late_files) = ([0; EventKind::ALL.len()], 0);
         let (mut started, mut ended): (Option<Timestamp>, Option<Timestamp>) = (None, None);
         let mut refers = false;
-        let mut actors: Vec<(&'a str, String)> = Vec::new();
+        let mut actors: Vec<(&'a str, Cow<'a, str>, bool)> = Vec::new();
         let mut actor_of: HashMap<&'a str, u32> = HashMap::new();
         let mut senders = Vec::with_capacity(input.events.len());
         for MailEvent { event, .. } in &input.events {
@@ -171,9 +178,9 @@ impl<'a> Group<'a> {
             refers |= event.thread.is_some() || event.target.is_some();
             senders.push(event.user.as_deref().map(|user| {
                 *actor_of.entry(user).or_insert_with(|| {
-                    let name = participant(input, user).map(|one| shown_name(&one.user.name)).filter(|name| !name.is_empty());
-                    let name = name.unwrap_or_else(|| shown_name(user));
-                    actors.push((user, name));
+                    let person = participant(input, user);
+                    let name = person.map(|one| shown_name(&one.user.name)).filter(|name| !name.is_empty());
+                    actors.push((user, name.unwrap_or_else(|| shown_name(user)), person.is_some_and(|one| one.user.bot)));
                     u32::try_from(actors.len() - 1).unwrap_or(u32::MAX)
                 })
             }));
@@ -183,14 +190,14 @@ impl<'a> Group<'a> {
             ended = Some(ended.map_or(file.last_at, |at| at.max(file.last_at)));
         }
         let mut names: HashMap<&str, u32> = HashMap::new();
-        for (_, name) in &actors {
+        for (_, name, _) in &actors {
             *names.entry(name).or_default() += 1;
         }
         let label = |id: &str, name: &str| match names.get(name) {
             Some(1) if !name.is_empty() => name.to_owned(),
             _ => format!("{name} ({})", shown_name(id)),
         };
-        let labelled = actors.iter().map(|(id, name)| Actor { id: (*id).to_owned(), label: label(id, name) }).collect();
+        let labelled = actors.iter().map(|(id, name, bot)| Actor { id: (*id).to_owned(), label: label(id, name), bot: *bot }).collect();
         let mut messages = HashMap::new();
         if refers {
             for (index, MailEvent { event, .. }) in input.events.iter().enumerate() {
@@ -220,6 +227,7 @@ impl<'a> Group<'a> {
             listed: 0,
             files: input.files.iter().map(sealed).collect(),
             people: OnceCell::new(),
+            calendar: Calendar::default(),
         };
         group.listed = group.how_many_listed();
         group
@@ -322,27 +330,34 @@ impl<'a> Group<'a> {
 
     /// Whether the platform knows the actor of an event as a program.
     pub fn is_bot(&self, index: usize) -> bool {
-        self.actor(index).and_then(|actor| participant(self.input, &actor.id)).is_some_and(|person| person.user.bot)
+        self.actor(index).is_some_and(|actor| actor.bot)
     }
 
     /// Who did it, for people.
-    pub fn sender_label(&self, index: usize) -> Sender {
+    pub fn sender_label(&self, index: usize) -> Sender<'_> {
         let event = self.event(index).map(|one| one.event);
-        let actor = self.actor(index).map(|actor| actor.label.clone());
+        let actor = self.actor(index).map(|actor| actor.label.as_str());
         // Quotes within it can't end it.
         let own = event.and_then(|event| event.sender_name.as_deref()).map(|name| shown_name(name).replace('"', "'"));
-        let posted_as = own.filter(|name| !name.is_empty() && actor.as_ref() != Some(name)).map(|name| format!("\"{name}\""));
-        let nobody = || if event.is_some_and(|event| event.kind == EventKind::Other) { "(system)" } else { "(no user)" }.to_owned();
+        let posted_as = own.filter(|name| !name.is_empty() && actor != Some(name)).map(|name| format!("\"{name}\""));
+        let nobody = || if event.is_some_and(|event| event.kind == EventKind::Other) { "(system)" } else { "(no user)" };
         Sender { actor: actor.unwrap_or_else(nobody), posted_as }
     }
 
-    /// Whom and when a message id means, where that message is in the group; never its text.
-    pub fn reference(&self, id: &str) -> Option<String> {
-        let index = *self.messages.get(id)?;
-        let mut out = self.sender_label(index).to_string();
-        out.push_str(", ");
-        push_time(&mut out, self.event(index)?.event.at);
-        Some(out)
+    /// A time as it is written.
+    pub fn stamp(&self, at: Timestamp) -> Stamp {
+        self.calendar.stamp(at)
+    }
+
+    /// Adds whom and when a message id means, where that message is in the group; never its text. Says whether it is.
+    pub fn push_reference(&self, out: &mut String, id: &str) -> bool {
+        let found = self.messages.get(id).and_then(|index| Some((*index, self.event(*index)?)));
+        if let Some((index, one)) = found {
+            self.sender_label(index).push(out);
+            out.push_str(", ");
+            out.push_str(self.stamp(one.event.at).as_str());
+        }
+        found.is_some()
     }
 
     /// Whether the chat goes out as it lies in the archive: nobody here knows what its events are.

@@ -7,7 +7,7 @@ use super::PartView;
 use super::group::{Carried, Fate, Group, shown_stays};
 use super::input::MailEvent;
 use super::line::{self, Line, Texts};
-use super::words::{push_number, push_text, push_time};
+use super::words::{Form, is_control_or, push_number, push_text};
 
 const HEAD: &str = "<!DOCTYPE html>\r\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">\r\n\
 <style>\r\n\
@@ -22,16 +22,32 @@ th,td{text-align:left;vertical-align:top;padding:.15em .8em .15em 0}\r\n\
 .a{margin-left:2em;overflow-wrap:anywhere}\r\n\
 </style>\r\n";
 
+struct Escaped;
+
+impl Form for Escaped {
+    fn is_special(byte: u8) -> bool {
+        is_control_or(byte, [b'&', b'<', b'>', b'"', b'\'', 0x7f, 0xc2, 0xe2])
+    }
+
+    fn escaped(byte: u8) -> Option<&'static str> {
+        match byte {
+            b'&' => Some("&amp;"),
+            b'<' => Some("&lt;"),
+            b'>' => Some("&gt;"),
+            b'"' => Some("&quot;"),
+            b'\'' => Some("&#39;"),
+            _ => None,
+        }
+    }
+
+    fn further_line(&self) -> &'static str {
+        "<br>"
+    }
+}
+
 /// Adds text with what HTML gives a meaning escaped.
 fn push_escaped(out: &mut String, text: &str) {
-    push_text(out, text, "<br>", |byte| match byte {
-        b'&' => Some("&amp;"),
-        b'<' => Some("&lt;"),
-        b'>' => Some("&gt;"),
-        b'"' => Some("&quot;"),
-        b'\'' => Some("&#39;"),
-        _ => None,
-    });
+    push_text(out, text, &Escaped);
 }
 
 fn push_name(out: &mut String, name: &str) {
@@ -86,12 +102,12 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
         some = true;
         row(
             &|out| match stay.joined {
-                Some(joined) => push_time(out, joined),
+                Some(joined) => out.push_str(group.stamp(joined).as_str()),
                 None => out.push_str("there from the beginning"),
             },
             &|out| {
                 match stay.left {
-                    Some(left) => push_time(out, left),
+                    Some(left) => out.push_str(group.stamp(left).as_str()),
                     None => out.push_str("still there"),
                 }
                 if stay.derived {
@@ -122,10 +138,12 @@ pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
     push_name(out, &line::named(one));
     if let Some(index) = event {
         out.push_str(", of the message of ");
-        push_name(out, &group.sender_label(index).to_string());
+        let mut sender = String::new();
+        group.sender_label(index).push(&mut sender);
+        push_name(out, &sender);
         if let Some(event) = group.event(index) {
             out.push_str(", ");
-            push_time(out, event.event.at);
+            out.push_str(group.stamp(event.event.at).as_str());
         }
     }
     if let Some(file) = group.sealed_file(carried) {
@@ -168,9 +186,9 @@ fn push_body(out: &mut String, text: &str) {
 /// One event.
 pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
     out.push_str(if described.reply { "<div class=\"e r\"><span class=\"t\">" } else { "<div class=\"e\"><span class=\"t\">" });
-    push_time(out, described.at);
+    out.push_str(described.at.as_str());
     out.push_str("</span> <b>");
-    push_name(out, &described.sender.actor);
+    push_name(out, described.sender.actor);
     out.push_str("</b>");
     if let Some(name) = &described.sender.posted_as {
         out.push_str(" posted as ");

@@ -1,5 +1,7 @@
 //! `consign.json`: the part for programs. Every text in it is exactly what was recorded; one event a line.
 
+use std::fmt::Write as _;
+
 use consign_model::Attachment;
 use consign_model::event::{EventKind, Flags};
 use consign_model::window::Participant;
@@ -7,39 +9,42 @@ use consign_model::window::Participant;
 use super::PartView;
 use super::group::{Carried, Fate, Group, shown_stays};
 use super::input::MailEvent;
-use super::words::{chat_kind, push_time};
+use super::words::{Stamp, chat_kind, is_control_or, places};
+
+/// Bytes that do not stand in a JSON string as they are.
+fn is_escaped(byte: u8) -> bool {
+    is_control_or(byte, [b'"', b'\\', 0x7f])
+}
 
 /// Adds a JSON string (RFC 8259): quotes, backslashes and control characters escaped, the rest as UTF-8.
 pub(super) fn push_string(out: &mut String, text: &str) {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let bytes = text.as_bytes();
+    let mut written = 0;
     out.push('"');
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|b| b < 0x20 || b == b'"' || b == b'\\' || b == 0x7f) {
-        let (head, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        out.push_str(head);
-        match tail.bytes().next() {
+    for at in places(text, is_escaped) {
+        out.push_str(text.get(written..at).unwrap_or_default());
+        match bytes.get(at) {
             Some(b'"') => out.push_str("\\\""),
             Some(b'\\') => out.push_str("\\\\"),
             Some(b'\n') => out.push_str("\\n"),
             Some(b'\r') => out.push_str("\\r"),
             Some(b'\t') => out.push_str("\\t"),
             Some(byte) => {
-                const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
                 out.push_str("\\u00");
                 out.extend(HEX.get(usize::from(byte >> 4)));
                 out.extend(HEX.get(usize::from(byte & 15)));
             }
             None => {}
         }
-        rest = tail.get(1..).unwrap_or_default();
+        written = at + 1;
     }
-    out.push_str(rest);
+    out.push_str(text.get(written..).unwrap_or_default());
     out.push('"');
 }
 
 fn key(out: &mut String, name: &str) {
-    out.push_str(",\"");
-    out.push_str(name);
-    out.push_str("\":");
+    out.extend([",\"", name, "\":"]);
 }
 
 fn text(out: &mut String, name: &str, value: &str) {
@@ -57,17 +62,14 @@ fn optional(out: &mut String, name: &str, value: Option<&str>) {
 
 fn number(out: &mut String, name: &str, value: u64) {
     key(out, name);
-    out.push_str(&value.to_string());
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{value}");
 }
 
-fn time(out: &mut String, name: &str, value: Option<consign_model::Timestamp>) {
+fn time(out: &mut String, name: &str, value: Option<Stamp>) {
     key(out, name);
     match value {
-        Some(value) => {
-            out.push('"');
-            push_time(out, value);
-            out.push('"');
-        }
+        Some(value) => out.extend(["\"", value.as_str(), "\""]),
         None => out.push_str("null"),
     }
 }
@@ -103,14 +105,14 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
     number(out, "parts", u64::from(view.parts));
     key(out, "window");
     out.push_str("{\"from\":");
-    out.push_str(&input.window.from.to_string());
+    let _ = write!(out, "{}", input.window.from);
     number(out, "to", input.window_to);
     out.push('}');
     if input.window.is_supplement() {
         number(out, "supplement", u64::from(input.window.supplement));
     }
-    time(out, "started", group.started);
-    time(out, "ended", group.ended);
+    time(out, "started", group.started.map(|at| group.stamp(at)));
+    time(out, "ended", group.ended.map(|at| group.stamp(at)));
     if group.encrypted > 0 {
         number(out, "encrypted_events", group.encrypted);
     }
@@ -141,7 +143,7 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
         for (index, former) in names.enumerate() {
             out.push_str(if index > 0 { ",{\"name\":" } else { "{\"name\":" });
             push_string(out, &former.name);
-            time(out, "until", Some(former.until));
+            time(out, "until", Some(group.stamp(former.until)));
             out.push('}');
         }
         out.push(']');
@@ -164,9 +166,9 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
         }
         // The helpers write a comma first.
         let from = out.len();
-        time(out, "joined", stay.joined);
+        time(out, "joined", stay.joined.map(|at| group.stamp(at)));
         out.replace_range(from..=from, "{");
-        time(out, "left", stay.left);
+        time(out, "left", stay.left.map(|at| group.stamp(at)));
         if stay.derived {
             yes(out, "derived");
         }
@@ -214,16 +216,14 @@ fn described(out: &mut String, one: &Attachment) {
     text(out, "media_type", &one.media_type);
     key(out, "size");
     match one.size {
-        Some(size) => out.push_str(&size.to_string()),
+        Some(size) => {
+            let _ = write!(out, "{size}");
+        }
         None => out.push_str("null"),
     }
     key(out, "sha256");
     match &one.digest {
-        Some(digest) => {
-            out.push('"');
-            out.push_str(&digest.hex());
-            out.push('"');
-        }
+        Some(digest) => out.extend(["\"", &digest.hex(), "\""]),
         None => out.push_str("null"),
     }
 }
@@ -240,8 +240,8 @@ pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
         number(out, "events", u64::from(file.events));
         number(out, "from", file.first);
         number(out, "to", file.first.saturating_add(u64::from(file.events)));
-        time(out, "started", Some(file.first_at));
-        time(out, "ended", Some(file.last_at));
+        time(out, "started", Some(group.stamp(file.first_at)));
+        time(out, "ended", Some(group.stamp(file.last_at)));
     }
     out.replace_range(from..=from, "{");
     out.push_str("},\r\n");
@@ -270,12 +270,11 @@ fn attachment(out: &mut String, one: &Attachment, fate: Fate) {
 }
 
 /// One event.
-pub(super) fn event(out: &mut String, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
+pub(super) fn event(out: &mut String, at: &Stamp, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
     let MailEvent { event, flags, previous, position } = one;
     out.push_str("{\"id\":");
     push_string(out, &event.id);
-    text(out, "type", event.kind.word());
-    time(out, "at", Some(event.at));
+    out.extend([",\"type\":\"", event.kind.word(), "\",\"at\":\"", at.as_str(), "\""]);
     optional(out, "user", event.user.as_deref());
     text(out, "text", &event.text);
     number(out, "position", *position);

@@ -99,7 +99,7 @@ pub(super) fn write_event(out: &mut Bodies, group: &Group<'_>, index: usize, fat
     let (Some(one), Some(described)) = (group.event(index), line::describe(group, index)) else { return };
     plain::event(&mut out.plain, &described, one, fates);
     html::event(&mut out.html, &described, one, fates);
-    json::event(&mut out.json, one, fates);
+    json::event(&mut out.json, &described.at, one, fates);
 }
 
 /// After the events.

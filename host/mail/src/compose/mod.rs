@@ -125,7 +125,7 @@ pub fn render<'b>(input: &GroupInput<'_>, plan: &Plan, part: u32, bytes: impl Fn
 /// An attachment's bytes, of the size that was planned.
 fn content<'b>(one: &Attachment, event: &str, bytes: &impl Fn(&Digest) -> Option<&'b [u8]>) -> Result<&'b [u8], ComposeError> {
     let digest = one.digest.unwrap_or(Digest([0; 32]));
-    let event = || words::shown_name(event);
+    let event = || words::shown_name(event).into_owned();
     let content = bytes(&digest).ok_or_else(|| ComposeError::AttachmentUnread { digest, event: event() })?;
     let (expected, found) = (one.size.unwrap_or_default(), u64::try_from(content.len()).unwrap_or(u64::MAX));
     if found == expected { Ok(content) } else { Err(ComposeError::AttachmentSize { digest, event: event(), expected, found }) }

@@ -4,52 +4,81 @@
 //! another one. Control characters become their pictures (U+2400 on) there and in HTML, or their numbers where they have no picture; so do those that
 //! turn the order of reading around. `consign.json` has every text exactly.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use consign_model::event::EventKind;
 use consign_model::{Timestamp, chat::ChatKind};
 
-use chrono::{Datelike, Timelike};
+use chrono::Datelike;
 
 /// Longest name or title in bytes that the plain and HTML bodies show; `consign.json` has it whole.
 const SHOWN_NAME: usize = 400;
 
-/// The last `width` digits.
-fn push_digits(out: &mut String, value: u32, width: u32) {
-    for place in (0..width).rev() {
-        let digit = value / 10_u32.pow(place) % 10;
-        out.push(char::from(b'0' + u8::try_from(digit).unwrap_or_default()));
+/// A day in milliseconds.
+const DAY: i64 = 86_400_000;
+
+/// A time as it is written: RFC 3339, UTC, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp([u8; 24]);
+
+impl Stamp {
+    /// `2026-01-05T08:01:02.345Z`.
+    pub fn as_str(&self) -> &str {
+        // It is ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// `2026-01-05T08:01:02.345Z`: RFC 3339, UTC, milliseconds.
-pub(super) fn push_time(out: &mut String, time: Timestamp) {
+/// Writes times. Most of a group's events are of one day, whose date is worked out once.
+#[derive(Debug, Default)]
+pub(super) struct Calendar {
+    /// The day asked for last, counted from 1970, and its date.
+    last: Cell<Option<(i64, [u8; 10])>>,
+}
+
+fn digit(value: i64) -> u8 {
+    b'0' + u8::try_from(value % 10).unwrap_or_default()
+}
+
+impl Calendar {
+    /// Times out of the years 0 to 9999 become the nearest end, as in the model.
+    pub fn stamp(&self, time: Timestamp) -> Stamp {
+        let millis = time.0.clamp(Timestamp::MIN.0, Timestamp::MAX.0);
+        let (day, millis) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
+        let [y3, y2, y1, y0, _, m1, m0, _, d1, d0] = match self.last.get() {
+            Some((known, date)) if known == day => date,
+            _ => {
+                let date = date(time);
+                self.last.set(Some((day, date)));
+                date
+            }
+        };
+        let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
+        let [(h1, h0), (i1, i0), (s1, s0)] = [hour, minute, second].map(|two| (digit(two / 10), digit(two)));
+        let (t2, t1, t0) = (digit(millis / 100), digit(millis / 10), digit(millis));
+        Stamp([y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0, b'T', h1, h0, b':', i1, i0, b':', s1, s0, b'.', t2, t1, t0, b'Z'])
+    }
+}
+
+/// `2026-01-05`.
+fn date(time: Timestamp) -> [u8; 10] {
     let time = time.to_utc();
-    push_digits(out, u32::try_from(time.year()).unwrap_or_default(), 4);
-    out.push('-');
-    push_digits(out, time.month(), 2);
-    out.push('-');
-    push_digits(out, time.day(), 2);
-    out.push('T');
-    push_digits(out, time.hour(), 2);
-    out.push(':');
-    push_digits(out, time.minute(), 2);
-    out.push(':');
-    push_digits(out, time.second(), 2);
-    out.push('.');
-    push_digits(out, time.timestamp_subsec_millis(), 3);
-    out.push('Z');
+    let (year, month, day) = (i64::from(time.year()), i64::from(time.month()), i64::from(time.day()));
+    let [y3, y2, y1, y0] = [1000, 100, 10, 1].map(|place| digit(year / place));
+    [y3, y2, y1, y0, b'-', digit(month / 10), digit(month), b'-', digit(day / 10), digit(day)]
 }
 
 /// A number with commas between thousands.
 pub(super) fn push_number(out: &mut String, value: u64) {
-    let digits = value.to_string();
-    let lead = digits.len() % 3;
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && index % 3 == lead {
-            out.push(',');
-        }
-        out.push(digit);
+    let thousands = value / 1000;
+    // Writing to a String cannot fail.
+    if thousands == 0 {
+        let _ = write!(out, "{value}");
+    } else {
+        push_number(out, thousands);
+        let _ = write!(out, ",{:03}", value % 1000);
     }
 }
 
@@ -66,10 +95,12 @@ fn push_number_of(out: &mut String, c: char) {
 
 /// The text on one line: control characters and line and paragraph separators become spaces, what turns the order of reading around is shown by
 /// its number, the ends are trimmed.
-pub(crate) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    if !text.contains(|c| breaks(c) || turns_order(c)) {
-        return text.trim().to_owned();
+    // Where all of these begin; 0xd8 is for U+061C.
+    let may_begin = |byte| is_control_or(byte, [0x7f, 0xc2, 0xd8, 0xe2]);
+    if places(text, may_begin).next().is_none() || !text.contains(|c| breaks(c) || turns_order(c)) {
+        return Cow::Borrowed(text.trim());
     }
     let mut line = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -79,29 +110,87 @@ pub(crate) fn one_line(text: &str) -> String {
             _ => line.push(c),
         }
     }
-    line.trim().to_owned()
+    Cow::Owned(line.trim().to_owned())
 }
 
 /// A name or title as the bodies for people show it: on one line, and not without end.
-pub(super) fn shown_name(text: &str) -> String {
-    let mut line = one_line(text);
-    if line.len() > SHOWN_NAME {
-        let mut end = SHOWN_NAME;
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        line.truncate(end);
-        line.push('…');
+pub(super) fn shown_name(text: &str) -> Cow<'_, str> {
+    let line = one_line(text);
+    if line.len() <= SHOWN_NAME {
+        return line;
     }
-    line
+    let mut line = line.into_owned();
+    let mut end = SHOWN_NAME;
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    line.truncate(end);
+    line.push('…');
+    Cow::Owned(line)
+}
+
+/// Bytes looked at together. The compiler tests them by vector instructions, as long as the test has no branches.
+const BLOCK: usize = 32;
+
+/// The places of those bytes for which a test holds, in order. It must not hold for a space.
+pub(super) struct Places<'t, T> {
+    bytes: &'t [u8],
+    test: T,
+    /// Where the block begins that is being gone through, and the one after it.
+    block: usize,
+    next: usize,
+    /// Of that block a bit for each place that is still to come.
+    bits: u32,
+}
+
+pub(super) fn places<T: Fn(u8) -> bool>(of: &str, test: T) -> Places<'_, T> {
+    Places { bytes: of.as_bytes(), test, block: 0, next: 0, bits: 0 }
+}
+
+/// A bit for each byte that is 1; the others are 0.
+fn gathered(flags: &[u8; BLOCK]) -> u32 {
+    // Moves the lowest bits of eight bytes next to each other.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (words, _) = flags.as_chunks::<8>();
+    words.iter().rev().fold(0, |bits, word| bits << 8 | u32::from((u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56) as u8))
+}
+
+impl<T: Fn(u8) -> bool> Iterator for Places<'_, T> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        while self.bits == 0 {
+            let rest = self.bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
+            let flag = |byte| u8::from((self.test)(byte));
+            let flags = if let Some(block) = rest.first_chunk::<BLOCK>() {
+                block.map(flag)
+            } else {
+                let mut block = [b' '; BLOCK];
+                block.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+                block.map(flag)
+            };
+            self.bits = gathered(&flags);
+            self.block = self.next;
+            self.next += BLOCK;
+        }
+        let place = self.bits.trailing_zeros();
+        self.bits &= self.bits - 1;
+        Some(self.block + usize::try_from(place).unwrap_or_default())
+    }
+}
+
+/// Whether it is a control character of ASCII, or one of these bytes.
+#[expect(clippy::needless_bitwise_bool, reason = "a branch would keep the compiler from vector instructions")]
+pub(super) fn is_control_or<const N: usize>(byte: u8, these: [u8; N]) -> bool {
+    these.iter().fold(byte < 0x20, |found, one| found | (byte == *one))
 }
 
 /// Bytes at which something may begin, in UTF-8, that is not written as it is.
 fn is_special(byte: u8) -> bool {
-    byte < 0x20 || matches!(byte, 0x7f | 0xc2 | 0xe2)
+    is_control_or(byte, [0x7f, 0xc2, 0xe2])
 }
 
-/// What stands at the beginning of `rest`, which begins with a special byte.
+/// What stands at the beginning of a text that begins with a special byte.
 enum Special {
     Break(usize),
     Control(char, usize),
@@ -109,36 +198,60 @@ enum Special {
     Ordinary(usize),
 }
 
-fn special(rest: &str) -> Special {
-    match rest.as_bytes() {
+fn special(rest: &[u8]) -> Special {
+    match *rest {
         [b'\r', b'\n', ..] | [0xc2, 0x85, ..] => Special::Break(2),
         [b'\r' | b'\n', ..] => Special::Break(1),
         [b'\t', ..] => Special::Ordinary(1),
         [0x7f, ..] => Special::Control('\u{2421}', 1),
-        [byte @ 0..0x20, ..] => Special::Control(char::from_u32(0x2400 + u32::from(*byte)).unwrap_or('\u{fffd}'), 1),
+        [byte @ 0..0x20, ..] => Special::Control(char::from_u32(0x2400 + u32::from(byte)).unwrap_or('\u{fffd}'), 1),
         [0xe2, 0x80, 0xa8 | 0xa9, ..] => Special::Break(3),
-        _ => match rest.chars().next() {
-            // Marks of direction alone stay as they are: Hebrew and Arabic need them, and they turn nothing but themselves.
-            Some(c @ ('\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')) => Special::Numbered(c),
-            other => Special::Ordinary(other.map_or(1, char::len_utf8)),
-        },
+        // Marks of direction alone stay as they are: Hebrew and Arabic need them, and they turn nothing but themselves.
+        [0xc2, low @ 0x80..0xa0, ..] => Special::Numbered(char::from(low)),
+        [0xe2, 0x80, low @ 0xaa..=0xae, ..] => Special::Numbered(char::from_u32(0x2000 + u32::from(low - 0x80)).unwrap_or('\u{fffd}')),
+        [0xe2, 0x81, low @ 0xa6..=0xa9, ..] => Special::Numbered(char::from_u32(0x2040 + u32::from(low - 0x80)).unwrap_or('\u{fffd}')),
+        _ => Special::Ordinary(1),
     }
 }
 
-/// Adds text with each of its line breaks written as `line_break`, control characters as pictures or by their numbers, and what turns the order of
-/// reading around by its number. `escape` says what to write for a byte of ASCII that has a meaning where the text goes.
-pub(super) fn push_text(out: &mut String, text: &str, line_break: &str, escape: impl Fn(u8) -> Option<&'static str>) {
-    let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| is_special(byte) || escape(byte).is_some()) {
-        let (head, tail) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        out.push_str(head);
-        let taken = match (tail.bytes().next().and_then(&escape), special(tail)) {
+/// How a recorded text stands in one of the bodies for people.
+pub(super) trait Form {
+    /// Whether something else may have to be written from this byte on.
+    fn is_special(byte: u8) -> bool {
+        is_special(byte)
+    }
+    /// What to write for a byte of ASCII that has a meaning where the text goes.
+    fn escaped(_byte: u8) -> Option<&'static str> {
+        None
+    }
+    /// What begins a further line.
+    fn further_line(&self) -> &str;
+}
+
+/// Adds text with each of its line breaks as the form has it, control characters as pictures or by their numbers, and what turns the order of reading around by
+/// its number.
+pub(super) fn push_text<F: Form>(out: &mut String, text: &str, form: &F) {
+    let bytes = text.as_bytes();
+    let (mut written, mut from) = (0, 0);
+    for at in places(text, F::is_special) {
+        if at < from {
+            continue;
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        let escaped = rest.first().and_then(|byte| F::escaped(*byte));
+        let what = special(rest);
+        if let (None, Special::Ordinary(taken)) = (escaped, &what) {
+            from = at + taken;
+            continue;
+        }
+        out.push_str(text.get(written..at).unwrap_or_default());
+        let taken = match (escaped, what) {
             (Some(escaped), _) => {
                 out.push_str(escaped);
                 1
             }
             (None, Special::Break(taken)) => {
-                out.push_str(line_break);
+                out.push_str(form.further_line());
                 taken
             }
             (None, Special::Control(picture, taken)) => {
@@ -149,14 +262,11 @@ pub(super) fn push_text(out: &mut String, text: &str, line_break: &str, escape: 
                 push_number_of(out, c);
                 c.len_utf8()
             }
-            (None, Special::Ordinary(taken)) => {
-                out.push_str(tail.get(..taken).unwrap_or_default());
-                taken
-            }
+            (None, Special::Ordinary(taken)) => taken,
         };
-        rest = tail.get(taken..).unwrap_or_default();
+        (written, from) = (at + taken, at + taken);
     }
-    out.push_str(rest);
+    out.push_str(text.get(written..).unwrap_or_default());
 }
 
 /// The word for a kind of chat.
@@ -223,13 +333,22 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
+    struct Bar;
+
+    impl Form for Bar {
+        fn further_line(&self) -> &'static str {
+            "|"
+        }
+    }
+
     #[test]
     fn times_are_written_as_the_model_writes_them() {
-        for millis in [0, 1, -1, 1_767_600_062_345, Timestamp::MIN.0, Timestamp::MAX.0, 951_782_400_000] {
-            let time = Timestamp::from_millis(millis).unwrap();
-            let mut out = String::new();
-            push_time(&mut out, time);
-            assert_eq!(out, time.to_string());
+        let calendar = Calendar::default();
+        let days = (-400..400).map(|day| 1_709_164_800_000 + day * DAY);
+        let edges = [0, 1, -1, 1_767_600_062_345, 1_767_600_062_346, Timestamp::MIN.0, Timestamp::MAX.0, 951_782_400_000, i64::MIN, i64::MAX];
+        for millis in edges.into_iter().chain(days.flat_map(|day| [day - 1, day, day + 1, day + 43_210_987])) {
+            let time = Timestamp(millis);
+            assert_eq!(calendar.stamp(time).as_str(), time.to_string());
         }
     }
 
@@ -250,20 +369,34 @@ mod tests {
     #[test]
     fn no_text_breaks_its_line() {
         let mut out = String::new();
-        push_text(&mut out, "a\r\nb\rc\nd\u{85}e\u{2028}f\0g\u{7f}h\tiâ€é\u{c}j", "|", |_| None);
+        push_text(&mut out, "a\r\nb\rc\nd\u{85}e\u{2028}f\0g\u{7f}h\tiâ€é\u{c}j", &Bar);
         assert_eq!(out, "a|b|c|d|e|f\u{2400}g\u{2421}h\tiâ€é\u{240c}j");
         assert_eq!(one_line(" a\r\nBcc: x\0\u{2029}y "), "a  Bcc: x  y");
     }
 
     #[test]
+    fn what_is_looked_for_is_found_wherever_it_stands() {
+        for len in 0..3 * BLOCK {
+            let all = "\n".repeat(len);
+            assert!(places(&all, is_special).eq(0..len));
+            for at in 0..len {
+                let one = format!("{}\u{7f}{}", "a".repeat(at), "~ ".repeat(len).get(at + 1..len).unwrap());
+                assert!(places(&one, is_special).eq([at]), "{len} {at}");
+                let two = format!("{}\u{a0}{}", "a".repeat(at), "\u{e9}".repeat(len - at));
+                assert!(places(&two, is_special).eq([at]), "{len} {at}");
+            }
+        }
+    }
+
+    #[test]
     fn nothing_turns_a_line_around_or_talks_to_a_terminal() {
         let mut out = String::new();
-        push_text(&mut out, "\u{80}\u{9b}31m\u{9f}\u{a0}§ \u{202a}\u{202e}x\u{202c} \u{2066}\u{2069} שלום\u{200f}\u{200e}", "|", |_| None);
+        push_text(&mut out, "\u{80}\u{9b}31m\u{9f}\u{a0}§ \u{202a}\u{202e}x\u{202c} \u{2066}\u{2069} שלום\u{200f}\u{200e}", &Bar);
         assert_eq!(out, "[U+0080][U+009B]31m[U+009F]\u{a0}§ [U+202A][U+202E]x[U+202C] [U+2066][U+2069] שלום\u{200f}\u{200e}");
         assert_eq!(one_line("Eve\u{202e}god\u{9b}x"), "Eve[U+202E]god x");
         let all: String = ('\0'..=char::MAX).collect();
         let mut text = String::new();
-        push_text(&mut text, &all, "", |_| None);
+        push_text(&mut text, &all, &Bar);
         assert!(!text.contains(|c: char| c.is_control() && c != '\t' || turns_order(c) && !matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')));
         assert!(!one_line(&all).contains(|c: char| c.is_control() || turns_order(c)));
     }
