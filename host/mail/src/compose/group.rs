@@ -28,6 +28,10 @@ pub(super) struct Actor {
     pub id: String,
     /// The name to show; with the id where two actors share a name.
     pub label: String,
+    /// The name as it stands in HTML.
+    html: String,
+    /// The id as it stands in JSON.
+    json: String,
     /// The platform knows it as a program.
     bot: bool,
 }
@@ -36,6 +40,10 @@ pub(super) struct Actor {
 pub(super) struct Sender<'g> {
     /// By the platform's word.
     pub actor: &'g str,
+    /// The same, as it stands in HTML.
+    pub html: &'g str,
+    /// The user's id as it stands in JSON, `null` where there is none.
+    pub json: &'g str,
     /// By its own word, in quotes; unset where that says nothing more.
     pub posted_as: Option<String>,
 }
@@ -69,8 +77,8 @@ pub(super) struct Group<'a> {
     actors: Vec<Actor>,
     /// For each event its actor.
     senders: Vec<Option<u32>>,
-    /// Messages by id, for threads and edits.
-    messages: HashMap<&'a str, usize>,
+    /// Messages by id, for threads and edits; sorted.
+    messages: Vec<(&'a str, usize)>,
     /// Indices into the facts' participants: those who act, then the others who were there at the time.
     pub shown: Vec<usize>,
     /// How many of `shown` the first part lists.
@@ -124,11 +132,70 @@ pub(super) fn sealed(file: &SealedFile) -> Attachment {
     Attachment { name: file.name.clone(), media_type, size: Some(file.size), digest: Some(file.digest), url: None }
 }
 
-/// A participant by id. The facts are sorted by it.
+/// The place of a participant among the facts', which are sorted by id.
+fn place(input: &GroupInput<'_>, user: &str) -> Option<usize> {
+    input.facts.participants.binary_search_by(|one| one.user.id.as_str().cmp(user)).ok()
+}
+
+/// A participant by id.
 pub(super) fn participant<'a>(input: &GroupInput<'a>, user: &str) -> Option<&'a Participant> {
-    let people = &input.facts.participants;
-    let index = people.binary_search_by(|one| one.user.id.as_str().cmp(user)).ok()?;
-    people.get(index)
+    input.facts.participants.get(place(input, user)?)
+}
+
+/// Those who act, while they are found.
+struct Actors<'a> {
+    input: &'a GroupInput<'a>,
+    found: Vec<(&'a str, Option<&'a Participant>)>,
+    /// For each of the facts' participants its number among those found.
+    at_place: Vec<Option<u32>>,
+    /// Who acts and is in no list.
+    strangers: HashMap<&'a str, u32>,
+}
+
+impl<'a> Actors<'a> {
+    fn new(input: &'a GroupInput<'a>) -> Self {
+        Self { input, found: Vec::new(), at_place: vec![None; input.facts.participants.len()], strangers: HashMap::new() }
+    }
+
+    /// The number of a user.
+    fn number(&mut self, user: &'a str) -> u32 {
+        let Self { input, found, at_place, strangers } = self;
+        let next = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        let place = place(input, user);
+        let number = match place.and_then(|place| at_place.get_mut(place)) {
+            Some(known) => *known.get_or_insert(next),
+            None => *strangers.entry(user).or_insert(next),
+        };
+        if number == next {
+            found.push((user, place.and_then(|place| input.facts.participants.get(place))));
+        }
+        number
+    }
+
+    /// With the names to show.
+    fn labelled(&self) -> Vec<Actor> {
+        let name = |(id, person): &(&'a str, Option<&'a Participant>)| {
+            let name = person.map(|one| shown_name(&one.user.name)).filter(|name| !name.is_empty());
+            name.unwrap_or_else(|| shown_name(id))
+        };
+        let names: Vec<Cow<'a, str>> = self.found.iter().map(name).collect();
+        let mut bearers: HashMap<&str, u32> = HashMap::new();
+        for name in &names {
+            *bearers.entry(name).or_default() += 1;
+        }
+        let label = |id: &str, name: &str| match bearers.get(name) {
+            Some(1) if !name.is_empty() => name.to_owned(),
+            _ => format!("{name} ({})", shown_name(id)),
+        };
+        let actor = |((id, person), name): (&(&'a str, Option<&'a Participant>), &Cow<'a, str>)| {
+            let label = label(id, name);
+            let (mut html, mut json) = (String::with_capacity(label.len() + 16), String::with_capacity(id.len() + 2));
+            super::html::push_name(&mut html, &label);
+            super::json::push_string(&mut json, id);
+            Actor { id: (*id).to_owned(), label, html, json, bot: person.is_some_and(|one| one.user.bot) }
+        };
+        self.found.iter().zip(&names).map(actor).collect()
+    }
 }
 
 /// The stays that touch the time from `started` to `ended`.
@@ -164,8 +231,7 @@ impl<'a> Group<'a> {
         let (mut counts, mut late_files) = ([0; EventKind::ALL.len()], 0);
         let (mut started, mut ended): (Option<Timestamp>, Option<Timestamp>) = (None, None);
         let mut refers = false;
-        let mut actors: Vec<(&'a str, Cow<'a, str>, bool)> = Vec::new();
-        let mut actor_of: HashMap<&'a str, u32> = HashMap::new();
+        let mut actors = Actors::new(input);
         let mut senders = Vec::with_capacity(input.events.len());
         for MailEvent { event, .. } in &input.events {
             if event.adds_files() {
@@ -176,40 +242,22 @@ impl<'a> Group<'a> {
             started = Some(started.map_or(event.at, |at| at.min(event.at)));
             ended = Some(ended.map_or(event.at, |at| at.max(event.at)));
             refers |= event.thread.is_some() || event.target.is_some();
-            senders.push(event.user.as_deref().map(|user| {
-                *actor_of.entry(user).or_insert_with(|| {
-                    let person = participant(input, user);
-                    let name = person.map(|one| shown_name(&one.user.name)).filter(|name| !name.is_empty());
-                    actors.push((user, name.unwrap_or_else(|| shown_name(user)), person.is_some_and(|one| one.user.bot)));
-                    u32::try_from(actors.len() - 1).unwrap_or(u32::MAX)
-                })
-            }));
+            senders.push(event.user.as_deref().map(|user| actors.number(user)));
         }
         for file in input.files {
             started = Some(started.map_or(file.first_at, |at| at.min(file.first_at)));
             ended = Some(ended.map_or(file.last_at, |at| at.max(file.last_at)));
         }
-        let mut names: HashMap<&str, u32> = HashMap::new();
-        for (_, name, _) in &actors {
-            *names.entry(name).or_default() += 1;
-        }
-        let label = |id: &str, name: &str| match names.get(name) {
-            Some(1) if !name.is_empty() => name.to_owned(),
-            _ => format!("{name} ({})", shown_name(id)),
-        };
-        let labelled = actors.iter().map(|(id, name, bot)| Actor { id: (*id).to_owned(), label: label(id, name), bot: *bot }).collect();
-        let mut messages = HashMap::new();
+        let mut messages = Vec::new();
         if refers {
-            for (index, MailEvent { event, .. }) in input.events.iter().enumerate() {
-                if event.kind == EventKind::Message {
-                    messages.entry(event.id.as_str()).or_insert(index);
-                }
-            }
+            let all = input.events.iter().enumerate().filter(|(_, one)| one.event.kind == EventKind::Message);
+            messages.extend(all.map(|(index, one)| (one.event.id.as_str(), index)));
+            // Of two with one id the first counts.
+            messages.sort_by_key(|(id, _)| *id);
         }
-        let acts = |person: &Participant| actor_of.contains_key(person.user.id.as_str());
-        let people = || input.facts.participants.iter().enumerate();
-        let mut shown: Vec<usize> = people().filter(|(_, person)| acts(person)).map(|(index, _)| index).collect();
-        let others = people().filter(|(_, person)| !acts(person) && stays(person, started, ended).next().is_some());
+        let people = || input.facts.participants.iter().zip(&actors.at_place).enumerate();
+        let mut shown: Vec<usize> = people().filter(|(_, (_, actor))| actor.is_some()).map(|(index, _)| index).collect();
+        let others = people().filter(|(_, (person, actor))| actor.is_none() && stays(person, started, ended).next().is_some());
         shown.extend(others.map(|(index, _)| index));
         let mut group = Self {
             input,
@@ -220,7 +268,7 @@ impl<'a> Group<'a> {
             encrypted: input.files.iter().map(|file| u64::from(file.events)).sum(),
             counts,
             late_files,
-            actors: labelled,
+            actors: actors.labelled(),
             senders,
             messages,
             shown,
@@ -272,9 +320,10 @@ impl<'a> Group<'a> {
             for body in [&mut bodies.plain, &mut bodies.html, &mut bodies.json] {
                 body.clear();
             }
-            super::plain::participant(&mut bodies.plain, self, person);
-            super::html::participant(&mut bodies.html, self, person);
-            super::json::participant(&mut bodies.json, self, person);
+            let listed = super::line::Listed::new(self, person);
+            super::plain::participant(&mut bodies.plain, self, &listed);
+            super::html::participant(&mut bodies.html, self, &listed);
+            super::json::participant(&mut bodies.json, self, &listed);
             costs = costs.plus(Costs::of(&bodies));
             costs.encoded() <= half
         };
@@ -336,12 +385,16 @@ impl<'a> Group<'a> {
     /// Who did it, for people.
     pub fn sender_label(&self, index: usize) -> Sender<'_> {
         let event = self.event(index).map(|one| one.event);
-        let actor = self.actor(index).map(|actor| actor.label.as_str());
+        let (actor, html, json) = match self.actor(index) {
+            Some(actor) => (actor.label.as_str(), actor.html.as_str(), actor.json.as_str()),
+            None if event.is_some_and(|event| event.kind == EventKind::Other) => ("(system)", "<bdi>(system)</bdi>", "null"),
+            None => ("(no user)", "<bdi>(no user)</bdi>", "null"),
+        };
         // Quotes within it can't end it.
         let own = event.and_then(|event| event.sender_name.as_deref()).map(|name| shown_name(name).replace('"', "'"));
-        let posted_as = own.filter(|name| !name.is_empty() && actor != Some(name)).map(|name| format!("\"{name}\""));
-        let nobody = || if event.is_some_and(|event| event.kind == EventKind::Other) { "(system)" } else { "(no user)" };
-        Sender { actor: actor.unwrap_or_else(nobody), posted_as }
+        let says_more = |name: &String| !name.is_empty() && (self.sender(index).is_none() || actor != name);
+        let posted_as = own.filter(says_more).map(|name| format!("\"{name}\""));
+        Sender { actor, html, json, posted_as }
     }
 
     /// A time as it is written.
@@ -349,9 +402,15 @@ impl<'a> Group<'a> {
         self.calendar.stamp(at)
     }
 
+    /// The message of that id, and its place.
+    fn message(&self, id: &str) -> Option<(usize, &'a MailEvent<'a>)> {
+        let (known, index) = *self.messages.get(self.messages.partition_point(|(known, _)| *known < id))?;
+        Some((index, self.event(index)?)).filter(|_| known == id)
+    }
+
     /// Adds whom and when a message id means, where that message is in the group; never its text. Says whether it is.
     pub fn push_reference(&self, out: &mut String, id: &str) -> bool {
-        let found = self.messages.get(id).and_then(|index| Some((*index, self.event(*index)?)));
+        let found = self.message(id);
         if let Some((index, one)) = found {
             self.sender_label(index).push(out);
             out.push_str(", ");
@@ -375,7 +434,7 @@ impl<'a> Group<'a> {
 
     /// Whether the group has that message, and with this text.
     pub fn says(&self, id: &str, text: &str) -> bool {
-        self.messages.get(id).and_then(|index| self.event(*index)).is_some_and(|one| one.event.text == text)
+        self.message(id).is_some_and(|(_, one)| one.event.text == text)
     }
 
     /// A carried file and the event it belongs to.

@@ -12,6 +12,7 @@ use consign_model::policy::TooLarge;
 use super::error::ComposeError;
 use super::group::{Carried, Fate, Group};
 use super::header::{Head, Heads};
+use super::line::Listed;
 use super::mime::{Bodies, Boundaries, Costs, attachment_len, base64_len, frame_len};
 use super::{PartView, html, json, line, plain};
 
@@ -62,9 +63,12 @@ impl Plan {
 
 /// The bodies before the files.
 pub(super) fn open(out: &mut Bodies, group: &Group<'_>, view: &PartView) {
-    plain::open(&mut out.plain, group, view);
-    html::open(&mut out.html, group, view);
-    json::open(&mut out.json, group, view);
+    // Found out once for all of them.
+    let heading = line::heading(group, view);
+    let people: Vec<Listed<'_>> = group.listed(view.part).map(|person| Listed::new(group, person)).collect();
+    plain::open(&mut out.plain, group, view, &heading, &people);
+    html::open(&mut out.html, group, view, &heading, &people);
+    json::open(&mut out.json, group, view, &people);
 }
 
 /// The files that a part carries.
@@ -99,7 +103,7 @@ pub(super) fn write_event(out: &mut Bodies, group: &Group<'_>, index: usize, fat
     let (Some(one), Some(described)) = (group.event(index), line::describe(group, index)) else { return };
     plain::event(&mut out.plain, &described, one, fates);
     html::event(&mut out.html, &described, one, fates);
-    json::event(&mut out.json, &described.at, one, fates);
+    json::event(&mut out.json, &described, one, fates);
 }
 
 /// After the events.

@@ -1,9 +1,10 @@
 //! What an event says to a person, found out once for the plain and the HTML body.
 
 use consign_model::event::{EventKind, Flags};
+use consign_model::window::Participant;
 use consign_model::{Attachment, Event};
 
-use super::group::{Fate, Group, Sender};
+use super::group::{Fate, Group, Sender, Stay, shown_stays};
 use super::words::{Stamp, push_number, shown_name};
 
 /// An event for people.
@@ -163,8 +164,11 @@ pub(super) fn named(one: &Attachment) -> String {
     out
 }
 
-/// Rows of the heading: label and value.
-pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<(&'static str, String)> {
+/// A row of the heading: label and value.
+pub(super) type Row = (&'static str, String);
+
+/// Rows of the heading.
+pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<Row> {
     let input = group.input;
     let mut rows = Vec::with_capacity(12);
     rows.push(("Chat", format!("{} ({})", group.title, super::words::chat_kind(input.facts.chat.kind))));
@@ -230,8 +234,26 @@ pub(super) fn more_stays(count: u64) -> String {
     format!("and {}", counted(count, "more stay", "more stays"))
 }
 
+/// A participant, as the bodies list one.
+pub(super) struct Listed<'g> {
+    pub person: &'g Participant,
+    /// Name, address and id, and the names that the user may have had when it happened.
+    pub who: String,
+    /// The stays that are shown.
+    pub stays: Vec<Stay>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl<'g> Listed<'g> {
+    pub fn new(group: &Group<'_>, person: &'g Participant) -> Self {
+        let (stays, more) = shown_stays(person, group);
+        Self { person, who: who_then(group, &person.user), stays, more }
+    }
+}
+
 /// Name, address and id of a user, and the names that he may have had when it happened.
-pub(super) fn who_then(group: &Group<'_>, user: &consign_model::User) -> String {
+fn who_then(group: &Group<'_>, user: &consign_model::User) -> String {
     let mut out = who(user);
     for former in group.names_at_the_time(user) {
         out.push_str(", until ");

@@ -107,9 +107,9 @@ pub fn render<'b>(input: &GroupInput<'_>, plan: &Plan, part: u32, bytes: impl Fn
         let content = content(&found.0, found.1, &bytes)?;
         attached.push((found.0, content));
     }
-    let mut out = Vec::with_capacity(usize::try_from(layout.size).unwrap_or_default());
+    let mut out = Vec::new();
     let boundaries = Boundaries::new(&header::part_hash(&plan.base, part));
-    mime::write(&mut out, &layout.head.bytes, &boundaries, &bodies, attached.iter().map(|(one, bytes)| (one.as_ref(), *bytes)));
+    mime::write(&mut out, &layout.head.bytes, &boundaries, &bodies, &attached);
     out.extend_from_slice(&layout.head.tail);
     let size = u64::try_from(out.len()).unwrap_or(u64::MAX);
     if size > input.target.max_size.0 {

@@ -1,30 +1,28 @@
 //! The plain body. Each event begins a line with its time in brackets; what belongs to it is indented, and each further line of a recorded text
 //! begins with a bar, which no line of ours does: so no text looks like an event, an attachment or an earlier text.
 
-use consign_model::window::Participant;
-
 use super::PartView;
-use super::group::{Carried, Fate, Group, shown_stays};
+use super::group::{Carried, Fate, Group};
 use super::input::MailEvent;
-use super::line::{self, Line, Texts};
+use super::line::{self, Line, Listed, Row, Texts};
 use super::words::{Form, push_number, push_text};
 
 /// Everything before the files and events.
-pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
-    for (label, value) in line::heading(group, view) {
+pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView, heading: &[Row], people: &[Listed<'_>]) {
+    for (label, value) in heading {
         out.push_str(label);
         out.push(':');
         for _ in label.len()..13 {
             out.push(' ');
         }
-        out.push_str(&value);
+        out.push_str(value);
         out.push_str("\r\n");
     }
     out.push_str("\r\nParticipants (");
     push_number(out, u64::try_from(group.shown.len()).unwrap_or(u64::MAX));
     out.push_str("), with the times when they were in the chat\r\n");
-    for person in group.listed(view.part) {
-        participant(out, group, person);
+    for listed in people {
+        participant(out, group, listed);
     }
     if let Some(rest) = group.not_listed(view.part) {
         out.push_str("  ");
@@ -34,13 +32,12 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
 }
 
 /// One participant.
-pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Participant) {
+pub(super) fn participant(out: &mut String, group: &Group<'_>, listed: &Listed<'_>) {
     out.push_str("  ");
-    out.push_str(&line::who_then(group, &person.user));
+    out.push_str(&listed.who);
     out.push_str(": ");
     let mut some = false;
-    let (stays, more) = shown_stays(person, group);
-    for stay in stays {
+    for stay in &listed.stays {
         if some {
             out.push_str("; ");
         }
@@ -68,9 +65,9 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
     if !some {
         out.push_str("not listed as a member at the time");
     }
-    if more > 0 {
+    if listed.more > 0 {
         out.push_str("; ");
-        out.push_str(&line::more_stays(more));
+        out.push_str(&line::more_stays(listed.more));
     }
     out.push_str("\r\n");
 }

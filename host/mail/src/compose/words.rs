@@ -166,7 +166,9 @@ impl<T: Fn(u8) -> bool> Iterator for Places<'_, T> {
                 block.map(flag)
             } else {
                 let mut block = [b' '; BLOCK];
-                block.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+                if let Some(places) = block.get_mut(..rest.len()) {
+                    places.copy_from_slice(rest);
+                }
                 block.map(flag)
             };
             self.bits = gathered(&flags);
