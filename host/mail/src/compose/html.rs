@@ -182,9 +182,9 @@ fn push_body(out: &mut String, text: &str) {
 }
 
 /// One event.
-pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
+pub(super) fn event(out: &mut String, at: &str, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
     out.push_str(if described.reply { "<div class=\"e r\"><span class=\"t\">" } else { "<div class=\"e\"><span class=\"t\">" });
-    out.push_str(described.at.as_str());
+    out.push_str(at);
     out.push_str("</span> <b>");
     out.push_str(described.sender.html);
     out.push_str("</b>");

@@ -8,7 +8,7 @@ use consign_model::event::{EventKind, Flags};
 use super::PartView;
 use super::group::{Carried, Fate, Group};
 use super::input::MailEvent;
-use super::line::{Line, Listed};
+use super::line::Listed;
 use super::words::{Stamp, chat_kind, is_control_or, places};
 
 /// Bytes that do not stand in a JSON string as they are.
@@ -267,17 +267,17 @@ fn attachment(out: &mut String, one: &Attachment, fate: Fate) {
     out.push('}');
 }
 
-/// One event.
-pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
+/// One event, by whom as it stands in JSON.
+pub(super) fn event(out: &mut String, at: &str, user: &str, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
     let MailEvent { event, flags, previous, position } = one;
     out.push_str("{\"id\":");
     push_string(out, &event.id);
     out.push_str(",\"type\":\"");
     out.push_str(event.kind.word());
     out.push_str("\",\"at\":\"");
-    out.push_str(described.at.as_str());
+    out.push_str(at);
     out.push_str("\",\"user\":");
-    out.push_str(described.sender.json);
+    out.push_str(user);
     text(out, ",\"text\":", &event.text);
     number(out, ",\"position\":", *position);
     let mut stated = |key: &'static str, value: Option<&str>| {

@@ -5,11 +5,10 @@ use consign_model::window::Participant;
 use consign_model::{Attachment, Event};
 
 use super::group::{Fate, Group, Sender, Stay, shown_stays};
-use super::words::{Stamp, push_number, shown_name};
+use super::words::{push_number, shown_name};
 
 /// An event for people.
 pub(super) struct Line<'g> {
-    pub at: Stamp,
     pub sender: Sender<'g>,
     /// What was done; empty where the text says it all.
     pub action: String,
@@ -108,7 +107,7 @@ pub(super) fn describe<'g>(group: &'g Group<'_>, index: usize) -> Option<Line<'g
         ("deleted later", on_message(Flags::DELETED)),
         ("arrived late", one.flags.has(Flags::LATE)),
     ]);
-    Some(Line { at: group.stamp(event.at), sender: group.sender_label(index), action, marks, texts, reply })
+    Some(Line { sender: group.sender_label(index), action, marks, texts, reply })
 }
 
 /// Those words that apply, with commas.
@@ -268,7 +267,8 @@ fn who_then(group: &Group<'_>, user: &consign_model::User) -> String {
 
 /// Name, address and id of a user.
 pub(super) fn who(user: &consign_model::User) -> String {
-    let mut out = shown_name(&user.name).into_owned();
+    let mut out = String::with_capacity(user.name.len() + user.id.len() + user.email.as_ref().map_or(0, String::len) + 24);
+    out.push_str(&shown_name(&user.name));
     if let Some(email) = &user.email {
         out.push_str(" <");
         out.push_str(&shown_name(email));

@@ -62,6 +62,18 @@ pub(super) struct Bodies {
     pub json: String,
 }
 
+impl Bodies {
+    /// Gives back memory that large bodies asked for and did not need.
+    pub fn give_back(&mut self) {
+        const WORTH_IT: usize = 256 << 10;
+        for body in [&mut self.plain, &mut self.html, &mut self.json] {
+            if body.capacity() - body.len() > WORTH_IT {
+                body.shrink_to_fit();
+            }
+        }
+    }
+}
+
 /// Costs of the three bodies.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Costs {

@@ -134,7 +134,7 @@ fn content<'b>(one: &Attachment, event: &str, bytes: &impl Fn(&Digest) -> Option
 /// The bodies of one part of several.
 fn write_bodies(input: &GroupInput<'_>, plan: &Plan, layout: &PartPlan, part: u32, parts: u32) -> Bodies {
     let group = Group::new(input);
-    let mut bodies = Bodies::default();
+    let mut bodies = layout::room(&group, layout.events.clone(), input.target.max_size.0);
     layout::open(&mut bodies, &group, &PartView { part, parts, events: layout.events.clone() });
     layout::write_files(&mut bodies, &group, &layout.carried);
     layout::events_open(&mut bodies, &group);

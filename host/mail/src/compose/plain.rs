@@ -122,9 +122,12 @@ impl Form for Place {
 }
 
 /// One event.
-pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
+pub(super) fn event(out: &mut String, at: &str, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
     let place = if described.reply { REPLY } else { ALONE };
-    out.extend([place.indent, "[", described.at.as_str(), "] "]);
+    out.push_str(place.indent);
+    out.push('[');
+    out.push_str(at);
+    out.push_str("] ");
     described.sender.push(out);
     if !described.action.is_empty() {
         out.push(' ');

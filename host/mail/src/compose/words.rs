@@ -21,6 +21,7 @@ const DAY: i64 = 86_400_000;
 
 /// A time as it is written: RFC 3339, UTC, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(align(8))]
 pub(super) struct Stamp([u8; 24]);
 
 impl Stamp {
@@ -192,27 +193,29 @@ fn is_special(byte: u8) -> bool {
     is_control_or(byte, [0x7f, 0xc2, 0xe2])
 }
 
-/// What stands at the beginning of a text that begins with a special byte.
+/// What is written in place of the first bytes of a text, and how many these are.
 enum Special {
     Break(usize),
-    Control(char, usize),
-    Numbered(char),
-    Ordinary(usize),
+    Control(char),
+    Numbered(char, usize),
+    Nothing,
 }
 
+#[inline]
 fn special(rest: &[u8]) -> Special {
     match *rest {
+        // Most of what begins so: quotes, dashes, signs of mathematics; letters with accents.
+        [0xe2, 0x82..=0xff, ..] | [0xc2, 0xa0..=0xff, ..] | [b'\t', ..] => Special::Nothing,
         [b'\r', b'\n', ..] | [0xc2, 0x85, ..] => Special::Break(2),
         [b'\r' | b'\n', ..] => Special::Break(1),
-        [b'\t', ..] => Special::Ordinary(1),
-        [0x7f, ..] => Special::Control('\u{2421}', 1),
-        [byte @ 0..0x20, ..] => Special::Control(char::from_u32(0x2400 + u32::from(byte)).unwrap_or('\u{fffd}'), 1),
+        [0x7f, ..] => Special::Control('\u{2421}'),
+        [byte @ 0..0x20, ..] => Special::Control(char::from_u32(0x2400 + u32::from(byte)).unwrap_or('\u{fffd}')),
         [0xe2, 0x80, 0xa8 | 0xa9, ..] => Special::Break(3),
         // Marks of direction alone stay as they are: Hebrew and Arabic need them, and they turn nothing but themselves.
-        [0xc2, low @ 0x80..0xa0, ..] => Special::Numbered(char::from(low)),
-        [0xe2, 0x80, low @ 0xaa..=0xae, ..] => Special::Numbered(char::from_u32(0x2000 + u32::from(low - 0x80)).unwrap_or('\u{fffd}')),
-        [0xe2, 0x81, low @ 0xa6..=0xa9, ..] => Special::Numbered(char::from_u32(0x2040 + u32::from(low - 0x80)).unwrap_or('\u{fffd}')),
-        _ => Special::Ordinary(1),
+        [0xc2, low @ 0x80..0xa0, ..] => Special::Numbered(char::from(low), 2),
+        [0xe2, 0x80, low @ 0xaa..=0xae, ..] => Special::Numbered(char::from_u32(0x2000 + u32::from(low - 0x80)).unwrap_or('\u{fffd}'), 3),
+        [0xe2, 0x81, low @ 0xa6..=0xa9, ..] => Special::Numbered(char::from_u32(0x2040 + u32::from(low - 0x80)).unwrap_or('\u{fffd}'), 3),
+        _ => Special::Nothing,
     }
 }
 
@@ -234,39 +237,29 @@ pub(super) trait Form {
 /// its number.
 pub(super) fn push_text<F: Form>(out: &mut String, text: &str, form: &F) {
     let bytes = text.as_bytes();
-    let (mut written, mut from) = (0, 0);
+    let mut written = 0;
     for at in places(text, F::is_special) {
-        if at < from {
-            continue;
-        }
         let rest = bytes.get(at..).unwrap_or_default();
         let escaped = rest.first().and_then(|byte| F::escaped(*byte));
-        let what = special(rest);
-        if let (None, Special::Ordinary(taken)) = (escaped, &what) {
-            from = at + taken;
+        let special = if escaped.is_some() { Special::Nothing } else { special(rest) };
+        // The second byte of a line break is written with the first.
+        if at < written || (escaped.is_none() && matches!(special, Special::Nothing)) {
             continue;
         }
         out.push_str(text.get(written..at).unwrap_or_default());
-        let taken = match (escaped, what) {
-            (Some(escaped), _) => {
-                out.push_str(escaped);
-                1
-            }
-            (None, Special::Break(taken)) => {
+        written = at + 1;
+        match special {
+            Special::Nothing => out.push_str(escaped.unwrap_or_default()),
+            Special::Control(picture) => out.push(picture),
+            Special::Break(taken) => {
                 out.push_str(form.further_line());
-                taken
+                written = at + taken;
             }
-            (None, Special::Control(picture, taken)) => {
-                out.push(picture);
-                taken
-            }
-            (None, Special::Numbered(c)) => {
+            Special::Numbered(c, taken) => {
                 push_number_of(out, c);
-                c.len_utf8()
+                written = at + taken;
             }
-            (None, Special::Ordinary(taken)) => taken,
-        };
-        (written, from) = (at + taken, at + taken);
+        }
     }
     out.push_str(text.get(written..).unwrap_or_default());
 }
