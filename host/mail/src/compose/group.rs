@@ -317,9 +317,7 @@ impl<'a> Group<'a> {
         let mut bodies = Bodies::default();
         let mut costs = Costs::default();
         let fits = |person: &&Participant| {
-            for body in [&mut bodies.plain, &mut bodies.html, &mut bodies.json] {
-                body.clear();
-            }
+            bodies.clear();
             let listed = super::line::Listed::new(self, person);
             super::plain::participant(&mut bodies.plain, self, &listed);
             super::html::participant(&mut bodies.html, self, &listed);

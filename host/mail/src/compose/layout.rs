@@ -3,10 +3,12 @@
 //! are carried by the parts right after it. One that no part could carry holds the window, unless the policy has a placeholder for such: nothing that the
 //! policy exports is left out by itself.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use consign_model::Digest;
+use consign_model::event::EventKind;
 use consign_model::policy::TooLarge;
 
 use super::error::ComposeError;
@@ -65,7 +67,7 @@ impl Plan {
 pub(super) fn room(group: &Group<'_>, events: Range<usize>, max: u64) -> Bodies {
     // What stands beside the texts in each, as long as names are of usual lengths.
     const PERSON: [usize; 3] = [100, 140, 190];
-    const EVENT: [usize; 3] = [70, 150, 170];
+    const EVENT: [usize; 3] = [80, 190, 170];
     const FILE: [usize; 3] = [150, 180, 250];
     const FRAME: usize = 1500;
     let mut sizes = [FRAME; 3];
@@ -85,7 +87,9 @@ pub(super) fn room(group: &Group<'_>, events: Range<usize>, max: u64) -> Bodies 
         }
     }
     let most = usize::try_from(max).unwrap_or(usize::MAX);
-    let [plain, html, json] = sizes.map(|size| String::with_capacity(size.saturating_add(size / 16).min(most)));
+    // What is more than an e-mail is broken off.
+    let shares = sizes.iter().fold(0, |sum: usize, size| sum.saturating_add(*size)) / most.max(1) + 1;
+    let [plain, html, json] = sizes.map(|size| String::with_capacity((size.saturating_add(size / 8) / shares).min(most)));
     Bodies { plain, html, json }
 }
 
@@ -223,9 +227,19 @@ fn wide(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
+/// Whether these texts alone, which stand in each of the three bodies and become no shorter there, are more than an e-mail.
+fn surely_more(group: &Group<'_>) -> bool {
+    let texts = group.input.events.iter().map(|one| one.event).filter(|event| event.kind == EventKind::Message && event.target.is_none());
+    let bytes = texts.map(|event| wide(event.text.len())).fold(0, u64::saturating_add);
+    bytes.saturating_mul(3) > group.input.target.max_size.0
+}
+
 /// The whole group in one part, if it fits: the usual case, whose bodies are kept for the renderer.
 fn in_one(group: &Group<'_>, heads: &Heads<'_>, boundaries: &Boundaries, frame: u64) -> Result<Option<Plan>, ComposeError> {
     let max = group.input.target.max_size.0;
+    if surely_more(group) {
+        return Ok(None);
+    }
     let events = 0..group.input.events.len();
     let mut bodies = room(group, events.clone(), max);
     let view = PartView { part: 1, parts: 1, events: events.clone() };
@@ -287,6 +301,8 @@ struct Packer<'g, 'a> {
     done: Vec<Draft>,
     draft: Draft,
     fates: BTreeMap<(usize, usize), Fate>,
+    /// Where pieces are written to be counted.
+    pieces: Cell<Bodies>,
 }
 
 impl<'g, 'a> Packer<'g, 'a> {
@@ -310,7 +326,7 @@ impl<'g, 'a> Packer<'g, 'a> {
         if needed > group.input.target.max_size.0 {
             return Err(ComposeError::NoRoom { needed, max: group.input.target.max_size });
         }
-        Ok(Self { group, boundaries, first, later, done: Vec::new(), draft: Draft::default(), fates: BTreeMap::new() })
+        Ok(Self { group, boundaries, first, later, done: Vec::new(), draft: Draft::default(), fates: BTreeMap::new(), pieces: Cell::default() })
     }
 
     fn max(&self) -> u64 {
@@ -352,19 +368,26 @@ impl<'g, 'a> Packer<'g, 'a> {
         true
     }
 
+    /// What the bodies cost of which this writes a piece.
+    fn counted(&self, write: impl FnOnce(&mut Bodies)) -> Costs {
+        let mut bodies = self.pieces.take();
+        bodies.clear();
+        write(&mut bodies);
+        let costs = Costs::of(&bodies);
+        self.pieces.set(bodies);
+        costs
+    }
+
     fn piece(&self, event: usize, fate: impl Fn(usize) -> Option<Fate>) -> Costs {
-        let mut bodies = Bodies::default();
-        write_event(&mut bodies, self.group, event, &|index| {
+        let fate = |index| {
             let known = fate(index).or_else(|| self.fates.get(&(event, index)).copied());
             known.unwrap_or_else(|| own_fate(self.group, event, index))
-        });
-        Costs::of(&bodies)
+        };
+        self.counted(|bodies| write_event(bodies, self.group, event, &fate))
     }
 
     fn file(&self, carried: Carried) -> Costs {
-        let mut bodies = Bodies::default();
-        write_file(&mut bodies, self.group, carried);
-        Costs::of(&bodies)
+        self.counted(|bodies| write_file(bodies, self.group, carried))
     }
 
     fn add(&mut self, texts: Costs, bytes: u64) {

@@ -186,8 +186,8 @@ pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<Row> {
         rows.push(("Part", format!("{} of {}", view.part, view.parts)));
     }
     if let (Some(started), Some(ended)) = (group.started, group.ended) {
-        rows.push(("Started", started.to_string()));
-        rows.push(("Ended", ended.to_string()));
+        rows.push(("Started", group.stamp(started).as_str().to_owned()));
+        rows.push(("Ended", group.stamp(ended).as_str().to_owned()));
         rows.push(("Duration", super::words::duration(ended.0.saturating_sub(started.0))));
     }
     if let Some((in_to, all)) = group.in_to() {

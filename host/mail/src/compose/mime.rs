@@ -63,6 +63,13 @@ pub(super) struct Bodies {
 }
 
 impl Bodies {
+    /// Empties them; their room stays.
+    pub fn clear(&mut self) {
+        for body in [&mut self.plain, &mut self.html, &mut self.json] {
+            body.clear();
+        }
+    }
+
     /// Gives back memory that large bodies asked for and did not need.
     pub fn give_back(&mut self) {
         const WORTH_IT: usize = 256 << 10;

@@ -163,16 +163,18 @@ impl<T: Fn(u8) -> bool> Iterator for Places<'_, T> {
         while self.bits == 0 {
             let rest = self.bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
             let flag = |byte| u8::from((self.test)(byte));
-            let flags = if let Some(block) = rest.first_chunk::<BLOCK>() {
-                block.map(flag)
+            self.bits = if let Some(block) = rest.first_chunk::<BLOCK>() {
+                gathered(&block.map(flag))
+            } else if let Some(block) = self.bytes.last_chunk::<BLOCK>() {
+                // The last ones of a text are looked at together with some before them, whose places are let go.
+                gathered(&block.map(flag)) >> (BLOCK - rest.len())
             } else {
                 let mut block = [b' '; BLOCK];
                 if let Some(places) = block.get_mut(..rest.len()) {
                     places.copy_from_slice(rest);
                 }
-                block.map(flag)
+                gathered(&block.map(flag))
             };
-            self.bits = gathered(&flags);
             self.block = self.next;
             self.next += BLOCK;
         }
@@ -315,9 +317,8 @@ pub(super) fn duration(millis: i64) -> String {
             if !out.is_empty() {
                 out.push(' ');
             }
-            out.push_str(&value.to_string());
-            out.push(' ');
-            out.push_str(unit);
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{value} {unit}");
         }
     }
     if out.is_empty() { "0 s".to_owned() } else { out }

@@ -16,9 +16,10 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 
 use allocations::counted;
-use consign_bench_measure::{Pairs, print_place, print_row, took};
+use consign_bench_measure::{Pairs, Spread, print_place, print_row, took};
 use consign_mail::compose::{Email, plan, render};
 use consign_model::Digest;
+use consign_model::target::ByteSize;
 use mail_builder::MessageBuilder;
 use mail_builder::headers::address::Address;
 use mail_builder::headers::raw::Raw;
@@ -35,6 +36,9 @@ const WANTED: f64 = 1.2;
 
 /// Most memory of composing a large e-mail, as a multiple of its bytes.
 const WANTED_MEMORY: f64 = 2.0;
+
+/// `max-size` of the parts of a group that is too large for one e-mail.
+const PARTS: u64 = 4 << 20;
 
 /// Passes over all e-mails of one side of a pair.
 const PASSES: usize = 3;
@@ -68,7 +72,7 @@ fn option(name: &str, default: usize) -> Result<usize, Fault> {
 
 fn run() -> Result<(), Fault> {
     let (rounds, emails) = (option("--rounds", 40)?, option("--emails", 500)?);
-    let talk = Talk::new(emails);
+    let mut talk = Talk::new(emails);
     let composed: Vec<Email> = talk.groups.iter().map(|group| compose(&talk, group)).collect::<Result<_, _>>()?;
     let finished: Vec<Finished> = composed.iter().map(|email| finished(&email.bytes)).collect::<Result<_, _>>()?;
     if let Some(side) = std::env::args().skip_while(|arg| arg != "only").nth(1) {
@@ -107,18 +111,42 @@ fn run() -> Result<(), Fault> {
     let (done, peer_times, _) = counted(|| finished.iter().try_for_each(|one| build(one).map(drop)));
     done?;
     print_row("allocations an e-mail", peer, "", &format!("{}; the peer {}", times / count as u64, peer_times / count as u64), true);
-    memory(&talk)
+    large(&mut talk, rounds)
 }
 
-/// One e-mail of everything that was said: what its composing holds at once beside what it is given.
-fn memory(talk: &Talk) -> Result<(), Fault> {
-    let large = talk.in_one().ok_or("there are no e-mails")?;
-    let (email, _, most) = counted(|| compose(talk, &large));
+/// Everything that was said as one group: what its composing holds at once beside what it is given, and what it takes in parts.
+fn large(talk: &mut Talk, rounds: usize) -> Result<(), Fault> {
+    let group = talk.in_one().ok_or("there are no e-mails")?;
+    let (email, _, most) = counted(|| compose(talk, &group));
     let size = email?.bytes.len();
+    let megabytes = size as f64 / 1e6;
     let times = most as f64 / size as f64;
-    let what = format!("memory of one e-mail of {:.1} MB", size as f64 / 1e6);
+    let what = format!("memory of one e-mail of {megabytes:.1} MB");
     print_row(&what, "its own size", &format!("at most {WANTED_MEMORY} times"), &format!("{times:.2} times"), times <= WANTED_MEMORY);
+    let whole = talk.target.max_size;
+    let mut took_in_parts = Vec::new();
+    let mut parts = 0;
+    for _ in 0..rounds.div_ceil(8) {
+        let in_one = took(|| compose(talk, &group));
+        in_one.0?;
+        talk.target.max_size = ByteSize(PARTS);
+        let in_parts = took(|| compose_all(talk, &group));
+        talk.target.max_size = whole;
+        parts = in_parts.0?;
+        took_in_parts.push(in_parts.1.cpu.as_secs_f64() / in_one.1.cpu.as_secs_f64());
+    }
+    print_row(&format!("the same in {parts} parts, processor time"), "in one e-mail", "", &format!("{} times", Spread::of(took_in_parts)), true);
     Ok(())
+}
+
+/// All parts of a group; how many there are.
+fn compose_all(talk: &Talk, group: &Group) -> Result<usize, Fault> {
+    let input = talk.input(group);
+    let planned = plan(&input)?;
+    for part in (1..).take(planned.parts().len()) {
+        black_box(render(&input, &planned, part, |_| Some(&talk.file))?);
+    }
+    Ok(planned.parts().len())
 }
 
 fn compose(talk: &Talk, group: &Group) -> Result<Email, Fault> {
