@@ -11,10 +11,12 @@ use consign_model::target::Profile;
 use consign_model::window::Participant;
 use consign_model::{Attachment, Digest, FormerName, Membership, Timestamp, User};
 
+use super::bodies::Bodies;
 use super::input::{GroupInput, MailEvent, SealedFile};
-use super::mime::{Bodies, Costs};
+use super::mime::Costs;
 use super::people::People;
-use super::words::{Calendar, Stamp, push_number, shown_name};
+use super::times::{Calendar, Stamp};
+use super::words::{push_number, shown_name};
 
 /// Participants listed in each part after the first. The first has the whole list, as far as half of an e-mail takes it.
 const LISTED_LATER: usize = 100;

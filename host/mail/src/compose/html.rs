@@ -5,7 +5,8 @@ use super::PartView;
 use super::group::{Carried, Fate, Group};
 use super::input::MailEvent;
 use super::line::{self, Line, Listed, Row, Texts};
-use super::words::{Form, is_control_or, push_number, push_text};
+use super::places::is_control_or;
+use super::words::{Form, push_number, push_text};
 
 const HEAD: &str = "<!DOCTYPE html>\r\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">\r\n\
 <style>\r\n\

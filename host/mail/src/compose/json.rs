@@ -9,7 +9,9 @@ use super::PartView;
 use super::group::{Carried, Fate, Group};
 use super::input::MailEvent;
 use super::line::Listed;
-use super::words::{Stamp, chat_kind, is_control_or, places};
+use super::places::{is_control_or, places};
+use super::times::Stamp;
+use super::words::chat_kind;
 
 /// Bytes that do not stand in a JSON string as they are.
 fn is_escaped(byte: u8) -> bool {

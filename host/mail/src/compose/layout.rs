@@ -11,12 +11,12 @@ use consign_model::Digest;
 use consign_model::event::EventKind;
 use consign_model::policy::TooLarge;
 
+use super::bodies::{self, Bodies};
 use super::error::ComposeError;
 use super::group::{Carried, Fate, Group};
 use super::header::{Head, Heads};
-use super::line::Listed;
-use super::mime::{Bodies, Boundaries, Costs, attachment_len, base64_len, frame_len};
-use super::{PartView, html, json, line, plain};
+use super::mime::{Boundaries, Costs, attachment_len, base64_len, frame_len};
+use super::{PartView, html, json, plain};
 
 /// One part of a plan.
 #[derive(Debug, Clone)]
@@ -61,89 +61,6 @@ impl Plan {
     pub fn parts(&self) -> &[PartPlan] {
         &self.parts
     }
-}
-
-/// Empty bodies with about the room that these events take, within an e-mail's size: so they are seldom moved while they are written.
-pub(super) fn room(group: &Group<'_>, events: Range<usize>, max: u64) -> Bodies {
-    // What stands beside the texts in each, as long as names are of usual lengths.
-    const PERSON: [usize; 3] = [100, 140, 190];
-    const EVENT: [usize; 3] = [80, 190, 170];
-    const FILE: [usize; 3] = [150, 180, 250];
-    const FRAME: usize = 1500;
-    let mut sizes = [FRAME; 3];
-    let people = group.shown.len();
-    for ((size, person), event) in sizes.iter_mut().zip(PERSON).zip(EVENT) {
-        *size += person * people + event * events.len();
-    }
-    let [plain, html, json] = &mut sizes;
-    for one in group.input.events.get(events).unwrap_or_default() {
-        let event = one.event;
-        let shown = event.text.len() + one.previous.map_or(0, str::len);
-        *plain += shown;
-        *html += shown;
-        *json += shown + event.id.len() + [&event.original, &event.thread, &event.target].into_iter().flatten().map(String::len).sum::<usize>();
-        for (size, file) in [&mut *plain, &mut *html, &mut *json].into_iter().zip(FILE) {
-            *size += file * event.attachments.len();
-        }
-    }
-    let most = usize::try_from(max).unwrap_or(usize::MAX);
-    // What is more than an e-mail is broken off.
-    let shares = sizes.iter().fold(0, |sum: usize, size| sum.saturating_add(*size)) / most.max(1) + 1;
-    let [plain, html, json] = sizes.map(|size| String::with_capacity((size.saturating_add(size / 8) / shares).min(most)));
-    Bodies { plain, html, json }
-}
-
-/// The bodies before the files.
-pub(super) fn open(out: &mut Bodies, group: &Group<'_>, view: &PartView) {
-    // Found out once for all of them.
-    let heading = line::heading(group, view);
-    let people: Vec<Listed<'_>> = group.listed(view.part).map(|person| Listed::new(group, person)).collect();
-    plain::open(&mut out.plain, group, view, &heading, &people);
-    html::open(&mut out.html, group, view, &heading, &people);
-    json::open(&mut out.json, group, view, &people);
-}
-
-/// The files that a part carries.
-pub(super) fn write_files(out: &mut Bodies, group: &Group<'_>, carried: &[Carried]) {
-    if carried.is_empty() {
-        return;
-    }
-    plain::files_open(&mut out.plain);
-    html::files_open(&mut out.html);
-    json::files_open(&mut out.json);
-    for one in carried {
-        write_file(out, group, *one);
-    }
-    json::files_close(&mut out.json);
-}
-
-fn write_file(out: &mut Bodies, group: &Group<'_>, one: Carried) {
-    plain::file(&mut out.plain, group, one);
-    html::file(&mut out.html, group, one);
-    json::file(&mut out.json, group, one);
-}
-
-/// Between files and events.
-pub(super) fn events_open(out: &mut Bodies, group: &Group<'_>) {
-    plain::events_open(&mut out.plain, group);
-    html::events_open(&mut out.html, group);
-    json::events_open(&mut out.json);
-}
-
-/// One event.
-pub(super) fn write_event(out: &mut Bodies, group: &Group<'_>, index: usize, fates: &dyn Fn(usize) -> Fate) {
-    let (Some(one), Some(described)) = (group.event(index), line::describe(group, index)) else { return };
-    let at = group.stamp(one.event.at);
-    let at = at.as_str();
-    plain::event(&mut out.plain, at, &described, one, fates);
-    html::event(&mut out.html, at, &described, one, fates);
-    json::event(&mut out.json, at, described.sender.json, one, fates);
-}
-
-/// After the events.
-pub(super) fn close(out: &mut Bodies) {
-    html::close(&mut out.html);
-    json::close(&mut out.json);
 }
 
 /// What follows from an attachment and the policy alone.
@@ -241,17 +158,17 @@ fn in_one(group: &Group<'_>, heads: &Heads<'_>, boundaries: &Boundaries, frame: 
         return Ok(None);
     }
     let events = 0..group.input.events.len();
-    let mut bodies = room(group, events.clone(), max);
     let view = PartView { part: 1, parts: 1, events: events.clone() };
-    open(&mut bodies, group, &view);
+    let mut bodies = bodies::room(group, &view);
+    bodies::open(&mut bodies, group, &view);
     let carried: Vec<Carried> = (0..group.files.len()).map(Carried::File).collect();
-    write_files(&mut bodies, group, &carried);
-    events_open(&mut bodies, group);
+    bodies::write_files(&mut bodies, group, &carried);
+    bodies::events_open(&mut bodies, group);
     let head = heads.part(1, 1)?;
     let mut size = head.len().saturating_add(frame);
     let (mut attachments, mut places) = (Vec::new(), Vec::new());
     for index in events.clone() {
-        write_event(&mut bodies, group, index, &|attachment| own_fate(group, index, attachment));
+        bodies::write_event(&mut bodies, group, index, &|attachment| own_fate(group, index, attachment));
         for one in wanted(group, boundaries, index) {
             size = size.saturating_add(one.bytes);
             attachments.push(one.digest);
@@ -266,7 +183,7 @@ fn in_one(group: &Group<'_>, heads: &Heads<'_>, boundaries: &Boundaries, frame: 
         size = size.saturating_add(attachment_len(boundaries, file, file.size.unwrap_or_default()));
         attachments.extend(file.digest);
     }
-    close(&mut bodies);
+    bodies::close(&mut bodies);
     bodies.give_back();
     // Mostly base64's length, which needs no counting, settles it.
     let in_base64 = [&bodies.plain, &bodies.html, &bodies.json].into_iter().map(|body| base64_len(wide(body.len()))).sum::<u64>();
@@ -310,13 +227,13 @@ impl<'g, 'a> Packer<'g, 'a> {
         let empty = |part| {
             let mut bodies = Bodies::default();
             // The longest numbers that can be.
-            open(&mut bodies, group, &PartView { part, parts: u32::MAX, events: usize::MAX - 2..usize::MAX - 1 });
+            bodies::open(&mut bodies, group, &PartView { part, parts: u32::MAX, events: usize::MAX - 2..usize::MAX - 1 });
             plain::files_open(&mut bodies.plain);
             html::files_open(&mut bodies.html);
             json::files_open(&mut bodies.json);
             json::files_close(&mut bodies.json);
-            events_open(&mut bodies, group);
-            close(&mut bodies);
+            bodies::events_open(&mut bodies, group);
+            bodies::close(&mut bodies);
             Empty { texts: Costs::of(&bodies), bytes }
         };
         let (mut first, later) = (empty(1), empty(u32::MAX));
@@ -383,11 +300,11 @@ impl<'g, 'a> Packer<'g, 'a> {
             let known = fate(index).or_else(|| self.fates.get(&(event, index)).copied());
             known.unwrap_or_else(|| own_fate(self.group, event, index))
         };
-        self.counted(|bodies| write_event(bodies, self.group, event, &fate))
+        self.counted(|bodies| bodies::write_event(bodies, self.group, event, &fate))
     }
 
     fn file(&self, carried: Carried) -> Costs {
-        self.counted(|bodies| write_file(bodies, self.group, carried))
+        self.counted(|bodies| bodies::write_file(bodies, self.group, carried))
     }
 
     fn add(&mut self, texts: Costs, bytes: u64) {

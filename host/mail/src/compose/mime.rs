@@ -14,6 +14,7 @@ use mail_builder::headers::message_id::MessageId;
 use mail_builder::headers::raw::Raw;
 use mail_builder::headers::text::Text;
 
+use super::bodies::Bodies;
 use super::words::turns_order;
 use crate::address::Mailbox;
 
@@ -51,33 +52,6 @@ impl Cost {
     /// At most this many bytes when encoded.
     pub fn encoded(self) -> u64 {
         self.quoted.min(base64_len(self.plain))
-    }
-}
-
-/// The three bodies.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Bodies {
-    pub plain: String,
-    pub html: String,
-    pub json: String,
-}
-
-impl Bodies {
-    /// Empties them; their room stays.
-    pub fn clear(&mut self) {
-        for body in [&mut self.plain, &mut self.html, &mut self.json] {
-            body.clear();
-        }
-    }
-
-    /// Gives back memory that large bodies asked for and did not need.
-    pub fn give_back(&mut self) {
-        const WORTH_IT: usize = 256 << 10;
-        for body in [&mut self.plain, &mut self.html, &mut self.json] {
-            if body.capacity() - body.len() > WORTH_IT {
-                body.shrink_to_fit();
-            }
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! caller reads only those. [`render`] makes one part's bytes. The planner writes the very texts that the renderer writes and measures them, instead
 //! of estimating: so no part is ever larger than the target takes.
 
+mod bodies;
 mod error;
 mod group;
 mod header;
@@ -16,7 +17,9 @@ mod layout;
 mod line;
 mod mime;
 mod people;
+mod places;
 mod plain;
+mod times;
 mod vault;
 mod words;
 
@@ -31,8 +34,9 @@ pub use layout::{PartPlan, Plan};
 
 pub(crate) use words::{chat_kind, one_line};
 
+use bodies::Bodies;
 use group::{Carried, Group};
-use mime::{Bodies, Boundaries};
+use mime::Boundaries;
 
 /// Number of this composer. A release whose bytes differ for any input has another number; windows keep it, so that a repeat of an e-mail that may
 /// have arrived is never sent with other bytes.
@@ -134,15 +138,16 @@ fn content<'b>(one: &Attachment, event: &str, bytes: &impl Fn(&Digest) -> Option
 /// The bodies of one part of several.
 fn write_bodies(input: &GroupInput<'_>, plan: &Plan, layout: &PartPlan, part: u32, parts: u32) -> Bodies {
     let group = Group::new(input);
-    let mut bodies = layout::room(&group, layout.events.clone(), input.target.max_size.0);
-    layout::open(&mut bodies, &group, &PartView { part, parts, events: layout.events.clone() });
-    layout::write_files(&mut bodies, &group, &layout.carried);
-    layout::events_open(&mut bodies, &group);
+    let view = PartView { part, parts, events: layout.events.clone() };
+    let mut bodies = bodies::room(&group, &view);
+    bodies::open(&mut bodies, &group, &view);
+    bodies::write_files(&mut bodies, &group, &layout.carried);
+    bodies::events_open(&mut bodies, &group);
     for event in layout.events.clone() {
-        layout::write_event(&mut bodies, &group, event, &|index| {
+        bodies::write_event(&mut bodies, &group, event, &|index| {
             plan.fates.get(&(event, index)).copied().unwrap_or_else(|| layout::own_fate(&group, event, index))
         });
     }
-    layout::close(&mut bodies);
+    bodies::close(&mut bodies);
     bodies
 }

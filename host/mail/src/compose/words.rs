@@ -1,75 +1,19 @@
-//! How times, names, counts and sizes are written, alike in all three bodies; and what is done with characters that could break a line open.
+//! How names, counts and sizes are written, alike in all three bodies; and what is done with characters that could break a line open.
 //!
 //! The plain body gives every event a line of its own and puts a mark before each further line of a text, so a message cannot forge the line of
 //! another one. Control characters become their pictures (U+2400 on) there and in HTML, or their numbers where they have no picture; so do those that
 //! turn the order of reading around. `consign.json` has every text exactly.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt::Write as _;
 
+use consign_model::ChatKind;
 use consign_model::event::EventKind;
-use consign_model::{Timestamp, chat::ChatKind};
 
-use chrono::Datelike;
+use super::places::{is_control_or, places};
 
 /// Longest name or title in bytes that the plain and HTML bodies show; `consign.json` has it whole.
 const SHOWN_NAME: usize = 400;
-
-/// A day in milliseconds.
-const DAY: i64 = 86_400_000;
-
-/// A time as it is written: RFC 3339, UTC, milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(align(8))]
-pub(super) struct Stamp([u8; 24]);
-
-impl Stamp {
-    /// `2026-01-05T08:01:02.345Z`.
-    pub fn as_str(&self) -> &str {
-        // It is ASCII.
-        std::str::from_utf8(&self.0).unwrap_or_default()
-    }
-}
-
-/// Writes times. Most of a group's events are of one day, whose date is worked out once.
-#[derive(Debug, Default)]
-pub(super) struct Calendar {
-    /// The day asked for last, counted from 1970, and its date.
-    last: Cell<Option<(i64, [u8; 10])>>,
-}
-
-fn digit(value: i64) -> u8 {
-    b'0' + u8::try_from(value % 10).unwrap_or_default()
-}
-
-impl Calendar {
-    /// Times out of the years 0 to 9999 become the nearest end, as in the model.
-    pub fn stamp(&self, time: Timestamp) -> Stamp {
-        let millis = time.0.clamp(Timestamp::MIN.0, Timestamp::MAX.0);
-        let (day, millis) = (millis.div_euclid(DAY), millis.rem_euclid(DAY));
-        let [y3, y2, y1, y0, _, m1, m0, _, d1, d0] = match self.last.get() {
-            Some((known, date)) if known == day => date,
-            _ => {
-                let date = date(time);
-                self.last.set(Some((day, date)));
-                date
-            }
-        };
-        let (hour, minute, second) = (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60);
-        let [(h1, h0), (i1, i0), (s1, s0)] = [hour, minute, second].map(|two| (digit(two / 10), digit(two)));
-        let (t2, t1, t0) = (digit(millis / 100), digit(millis / 10), digit(millis));
-        Stamp([y3, y2, y1, y0, b'-', m1, m0, b'-', d1, d0, b'T', h1, h0, b':', i1, i0, b':', s1, s0, b'.', t2, t1, t0, b'Z'])
-    }
-}
-
-/// `2026-01-05`.
-fn date(time: Timestamp) -> [u8; 10] {
-    let time = time.to_utc();
-    let (year, month, day) = (i64::from(time.year()), i64::from(time.month()), i64::from(time.day()));
-    let [y3, y2, y1, y0] = [1000, 100, 10, 1].map(|place| digit(year / place));
-    [y3, y2, y1, y0, b'-', digit(month / 10), digit(month), b'-', digit(day / 10), digit(day)]
-}
 
 /// A number with commas between thousands.
 pub(super) fn push_number(out: &mut String, value: u64) {
@@ -128,66 +72,6 @@ pub(super) fn shown_name(text: &str) -> Cow<'_, str> {
     line.truncate(end);
     line.push('…');
     Cow::Owned(line)
-}
-
-/// Bytes looked at together. The compiler tests them by vector instructions, as long as the test has no branches.
-const BLOCK: usize = 32;
-
-/// The places of those bytes for which a test holds, in order. It must not hold for a space.
-pub(super) struct Places<'t, T> {
-    bytes: &'t [u8],
-    test: T,
-    /// Where the block begins that is being gone through, and the one after it.
-    block: usize,
-    next: usize,
-    /// Of that block a bit for each place that is still to come.
-    bits: u32,
-}
-
-pub(super) fn places<T: Fn(u8) -> bool>(of: &str, test: T) -> Places<'_, T> {
-    Places { bytes: of.as_bytes(), test, block: 0, next: 0, bits: 0 }
-}
-
-/// A bit for each byte that is 1; the others are 0.
-fn gathered(flags: &[u8; BLOCK]) -> u32 {
-    // Moves the lowest bits of eight bytes next to each other.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let (words, _) = flags.as_chunks::<8>();
-    words.iter().rev().fold(0, |bits, word| bits << 8 | u32::from((u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56) as u8))
-}
-
-impl<T: Fn(u8) -> bool> Iterator for Places<'_, T> {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        while self.bits == 0 {
-            let rest = self.bytes.get(self.next..).filter(|rest| !rest.is_empty())?;
-            let flag = |byte| u8::from((self.test)(byte));
-            self.bits = if let Some(block) = rest.first_chunk::<BLOCK>() {
-                gathered(&block.map(flag))
-            } else if let Some(block) = self.bytes.last_chunk::<BLOCK>() {
-                // The last ones of a text are looked at together with some before them, whose places are let go.
-                gathered(&block.map(flag)) >> (BLOCK - rest.len())
-            } else {
-                let mut block = [b' '; BLOCK];
-                if let Some(places) = block.get_mut(..rest.len()) {
-                    places.copy_from_slice(rest);
-                }
-                gathered(&block.map(flag))
-            };
-            self.block = self.next;
-            self.next += BLOCK;
-        }
-        let place = self.bits.trailing_zeros();
-        self.bits &= self.bits - 1;
-        Some(self.block + usize::try_from(place).unwrap_or_default())
-    }
-}
-
-/// Whether it is a control character of ASCII, or one of these bytes.
-#[expect(clippy::needless_bitwise_bool, reason = "a branch would keep the compiler from vector instructions")]
-pub(super) fn is_control_or<const N: usize>(byte: u8, these: [u8; N]) -> bool {
-    these.iter().fold(byte < 0x20, |found, one| found | (byte == *one))
 }
 
 /// Bytes at which something may begin, in UTF-8, that is not written as it is.
@@ -326,7 +210,6 @@ pub(super) fn duration(millis: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
 
     struct Bar;
@@ -334,17 +217,6 @@ mod tests {
     impl Form for Bar {
         fn further_line(&self) -> &'static str {
             "|"
-        }
-    }
-
-    #[test]
-    fn times_are_written_as_the_model_writes_them() {
-        let calendar = Calendar::default();
-        let days = (-400..400).map(|day| 1_709_164_800_000 + day * DAY);
-        let edges = [0, 1, -1, 1_767_600_062_345, 1_767_600_062_346, Timestamp::MIN.0, Timestamp::MAX.0, 951_782_400_000, i64::MIN, i64::MAX];
-        for millis in edges.into_iter().chain(days.flat_map(|day| [day - 1, day, day + 1, day + 43_210_987])) {
-            let time = Timestamp(millis);
-            assert_eq!(calendar.stamp(time).as_str(), time.to_string());
         }
     }
 
@@ -368,20 +240,6 @@ mod tests {
         push_text(&mut out, "a\r\nb\rc\nd\u{85}e\u{2028}f\0g\u{7f}h\tiâ€é\u{c}j", &Bar);
         assert_eq!(out, "a|b|c|d|e|f\u{2400}g\u{2421}h\tiâ€é\u{240c}j");
         assert_eq!(one_line(" a\r\nBcc: x\0\u{2029}y "), "a  Bcc: x  y");
-    }
-
-    #[test]
-    fn what_is_looked_for_is_found_wherever_it_stands() {
-        for len in 0..3 * BLOCK {
-            let all = "\n".repeat(len);
-            assert!(places(&all, is_special).eq(0..len));
-            for at in 0..len {
-                let one = format!("{}\u{7f}{}", "a".repeat(at), "~ ".repeat(len).get(at + 1..len).unwrap());
-                assert!(places(&one, is_special).eq([at]), "{len} {at}");
-                let two = format!("{}\u{a0}{}", "a".repeat(at), "\u{e9}".repeat(len - at));
-                assert!(places(&two, is_special).eq([at]), "{len} {at}");
-            }
-        }
     }
 
     #[test]
