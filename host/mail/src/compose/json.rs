@@ -45,7 +45,7 @@ pub(super) fn push_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-// A key is written as it stands in the file, with the comma before it: as a constant it is a few instructions where the helper is inlined.
+// A key is given as it stands in the file, with what stands before it: as a constant it is a few instructions where the helper is inlined.
 
 #[inline]
 fn text(out: &mut String, key: &'static str, value: &str) {
@@ -164,10 +164,7 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, listed: &Listed<'
         if index > 0 {
             out.push(',');
         }
-        // The helpers write a comma first.
-        let from = out.len();
-        time(out, ",\"joined\":", stay.joined.map(|at| group.stamp(at)));
-        out.replace_range(from..=from, "{");
+        time(out, "{\"joined\":", stay.joined.map(|at| group.stamp(at)));
         time(out, ",\"left\":", stay.left.map(|at| group.stamp(at)));
         if stay.derived {
             out.push_str(",\"derived\":true");
@@ -211,8 +208,9 @@ pub(super) fn close(out: &mut String) {
     out.push_str("]}\r\n");
 }
 
-fn described(out: &mut String, one: &Attachment) {
-    text(out, ",\"name\":", &one.name);
+/// Of a file what all files have, of which the name comes first.
+fn described(out: &mut String, name: &'static str, one: &Attachment) {
+    text(out, name, &one.name);
     text(out, ",\"media_type\":", &one.media_type);
     out.push_str(",\"size\":");
     match one.size {
@@ -231,11 +229,13 @@ fn described(out: &mut String, one: &Attachment) {
 /// A file that this part carries.
 pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
     let Some((one, event)) = group.carried(carried) else { return };
-    let from = out.len();
-    if let Some(event) = event.and_then(|index| group.event(index)) {
-        text(out, ",\"event\":", &event.event.id);
+    match event.and_then(|index| group.event(index)) {
+        Some(event) => {
+            text(out, "{\"event\":", &event.event.id);
+            described(out, ",\"name\":", one);
+        }
+        None => described(out, "{\"name\":", one),
     }
-    described(out, one);
     if let Some(file) = group.sealed_file(carried) {
         number(out, ",\"events\":", u64::from(file.events));
         number(out, ",\"from\":", file.first);
@@ -243,14 +243,11 @@ pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
         time(out, ",\"started\":", Some(group.stamp(file.first_at)));
         time(out, ",\"ended\":", Some(group.stamp(file.last_at)));
     }
-    out.replace_range(from..=from, "{");
     out.push_str("},\r\n");
 }
 
 fn attachment(out: &mut String, one: &Attachment, fate: Fate) {
-    let from = out.len();
-    described(out, one);
-    out.replace_range(from..=from, "{");
+    described(out, "{\"name\":", one);
     let attached = matches!(fate, Fate::Here | Fate::Part(_));
     out.push_str(",\"attached\":");
     out.push_str(if attached { "true" } else { "false" });
