@@ -188,7 +188,7 @@ pub(super) struct Boundaries {
 
 impl Boundaries {
     pub fn new(hash: &Digest) -> Self {
-        let hex: String = hash.hex().chars().rev().take(32).collect();
+        let hex: String = hash.hex().bytes().rev().take(32).map(char::from).collect();
         Self { mixed: format!("=_m_{hex}"), alternative: format!("=_a_{hex}"), journal: format!("=_j_{hex}") }
     }
 }
