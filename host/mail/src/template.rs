@@ -7,6 +7,7 @@
 
 mod fields;
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
@@ -85,8 +86,8 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
 pub(crate) struct Templates<'s> {
     subject: Template<'s, 's>,
     headers: Vec<(&'s str, Template<'s, 's>)>,
-    /// The subject says itself which part it is.
-    subject_says_part: bool,
+    /// The subject says itself which part it is. Found out where there are several, since the template is read once more for it.
+    subject_says_part: OnceCell<bool>,
 }
 
 /// A header's name and value, on one line.
@@ -107,15 +108,19 @@ impl<'s> Templates<'s> {
         let environment: &'s Environment<'s> = &ENVIRONMENT;
         let read = |name: &str, source: &'s str| environment.template_from_str(source).map_err(|error| failure(name, &error));
         let subject = read("Subject", &target.subject)?;
-        let subject_says_part = target.subject.contains("part") && subject.undeclared_variables(false).iter().any(|name| name == "part");
         let headers = target.headers.iter().map(|(name, source)| Ok((name.as_str(), read(name, source)?))).collect::<Result<_, _>>()?;
-        Ok(Self { subject, headers, subject_says_part })
+        Ok(Self { subject, headers, subject_says_part: OnceCell::new() })
+    }
+
+    fn subject_says_part(&self) -> bool {
+        let asks = || self.subject.undeclared_variables(false).iter().any(|name| name == "part");
+        *self.subject_says_part.get_or_init(|| self.subject.source().contains("part") && asks())
     }
 
     pub fn render(&self, fields: &Fields, part: u32, parts: u32) -> Result<Rendered<'s>, ComposeError> {
         let context = fields.context(part, parts);
         let mut subject = render_one("Subject", &self.subject, context.clone())?;
-        if parts > 1 && !self.subject_says_part {
+        if parts > 1 && !self.subject_says_part() {
             // Writing to a String cannot fail.
             let _ = write!(subject, " (part {part} of {parts})");
         }
@@ -169,9 +174,10 @@ fn render_raw(template: &Template<'_, '_>, context: Value) -> Result<String, min
 }
 
 fn render_one(name: &str, template: &Template<'_, '_>, context: Value) -> Result<String, ComposeError> {
-    let line = one_line(&render_raw(template, context).map_err(|error| failure(name, &error))?);
+    let written = render_raw(template, context).map_err(|error| failure(name, &error))?;
+    let line = one_line(&written);
     Ok(match line.char_indices().nth(LONGEST_VALUE) {
-        None => line,
+        None => line.into_owned(),
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default().trim_end()),
     })
 }

@@ -7,6 +7,8 @@ mod forged;
 mod injected;
 #[path = "compose/profiles.rs"]
 mod profiles;
+#[path = "compose/same.rs"]
+mod same;
 #[path = "compose/sizes.rs"]
 mod sizes;
 #[path = "compose/support.rs"]

@@ -1,9 +1,9 @@
 //! What is found out about a group once, before anything is written: who acts in it, who is shown, when it began and ended, which message an
 //! event refers to.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::fmt;
 
 use consign_model::event::EventKind;
 use consign_model::id::Hasher;
@@ -11,10 +11,12 @@ use consign_model::target::Profile;
 use consign_model::window::Participant;
 use consign_model::{Attachment, Digest, FormerName, Membership, Timestamp, User};
 
+use super::bodies::Bodies;
 use super::input::{GroupInput, MailEvent, SealedFile};
-use super::mime::{Bodies, Costs};
+use super::mime::Costs;
 use super::people::People;
-use super::words::{push_number, push_time, shown_name};
+use super::times::{Calendar, Stamp};
+use super::words::{push_number, shown_name};
 
 /// Participants listed in each part after the first. The first has the whole list, as far as half of an e-mail takes it.
 const LISTED_LATER: usize = 100;
@@ -28,20 +30,34 @@ pub(super) struct Actor {
     pub id: String,
     /// The name to show; with the id where two actors share a name.
     pub label: String,
+    /// The name as it stands in HTML.
+    html: String,
+    /// The id as it stands in JSON.
+    json: String,
+    /// The platform knows it as a program.
+    bot: bool,
 }
 
 /// Who did something, for people. A name that an event gives itself is told apart from who it is: anybody can call a program by a person's name.
-pub(super) struct Sender {
+pub(super) struct Sender<'g> {
     /// By the platform's word.
-    pub actor: String,
+    pub actor: &'g str,
+    /// The same, as it stands in HTML.
+    pub html: &'g str,
+    /// The user's id as it stands in JSON, `null` where there is none.
+    pub json: &'g str,
     /// By its own word, in quotes; unset where that says nothing more.
     pub posted_as: Option<String>,
 }
 
-impl fmt::Display for Sender {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.actor)?;
-        self.posted_as.as_ref().map_or(Ok(()), |name| write!(f, " posted as {name}"))
+impl Sender<'_> {
+    /// Adds both.
+    pub fn push(&self, out: &mut String) {
+        out.push_str(self.actor);
+        if let Some(name) = &self.posted_as {
+            out.push_str(" posted as ");
+            out.push_str(name);
+        }
     }
 }
 
@@ -63,8 +79,8 @@ pub(super) struct Group<'a> {
     actors: Vec<Actor>,
     /// For each event its actor.
     senders: Vec<Option<u32>>,
-    /// Messages by id, for threads and edits.
-    messages: HashMap<&'a str, usize>,
+    /// Messages by id, for threads and edits; sorted.
+    messages: Vec<(&'a str, usize)>,
     /// Indices into the facts' participants: those who act, then the others who were there at the time.
     pub shown: Vec<usize>,
     /// How many of `shown` the first part lists.
@@ -72,6 +88,7 @@ pub(super) struct Group<'a> {
     /// The input's sealed files, as attachments.
     pub files: Vec<Attachment>,
     people: OnceCell<People>,
+    calendar: Calendar,
 }
 
 /// Where an attachment goes.
@@ -117,11 +134,70 @@ pub(super) fn sealed(file: &SealedFile) -> Attachment {
     Attachment { name: file.name.clone(), media_type, size: Some(file.size), digest: Some(file.digest), url: None }
 }
 
-/// A participant by id. The facts are sorted by it.
+/// The place of a participant among the facts', which are sorted by id.
+fn place(input: &GroupInput<'_>, user: &str) -> Option<usize> {
+    input.facts.participants.binary_search_by(|one| one.user.id.as_str().cmp(user)).ok()
+}
+
+/// A participant by id.
 pub(super) fn participant<'a>(input: &GroupInput<'a>, user: &str) -> Option<&'a Participant> {
-    let people = &input.facts.participants;
-    let index = people.binary_search_by(|one| one.user.id.as_str().cmp(user)).ok()?;
-    people.get(index)
+    input.facts.participants.get(place(input, user)?)
+}
+
+/// Those who act, while they are found.
+struct Actors<'a> {
+    input: &'a GroupInput<'a>,
+    found: Vec<(&'a str, Option<&'a Participant>)>,
+    /// For each of the facts' participants its number among those found.
+    at_place: Vec<Option<u32>>,
+    /// Who acts and is in no list.
+    strangers: HashMap<&'a str, u32>,
+}
+
+impl<'a> Actors<'a> {
+    fn new(input: &'a GroupInput<'a>) -> Self {
+        Self { input, found: Vec::new(), at_place: vec![None; input.facts.participants.len()], strangers: HashMap::new() }
+    }
+
+    /// The number of a user.
+    fn number(&mut self, user: &'a str) -> u32 {
+        let Self { input, found, at_place, strangers } = self;
+        let next = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        let place = place(input, user);
+        let number = match place.and_then(|place| at_place.get_mut(place)) {
+            Some(known) => *known.get_or_insert(next),
+            None => *strangers.entry(user).or_insert(next),
+        };
+        if number == next {
+            found.push((user, place.and_then(|place| input.facts.participants.get(place))));
+        }
+        number
+    }
+
+    /// With the names to show.
+    fn labelled(&self) -> Vec<Actor> {
+        let name = |(id, person): &(&'a str, Option<&'a Participant>)| {
+            let name = person.map(|one| shown_name(&one.user.name)).filter(|name| !name.is_empty());
+            name.unwrap_or_else(|| shown_name(id))
+        };
+        let names: Vec<Cow<'a, str>> = self.found.iter().map(name).collect();
+        let mut bearers: HashMap<&str, u32> = HashMap::new();
+        for name in &names {
+            *bearers.entry(name).or_default() += 1;
+        }
+        let label = |id: &str, name: &str| match bearers.get(name) {
+            Some(1) if !name.is_empty() => name.to_owned(),
+            _ => format!("{name} ({})", shown_name(id)),
+        };
+        let actor = |((id, person), name): (&(&'a str, Option<&'a Participant>), &Cow<'a, str>)| {
+            let label = label(id, name);
+            let (mut html, mut json) = (String::with_capacity(label.len() + 16), String::with_capacity(id.len() + 2));
+            super::html::push_name(&mut html, &label);
+            super::json::push_string(&mut json, id);
+            Actor { id: (*id).to_owned(), label, html, json, bot: person.is_some_and(|one| one.user.bot) }
+        };
+        self.found.iter().zip(&names).map(actor).collect()
+    }
 }
 
 /// The stays that touch the time from `started` to `ended`.
@@ -153,12 +229,11 @@ pub(super) fn shown_stays(person: &Participant, group: &Group<'_>) -> (Vec<Stay>
 impl<'a> Group<'a> {
     pub fn new(input: &'a GroupInput<'a>) -> Self {
         let chat = &input.facts.chat;
-        let title = chat.title.as_deref().map(shown_name).filter(|title| !title.is_empty()).unwrap_or_else(|| shown_name(&chat.key.id));
+        let title = chat.title.as_deref().map(shown_name).filter(|title| !title.is_empty()).unwrap_or_else(|| shown_name(&chat.key.id)).into_owned();
         let (mut counts, mut late_files) = ([0; EventKind::ALL.len()], 0);
         let (mut started, mut ended): (Option<Timestamp>, Option<Timestamp>) = (None, None);
         let mut refers = false;
-        let mut actors: Vec<(&'a str, String)> = Vec::new();
-        let mut actor_of: HashMap<&'a str, u32> = HashMap::new();
+        let mut actors = Actors::new(input);
         let mut senders = Vec::with_capacity(input.events.len());
         for MailEvent { event, .. } in &input.events {
             if event.adds_files() {
@@ -169,40 +244,22 @@ impl<'a> Group<'a> {
             started = Some(started.map_or(event.at, |at| at.min(event.at)));
             ended = Some(ended.map_or(event.at, |at| at.max(event.at)));
             refers |= event.thread.is_some() || event.target.is_some();
-            senders.push(event.user.as_deref().map(|user| {
-                *actor_of.entry(user).or_insert_with(|| {
-                    let name = participant(input, user).map(|one| shown_name(&one.user.name)).filter(|name| !name.is_empty());
-                    let name = name.unwrap_or_else(|| shown_name(user));
-                    actors.push((user, name));
-                    u32::try_from(actors.len() - 1).unwrap_or(u32::MAX)
-                })
-            }));
+            senders.push(event.user.as_deref().map(|user| actors.number(user)));
         }
         for file in input.files {
             started = Some(started.map_or(file.first_at, |at| at.min(file.first_at)));
             ended = Some(ended.map_or(file.last_at, |at| at.max(file.last_at)));
         }
-        let mut names: HashMap<&str, u32> = HashMap::new();
-        for (_, name) in &actors {
-            *names.entry(name).or_default() += 1;
-        }
-        let label = |id: &str, name: &str| match names.get(name) {
-            Some(1) if !name.is_empty() => name.to_owned(),
-            _ => format!("{name} ({})", shown_name(id)),
-        };
-        let labelled = actors.iter().map(|(id, name)| Actor { id: (*id).to_owned(), label: label(id, name) }).collect();
-        let mut messages = HashMap::new();
+        let mut messages = Vec::new();
         if refers {
-            for (index, MailEvent { event, .. }) in input.events.iter().enumerate() {
-                if event.kind == EventKind::Message {
-                    messages.entry(event.id.as_str()).or_insert(index);
-                }
-            }
+            let all = input.events.iter().enumerate().filter(|(_, one)| one.event.kind == EventKind::Message);
+            messages.extend(all.map(|(index, one)| (one.event.id.as_str(), index)));
+            // Of two with one id the first counts.
+            messages.sort_by_key(|(id, _)| *id);
         }
-        let acts = |person: &Participant| actor_of.contains_key(person.user.id.as_str());
-        let people = || input.facts.participants.iter().enumerate();
-        let mut shown: Vec<usize> = people().filter(|(_, person)| acts(person)).map(|(index, _)| index).collect();
-        let others = people().filter(|(_, person)| !acts(person) && stays(person, started, ended).next().is_some());
+        let people = || input.facts.participants.iter().zip(&actors.at_place).enumerate();
+        let mut shown: Vec<usize> = people().filter(|(_, (_, actor))| actor.is_some()).map(|(index, _)| index).collect();
+        let others = people().filter(|(_, (person, actor))| actor.is_none() && stays(person, started, ended).next().is_some());
         shown.extend(others.map(|(index, _)| index));
         let mut group = Self {
             input,
@@ -213,13 +270,14 @@ impl<'a> Group<'a> {
             encrypted: input.files.iter().map(|file| u64::from(file.events)).sum(),
             counts,
             late_files,
-            actors: labelled,
+            actors: actors.labelled(),
             senders,
             messages,
             shown,
             listed: 0,
             files: input.files.iter().map(sealed).collect(),
             people: OnceCell::new(),
+            calendar: Calendar::default(),
         };
         group.listed = group.how_many_listed();
         group
@@ -261,12 +319,11 @@ impl<'a> Group<'a> {
         let mut bodies = Bodies::default();
         let mut costs = Costs::default();
         let fits = |person: &&Participant| {
-            for body in [&mut bodies.plain, &mut bodies.html, &mut bodies.json] {
-                body.clear();
-            }
-            super::plain::participant(&mut bodies.plain, self, person);
-            super::html::participant(&mut bodies.html, self, person);
-            super::json::participant(&mut bodies.json, self, person);
+            bodies.clear();
+            let listed = super::line::Listed::new(self, person);
+            super::plain::participant(&mut bodies.plain, self, &listed);
+            super::html::participant(&mut bodies.html, self, &listed);
+            super::json::participant(&mut bodies.json, self, &listed);
             costs = costs.plus(Costs::of(&bodies));
             costs.encoded() <= half
         };
@@ -322,27 +379,44 @@ impl<'a> Group<'a> {
 
     /// Whether the platform knows the actor of an event as a program.
     pub fn is_bot(&self, index: usize) -> bool {
-        self.actor(index).and_then(|actor| participant(self.input, &actor.id)).is_some_and(|person| person.user.bot)
+        self.actor(index).is_some_and(|actor| actor.bot)
     }
 
     /// Who did it, for people.
-    pub fn sender_label(&self, index: usize) -> Sender {
+    pub fn sender_label(&self, index: usize) -> Sender<'_> {
         let event = self.event(index).map(|one| one.event);
-        let actor = self.actor(index).map(|actor| actor.label.clone());
+        let (actor, html, json) = match self.actor(index) {
+            Some(actor) => (actor.label.as_str(), actor.html.as_str(), actor.json.as_str()),
+            None if event.is_some_and(|event| event.kind == EventKind::Other) => ("(system)", "<bdi>(system)</bdi>", "null"),
+            None => ("(no user)", "<bdi>(no user)</bdi>", "null"),
+        };
         // Quotes within it can't end it.
         let own = event.and_then(|event| event.sender_name.as_deref()).map(|name| shown_name(name).replace('"', "'"));
-        let posted_as = own.filter(|name| !name.is_empty() && actor.as_ref() != Some(name)).map(|name| format!("\"{name}\""));
-        let nobody = || if event.is_some_and(|event| event.kind == EventKind::Other) { "(system)" } else { "(no user)" }.to_owned();
-        Sender { actor: actor.unwrap_or_else(nobody), posted_as }
+        let says_more = |name: &String| !name.is_empty() && (self.sender(index).is_none() || actor != name);
+        let posted_as = own.filter(says_more).map(|name| format!("\"{name}\""));
+        Sender { actor, html, json, posted_as }
     }
 
-    /// Whom and when a message id means, where that message is in the group; never its text.
-    pub fn reference(&self, id: &str) -> Option<String> {
-        let index = *self.messages.get(id)?;
-        let mut out = self.sender_label(index).to_string();
-        out.push_str(", ");
-        push_time(&mut out, self.event(index)?.event.at);
-        Some(out)
+    /// A time as it is written.
+    pub fn stamp(&self, at: Timestamp) -> Stamp {
+        self.calendar.stamp(at)
+    }
+
+    /// The message of that id, and its place.
+    fn message(&self, id: &str) -> Option<(usize, &'a MailEvent<'a>)> {
+        let (known, index) = *self.messages.get(self.messages.partition_point(|(known, _)| *known < id))?;
+        Some((index, self.event(index)?)).filter(|_| known == id)
+    }
+
+    /// Adds whom and when a message id means, where that message is in the group; never its text. Says whether it is.
+    pub fn push_reference(&self, out: &mut String, id: &str) -> bool {
+        let found = self.message(id);
+        if let Some((index, one)) = found {
+            self.sender_label(index).push(out);
+            out.push_str(", ");
+            out.push_str(self.stamp(one.event.at).as_str());
+        }
+        found.is_some()
     }
 
     /// Whether the chat goes out as it lies in the archive: nobody here knows what its events are.
@@ -360,7 +434,7 @@ impl<'a> Group<'a> {
 
     /// Whether the group has that message, and with this text.
     pub fn says(&self, id: &str, text: &str) -> bool {
-        self.messages.get(id).and_then(|index| self.event(*index)).is_some_and(|one| one.event.text == text)
+        self.message(id).is_some_and(|(_, one)| one.event.text == text)
     }
 
     /// A carried file and the event it belongs to.

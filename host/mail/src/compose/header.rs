@@ -55,7 +55,8 @@ pub(super) fn part_hash(base: &Digest, part: u32) -> Digest {
 
 /// The Message-ID of a part, counted from 1, without angle brackets: what `References` of later e-mails name.
 fn id(base: &Digest, part: u32, from: &Mailbox<'_>) -> String {
-    let mut id: String = part_hash(base, part).hex().chars().take(40).collect();
+    let mut id = part_hash(base, part).hex();
+    id.truncate(40);
     id.push('@');
     let domain = from.domain();
     id.push_str(if domain.is_empty() || domain.starts_with('[') { NO_DOMAIN } else { domain });
@@ -143,7 +144,7 @@ impl<'g> Heads<'g> {
             counts: group.counts,
             encrypted: group.encrypted,
             late_files: group.late_files,
-            conversation: group.base.hex().chars().take(32).collect(),
+            conversation: group.base.hex().get(..32).unwrap_or_default().to_owned(),
         });
         Ok(Self { group, templates: Templates::read(input.target)?, fields, from: from(input)?, to, of: Of::new(group)? })
     }

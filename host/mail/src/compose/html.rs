@@ -1,13 +1,12 @@
 //! The HTML body: self-contained, without scripts, pictures or links, so that opening it asks nothing of anybody. Simple tables, and colours that
 //! are the reader's own (`color-scheme`), so that it reads in light and in dark. What was recorded stands in blocks of class `x`, and nothing else does.
 
-use consign_model::window::Participant;
-
 use super::PartView;
-use super::group::{Carried, Fate, Group, shown_stays};
+use super::group::{Carried, Fate, Group};
 use super::input::MailEvent;
-use super::line::{self, Line, Texts};
-use super::words::{push_number, push_text, push_time};
+use super::line::{self, Line, Listed, Row, Texts};
+use super::places::is_control_or;
+use super::words::{Form, push_number, push_text};
 
 const HEAD: &str = "<!DOCTYPE html>\r\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">\r\n\
 <style>\r\n\
@@ -22,44 +21,61 @@ th,td{text-align:left;vertical-align:top;padding:.15em .8em .15em 0}\r\n\
 .a{margin-left:2em;overflow-wrap:anywhere}\r\n\
 </style>\r\n";
 
-/// Adds text with what HTML gives a meaning escaped.
-fn push_escaped(out: &mut String, text: &str) {
-    push_text(out, text, "<br>", |byte| match byte {
-        b'&' => Some("&amp;"),
-        b'<' => Some("&lt;"),
-        b'>' => Some("&gt;"),
-        b'"' => Some("&quot;"),
-        b'\'' => Some("&#39;"),
-        _ => None,
-    });
+struct Escaped;
+
+impl Form for Escaped {
+    fn is_special(byte: u8) -> bool {
+        is_control_or(byte, [b'&', b'<', b'>', b'"', b'\'', 0x7f, 0xc2, 0xe2])
+    }
+
+    fn escaped(byte: u8) -> Option<&'static str> {
+        match byte {
+            b'&' => Some("&amp;"),
+            b'<' => Some("&lt;"),
+            b'>' => Some("&gt;"),
+            b'"' => Some("&quot;"),
+            b'\'' => Some("&#39;"),
+            _ => None,
+        }
+    }
+
+    fn further_line(&self) -> &'static str {
+        "<br>"
+    }
 }
 
-fn push_name(out: &mut String, name: &str) {
+/// Adds text with what HTML gives a meaning escaped.
+fn push_escaped(out: &mut String, text: &str) {
+    push_text(out, text, &Escaped);
+}
+
+/// Adds a name, so that whatever direction it is read in turns nothing beside it.
+pub(super) fn push_name(out: &mut String, name: &str) {
     out.push_str("<bdi>");
     push_escaped(out, name);
     out.push_str("</bdi>");
 }
 
 /// Everything before the files and events.
-pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
+pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView, heading: &[Row], people: &[Listed<'_>]) {
     out.push_str(HEAD);
     out.push_str("<title>");
     push_escaped(out, &group.title);
     out.push_str("</title></head><body>\r\n<h1>");
     push_name(out, &group.title);
     out.push_str("</h1>\r\n<table>\r\n");
-    for (label, value) in line::heading(group, view) {
+    for (label, value) in heading {
         out.push_str("<tr><th>");
         out.push_str(label);
         out.push_str("</th><td>");
-        push_name(out, &value);
+        push_name(out, value);
         out.push_str("</td></tr>\r\n");
     }
     out.push_str("</table>\r\n<h2>Participants (");
     push_number(out, u64::try_from(group.shown.len()).unwrap_or(u64::MAX));
     out.push_str(")</h2>\r\n<table>\r\n<tr><th>Who</th><th>Joined</th><th>Left</th></tr>\r\n");
-    for person in group.listed(view.part) {
-        participant(out, group, person);
+    for listed in people {
+        participant(out, group, listed);
     }
     out.push_str("</table>\r\n");
     if let Some(rest) = group.not_listed(view.part) {
@@ -70,10 +86,10 @@ pub(super) fn open(out: &mut String, group: &Group<'_>, view: &PartView) {
 }
 
 /// One participant: a row for each stay.
-pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Participant) {
+pub(super) fn participant(out: &mut String, group: &Group<'_>, listed: &Listed<'_>) {
     let mut row = |joined: &dyn Fn(&mut String), left: &dyn Fn(&mut String)| {
         out.push_str("<tr><td>");
-        push_name(out, &line::who_then(group, &person.user));
+        push_name(out, &listed.who);
         out.push_str("</td><td>");
         joined(out);
         out.push_str("</td><td>");
@@ -81,17 +97,16 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
         out.push_str("</td></tr>\r\n");
     };
     let mut some = false;
-    let (stays, more) = shown_stays(person, group);
-    for stay in stays {
+    for stay in &listed.stays {
         some = true;
         row(
             &|out| match stay.joined {
-                Some(joined) => push_time(out, joined),
+                Some(joined) => out.push_str(group.stamp(joined).as_str()),
                 None => out.push_str("there from the beginning"),
             },
             &|out| {
                 match stay.left {
-                    Some(left) => push_time(out, left),
+                    Some(left) => out.push_str(group.stamp(left).as_str()),
                     None => out.push_str("still there"),
                 }
                 if stay.derived {
@@ -105,8 +120,8 @@ pub(super) fn participant(out: &mut String, group: &Group<'_>, person: &Particip
     if !some {
         row(&|out| out.push_str("not listed as a member at the time"), &|_| {});
     }
-    if more > 0 {
-        row(&|out| out.push_str(&line::more_stays(more)), &|_| {});
+    if listed.more > 0 {
+        row(&|out| out.push_str(&line::more_stays(listed.more)), &|_| {});
     }
 }
 
@@ -122,10 +137,12 @@ pub(super) fn file(out: &mut String, group: &Group<'_>, carried: Carried) {
     push_name(out, &line::named(one));
     if let Some(index) = event {
         out.push_str(", of the message of ");
-        push_name(out, &group.sender_label(index).to_string());
+        let mut sender = String::new();
+        group.sender_label(index).push(&mut sender);
+        push_name(out, &sender);
         if let Some(event) = group.event(index) {
             out.push_str(", ");
-            push_time(out, event.event.at);
+            out.push_str(group.stamp(event.event.at).as_str());
         }
     }
     if let Some(file) = group.sealed_file(carried) {
@@ -166,11 +183,11 @@ fn push_body(out: &mut String, text: &str) {
 }
 
 /// One event.
-pub(super) fn event(out: &mut String, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
+pub(super) fn event(out: &mut String, at: &str, described: &Line<'_>, one: &MailEvent<'_>, fates: &dyn Fn(usize) -> Fate) {
     out.push_str(if described.reply { "<div class=\"e r\"><span class=\"t\">" } else { "<div class=\"e\"><span class=\"t\">" });
-    push_time(out, described.at);
+    out.push_str(at);
     out.push_str("</span> <b>");
-    push_name(out, &described.sender.actor);
+    out.push_str(described.sender.html);
     out.push_str("</b>");
     if let Some(name) = &described.sender.posted_as {
         out.push_str(" posted as ");

@@ -3,17 +3,20 @@
 //! are carried by the parts right after it. One that no part could carry holds the window, unless the policy has a placeholder for such: nothing that the
 //! policy exports is left out by itself.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use consign_model::Digest;
+use consign_model::event::EventKind;
 use consign_model::policy::TooLarge;
 
+use super::bodies::{self, Bodies};
 use super::error::ComposeError;
 use super::group::{Carried, Fate, Group};
 use super::header::{Head, Heads};
-use super::mime::{Bodies, Boundaries, Costs, attachment_len, base64_len, frame_len};
-use super::{PartView, html, json, line, plain};
+use super::mime::{Boundaries, Costs, attachment_len, base64_len, frame_len};
+use super::{PartView, html, json, plain};
 
 /// One part of a plan.
 #[derive(Debug, Clone)]
@@ -58,54 +61,6 @@ impl Plan {
     pub fn parts(&self) -> &[PartPlan] {
         &self.parts
     }
-}
-
-/// The bodies before the files.
-pub(super) fn open(out: &mut Bodies, group: &Group<'_>, view: &PartView) {
-    plain::open(&mut out.plain, group, view);
-    html::open(&mut out.html, group, view);
-    json::open(&mut out.json, group, view);
-}
-
-/// The files that a part carries.
-pub(super) fn write_files(out: &mut Bodies, group: &Group<'_>, carried: &[Carried]) {
-    if carried.is_empty() {
-        return;
-    }
-    plain::files_open(&mut out.plain);
-    html::files_open(&mut out.html);
-    json::files_open(&mut out.json);
-    for one in carried {
-        write_file(out, group, *one);
-    }
-    json::files_close(&mut out.json);
-}
-
-fn write_file(out: &mut Bodies, group: &Group<'_>, one: Carried) {
-    plain::file(&mut out.plain, group, one);
-    html::file(&mut out.html, group, one);
-    json::file(&mut out.json, group, one);
-}
-
-/// Between files and events.
-pub(super) fn events_open(out: &mut Bodies, group: &Group<'_>) {
-    plain::events_open(&mut out.plain, group);
-    html::events_open(&mut out.html, group);
-    json::events_open(&mut out.json);
-}
-
-/// One event.
-pub(super) fn write_event(out: &mut Bodies, group: &Group<'_>, index: usize, fates: &dyn Fn(usize) -> Fate) {
-    let (Some(one), Some(described)) = (group.event(index), line::describe(group, index)) else { return };
-    plain::event(&mut out.plain, &described, one, fates);
-    html::event(&mut out.html, &described, one, fates);
-    json::event(&mut out.json, one, fates);
-}
-
-/// After the events.
-pub(super) fn close(out: &mut Bodies) {
-    html::close(&mut out.html);
-    json::close(&mut out.json);
 }
 
 /// What follows from an attachment and the policy alone.
@@ -189,21 +144,31 @@ fn wide(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
+/// Whether these texts alone, which stand in each of the three bodies and become no shorter there, are more than an e-mail.
+fn surely_more(group: &Group<'_>) -> bool {
+    let texts = group.input.events.iter().map(|one| one.event).filter(|event| event.kind == EventKind::Message && event.target.is_none());
+    let bytes = texts.map(|event| wide(event.text.len())).fold(0, u64::saturating_add);
+    bytes.saturating_mul(3) > group.input.target.max_size.0
+}
+
 /// The whole group in one part, if it fits: the usual case, whose bodies are kept for the renderer.
 fn in_one(group: &Group<'_>, heads: &Heads<'_>, boundaries: &Boundaries, frame: u64) -> Result<Option<Plan>, ComposeError> {
     let max = group.input.target.max_size.0;
+    if surely_more(group) {
+        return Ok(None);
+    }
     let events = 0..group.input.events.len();
-    let mut bodies = Bodies::default();
     let view = PartView { part: 1, parts: 1, events: events.clone() };
-    open(&mut bodies, group, &view);
+    let mut bodies = bodies::room(group, &view);
+    bodies::open(&mut bodies, group, &view);
     let carried: Vec<Carried> = (0..group.files.len()).map(Carried::File).collect();
-    write_files(&mut bodies, group, &carried);
-    events_open(&mut bodies, group);
+    bodies::write_files(&mut bodies, group, &carried);
+    bodies::events_open(&mut bodies, group);
     let head = heads.part(1, 1)?;
     let mut size = head.len().saturating_add(frame);
     let (mut attachments, mut places) = (Vec::new(), Vec::new());
     for index in events.clone() {
-        write_event(&mut bodies, group, index, &|attachment| own_fate(group, index, attachment));
+        bodies::write_event(&mut bodies, group, index, &|attachment| own_fate(group, index, attachment));
         for one in wanted(group, boundaries, index) {
             size = size.saturating_add(one.bytes);
             attachments.push(one.digest);
@@ -218,7 +183,8 @@ fn in_one(group: &Group<'_>, heads: &Heads<'_>, boundaries: &Boundaries, frame: 
         size = size.saturating_add(attachment_len(boundaries, file, file.size.unwrap_or_default()));
         attachments.extend(file.digest);
     }
-    close(&mut bodies);
+    bodies::close(&mut bodies);
+    bodies.give_back();
     // Mostly base64's length, which needs no counting, settles it.
     let in_base64 = [&bodies.plain, &bodies.html, &bodies.json].into_iter().map(|body| base64_len(wide(body.len()))).sum::<u64>();
     let texts = if size.saturating_add(in_base64) <= max { in_base64 } else { Costs::of(&bodies).encoded() };
@@ -252,6 +218,8 @@ struct Packer<'g, 'a> {
     done: Vec<Draft>,
     draft: Draft,
     fates: BTreeMap<(usize, usize), Fate>,
+    /// Where pieces are written to be counted.
+    pieces: Cell<Bodies>,
 }
 
 impl<'g, 'a> Packer<'g, 'a> {
@@ -259,13 +227,13 @@ impl<'g, 'a> Packer<'g, 'a> {
         let empty = |part| {
             let mut bodies = Bodies::default();
             // The longest numbers that can be.
-            open(&mut bodies, group, &PartView { part, parts: u32::MAX, events: usize::MAX - 2..usize::MAX - 1 });
+            bodies::open(&mut bodies, group, &PartView { part, parts: u32::MAX, events: usize::MAX - 2..usize::MAX - 1 });
             plain::files_open(&mut bodies.plain);
             html::files_open(&mut bodies.html);
             json::files_open(&mut bodies.json);
             json::files_close(&mut bodies.json);
-            events_open(&mut bodies, group);
-            close(&mut bodies);
+            bodies::events_open(&mut bodies, group);
+            bodies::close(&mut bodies);
             Empty { texts: Costs::of(&bodies), bytes }
         };
         let (mut first, later) = (empty(1), empty(u32::MAX));
@@ -275,7 +243,7 @@ impl<'g, 'a> Packer<'g, 'a> {
         if needed > group.input.target.max_size.0 {
             return Err(ComposeError::NoRoom { needed, max: group.input.target.max_size });
         }
-        Ok(Self { group, boundaries, first, later, done: Vec::new(), draft: Draft::default(), fates: BTreeMap::new() })
+        Ok(Self { group, boundaries, first, later, done: Vec::new(), draft: Draft::default(), fates: BTreeMap::new(), pieces: Cell::default() })
     }
 
     fn max(&self) -> u64 {
@@ -317,19 +285,26 @@ impl<'g, 'a> Packer<'g, 'a> {
         true
     }
 
+    /// What the bodies cost of which this writes a piece.
+    fn counted(&self, write: impl FnOnce(&mut Bodies)) -> Costs {
+        let mut bodies = self.pieces.take();
+        bodies.clear();
+        write(&mut bodies);
+        let costs = Costs::of(&bodies);
+        self.pieces.set(bodies);
+        costs
+    }
+
     fn piece(&self, event: usize, fate: impl Fn(usize) -> Option<Fate>) -> Costs {
-        let mut bodies = Bodies::default();
-        write_event(&mut bodies, self.group, event, &|index| {
+        let fate = |index| {
             let known = fate(index).or_else(|| self.fates.get(&(event, index)).copied());
             known.unwrap_or_else(|| own_fate(self.group, event, index))
-        });
-        Costs::of(&bodies)
+        };
+        self.counted(|bodies| bodies::write_event(bodies, self.group, event, &fate))
     }
 
     fn file(&self, carried: Carried) -> Costs {
-        let mut bodies = Bodies::default();
-        write_file(&mut bodies, self.group, carried);
-        Costs::of(&bodies)
+        self.counted(|bodies| bodies::write_file(bodies, self.group, carried))
     }
 
     fn add(&mut self, texts: Costs, bytes: u64) {

@@ -1,21 +1,21 @@
 //! What an event says to a person, found out once for the plain and the HTML body.
 
 use consign_model::event::{EventKind, Flags};
-use consign_model::{Attachment, Event, Timestamp};
+use consign_model::window::Participant;
+use consign_model::{Attachment, Event};
 
-use super::group::{Fate, Group, Sender};
-use super::words::{push_number, push_time, shown_name};
+use super::group::{Fate, Group, Sender, Stay, shown_stays};
+use super::words::{push_number, shown_name};
 
 /// An event for people.
-pub(super) struct Line<'a> {
-    pub at: Timestamp,
-    pub sender: Sender,
+pub(super) struct Line<'g> {
+    pub sender: Sender<'g>,
     /// What was done; empty where the text says it all.
     pub action: String,
     /// Written by a program, edited, deleted, late.
     pub marks: String,
     /// Texts with their labels; a text that this recipient may not see, or that nobody knows, is unset.
-    pub texts: Texts<'a>,
+    pub texts: Texts<'g>,
     /// It answers in a thread: indented.
     pub reply: bool,
 }
@@ -28,57 +28,73 @@ pub(super) enum Texts<'a> {
     Change { before: Option<&'a str>, after: &'a str },
 }
 
-fn message(group: &Group<'_>, id: Option<&str>) -> String {
+/// These words, and which message that is.
+fn of_message(before: &[&str], group: &Group<'_>, id: Option<&str>) -> String {
+    let mut out = String::with_capacity(120);
+    out.extend(before.iter().copied());
     match id {
-        None => "a message".to_owned(),
-        Some(id) => group
-            .reference(id)
-            .map_or_else(|| format!("the message {} (not in this e-mail)", shown_name(id)), |whom| format!("the message of {whom}")),
+        None => out.push_str("a message"),
+        Some(id) => {
+            let len = out.len();
+            out.push_str("the message of ");
+            if !group.push_reference(&mut out, id) {
+                out.truncate(len);
+                out.extend(["the message ", &shown_name(id), " (not in this e-mail)"]);
+            }
+        }
     }
+    out
 }
 
 /// Files that came into the archive after their message. Its text says which message it is, unless the e-mail has it anyway.
-fn late_files<'a>(group: &Group<'a>, event: &'a Event) -> (String, Texts<'a>) {
+fn late_files<'g>(group: &'g Group<'_>, event: &'g Event) -> (String, Texts<'g>) {
     let target = event.target.as_deref();
     let shown = event.text.is_empty() || target.is_some_and(|target| group.says(target, &event.text));
     let texts = if shown { Texts::None } else { Texts::Labelled("its text", &event.text) };
-    let of = match target {
+    let action = match target {
         // What is neither message nor edit is not looked for in the e-mail.
-        Some(id) if event.kind == EventKind::Other => format!("the event {}", shown_name(id)),
-        _ => message(group, target),
+        Some(id) if event.kind == EventKind::Other => format!("↳ late files of the event {}", shown_name(id)),
+        _ => of_message(&["↳ late files of "], group, target),
     };
-    (format!("↳ late files of {of}"), texts)
+    (action, texts)
+}
+
+/// Whom it answers.
+fn reply_to(group: &Group<'_>, root: &str) -> String {
+    let mut out = String::with_capacity(120);
+    out.push_str("↳ reply to ");
+    if !group.push_reference(&mut out, root) {
+        out.clear();
+        out.extend(["↳ reply in the thread ", &shown_name(root), " (its beginning is not in this e-mail)"]);
+    }
+    out
 }
 
 /// Describes one event.
-pub(super) fn describe<'a>(group: &Group<'a>, index: usize) -> Option<Line<'a>> {
+pub(super) fn describe<'g>(group: &'g Group<'_>, index: usize) -> Option<Line<'g>> {
     let one = group.event(index)?;
     let event = one.event;
-    let target = || message(group, event.target.as_deref());
+    let on_target = |before: &[&str]| of_message(before, group, event.target.as_deref());
     let mut reply = false;
     let (action, texts) = match event.kind {
         _ if event.adds_files() => late_files(group, event),
         EventKind::Message => {
             let root = event.thread.as_deref().filter(|root| *root != event.id);
             reply = root.is_some();
-            let action = root.map_or_else(String::new, |root| match group.reference(root) {
-                Some(whom) => format!("↳ reply to {whom}"),
-                None => format!("↳ reply in the thread {} (its beginning is not in this e-mail)", shown_name(root)),
-            });
-            (action, Texts::Own(&event.text))
+            (root.map_or_else(String::new, |root| reply_to(group, root)), Texts::Own(&event.text))
         }
         // Nobody edited anything: two exports say otherwise.
-        EventKind::Edit if event.differs() => (format!("wrote otherwise, by another user's export: {}", target()), Texts::Own(&event.text)),
-        EventKind::Edit => (format!("edited {}", target()), Texts::Change { before: one.previous, after: &event.text }),
-        EventKind::Delete => (format!("deleted {}", target()), one.previous.map_or(Texts::None, |text| Texts::Labelled("deleted text", text))),
+        EventKind::Edit if event.differs() => (on_target(&["wrote otherwise, by another user's export: "]), Texts::Own(&event.text)),
+        EventKind::Edit => (on_target(&["edited "]), Texts::Change { before: one.previous, after: &event.text }),
+        EventKind::Delete => (on_target(&["deleted "]), one.previous.map_or(Texts::None, |text| Texts::Labelled("deleted text", text))),
         EventKind::Join => ("joined the chat".to_owned(), Texts::None),
         EventKind::Leave => ("left the chat".to_owned(), Texts::None),
         EventKind::Reaction => {
             let name = shown_name(&event.text);
             let action = if one.flags.has(Flags::REMOVED) {
-                format!("took back the reaction :{name}: from {}", target())
+                on_target(&["took back the reaction :", &name, ": from "])
             } else {
-                format!("reacted with :{name}: to {}", target())
+                on_target(&["reacted with :", &name, ": to "])
             };
             (action, Texts::None)
         }
@@ -91,12 +107,19 @@ pub(super) fn describe<'a>(group: &Group<'a>, index: usize) -> Option<Line<'a>> 
         ("deleted later", on_message(Flags::DELETED)),
         ("arrived late", one.flags.has(Flags::LATE)),
     ]);
-    Some(Line { at: event.at, sender: group.sender_label(index), action, marks, texts, reply })
+    Some(Line { sender: group.sender_label(index), action, marks, texts, reply })
 }
 
 /// Those words that apply, with commas.
 fn marks(words: &[(&'static str, bool)]) -> String {
-    words.iter().filter(|(_, applies)| *applies).map(|(word, _)| *word).collect::<Vec<_>>().join(", ")
+    let mut out = String::new();
+    for (word, _) in words.iter().filter(|(_, applies)| *applies) {
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
+        out.push_str(word);
+    }
+    out
 }
 
 /// `attached: q.pdf (application/pdf, 12,345 bytes, SHA-256 …)`; for one that is not attached, why.
@@ -124,7 +147,7 @@ pub(super) fn attachment(one: &Attachment, fate: Fate) -> String {
 
 /// Name, type, size and digest of a file.
 pub(super) fn named(one: &Attachment) -> String {
-    let mut out = shown_name(&one.name);
+    let mut out = shown_name(&one.name).into_owned();
     out.push_str(" (");
     out.push_str(&shown_name(&one.media_type));
     if let Some(size) = one.size {
@@ -140,14 +163,17 @@ pub(super) fn named(one: &Attachment) -> String {
     out
 }
 
-/// Rows of the heading: label and value.
-pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<(&'static str, String)> {
+/// A row of the heading: label and value.
+pub(super) type Row = (&'static str, String);
+
+/// Rows of the heading.
+pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<Row> {
     let input = group.input;
     let mut rows = Vec::with_capacity(12);
     rows.push(("Chat", format!("{} ({})", group.title, super::words::chat_kind(input.facts.chat.kind))));
     rows.push(("Source", format!("{}, chat {}", input.window.chat.source, shown_name(&input.window.chat.id))));
     if let Some(title) = input.group.title.map(shown_name).filter(|title| !title.is_empty() && *title != group.title) {
-        rows.push(("Group", title));
+        rows.push(("Group", title.into_owned()));
     }
     if let Some(person) = input.group.subject {
         rows.push(("Copy for", who(&person.user)));
@@ -160,8 +186,8 @@ pub(super) fn heading(group: &Group<'_>, view: &super::PartView) -> Vec<(&'stati
         rows.push(("Part", format!("{} of {}", view.part, view.parts)));
     }
     if let (Some(started), Some(ended)) = (group.started, group.ended) {
-        rows.push(("Started", started.to_string()));
-        rows.push(("Ended", ended.to_string()));
+        rows.push(("Started", group.stamp(started).as_str().to_owned()));
+        rows.push(("Ended", group.stamp(ended).as_str().to_owned()));
         rows.push(("Duration", super::words::duration(ended.0.saturating_sub(started.0))));
     }
     if let Some((in_to, all)) = group.in_to() {
@@ -207,12 +233,30 @@ pub(super) fn more_stays(count: u64) -> String {
     format!("and {}", counted(count, "more stay", "more stays"))
 }
 
+/// A participant, as the bodies list one.
+pub(super) struct Listed<'g> {
+    pub person: &'g Participant,
+    /// Name, address and id, and the names that the user may have had when it happened.
+    pub who: String,
+    /// The stays that are shown.
+    pub stays: Vec<Stay>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl<'g> Listed<'g> {
+    pub fn new(group: &Group<'_>, person: &'g Participant) -> Self {
+        let (stays, more) = shown_stays(person, group);
+        Self { person, who: who_then(group, &person.user), stays, more }
+    }
+}
+
 /// Name, address and id of a user, and the names that he may have had when it happened.
-pub(super) fn who_then(group: &Group<'_>, user: &consign_model::User) -> String {
+fn who_then(group: &Group<'_>, user: &consign_model::User) -> String {
     let mut out = who(user);
     for former in group.names_at_the_time(user) {
         out.push_str(", until ");
-        push_time(&mut out, former.until);
+        out.push_str(group.stamp(former.until).as_str());
         out.push_str(" known as \"");
         // Quotes within it can't end it.
         out.push_str(&shown_name(&former.name).replace('"', "'"));
@@ -223,7 +267,8 @@ pub(super) fn who_then(group: &Group<'_>, user: &consign_model::User) -> String 
 
 /// Name, address and id of a user.
 pub(super) fn who(user: &consign_model::User) -> String {
-    let mut out = shown_name(&user.name);
+    let mut out = String::with_capacity(user.name.len() + user.id.len() + user.email.as_ref().map_or(0, String::len) + 24);
+    out.push_str(&shown_name(&user.name));
     if let Some(email) = &user.email {
         out.push_str(" <");
         out.push_str(&shown_name(email));

@@ -5,6 +5,7 @@
 //! caller reads only those. [`render`] makes one part's bytes. The planner writes the very texts that the renderer writes and measures them, instead
 //! of estimating: so no part is ever larger than the target takes.
 
+mod bodies;
 mod error;
 mod group;
 mod header;
@@ -16,7 +17,9 @@ mod layout;
 mod line;
 mod mime;
 mod people;
+mod places;
 mod plain;
+mod times;
 mod vault;
 mod words;
 
@@ -31,8 +34,9 @@ pub use layout::{PartPlan, Plan};
 
 pub(crate) use words::{chat_kind, one_line};
 
+use bodies::Bodies;
 use group::{Carried, Group};
-use mime::{Bodies, Boundaries};
+use mime::Boundaries;
 
 /// Number of this composer. A release whose bytes differ for any input has another number; windows keep it, so that a repeat of an e-mail that may
 /// have arrived is never sent with other bytes.
@@ -107,9 +111,9 @@ pub fn render<'b>(input: &GroupInput<'_>, plan: &Plan, part: u32, bytes: impl Fn
         let content = content(&found.0, found.1, &bytes)?;
         attached.push((found.0, content));
     }
-    let mut out = Vec::with_capacity(usize::try_from(layout.size).unwrap_or_default());
+    let mut out = Vec::new();
     let boundaries = Boundaries::new(&header::part_hash(&plan.base, part));
-    mime::write(&mut out, &layout.head.bytes, &boundaries, &bodies, attached.iter().map(|(one, bytes)| (one.as_ref(), *bytes)));
+    mime::write(&mut out, &layout.head.bytes, &boundaries, &bodies, &attached);
     out.extend_from_slice(&layout.head.tail);
     let size = u64::try_from(out.len()).unwrap_or(u64::MAX);
     if size > input.target.max_size.0 {
@@ -125,7 +129,7 @@ pub fn render<'b>(input: &GroupInput<'_>, plan: &Plan, part: u32, bytes: impl Fn
 /// An attachment's bytes, of the size that was planned.
 fn content<'b>(one: &Attachment, event: &str, bytes: &impl Fn(&Digest) -> Option<&'b [u8]>) -> Result<&'b [u8], ComposeError> {
     let digest = one.digest.unwrap_or(Digest([0; 32]));
-    let event = || words::shown_name(event);
+    let event = || words::shown_name(event).into_owned();
     let content = bytes(&digest).ok_or_else(|| ComposeError::AttachmentUnread { digest, event: event() })?;
     let (expected, found) = (one.size.unwrap_or_default(), u64::try_from(content.len()).unwrap_or(u64::MAX));
     if found == expected { Ok(content) } else { Err(ComposeError::AttachmentSize { digest, event: event(), expected, found }) }
@@ -134,15 +138,16 @@ fn content<'b>(one: &Attachment, event: &str, bytes: &impl Fn(&Digest) -> Option
 /// The bodies of one part of several.
 fn write_bodies(input: &GroupInput<'_>, plan: &Plan, layout: &PartPlan, part: u32, parts: u32) -> Bodies {
     let group = Group::new(input);
-    let mut bodies = Bodies::default();
-    layout::open(&mut bodies, &group, &PartView { part, parts, events: layout.events.clone() });
-    layout::write_files(&mut bodies, &group, &layout.carried);
-    layout::events_open(&mut bodies, &group);
+    let view = PartView { part, parts, events: layout.events.clone() };
+    let mut bodies = bodies::room(&group, &view);
+    bodies::open(&mut bodies, &group, &view);
+    bodies::write_files(&mut bodies, &group, &layout.carried);
+    bodies::events_open(&mut bodies, &group);
     for event in layout.events.clone() {
-        layout::write_event(&mut bodies, &group, event, &|index| {
+        bodies::write_event(&mut bodies, &group, event, &|index| {
             plan.fates.get(&(event, index)).copied().unwrap_or_else(|| layout::own_fate(&group, event, index))
         });
     }
-    layout::close(&mut bodies);
+    bodies::close(&mut bodies);
     bodies
 }

@@ -52,7 +52,7 @@ impl Person {
             // A source's name may be none of a domain.
             if bare(&made_up) { made_up } else { format!("{}@consign.invalid", Digest::of(user.id.as_bytes()).short()) }
         });
-        let mut name = one_line(&user.name);
+        let mut name = one_line(&user.name).into_owned();
         if let Some((end, _)) = name.char_indices().nth(LONGEST_NAME) {
             name.truncate(end);
             name.push('…');
