@@ -130,14 +130,20 @@ fn model(offers: Offers, email: &Email) -> Expected {
         if !email.from.is_ascii() || asked_for.iter().any(|(address, _)| !address.is_ascii()) {
             line.push_str(" SMTPUTF8");
         }
-        commands.push(line);
-        let together = if offers.pipelining { GROUP - 1 } else { 0 };
-        let said = if email.mail == 250 { asked_for.len() } else { together.min(asked_for.len()) };
-        commands.extend(asked_for[..said].iter().map(|(address, _)| format!("RCPT TO:<{address}>")));
+        let rcpt = asked_for.iter().map(|(address, _)| format!("RCPT TO:<{address}>"));
+        let all: Vec<String> = std::iter::once(line).chain(rcpt).chain(["DATA".to_owned()]).collect();
+        // What is said together is said whole; what comes after it, while somebody may still get the e-mail.
+        for group in all.chunks(if offers.pipelining { GROUP } else { 1 }) {
+            let asked = commands.len().saturating_sub(1);
+            let refused = asked_for[..asked].iter().filter(|(_, code)| *code != 250).count();
+            if refused == asked_for.len() || (email.mail != 250 && !commands.is_empty()) {
+                break;
+            }
+            commands.extend_from_slice(group);
+        }
         let taken: Vec<String> = asked_for.iter().filter(|(_, code)| *code == 250).map(|(address, _)| address.clone()).collect();
         let mut good = false;
         if email.mail == 250 && !taken.is_empty() {
-            commands.push("DATA".to_owned());
             common = (email.data, format!("n{}.", email.number));
             if email.data == 354 {
                 common = (email.dot, format!("n{} ", email.number));

@@ -4,6 +4,7 @@
 //! than a reply it must be dropped, since nobody knows any more which answer belongs to which command.
 
 use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Poll;
@@ -33,6 +34,8 @@ pub(super) struct Connection {
     input: BytesMut,
     parser: Parser,
     timeouts: Timeouts,
+    /// The last e-mail was accepted; false before there was one.
+    pub(super) accepted: bool,
     pub(super) greeting: Reply,
     pub(super) capabilities: Capabilities,
     pub(super) signed_in: Option<&'static str>,
@@ -59,6 +62,7 @@ impl Connection {
             input: BytesMut::with_capacity(4096),
             parser: Parser::default(),
             timeouts: target.timeouts,
+            accepted: false,
             greeting: Reply { code: 0, text: String::new() },
             capabilities: Capabilities::default(),
             signed_in: None,
@@ -122,7 +126,7 @@ impl Connection {
 
     /// Sends a command and takes a 2xx for an answer; any other reply is [`Fault::Reply`].
     pub(super) async fn command(&mut self, step: Step, line: &str) -> Result<Reply, Fault> {
-        self.write(step, line.as_bytes(), self.limit(step)).await?;
+        self.write(step, [line.as_bytes()], self.limit(step)).await?;
         self.answer(step).await
     }
 
@@ -160,14 +164,10 @@ impl Connection {
         }
     }
 
-    /// Writes all of it. Where the server takes no more, its last words (such as a 421) are the fault, if there are any.
-    pub(super) async fn write(&mut self, step: Step, bytes: &[u8], limit: Duration) -> Result<(), Fault> {
-        let wire = &mut self.wire;
-        let written = timeout(limit, async {
-            wire.write_all(bytes).await?;
-            wire.flush().await
-        });
-        match written.await {
+    /// Writes all of it, one piece after the other, from where they lie. Where the server takes no more, its last words (such as a 421) are the fault, if
+    /// there are any.
+    pub(super) async fn write<const N: usize>(&mut self, step: Step, pieces: [&[u8]; N], limit: Duration) -> Result<(), Fault> {
+        match timeout(limit, write_all(&mut self.wire, pieces)).await {
             Ok(Ok(())) => Ok(()),
             Err(_) => Err(Fault::Stalled { step, limit }),
             Ok(Err(error)) => match self.reply(step, LAST_WORDS.min(limit)).await {
@@ -234,6 +234,20 @@ impl Connection {
     }
 }
 
+async fn write_all<const N: usize>(wire: &mut Wire, pieces: [&[u8]; N]) -> io::Result<()> {
+    let mut slices = pieces.map(IoSlice::new);
+    let mut rest = &mut slices[..];
+    // Those that are empty go with the others.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match wire.write_vectored(rest).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => IoSlice::advance_slices(&mut rest, written),
+        }
+    }
+    wire.flush().await
+}
+
 /// Connects to the first of the host's addresses that answers. Sets `TCP_NODELAY`: without it each e-mail waits 40 ms for a delayed
 /// acknowledgement.
 async fn connect(target: &Target) -> Result<(TcpStream, Option<SocketAddr>), Fault> {
@@ -272,7 +286,7 @@ async fn handshake(stream: TcpStream, setup: &TlsSetup, target: &Target) -> Resu
 }
 
 /// What is wrong with the server's TLS, and what to do.
-fn tls_text(error: &std::io::Error, host: &str) -> String {
+fn tls_text(error: &io::Error, host: &str) -> String {
     use rustls::CertificateError as C;
     use rustls::Error as E;
     let hint = match error.get_ref().and_then(|inner| inner.downcast_ref::<E>()) {
