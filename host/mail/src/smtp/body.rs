@@ -1,16 +1,20 @@
 //! An e-mail's bytes on their way: what can't be sent unchanged is not sent, dots are doubled, and a signature goes first.
 //!
-//! The bytes are gone through once, by what the processor has for searching, and then go to the socket from where they lie: only a piece in which a line
-//! begins with a dot is copied. (Line by line, and all of it copied, this took as long as handing the bytes to the system.)
+//! The bytes are gone through by what the processor has for searching, and then go to the socket from where they lie, as much at once as it takes. (Copied
+//! line by line, and handed over by 64 KiB, an e-mail of 1 MB took six times as long.)
 
-use std::ops::Range;
+use std::io::IoSlice;
 
-use memchr::memchr2;
+use memchr::{memmem, memrchr};
 
-/// How much is handed over under one deadline, about.
-const CHUNK: usize = 64 << 10;
 /// RFC 5321, section 4.5.3.1.6, without the line's end.
 const MAX_LINE: usize = 998;
+/// What is kept back for the end, about, with the final dot: a server that refuses a large e-mail while it comes does so before that, as a rule.
+const TAIL: usize = 64 << 10;
+/// Most bytes that are handed over at once. No limit on what is held in memory: they are not copied.
+const PIECE: usize = 1 << 20;
+/// Most stretches that are handed over at once; each dot begins one. The system takes 1,024.
+const STRETCHES: usize = 256;
 
 /// An e-mail that SMTP carries as it is, byte for byte.
 #[derive(Debug)]
@@ -18,16 +22,14 @@ pub(super) struct Message<'a> {
     /// Whole header lines, ASCII, none of which begins with a dot; perhaps none. Apart, so that a large e-mail is not copied to put one on top.
     signature: &'a [u8],
     bytes: &'a [u8],
-    /// Where in `bytes` lines begin with a dot.
-    dots: Vec<usize>,
     is_ascii: bool,
 }
 
 impl<'a> Message<'a> {
     /// Refuses what servers would change (and with it the hash), or read as more than one e-mail.
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, String> {
-        match dots(bytes) {
-            Some(dots) => Ok(Self { signature: &[], bytes, dots, is_ascii: bytes.is_ascii() }),
+        match look(bytes) {
+            Some(is_ascii) => Ok(Self { signature: &[], bytes, is_ascii }),
             None => Err(what_is_wrong(bytes)),
         }
     }
@@ -57,32 +59,34 @@ impl<'a> Message<'a> {
     }
 
     /// The bytes with dots doubled, in pieces.
-    pub(super) fn chunks(&self) -> Chunks<'_> {
-        Chunks { signature: self.signature, bytes: self.bytes, dots: &self.dots, at: 0, buffer: Vec::new() }
+    pub(super) fn chunks(&self) -> Chunks<'a> {
+        Chunks { signature: self.signature, bytes: self.bytes, at: 0 }
     }
 }
 
-/// Where lines begin with a dot. `None`: no e-mail that can be sent.
-fn dots(bytes: &[u8]) -> Option<Vec<usize>> {
-    let (mut dots, mut begin) = (Vec::new(), 0);
-    loop {
-        let line = bytes.get(begin..)?;
-        if line.first() == Some(&b'.') {
-            dots.push(begin);
-        }
-        // The first of either must be a CR with an LF behind it.
-        let length = memchr2(b'\r', b'\n', line).filter(|length| *length <= MAX_LINE)?;
-        if line.get(length..length + 2) != Some(b"\r\n") {
-            return None;
-        }
-        begin += length + 2;
-        if begin == bytes.len() {
-            return Some(dots);
-        }
+/// Whether there is nothing but ASCII. `None`: no e-mail that can be sent.
+///
+/// Searches of which the processor does many bytes at a time are quicker than one that stops at each line.
+fn look(bytes: &[u8]) -> Option<bool> {
+    // Each CR has an LF behind it, and each LF a CR before it. Without a way out of the loop, so that it can be done in vectors.
+    let (mut odd, mut bits) = (false, 0);
+    for (one, next) in bytes.iter().zip(bytes.get(1..)?) {
+        odd |= (*one == b'\r') != (*next == b'\n');
+        bits |= one;
     }
+    if odd || bytes.first() == Some(&b'\n') || !bytes.ends_with(b"\r\n") {
+        return None;
+    }
+    // From the beginning of one line to the last that ends in reach of it: what ends on the way is not too long either.
+    let mut begin = 0;
+    while begin < bytes.len() {
+        let reach = bytes.get(begin..bytes.len().min(begin + MAX_LINE + 2))?;
+        begin += memrchr(b'\n', reach)? + 1;
+    }
+    Some(bits < 0x80)
 }
 
-/// Why an e-mail has no [`dots`].
+/// What [`look`] does not pass.
 fn what_is_wrong(bytes: &[u8]) -> String {
     for (number, line) in (1_u64..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
         let wrong = match line.strip_suffix(b"\r\n") {
@@ -103,52 +107,53 @@ pub(super) struct Chunks<'m> {
     /// Until it was handed over.
     signature: &'m [u8],
     bytes: &'m [u8],
-    /// Those from `at` on.
-    dots: &'m [usize],
     at: usize,
-    /// A piece with dots doubled.
-    buffer: Vec<u8>,
 }
 
-/// A piece of an e-mail as it is written to the server.
+/// A piece of an e-mail as it is written to the server: stretches, one after the other.
 #[derive(Debug)]
-pub(super) enum Chunk<'b> {
-    /// Both, one after the other, and more follows.
-    Middle([&'b [u8]; 2]),
+pub(super) enum Chunk<'m> {
+    /// More follows.
+    Middle(Vec<IoSlice<'m>>),
     /// The last, with the final dot for its end.
-    Last([&'b [u8]; 3]),
+    Last(Vec<IoSlice<'m>>),
 }
 
-impl Chunks<'_> {
+impl<'m> Chunks<'m> {
     /// The next piece; after the last one nothing may be asked any more.
-    pub(super) fn next(&mut self) -> Chunk<'_> {
-        let signature = std::mem::take(&mut self.signature);
-        let piece = self.at..self.bytes.len().min(self.at + CHUNK);
-        self.at = piece.end;
-        let count = self.dots.iter().take_while(|dot| **dot < piece.end).count();
-        let (dots, later) = self.dots.split_at_checked(count).unwrap_or((self.dots, &[]));
-        self.dots = later;
-        let text = if dots.is_empty() {
-            self.bytes.get(piece).unwrap_or_default()
+    pub(super) fn next(&mut self) -> Chunk<'m> {
+        let bytes = self.bytes;
+        let is_last = bytes.len() - self.at <= TAIL;
+        let end = if is_last { bytes.len() } else { (bytes.len() - TAIL).min(self.at + PIECE) };
+        let stretch = |from: usize, to: usize| IoSlice::new(bytes.get(from..to).unwrap_or_default());
+        let mut stretches = vec![IoSlice::new(std::mem::take(&mut self.signature))];
+        // A dot that begins a line goes out twice: it ends a stretch, and the next one begins with it.
+        let mut begin = self.at;
+        if begin == 0 && bytes.starts_with(b".") {
+            stretches.push(stretch(0, 1));
+        }
+        // The byte before a piece tells whether a line begins with it.
+        let before = begin.saturating_sub(1);
+        for found in memmem::find_iter(bytes.get(before..end).unwrap_or_default(), b"\n.") {
+            let dot = before + found + 1;
+            if stretches.len() >= STRETCHES {
+                // This dot has not gone out yet: the next piece finds it.
+                stretches.push(stretch(begin, dot));
+                self.at = dot;
+                return Chunk::Middle(stretches);
+            }
+            stretches.push(stretch(begin, dot + 1));
+            begin = dot;
+        }
+        stretches.push(stretch(begin, end));
+        self.at = end;
+        if is_last {
+            stretches.push(IoSlice::new(b".\r\n"));
+            Chunk::Last(stretches)
         } else {
-            double(self.bytes, piece, dots, &mut self.buffer);
-            &self.buffer
-        };
-        if self.at < self.bytes.len() { Chunk::Middle([signature, text]) } else { Chunk::Last([signature, text, b".\r\n"]) }
+            Chunk::Middle(stretches)
+        }
     }
-}
-
-/// Copies this piece into the buffer, with a dot more at each of these places in it.
-fn double(bytes: &[u8], piece: Range<usize>, dots: &[usize], buffer: &mut Vec<u8>) {
-    buffer.clear();
-    buffer.reserve(piece.len() + dots.len());
-    let mut begin = piece.start;
-    for dot in dots {
-        // With the dot, which the next stretch has again.
-        buffer.extend_from_slice(bytes.get(begin..=*dot).unwrap_or_default());
-        begin = *dot;
-    }
-    buffer.extend_from_slice(bytes.get(begin..piece.end).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -165,12 +170,14 @@ mod tests {
         let mut chunks = message.chunks();
         let mut all = Vec::new();
         loop {
-            match chunks.next() {
-                Chunk::Middle(pieces) => all.extend(pieces.concat()),
-                Chunk::Last(pieces) => {
-                    all.extend(pieces.concat());
-                    return all;
-                }
+            let (stretches, is_last) = match chunks.next() {
+                Chunk::Middle(stretches) => (stretches, false),
+                Chunk::Last(stretches) => (stretches, true),
+            };
+            assert!(stretches.len() < 1024, "more than the system takes");
+            all.extend(stretches.iter().flat_map(|stretch| stretch.iter().copied()));
+            if is_last {
+                return all;
             }
         }
     }
@@ -186,13 +193,13 @@ mod tests {
     /// Wherever the pieces are cut, be it at a dot, and however many dots there are.
     #[test]
     fn dots_at_the_edges_of_pieces() {
-        for before in CHUNK - 4..=CHUNK + 2 {
-            for dots in [1, 2, 40_000] {
+        for (shift, dots) in (0..4).flat_map(|shift| [1, 2, STRETCHES - 2, STRETCHES - 1, STRETCHES, 2000].map(|dots| (shift, dots))) {
+            for (before, after) in [(PIECE, PIECE), (0, TAIL), (TAIL, 0), (3 * TAIL, TAIL)] {
                 let mut bytes = b"123456\r\n".repeat(before / 8);
-                bytes.extend(std::iter::repeat_n(b'x', before % 8 + 8));
-                bytes.extend_from_slice(b"\r\n");
+                bytes.extend(b"x".repeat(5 * shift));
+                bytes.extend_from_slice(if shift % 2 == 0 { b"\r\n" } else { b"" });
                 bytes.extend(b".\r\n".repeat(dots));
-                bytes.extend(b"end\r\n".repeat(CHUNK / 4));
+                bytes.extend(b"1234567890123456789012\r\n".repeat(after.saturating_sub(32) / 24));
                 // As one would do it.
                 let mut doubled = bytes.split_inclusive(|byte| *byte == b'\n').fold(Vec::new(), |mut all, line| {
                     all.extend_from_slice(if line.starts_with(b".") { b"." } else { b"" });
@@ -200,14 +207,14 @@ mod tests {
                     all
                 });
                 doubled.extend_from_slice(b".\r\n");
-                assert!(wire(&bytes) == doubled, "{before} bytes before {dots} dots");
+                assert!(wire(&bytes) == doubled, "{before} + {shift} bytes before {dots} dots, {after} after");
             }
         }
     }
 
     #[test]
     fn a_signature_goes_first() {
-        for size in [0, 10, CHUNK - 10, CHUNK, CHUNK + 10] {
+        for size in [0, 10, TAIL - 10, TAIL, TAIL + 10] {
             let signature = b"S: x\r\n".repeat(size / 6);
             for text in [b"a\r\n".to_vec(), b".b\r\n".repeat(30_000)] {
                 assert_eq!(signed(&signature, &text), [signature.as_slice(), &wire(&text)].concat());
@@ -215,6 +222,32 @@ mod tests {
         }
         let message = Message::new(b"a\r\n").unwrap().under(b"S: x\r\n");
         assert_eq!((message.size(), message.signature_size(), message.composed()), (9, 6, &b"a\r\n"[..]));
+    }
+
+    /// The quick look agrees with one that goes line by line, on bytes of few kinds in any order.
+    #[test]
+    fn the_quick_look_is_right() {
+        let seed = u64::from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos());
+        let seed = std::env::var("CONSIGN_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed);
+        println!("CONSIGN_SEED={seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let pieces: [&[u8]; 9] = [b"\r\n", b"\r\n", b"\r\n.", b"x", b".", "\u{fc}".as_bytes(), &[b'y'; 90], &[b'z'; 998], b"\r\n"];
+        let mut good = 0;
+        for _ in 0..20_000 {
+            let mut bytes: Vec<u8> = (0..random.usize(0..12)).flat_map(|_| pieces[random.usize(0..9)]).copied().collect();
+            if random.u8(0..4) > 0 {
+                bytes.extend_from_slice(b"\r\n");
+            }
+            if random.u8(0..4) == 0 && !bytes.is_empty() {
+                let at = random.usize(0..bytes.len());
+                bytes[at] = *b"\r\nq.".get(random.usize(0..4)).unwrap();
+            }
+            let fits = |line: &[u8]| line.strip_suffix(b"\r\n").is_some_and(|line| line.len() <= 998 && !line.contains(&b'\r'));
+            let expected = (!bytes.is_empty() && bytes.split_inclusive(|byte| *byte == b'\n').all(fits)).then(|| bytes.is_ascii());
+            assert_eq!(look(&bytes), expected, "{:?}", String::from_utf8_lossy(&bytes));
+            good += usize::from(expected.is_some());
+        }
+        assert!((4_000..19_000).contains(&good), "{good} of 20,000 can be sent");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use consign_model::delivery::Reply;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -26,6 +27,9 @@ use crate::wire::Wire;
 
 /// How long a server's last words are waited for when it takes no more of ours: they say why, but they may never have been said.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How much may take as long as one time limit for writing. All that is there is handed over at once nevertheless.
+const UNDER_ONE_LIMIT: usize = 64 << 10;
 
 /// A session that is ready for an e-mail.
 #[derive(Debug)]
@@ -42,8 +46,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, protects the connection and signs in.
-    pub(super) async fn open(target: &Target) -> Result<Self, Fault> {
+    /// Connects, protects the connection and signs in. In a box, since it goes from hand to hand.
+    pub(super) async fn open(target: &Target) -> Result<Box<Self>, Fault> {
         // First, since a command may take its time, and a server that has been greeted doesn't wait for ever.
         let credentials = match &target.credentials {
             None => None,
@@ -57,7 +61,7 @@ impl Connection {
             Security::Implicit(setup) => handshake(stream, setup, target).await?,
             Security::Plain | Security::StartTls(_) => Wire::Plain(stream),
         };
-        let mut connection = Self {
+        let mut connection = Box::new(Self {
             wire,
             input: BytesMut::with_capacity(4096),
             parser: Parser::default(),
@@ -66,7 +70,7 @@ impl Connection {
             greeting: Reply { code: 0, text: String::new() },
             capabilities: Capabilities::default(),
             signed_in: None,
-        };
+        });
         connection.greeting = connection.answer(Step::Greeting).await?;
         let hello = target.hello.clone().unwrap_or_else(|| own_name(local));
         connection.hello(&hello, target).await?;
@@ -102,7 +106,7 @@ impl Connection {
     }
 
     /// Goes over to TLS. What was said before counts for nothing after it (RFC 3207, section 4.2).
-    async fn start_tls(mut self, setup: &TlsSetup, target: &Target) -> Result<Self, Fault> {
+    async fn start_tls(mut self: Box<Self>, setup: &TlsSetup, target: &Target) -> Result<Box<Self>, Fault> {
         if !self.capabilities.starttls {
             return Err(Fault::Setup(
                 "it does not offer STARTTLS, or somebody on the way hides the offer. Nothing is sent in clear: ask whoever runs it, or use tls = \"implicit\" with its port for that, often 465".to_owned(),
@@ -126,7 +130,7 @@ impl Connection {
 
     /// Sends a command and takes a 2xx for an answer; any other reply is [`Fault::Reply`].
     pub(super) async fn command(&mut self, step: Step, line: &str) -> Result<Reply, Fault> {
-        self.write(step, [line.as_bytes()], self.limit(step)).await?;
+        self.write(step, &mut [IoSlice::new(line.as_bytes())], self.limit(step)).await?;
         self.answer(step).await
     }
 
@@ -164,10 +168,10 @@ impl Connection {
         }
     }
 
-    /// Writes all of it, one piece after the other, from where they lie. Where the server takes no more, its last words (such as a 421) are the fault, if
-    /// there are any.
-    pub(super) async fn write<const N: usize>(&mut self, step: Step, pieces: [&[u8]; N], limit: Duration) -> Result<(), Fault> {
-        match timeout(limit, write_all(&mut self.wire, pieces)).await {
+    /// Writes all of it, one piece after the other, from where they lie; each 64 KiB may take as long as `limit`. Where the server takes no more, its last
+    /// words (such as a 421) are the fault, if there are any.
+    pub(super) async fn write(&mut self, step: Step, pieces: &mut [IoSlice<'_>], limit: Duration) -> Result<(), Fault> {
+        match write_all(&mut self.wire, pieces, limit).await {
             Ok(Ok(())) => Ok(()),
             Err(_) => Err(Fault::Stalled { step, limit }),
             Ok(Err(error)) => match self.reply(step, LAST_WORDS.min(limit)).await {
@@ -213,7 +217,7 @@ impl Connection {
     }
 
     /// Says good-bye. What becomes of it does not matter any more.
-    pub(super) async fn quit(mut self) {
+    pub(super) async fn quit(mut self: Box<Self>) {
         if self.command(Step::Quit, "QUIT\r\n").await.is_ok() {
             // For TLS: so that the server sees an end and not a cut.
             let _ = timeout(self.timeouts.closing, self.wire.shutdown()).await;
@@ -234,18 +238,26 @@ impl Connection {
     }
 }
 
-async fn write_all<const N: usize>(wire: &mut Wire, pieces: [&[u8]; N]) -> io::Result<()> {
-    let mut slices = pieces.map(IoSlice::new);
-    let mut rest = &mut slices[..];
-    // Those that are empty go with the others.
+/// See [`Connection::write`]. The outer error: it took longer than that.
+async fn write_all(wire: &mut Wire, mut rest: &mut [IoSlice<'_>], limit: Duration) -> Result<io::Result<()>, Elapsed> {
+    let (mut deadline, mut written) = (Instant::now() + limit, 0);
+    // Away with those that are empty.
     IoSlice::advance_slices(&mut rest, 0);
     while !rest.is_empty() {
-        match wire.write_vectored(rest).await? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => IoSlice::advance_slices(&mut rest, written),
+        match timeout_at(deadline, wire.write_vectored(rest)).await? {
+            Ok(0) => return Ok(Err(io::ErrorKind::WriteZero.into())),
+            Ok(more) => {
+                IoSlice::advance_slices(&mut rest, more);
+                written += more;
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+        if written >= UNDER_ONE_LIMIT {
+            written %= UNDER_ONE_LIMIT;
+            deadline = Instant::now() + limit;
         }
     }
-    wire.flush().await
+    timeout_at(deadline, wire.flush()).await
 }
 
 /// Connects to the first of the host's addresses that answers. Sets `TCP_NODELAY`: without it each e-mail waits 40 ms for a delayed

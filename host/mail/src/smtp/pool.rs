@@ -38,7 +38,7 @@ struct State {
     /// Those who wait for a permit, in the order in which they came.
     waiting: VecDeque<Waiting>,
     /// Newest last: the newest is used first, so that the rest can grow old.
-    idle: Vec<(Connection, Instant)>,
+    idle: Vec<(Box<Connection>, Instant)>,
     /// A task waits for the oldest to grow too old.
     watched: bool,
 }
@@ -52,7 +52,7 @@ struct Waiting {
 /// What somebody has waited for.
 pub(super) struct Turn {
     /// A connection on which the envelope is out, and the one before it was accepted. First, so that it is closed before its permit is another's.
-    pub(super) begun: Option<(Connection, Opening)>,
+    pub(super) begun: Option<(Box<Connection>, Opening)>,
     pub(super) permit: Permit,
 }
 
@@ -106,7 +106,7 @@ impl Pool {
     }
 
     /// The newest idle connection that still stands.
-    pub(super) async fn take_idle(&self) -> Option<Connection> {
+    pub(super) async fn take_idle(&self) -> Option<Box<Connection>> {
         loop {
             let (mut connection, since) = self.state().idle.pop()?;
             if since.elapsed() < self.target.timeouts.idle && connection.quiet(Step::Mail).await.is_ok() {
@@ -116,8 +116,8 @@ impl Pool {
     }
 
     /// All that are idle, which are so no more.
-    pub(super) fn take_all_idle(&self) -> Vec<Connection> {
-        std::mem::take(&mut self.state().idle).into_iter().map(|(connection, _)| connection).collect()
+    pub(super) fn take_all_idle(&self) -> impl Iterator<Item = Box<Connection>> + use<> {
+        std::mem::take(&mut self.state().idle).into_iter().map(|(connection, _)| connection)
     }
 
     /// What was said ahead came to nothing. A server that went away just did; one that is out of step is not run ahead of again.
@@ -127,7 +127,7 @@ impl Pool {
         }
     }
 
-    fn keep(self: &Arc<Self>, connection: Connection) {
+    fn keep(self: &Arc<Self>, connection: Box<Connection>) {
         let mut state = self.state();
         state.idle.push((connection, Instant::now()));
         if !state.watched {
@@ -180,7 +180,7 @@ impl Permit {
     }
 
     /// The e-mail is over.
-    pub(super) fn end(self, (outcomes, connection): (Vec<Outcome>, Option<Connection>)) -> Vec<Outcome> {
+    pub(super) fn end(self, (outcomes, connection): (Vec<Outcome>, Option<Box<Connection>>)) -> Vec<Outcome> {
         if let Some(connection) = connection {
             self.give_back(connection);
         }
@@ -188,7 +188,7 @@ impl Permit {
     }
 
     /// Gives back a connection on which no e-mail is under way but the next one, if its envelope is out.
-    fn give_back(mut self, connection: Connection) {
+    fn give_back(mut self, connection: Box<Connection>) {
         match self.next.take() {
             // Where nobody waits any more the connection is closed with what was said.
             Some(Next { opening, turn }) => drop(turn.send(Turn { begun: Some((connection, opening)), permit: self })),

@@ -71,8 +71,16 @@ impl Parser {
         self.lines += 1;
         self.bytes += line.len() + 2;
         // A terminal that shows it must not obey it.
-        self.text.extend(String::from_utf8_lossy(text).chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }));
+        match std::str::from_utf8(text) {
+            Ok(text) if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => self.text.push_str(text),
+            _ => self.add_odd(text),
+        }
         if self.bytes > MAX_REPLY { Err("a reply of more than 64 KiB") } else { Ok(last) }
+    }
+
+    /// Adds what is more than printable ASCII.
+    fn add_odd(&mut self, text: &[u8]) {
+        self.text.extend(String::from_utf8_lossy(text).chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }));
     }
 }
 

@@ -163,17 +163,17 @@ impl Sender {
 
     /// Closes idle connections with QUIT. Without it they are cut when the sender is dropped.
     pub async fn close(&self) {
-        join_all(self.pool.take_all_idle().into_iter().map(Connection::quit)).await;
+        join_all(self.pool.take_all_idle().map(Connection::quit)).await;
     }
 }
 
 /// What became of an e-mail, and its connection if that is still good.
-type Done = (Vec<Outcome>, Option<Connection>);
+type Done = (Vec<Outcome>, Option<Box<Connection>>);
 
 /// Sends over this connection. The error: it was dead before MAIL was answered, or what was said ahead came to nothing.
 async fn attempt<F: Future>(
     permit: &mut Permit,
-    mut connection: Connection,
+    mut connection: Box<Connection>,
     (opening, said): (Opening, Said),
     message: &Message<'_>,
     leave: &mut Leave<'_, F>,

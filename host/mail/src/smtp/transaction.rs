@@ -12,6 +12,7 @@
 //! - **Answers in step.** An answer too many would be taken for the next e-mail's MAIL, and each after it for the wrong command. A 354 to DATA shows that they
 //!   are in step, for no other command has one; without it no answer to what was said ahead counts before RSET got its 250 and nothing is left over.
 
+use std::io::IoSlice;
 use std::pin::Pin;
 
 use consign_model::delivery::{Outcome, Reply};
@@ -130,7 +131,7 @@ async fn envelope(connection: &mut Connection, opening: &mut Opening, said: Said
         if !std::mem::take(&mut is_out) {
             let (step, lines) = (group.step, opening.lines(&group));
             let written = match connection.quiet(step).await {
-                Ok(()) => connection.write(step, [lines.as_bytes()], connection.limit(step)).await,
+                Ok(()) => connection.write(step, &mut [IoSlice::new(lines.as_bytes())], connection.limit(step)).await,
                 Err(fault) => Err(fault),
             };
             if let Err(fault) = written {
@@ -185,15 +186,15 @@ async fn text<'n>(
     next: impl FnOnce(&Connection) -> &'n str,
 ) -> After {
     let mut chunks = message.chunks();
-    let [signature, rest, dot] = loop {
+    let mut last = loop {
         match chunks.next() {
-            Chunk::Middle(pieces) => {
-                if let Err(fault) = connection.write(Step::Body, pieces, connection.limit(Step::Body)).await {
+            Chunk::Middle(mut stretches) => {
+                if let Err(fault) = connection.write(Step::Body, &mut stretches, connection.limit(Step::Body)).await {
                     opening.settle(&fault.before_the_dot(place));
                     return After::Broken;
                 }
             }
-            Chunk::Last(pieces) => break pieces,
+            Chunk::Last(stretches) => break stretches,
         }
     };
     // While the dot is still here, a server that went away or refuses already is known not to have the e-mail.
@@ -202,7 +203,8 @@ async fn text<'n>(
         return After::Broken;
     }
     let next = next(connection);
-    let written = connection.write(Step::EndOfData, [signature, rest, dot, next.as_bytes()], connection.limit(Step::Body)).await;
+    last.push(IoSlice::new(next.as_bytes()));
+    let written = connection.write(Step::EndOfData, &mut last, connection.limit(Step::Body)).await;
     let answer = match written {
         Ok(()) => connection.reply(Step::EndOfData, connection.limit(Step::EndOfData)).await,
         Err(fault) => Err(fault),

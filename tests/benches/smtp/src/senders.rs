@@ -11,6 +11,7 @@ use lettre::transport::smtp::PoolConfig;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
 use mail_send::SmtpClientBuilder;
 use mail_send::smtp::message::Message;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 
 use crate::Error;
@@ -49,6 +50,8 @@ pub enum Who {
     Consign,
     /// A blocking socket that writes what was rendered beforehand, with Consign's commands in the same groups.
     Raw,
+    /// The same by a task of tokio, which does nothing else: what waiting for many connections at once costs.
+    Bare,
     SmtpSource,
     LettrePool,
     MailSend,
@@ -59,6 +62,7 @@ impl Who {
         [
             ("consign", Self::Consign),
             ("raw", Self::Raw),
+            ("bare", Self::Bare),
             ("smtp-source", Self::SmtpSource),
             ("lettre", Self::LettrePool),
             ("mail-send", Self::MailSend),
@@ -71,6 +75,7 @@ impl Who {
         match self {
             Self::Consign => runtime.block_on(consign(load)),
             Self::Raw => raw(load),
+            Self::Bare => runtime.block_on(bare(load)),
             Self::SmtpSource => smtp_source(load),
             Self::LettrePool => runtime.block_on(lettre(load)),
             Self::MailSend => runtime.block_on(mail_send(load)),
@@ -115,65 +120,115 @@ fn smtp_source(load: &Load) -> Result<(), Error> {
     if done.status.success() { Ok(()) } else { Err(format!("smtp-source: {}", String::from_utf8_lossy(&done.stderr)).into()) }
 }
 
+/// What clients without a library write.
+struct Rendered {
+    /// Before the first text.
+    envelope: String,
+    /// A text, and the next envelope behind it.
+    text: Vec<u8>,
+    /// The last text.
+    last: Vec<u8>,
+}
+
+impl Rendered {
+    fn of(load: &Load) -> Self {
+        let envelope = format!("MAIL FROM:<{FROM}> SIZE={}\r\nRCPT TO:<{TO}>\r\nDATA\r\n", load.email.len());
+        let mut last = Vec::with_capacity(load.email.len() + 1000);
+        for line in load.email.split_inclusive(|byte| *byte == b'\n') {
+            last.extend_from_slice(if line.first() == Some(&b'.') { b"." } else { b"" });
+            last.extend_from_slice(line);
+        }
+        last.extend_from_slice(b".\r\n");
+        Self { text: [last.as_slice(), envelope.as_bytes()].concat(), envelope, last }
+    }
+}
+
 fn raw(load: &Load) -> Result<(), Error> {
     let mut stream = TcpStream::connect(("127.0.0.1", load.port))?;
     stream.set_nodelay(true)?;
-    let mut input = Replies { stream: stream.try_clone()?, space: vec![0; 4096], filled: 0 };
-    input.take(1)?;
-    stream.write_all(b"EHLO bench.example\r\n")?;
-    input.take(1)?;
-    let envelope = format!("MAIL FROM:<{FROM}> SIZE={}\r\nRCPT TO:<{TO}>\r\nDATA\r\n", load.email.len());
-    let mut text = Vec::with_capacity(load.email.len() + 1000);
-    for line in load.email.split_inclusive(|byte| *byte == b'\n') {
-        text.extend_from_slice(if line.first() == Some(&b'.') { b"." } else { b"" });
-        text.extend_from_slice(line);
-    }
-    text.extend_from_slice(b".\r\n");
-    let last = text.clone();
-    text.extend_from_slice(envelope.as_bytes());
-    stream.write_all(envelope.as_bytes())?;
-    input.take(3)?;
+    let mut replies = Replies::new();
+    let rendered = Rendered::of(load);
+    let mut say = |bytes: &[u8], answers: usize| -> Result<(), Error> {
+        stream.write_all(bytes)?;
+        replies.owed += answers;
+        while replies.owed > 0 {
+            let read = stream.read(replies.space())?;
+            replies.came(read)?;
+        }
+        Ok(())
+    };
+    say(b"EHLO bench.example\r\n", 2)?;
+    say(rendered.envelope.as_bytes(), 3)?;
     for _ in 1..load.count {
-        stream.write_all(&text)?;
-        input.take(4)?;
+        say(&rendered.text, 4)?;
     }
-    stream.write_all(&last)?;
-    input.take(1)?;
-    stream.write_all(b"QUIT\r\n")?;
-    input.take(1)
+    say(&rendered.last, 1)?;
+    say(b"QUIT\r\n", 1)
 }
 
-/// What the server says to the raw client.
+async fn bare(load: &Load) -> Result<(), Error> {
+    let load = load.clone();
+    let task = async move {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", load.port)).await?;
+        stream.set_nodelay(true)?;
+        let mut replies = Replies::new();
+        let rendered = Rendered::of(&load);
+        let mut say = async |bytes: &[u8], answers: usize| -> Result<(), Error> {
+            stream.write_all(bytes).await?;
+            replies.owed += answers;
+            while replies.owed > 0 {
+                let read = stream.read(replies.space()).await?;
+                replies.came(read)?;
+            }
+            Ok(())
+        };
+        say(b"EHLO bench.example\r\n", 2).await?;
+        say(rendered.envelope.as_bytes(), 3).await?;
+        for _ in 1..load.count {
+            say(&rendered.text, 4).await?;
+        }
+        say(&rendered.last, 1).await?;
+        say(b"QUIT\r\n", 1).await
+    };
+    tokio::spawn(task).await?
+}
+
+/// What the server says to a client without a library.
 struct Replies {
-    stream: TcpStream,
     space: Vec<u8>,
     filled: usize,
+    /// How many are yet to come.
+    owed: usize,
 }
 
 impl Replies {
-    /// Takes so many replies, none of which may be a refusal.
-    fn take(&mut self, mut count: usize) -> Result<(), Error> {
-        loop {
-            let mut done = 0;
-            while let Some(length) = memchr::memchr(b'\n', &self.space[done..self.filled]) {
-                let line = &self.space[done..done + length];
-                done += length + 1;
-                match line {
-                    [b'2' | b'3', _, _, b' ', ..] => count = count.saturating_sub(1),
-                    [b'2', _, _, b'-', ..] => {}
-                    _ => return Err(format!("the raw client was answered {}", String::from_utf8_lossy(line)).into()),
-                }
-            }
-            self.space.copy_within(done..self.filled, 0);
-            self.filled -= done;
-            if count == 0 {
-                return Ok(());
-            }
-            match self.stream.read(&mut self.space[self.filled..])? {
-                0 => return Err("the raw client's connection was closed".into()),
-                length => self.filled += length,
+    fn new() -> Self {
+        Self { space: vec![0; 4096], filled: 0, owed: 0 }
+    }
+
+    fn space(&mut self) -> &mut [u8] {
+        &mut self.space[self.filled..]
+    }
+
+    /// Counts the replies among what was read, none of which may be a refusal.
+    fn came(&mut self, read: usize) -> Result<(), Error> {
+        if read == 0 {
+            return Err("the connection was closed".into());
+        }
+        self.filled += read;
+        let mut done = 0;
+        while let Some(length) = memchr::memchr(b'\n', &self.space[done..self.filled]) {
+            let line = &self.space[done..done + length];
+            done += length + 1;
+            match line {
+                [b'2' | b'3', _, _, b' ', ..] => self.owed = self.owed.checked_sub(1).ok_or("a reply too many")?,
+                [b'2', _, _, b'-', ..] => {}
+                _ => return Err(format!("the answer was {}", String::from_utf8_lossy(line)).into()),
             }
         }
+        self.space.copy_within(done..self.filled, 0);
+        self.filled -= done;
+        Ok(())
     }
 }
 
