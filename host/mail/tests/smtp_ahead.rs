@@ -48,39 +48,52 @@ async fn together(sender: &Sender, names: &[&str]) -> Vec<Vec<RecipientOutcome>>
 /// A server says something twice, be it to an e-mail's text or to a command that went out behind it: no answer is taken for another e-mail's or recipient's.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_too_many() {
-    for (point, nth) in [(Point::AfterDot, 1), (Point::Mail, 2), (Point::Rcpt, 2), (Point::Data, 2)] {
-        // The DATA of one that is refused is never come to.
-        for refused in [false, true].into_iter().take(if point == Point::Data { 1 } else { 2 }) {
-            let server = Server::start(Options::default(), move |visit| {
-                let normal = match visit.point {
-                    Point::AfterDot => kept(visit),
-                    Point::Mail => b"250 2.1.0 ok\r\n".to_vec(),
-                    Point::Rcpt if refused && visit.line.contains("third") => b"550 5.1.1 nobody\r\n".to_vec(),
-                    Point::Rcpt => b"250 2.1.5 ok\r\n".to_vec(),
-                    Point::Data => b"354 go\r\n".to_vec(),
-                    _ => return Act::Normal,
-                };
-                let act = if (visit.connection, visit.point, visit.nth) == (0, point, nth) { [normal.as_slice(), &normal].concat() } else { normal };
-                Act::Say(act)
-            });
-            let sender = Sender::new(target(server.address, &json!({"connections": 1})));
-            assert!(is_own(&together(&sender, &["first"]).await[0], "first"));
-            let outcomes = together(&sender, &["second", "third", "fourth"]).await;
-            let what = format!("{point:?} twice, refused: {refused}: {outcomes:?}");
-            assert!(is_own(&outcomes[0], "second") && is_own(&outcomes[2], "fourth"), "{what}");
-            match &outcomes[1][0].outcome {
-                Outcome::Rejected { reply } if refused => assert_eq!(reply.text, "5.1.1 nobody", "{what}"),
-                // A second 354 may be seen before the dot goes out, or only instead of its answer.
-                Outcome::NotSent { .. } | Outcome::Unknown { .. } if (point, refused) == (Point::Data, false) => {}
-                _ => assert!(!refused && is_own(&outcomes[1], "third"), "{what}"),
-            }
-            let came = server.came();
-            for name in ["first", "second", "third", "fourth"] {
-                let count = came.iter().filter(|one| one.accepted && one.bytes == email(name, 500) && one.recipients == to(name)).count();
-                let sent = name != "third" || !matches!(outcomes[1][0].outcome, Outcome::NotSent { .. } | Outcome::Rejected { .. });
-                assert_eq!(count, usize::from(sent), "{name}: {what}");
+    let twice = [(Point::AfterDot, 1), (Point::Mail, 2), (Point::Rcpt, 2), (Point::Rcpt, 3), (Point::Data, 2)];
+    for ((point, nth), refused) in
+        twice.into_iter().flat_map(|at| [[false, false], [false, true], [true, false], [true, true]].map(|refused| (at, refused)))
+    {
+        let server = Server::start(Options::default(), move |visit| {
+            let normal = match visit.point {
+                Point::AfterDot => kept(visit),
+                Point::Mail => b"250 2.1.0 ok\r\n".to_vec(),
+                Point::Rcpt if visit.line.contains("third") && refused[0] => b"550 5.1.1 third\r\n".to_vec(),
+                Point::Rcpt if visit.line.contains("other") && refused[1] => b"450 4.1.1 other\r\n".to_vec(),
+                Point::Rcpt => b"250 2.1.5 ok\r\n".to_vec(),
+                Point::Data => b"354 go\r\n".to_vec(),
+                _ => return Act::Normal,
+            };
+            let twice = (visit.connection, visit.point, visit.nth) == (0, point, nth);
+            Act::Say(if twice { [normal.as_slice(), &normal].concat() } else { normal })
+        });
+        let sender = Sender::new(target(server.address, &json!({"connections": 1})));
+        assert!(is_own(&together(&sender, &["first"]).await[0], "first"));
+        let recipients = [to("third"), to("other")].concat();
+        let third = async { sender.send_with(FROM, &recipients, &email("third", 500), yield_now()).await.0 };
+        // The second is waiting for its leave when the third comes, and that goes before the fourth.
+        let ((second, third), fourth) = join(join(together(&sender, &["second"]), third), together(&sender, &["fourth"])).await;
+        let what = format!("{point:?} twice, refused: {refused:?}: {third:?}");
+        assert!(is_own(&second[0], "second"), "{what}: {second:?}");
+        // A second 354 may be seen before the dot goes out, or only instead of its answer: then it is open what became of the e-mail.
+        let spoilt = (point == Point::Data).then_some(["not_sent", "unknown"]);
+        for ((one, refused), name) in third.iter().zip(refused).zip(["third", "other"]) {
+            match &one.outcome {
+                Outcome::Accepted { reply } if !refused => assert_eq!(reply.text, "2.0.0 kept Subject: third", "{what}"),
+                Outcome::Rejected { reply } | Outcome::Deferred { reply } if refused => assert!(reply.text.ends_with(name), "{what}"),
+                other => assert!(spoilt.is_some_and(|words| words.contains(&other.word())) && !refused, "{what}"),
             }
         }
+        if spoilt.is_none() {
+            assert!(is_own(&fourth[0], "fourth"), "{what}: {fourth:?}");
+        }
+        let came = server.came();
+        for (name, whom) in [("first", to("first").to_vec()), ("second", to("second").to_vec())] {
+            let count = came.iter().filter(|one| one.accepted && one.bytes == email(name, 500) && one.recipients == whom).count();
+            assert_eq!(count, 1, "{name}: {what}");
+        }
+        let takers: Vec<String> = recipients.iter().zip(refused).filter(|(_, refused)| !refused).map(|(recipient, _)| recipient.clone()).collect();
+        let of_third: Vec<_> = came.iter().filter(|one| one.bytes == email("third", 500)).map(|one| one.recipients.clone()).collect();
+        let arrived = third.iter().any(|one| matches!(one.outcome, Outcome::Accepted { .. } | Outcome::Unknown { .. }));
+        assert_eq!(of_third, if arrived { vec![takers] } else { Vec::new() }, "{what}");
     }
 }
 
@@ -93,7 +106,8 @@ async fn a_server_that_loses_what_is_behind_a_text() {
         _ => Act::Normal,
     });
     let mut target = target(server.address, &json!({"connections": 1}));
-    target.timeouts.command = Duration::from_millis(300);
+    // Long enough that no other step reaches it on a busy machine.
+    target.timeouts.command = Duration::from_secs(2);
     let sender = Sender::new(target);
     assert!(is_own(&together(&sender, &["one"]).await[0], "one"));
     let names = ["two", "three", "four", "five", "six"];
@@ -125,6 +139,27 @@ async fn a_text_for_nobody() {
     let came = server.came();
     assert!(came.len() == 10 && came.iter().all(|one| !one.recipients.is_empty()), "{came:?}");
     assert!(came.iter().all(|one| [email("good", 500), email("better", 500)].contains(&one.bytes)));
+}
+
+/// Behind a text that was refused nothing more is said on that connection, not even RSET; what had been said behind it goes over another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_refused_text() {
+    for refusal in ["554 5.7.1 no\r\n", "451 4.7.1 later\r\n"] {
+        let server = Server::start(Options { keep_streams: true, ..Options::default() }, move |visit| match visit.point {
+            Point::AfterDot if visit.line.contains("bad") => Act::Behind(Box::new(Act::Say(refusal.as_bytes().to_vec()))),
+            Point::AfterDot => Act::Say(kept(visit)),
+            _ => Act::Normal,
+        });
+        let sender = Sender::new(target(server.address, &json!({"connections": 1})));
+        assert!(is_own(&together(&sender, &["good"]).await[0], "good"));
+        let outcomes = together(&sender, &["bad", "next"]).await;
+        assert!(!outcomes[0][0].outcome.is_accepted() && is_own(&outcomes[1], "next"), "{outcomes:?}");
+        sender.close().await;
+        server.until("all were closed", |truth| truth.open == 0).await;
+        let end = format!("\r\n.\r\nMAIL FROM:<{FROM}> SIZE={}\r\nRCPT TO:<next@archive.example>\r\nDATA\r\n", email("next", 500).len());
+        let streams = &server.truth.lock().unwrap().streams;
+        assert!(streams[&0].ends_with(end.as_bytes()), "{}", String::from_utf8_lossy(&streams[&0]));
+    }
 }
 
 /// A server that refuses every text is not connected to anew for each.
@@ -193,7 +228,7 @@ async fn the_leave_of_a_text() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd() {
     let mut random = Random::new();
-    let count = if std::env::var_os("CONSIGN_FULL").is_some() { 60_000 } else { 3000 };
+    let count = if std::env::var_os("CONSIGN_FULL").is_some() { 15_000 } else { 3000 };
     let visits = AtomicUsize::new(0);
     let server = Server::start(Options::default(), move |visit| {
         let odd = visits.fetch_add(1, Ordering::Relaxed).is_multiple_of(97);
@@ -279,5 +314,5 @@ async fn a_crowd() {
     assert!(came.iter().all(|one| seen.iter().any(|(name, ..)| one.recipients == to(name))), "an e-mail came that nobody sent");
     let truth = server.truth.lock().unwrap();
     println!("{count} e-mails: {accepted} accepted, {dropped} dropped, {unknown} unknown; {} texts with an envelope behind them", truth.behind);
-    assert!(accepted > count / 4 && dropped > count / 20 && unknown > 0 && truth.behind > count / 10);
+    assert!(accepted > count / 4 && dropped > count / 40 && unknown > 0 && truth.behind > count / 10);
 }

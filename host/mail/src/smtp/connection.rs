@@ -153,11 +153,13 @@ impl Connection {
 
     /// Waits for one whole reply, whatever its code.
     pub(super) async fn reply(&mut self, step: Step, limit: Duration) -> Result<Reply, Fault> {
-        let deadline = Instant::now() + limit;
+        let mut deadline = None;
         loop {
             if let Some(reply) = self.parser.take(&mut self.input).map_err(|what| Fault::Garbage { step, what })? {
                 return Ok(reply);
             }
+            // Most replies have come with the one before, and need no clock.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
             self.input.reserve(2048);
             match timeout_at(deadline, self.wire.read_buf(&mut self.input)).await {
                 Err(_) => return Err(Fault::Stalled { step, limit }),

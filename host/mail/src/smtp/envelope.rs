@@ -44,7 +44,7 @@ impl Envelope {
         if let Err(reason) = self.offered(offers, &mut slots) {
             settle(&mut slots, &Outcome::not_sendable(format!("{place}: {reason}")));
         }
-        let mut opening = Opening { lines: String::new(), commands: Vec::new(), done: 0, slots };
+        let mut opening = Opening { lines: String::new(), commands: Vec::with_capacity(self.recipients.len() + 2), done: 0, slots };
         if opening.is_open() {
             opening.lines.reserve(128 + 64 * self.recipients.len());
             self.mail(offers, &mut opening.lines);
