@@ -4,8 +4,9 @@
 //! window is done. What the ledger knows as accepted is not sent again; what may have arrived is sent again only with the same bytes.
 //!
 //! What a crash can repeat are e-mails that were sent and whose outcome is not durable yet. There are never more of them than [`UNSETTLED`] for each connection: a slot is
-//! held until the outcome is on the disk, not only until the server has answered. One for each would leave the connection idle while the disk is waited for, which takes longer
-//! than an e-mail does. Intents need no slot, so those of many windows share a flush.
+//! held from before the text goes out until the outcome is on the disk, not only until the server has answered. One for each would leave the connection idle while the disk is
+//! waited for, which takes longer than an e-mail does. Neither intents nor envelopes need one, so the intents of many windows share a flush, and the next e-mail's envelope is out
+//! before this one's answer is there.
 
 mod gate;
 
@@ -130,9 +131,7 @@ pub(crate) async fn deliver(
     };
     delivery.begin(Timestamp::now(), by_a_person);
     store.record(tenant, std::slice::from_ref(&delivery)).await?;
-    // `None` can't be: nobody closes it.
-    let slot = outbox.unsettled.acquire().await.ok();
-    let outcomes = outbox.sender.send(&email.from, &owed, &email.bytes).await;
+    let (outcomes, slot) = outbox.sender.send_with(&email.from, &owed, &email.bytes, outbox.unsettled.acquire()).await;
     outbox.gate.hear(&pass, &outcomes);
     delivery.record(outcomes);
     store.record(tenant, std::slice::from_ref(&delivery)).await?;

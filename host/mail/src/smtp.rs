@@ -9,6 +9,9 @@
 //! - a reply with a code such as 571 or with a byte that is not UTF-8 is an error, and its text is lost;
 //! - it doesn't pipeline.
 //!
+//! An e-mail takes one round trip: its envelope goes out behind the text of the one before (`transaction` says what makes that safe). What of its time is the
+//! network's, the kernel's and ours: `tests/benches/smtp`.
+//!
 //! What becomes of an e-mail at each point of a session and each fault is a table: `tests/smtp_points.txt`. Every cell of it is run.
 //!
 //! A future that is dropped takes its connection with it: nothing half-used is ever used again.
@@ -19,7 +22,9 @@ mod body;
 mod capabilities;
 mod connection;
 mod dkim;
+mod envelope;
 mod fault;
+mod pool;
 mod reply;
 mod secret;
 mod sender;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use consign_mail::smtp::Sender;
 use consign_model::delivery::Outcome;
+use futures::future::join_all;
 use serde_json::json;
 use support::given::{Authority, Random, email, target};
 use support::server::{Act, Gate, Options, Point, Server, lines};
@@ -38,6 +39,8 @@ struct Line {
     server: Server,
     sender: Sender,
     next: Next,
+    /// Where it stands still, after the next dot and what comes behind it.
+    dot: Arc<Mutex<Option<Arc<Gate>>>>,
     /// What it was given to send.
     sent: Vec<Vec<u8>>,
 }
@@ -46,16 +49,24 @@ impl Line {
     fn new(options: Options, more: &serde_json::Value) -> Self {
         let next = Next::default();
         let taken = next.clone();
+        let dot = Arc::new(Mutex::new(None));
+        let of_dot = dot.clone();
         let options = Options { keep_streams: true, receive_buffer: Some(64 << 10), ..options };
         let server = Server::start(options, move |visit| match visit.point {
             Point::Data => taken.lock().unwrap().take().map_or(Act::Normal, |(bytes, gate)| Act::Hold(bytes, gate)),
             // A 3xx is no yes to a text.
             Point::AfterDot if visit.line.starts_with("Subject: three") => Act::Say(b"354 2.0.0 go on\r\n".to_vec()),
-            Point::AfterDot => Act::Say(format!("250 2.0.0 {}\r\n", visit.line.lines().next().unwrap_or_default()).into_bytes()),
+            Point::AfterDot => {
+                let kept = Act::Say(format!("250 2.0.0 {}\r\n", visit.line.lines().next().unwrap_or_default()).into_bytes());
+                match of_dot.lock().unwrap().take() {
+                    Some(gate) => Act::Behind(Box::new(Act::Wait(gate, Box::new(kept)))),
+                    None => kept,
+                }
+            }
             _ => Act::Normal,
         });
         let sender = Sender::new(target(server.address, more));
-        Self { server, sender, next, sent: Vec::new() }
+        Self { server, sender, next, dot, sent: Vec::new() }
     }
 
     /// Sends, and drops the send when the server has read `offset` bytes of the text. True: the server got all of it nevertheless.
@@ -86,6 +97,52 @@ impl Line {
         assert_eq!(came, usize::from(text.len() == whole.len()), "{subject}: the server took a piece for the whole");
         self.sent.push(message.to_vec());
         came == 1
+    }
+
+    /// Two at once on a connection that has carried one, and one of them (or both) dropped while the server has the first's whole text and the second's envelope,
+    /// and has answered neither. The first may have arrived; of the second nothing has, and it goes its own way.
+    async fn cancel_two(&mut self, number: usize, dropped: [bool; 2], size: usize) {
+        self.next(&format!("earlier{number}")).await;
+        let gate = Arc::new(Gate::default());
+        *self.dot.lock().unwrap() = Some(gate.clone());
+        let subjects = [format!("first{number}"), format!("second{number}")];
+        let messages = [email(&subjects[0], size), email(&subjects[1], size)];
+        let to = subjects.clone().map(|subject| [format!("{subject}@archive.example")]);
+        let connection = *self.server.truth.lock().unwrap().streams.last_key_value().unwrap().0;
+        // The leave comes late enough for the second to be waiting when the first one's text goes out.
+        let send = |at: usize| self.sender.send_with("j@corp.example", &to[at], &messages[at], tokio::task::yield_now());
+        let mut sends = [0, 1].map(|at| Some(Box::pin(send(at))));
+        let [first, second] = &mut sends;
+        tokio::select! {
+            biased;
+            outcome = first.as_mut().unwrap() => panic!("{number}: the first ended before the server had answered: {outcome:?}"),
+            outcome = second.as_mut().unwrap() => panic!("{number}: the second ended before the server had answered: {outcome:?}"),
+            () = gate.reached.notified() => {}
+        }
+        for (send, dropped) in sends.iter_mut().zip(dropped) {
+            if dropped {
+                *send = None;
+            }
+        }
+        gate.open.notify_one();
+        let outcomes = join_all(sends.into_iter().flatten()).await;
+        let left = subjects.iter().zip(dropped).filter(|(_, dropped)| !dropped);
+        for ((outcomes, _), (subject, _)) in outcomes.iter().zip(left) {
+            let Outcome::Accepted { reply } = &outcomes[0].outcome else { panic!("{subject}: {outcomes:?}") };
+            assert_eq!(reply.text, format!("2.0.0 Subject: {subject}"));
+        }
+        if dropped != [false; 2] {
+            self.server.until("the connection is over", |truth| truth.open <= usize::from(!dropped[1])).await;
+            // It ends with the first's text and the envelope of the second, and not with a byte of the second's text.
+            let stream = self.server.truth.lock().unwrap().streams[&connection].clone();
+            let end = format!("MAIL FROM:<j@corp.example> SIZE={}\r\nRCPT TO:<{}>\r\nDATA\r\n", messages[1].len(), to[1][0]);
+            assert!(stream.ends_with(&[wire(&messages[0]).as_slice(), end.as_bytes()].concat()), "{number}: the stream ends otherwise");
+        }
+        // Where the second was not dropped it arrived once, the first once in any case.
+        let came = self.server.came();
+        let count = |message: &Vec<u8>| came.iter().filter(|one| one.bytes == *message).count();
+        assert_eq!([count(&messages[0]), count(&messages[1])], [1, usize::from(!dropped[1])], "{number}: {dropped:?}");
+        self.sent.extend(messages);
     }
 
     /// The next e-mail is its own: its bytes, its recipient, its answer.
@@ -126,6 +183,29 @@ async fn at_any_byte_of_the_text() {
     println!("{} sends dropped: of {cut} the server got a piece, of {whole} the whole, which was on its way", cut + whole);
     // Both happen, or the test is none.
     assert!(cut + whole == 2 * count && cut >= count / 5 && whole >= count, "{cut} pieces, {whole} whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_next_envelope_behind_it() {
+    let mut random = Random::new();
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+    let ca = folder.path().join("ca.pem");
+    authority.write(&ca);
+    let tls = json!({"connections": 1, "host": "localhost", "tls": "starttls", "allow-plaintext": false, "ca-file": ca});
+    let mut lines = [
+        Line::new(Options::default(), &json!({"connections": 1})),
+        Line::new(Options { starttls: Some(authority.server(&["localhost"])), ..Options::default() }, &tls),
+    ];
+    for number in 0..if std::env::var_os("CONSIGN_FULL").is_some() { 400 } else { 40 } {
+        for line in &mut lines {
+            let dropped = [[true, false], [false, true], [true, true], [false, false]][number % 4];
+            let size = *random.pick(&[60, 3000, 100_000]);
+            line.cancel_two(number, dropped, size).await;
+            line.next(&format!("next{number}")).await;
+            let truth = line.server.truth.lock().unwrap();
+            assert!(truth.came.iter().all(|one| line.sent.contains(&one.bytes)), "the server has an e-mail that nobody sent");
+        }
+    }
 }
 
 /// For each e-mail its size, and after how many bytes on the wire, its final dot among them, the send is dropped.

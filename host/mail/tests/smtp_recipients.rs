@@ -6,11 +6,13 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use consign_mail::smtp::Sender;
 use consign_model::delivery::Outcome;
+use futures::future::join_all;
 use serde_json::json;
 use support::given::{Random, target};
 use support::server::{Act, Options, Point, Server};
@@ -83,7 +85,8 @@ impl Email {
         if random.below(6) == 0 {
             text.push_str("Grüße\r\n");
         }
-        let from = format!("{}.code{mail}@corp.example", odd(random));
+        // An answer to DATA can be known by what was said before it alone.
+        let from = format!("{}.code{mail}.data{data}.n{number}.@corp.example", odd(random));
         Self { number, from, mail, recipients, data, dot, bytes: text.into_bytes() }
     }
 }
@@ -130,15 +133,21 @@ fn model(offers: Offers, email: &Email) -> Expected {
         if !email.from.is_ascii() || asked_for.iter().any(|(address, _)| !address.is_ascii()) {
             line.push_str(" SMTPUTF8");
         }
-        commands.push(line);
-        let together = if offers.pipelining { GROUP - 1 } else { 0 };
-        let said = if email.mail == 250 { asked_for.len() } else { together.min(asked_for.len()) };
-        commands.extend(asked_for[..said].iter().map(|(address, _)| format!("RCPT TO:<{address}>")));
+        let rcpt = asked_for.iter().map(|(address, _)| format!("RCPT TO:<{address}>"));
+        let all: Vec<String> = std::iter::once(line).chain(rcpt).chain(["DATA".to_owned()]).collect();
+        // What is said together is said whole; what comes after it, while somebody may still get the e-mail.
+        for group in all.chunks(if offers.pipelining { GROUP } else { 1 }) {
+            let asked = commands.len().saturating_sub(1);
+            let refused = asked_for[..asked].iter().filter(|(_, code)| *code != 250).count();
+            if refused == asked_for.len() || (email.mail != 250 && !commands.is_empty()) {
+                break;
+            }
+            commands.extend_from_slice(group);
+        }
         let taken: Vec<String> = asked_for.iter().filter(|(_, code)| *code == 250).map(|(address, _)| address.clone()).collect();
         let mut good = false;
         if email.mail == 250 && !taken.is_empty() {
-            commands.push("DATA".to_owned());
-            common = (email.data, format!("n{}.", email.number));
+            common = (email.data, format!(".n{}.", email.number));
             if email.data == 354 {
                 common = (email.dot, format!("n{} ", email.number));
                 if email.dot == 250 {
@@ -160,35 +169,42 @@ fn model(offers: Offers, email: &Email) -> Expected {
     Expected { fates: email.recipients.iter().map(fate).collect(), commands, kept }
 }
 
-/// A server with these offers, its sender, and the answer that it gives to the next DATA.
+/// A server with these offers, its sender.
 struct Line {
     offers: Offers,
     server: Server,
     sender: Sender,
-    data: Arc<Mutex<String>>,
     /// How many commands and e-mails were looked at.
     seen: (usize, usize),
 }
 
 impl Line {
-    fn new(offers: Offers) -> Self {
-        let data = Arc::new(Mutex::new(String::new()));
-        let to_data = data.clone();
+    fn new(offers: Offers, connections: usize) -> Self {
+        // The last MAIL of each connection.
+        let mails = Mutex::new(BTreeMap::new());
         let server = Server::start(Options { offers: offers.words(), ..Options::default() }, move |visit| match visit.point {
-            Point::Data => Act::Say(to_data.lock().unwrap().clone().into_bytes()),
+            Point::Data => {
+                let mails = mails.lock().unwrap();
+                let mail: &String = &mails[&visit.connection];
+                let code = mail.split(".data").nth(1).unwrap().get(..3).unwrap();
+                Act::Say(format!("{code} {mail}\r\n").into_bytes())
+            }
             Point::Mail | Point::Rcpt | Point::AfterDot => {
+                if visit.point == Point::Mail {
+                    mails.lock().unwrap().insert(visit.connection, visit.line.to_owned());
+                }
                 let code = visit.line.split("code").nth(1).unwrap().get(..3).unwrap();
                 Act::Say(format!("{code}-{}\r\n{code} {}\r\n", visit.line.replace("\r\n", " "), visit.nth).into_bytes())
             }
             _ => Act::Normal,
         });
-        let sender = Sender::new(target(server.address, &json!({"connections": 1})));
+        let sender = Sender::new(target(server.address, &json!({"connections": connections})));
         // EHLO stands before the first e-mail.
-        Self { offers, server, sender, data, seen: (1, 0) }
+        Self { offers, server, sender, seen: (1, 0) }
     }
 
-    async fn send(&mut self, email: &Email) -> Expected {
-        *self.data.lock().unwrap() = format!("{} n{}.\r\n", email.data, email.number);
+    /// Sends it, and says what the answers were.
+    async fn fates(&self, email: &Email) -> Vec<Fate> {
         let recipients: Vec<String> = email.recipients.iter().map(|(address, _)| address.clone()).collect();
         let outcomes = self.sender.send(&email.from, &recipients, &email.bytes).await;
         assert_eq!(outcomes.iter().map(|one| &one.recipient).collect::<Vec<_>>(), recipients.iter().collect::<Vec<_>>());
@@ -209,7 +225,12 @@ impl Line {
             (outcome, _) if outcome.is_not_sendable() => Fate::NotSendable,
             (other, _) => panic!("{other:?} for {}", one.recipient),
         });
-        let fates = fates.collect();
+        fates.collect()
+    }
+
+    /// Sends it alone.
+    async fn send(&mut self, email: &Email) -> Expected {
+        let fates = self.fates(email).await;
         let commands = self.server.commands();
         let came = self.server.came();
         // Before the first e-mail that is begun, EHLO; the connection lasts.
@@ -226,7 +247,7 @@ impl Line {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_mixtures() {
     let mut random = Random::new();
-    let mut lines: Vec<Line> = Offers::all().into_iter().map(Line::new).collect();
+    let mut lines: Vec<Line> = Offers::all().into_iter().map(|offers| Line::new(offers, 1)).collect();
     let count = if std::env::var_os("CONSIGN_FULL").is_some() { 20_000 } else { 1000 };
     let (mut recipients, mut mixed) = (0, 0);
     for number in 0..count {
@@ -246,4 +267,33 @@ async fn random_mixtures() {
     }
     println!("{count} e-mails to {recipients} recipients over {} servers, {mixed} of them with different outcomes", lines.len());
     assert!(mixed > count / 5);
+}
+
+/// Many at once over one connection or two, so that envelopes go out behind other e-mails' texts: each is told its own answers, and what is kept is its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn random_mixtures_behind_each_other() {
+    let mut random = Random::new();
+    let offers = Offers::all().into_iter().filter(|offers| offers.pipelining);
+    let mut lines: Vec<Line> = offers.zip([1, 2].into_iter().cycle()).map(|(offers, connections)| Line::new(offers, connections)).collect();
+    let count = if std::env::var_os("CONSIGN_FULL").is_some() { 20_000 } else { 1500 };
+    let mut number = 0;
+    while number < count {
+        let line = &mut lines[random.below(12)];
+        let emails: Vec<Email> = (0..=random.below(12)).map(|more| Email::random(number + more, &mut random)).collect();
+        number += emails.len();
+        let fates = join_all(emails.iter().map(|email| line.fates(email))).await;
+        let came = line.server.came();
+        let came = &came[line.seen.1..];
+        line.seen.1 += came.len();
+        for (email, fates) in emails.iter().zip(fates) {
+            let expected = model(line.offers, email);
+            assert_eq!(fates, expected.fates, "{:?}, {email:?}", line.offers);
+            let kept: Vec<_> = came.iter().filter(|one| one.accepted && one.bytes == email.bytes).map(|one| one.recipients.clone()).collect();
+            assert_eq!(kept, expected.kept.into_iter().collect::<Vec<_>>(), "{:?}, {email:?}", line.offers);
+        }
+        assert!(came.iter().all(|one| emails.iter().any(|email| email.bytes == one.bytes)), "an e-mail came that nobody sent");
+    }
+    let behind: usize = lines.iter().map(|line| line.server.truth.lock().unwrap().behind).sum();
+    println!("{number} e-mails, {behind} texts with the next envelope behind them");
+    assert!(behind > count / 20);
 }

@@ -3,6 +3,7 @@
 //! No step logs what it sends. Whether the connection may carry a secret was settled when the target was made.
 
 use std::collections::HashSet;
+use std::io::IoSlice;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -165,7 +166,7 @@ pub(super) async fn sign_in(connection: &mut Connection, mechanism: AuthMechanis
 
 /// Sends a line that must be answered with 334.
 async fn challenge(connection: &mut Connection, line: &str) -> Result<(), Fault> {
-    connection.write(Step::Auth, line.as_bytes(), connection.limit(Step::Auth)).await?;
+    connection.write(Step::Auth, &mut [IoSlice::new(line.as_bytes())], connection.limit(Step::Auth)).await?;
     let reply = connection.reply(Step::Auth, connection.limit(Step::Auth)).await?;
     if reply.code == 334 { Ok(()) } else { Err(Fault::Reply { step: Step::Auth, reply }) }
 }

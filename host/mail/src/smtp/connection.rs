@@ -4,6 +4,7 @@
 //! than a reply it must be dropped, since nobody knows any more which answer belongs to which command.
 
 use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::Poll;
@@ -13,6 +14,7 @@ use bytes::BytesMut;
 use consign_model::delivery::Reply;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
@@ -26,6 +28,9 @@ use crate::wire::Wire;
 /// How long a server's last words are waited for when it takes no more of ours: they say why, but they may never have been said.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How much may take as long as one time limit for writing. All that is there is handed over at once nevertheless.
+const UNDER_ONE_LIMIT: usize = 64 << 10;
+
 /// A session that is ready for an e-mail.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -33,14 +38,16 @@ pub(super) struct Connection {
     input: BytesMut,
     parser: Parser,
     timeouts: Timeouts,
+    /// The last e-mail was accepted; false before there was one.
+    pub(super) accepted: bool,
     pub(super) greeting: Reply,
     pub(super) capabilities: Capabilities,
     pub(super) signed_in: Option<&'static str>,
 }
 
 impl Connection {
-    /// Connects, protects the connection and signs in.
-    pub(super) async fn open(target: &Target) -> Result<Self, Fault> {
+    /// Connects, protects the connection and signs in. In a box, since it goes from hand to hand.
+    pub(super) async fn open(target: &Target) -> Result<Box<Self>, Fault> {
         // First, since a command may take its time, and a server that has been greeted doesn't wait for ever.
         let credentials = match &target.credentials {
             None => None,
@@ -54,15 +61,16 @@ impl Connection {
             Security::Implicit(setup) => handshake(stream, setup, target).await?,
             Security::Plain | Security::StartTls(_) => Wire::Plain(stream),
         };
-        let mut connection = Self {
+        let mut connection = Box::new(Self {
             wire,
             input: BytesMut::with_capacity(4096),
             parser: Parser::default(),
             timeouts: target.timeouts,
+            accepted: false,
             greeting: Reply { code: 0, text: String::new() },
             capabilities: Capabilities::default(),
             signed_in: None,
-        };
+        });
         connection.greeting = connection.answer(Step::Greeting).await?;
         let hello = target.hello.clone().unwrap_or_else(|| own_name(local));
         connection.hello(&hello, target).await?;
@@ -98,7 +106,7 @@ impl Connection {
     }
 
     /// Goes over to TLS. What was said before counts for nothing after it (RFC 3207, section 4.2).
-    async fn start_tls(mut self, setup: &TlsSetup, target: &Target) -> Result<Self, Fault> {
+    async fn start_tls(mut self: Box<Self>, setup: &TlsSetup, target: &Target) -> Result<Box<Self>, Fault> {
         if !self.capabilities.starttls {
             return Err(Fault::Setup(
                 "it does not offer STARTTLS, or somebody on the way hides the offer. Nothing is sent in clear: ask whoever runs it, or use tls = \"implicit\" with its port for that, often 465".to_owned(),
@@ -122,7 +130,7 @@ impl Connection {
 
     /// Sends a command and takes a 2xx for an answer; any other reply is [`Fault::Reply`].
     pub(super) async fn command(&mut self, step: Step, line: &str) -> Result<Reply, Fault> {
-        self.write(step, line.as_bytes(), self.limit(step)).await?;
+        self.write(step, &mut [IoSlice::new(line.as_bytes())], self.limit(step)).await?;
         self.answer(step).await
     }
 
@@ -145,11 +153,13 @@ impl Connection {
 
     /// Waits for one whole reply, whatever its code.
     pub(super) async fn reply(&mut self, step: Step, limit: Duration) -> Result<Reply, Fault> {
-        let deadline = Instant::now() + limit;
+        let mut deadline = None;
         loop {
             if let Some(reply) = self.parser.take(&mut self.input).map_err(|what| Fault::Garbage { step, what })? {
                 return Ok(reply);
             }
+            // Most replies have come with the one before, and need no clock.
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit);
             self.input.reserve(2048);
             match timeout_at(deadline, self.wire.read_buf(&mut self.input)).await {
                 Err(_) => return Err(Fault::Stalled { step, limit }),
@@ -160,14 +170,10 @@ impl Connection {
         }
     }
 
-    /// Writes all of it. Where the server takes no more, its last words (such as a 421) are the fault, if there are any.
-    pub(super) async fn write(&mut self, step: Step, bytes: &[u8], limit: Duration) -> Result<(), Fault> {
-        let wire = &mut self.wire;
-        let written = timeout(limit, async {
-            wire.write_all(bytes).await?;
-            wire.flush().await
-        });
-        match written.await {
+    /// Writes all of it, one piece after the other, from where they lie; each 64 KiB may take as long as `limit`. Where the server takes no more, its last
+    /// words (such as a 421) are the fault, if there are any.
+    pub(super) async fn write(&mut self, step: Step, pieces: &mut [IoSlice<'_>], limit: Duration) -> Result<(), Fault> {
+        match write_all(&mut self.wire, pieces, limit).await {
             Ok(Ok(())) => Ok(()),
             Err(_) => Err(Fault::Stalled { step, limit }),
             Ok(Err(error)) => match self.reply(step, LAST_WORDS.min(limit)).await {
@@ -213,7 +219,7 @@ impl Connection {
     }
 
     /// Says good-bye. What becomes of it does not matter any more.
-    pub(super) async fn quit(mut self) {
+    pub(super) async fn quit(mut self: Box<Self>) {
         if self.command(Step::Quit, "QUIT\r\n").await.is_ok() {
             // For TLS: so that the server sees an end and not a cut.
             let _ = timeout(self.timeouts.closing, self.wire.shutdown()).await;
@@ -232,6 +238,28 @@ impl Connection {
             }
         }
     }
+}
+
+/// See [`Connection::write`]. The outer error: it took longer than that.
+async fn write_all(wire: &mut Wire, mut rest: &mut [IoSlice<'_>], limit: Duration) -> Result<io::Result<()>, Elapsed> {
+    let (mut deadline, mut written) = (Instant::now() + limit, 0);
+    // Away with those that are empty.
+    IoSlice::advance_slices(&mut rest, 0);
+    while !rest.is_empty() {
+        match timeout_at(deadline, wire.write_vectored(rest)).await? {
+            Ok(0) => return Ok(Err(io::ErrorKind::WriteZero.into())),
+            Ok(more) => {
+                IoSlice::advance_slices(&mut rest, more);
+                written += more;
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+        if written >= UNDER_ONE_LIMIT {
+            written %= UNDER_ONE_LIMIT;
+            deadline = Instant::now() + limit;
+        }
+    }
+    timeout_at(deadline, wire.flush()).await
 }
 
 /// Connects to the first of the host's addresses that answers. Sets `TCP_NODELAY`: without it each e-mail waits 40 ms for a delayed
@@ -272,7 +300,7 @@ async fn handshake(stream: TcpStream, setup: &TlsSetup, target: &Target) -> Resu
 }
 
 /// What is wrong with the server's TLS, and what to do.
-fn tls_text(error: &std::io::Error, host: &str) -> String {
+fn tls_text(error: &io::Error, host: &str) -> String {
     use rustls::CertificateError as C;
     use rustls::Error as E;
     let hint = match error.get_ref().and_then(|inner| inner.downcast_ref::<E>()) {

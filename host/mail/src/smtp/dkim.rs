@@ -90,7 +90,7 @@ impl Signer {
     }
 
     /// The header that signs this e-mail: whole lines. The error is for a person.
-    pub(super) fn sign(&self, message: Message<'_>) -> Result<Vec<u8>, String> {
+    pub(super) fn sign(&self, message: &Message<'_>) -> Result<Vec<u8>, String> {
         let (head, body) = split(message.composed());
         let fields = fields(head);
         let mut names: Vec<String> = SIGNED.iter().map(|name| (*name).to_owned()).collect();

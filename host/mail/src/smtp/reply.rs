@@ -5,6 +5,7 @@
 
 use bytes::{Buf, BytesMut};
 use consign_model::delivery::Reply;
+use memchr::memchr;
 
 /// The longest line, without its end. The RFC says 512 with it; servers write longer ones. A longer one ends the session.
 const MAX_LINE: usize = 1000;
@@ -27,7 +28,7 @@ impl Parser {
         loop {
             // One more for the CR, one for the LF.
             let window = input.get(..input.len().min(MAX_LINE + 2)).unwrap_or_default();
-            let Some(end) = window.iter().position(|byte| *byte == b'\n') else {
+            let Some(end) = memchr(b'\n', window) else {
                 return if input.len() > MAX_LINE + 1 { Err("a line of more than 1,000 bytes") } else { Ok(None) };
             };
             let line = input.split_to(end);
@@ -71,8 +72,17 @@ impl Parser {
         self.lines += 1;
         self.bytes += line.len() + 2;
         // A terminal that shows it must not obey it.
-        self.text.extend(String::from_utf8_lossy(text).chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }));
+        let is_plain = text.iter().all(|byte| (b' '..=b'~').contains(byte));
+        match std::str::from_utf8(text) {
+            Ok(text) if is_plain => self.text.push_str(text),
+            _ => self.add_odd(text),
+        }
         if self.bytes > MAX_REPLY { Err("a reply of more than 64 KiB") } else { Ok(last) }
+    }
+
+    /// Adds what is more than printable ASCII.
+    fn add_odd(&mut self, text: &[u8]) {
+        self.text.extend(String::from_utf8_lossy(text).chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }));
     }
 }
 

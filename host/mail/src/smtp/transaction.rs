@@ -1,19 +1,26 @@
 //! One e-mail over one connection: MAIL, RCPT, DATA, the text, the final dot; an outcome for each recipient.
 //!
-//! MAIL and RCPT go out together where the server offers PIPELINING (RFC 2920). DATA does not go with them: were all recipients refused and DATA
-//! accepted all the same, an empty e-mail would have to be sent to nobody. The next e-mail's MAIL does not go with this one's text either: one
-//! e-mail for each connection is what can be in flight when a process dies.
+//! Where the server offers PIPELINING (RFC 2920), MAIL, RCPT and DATA go out together, and the next e-mail's with this one's final dot: a round trip for
+//! each e-mail, where one command after another takes four. What makes that safe:
+//! - **No empty text.** Were all recipients refused and DATA accepted all the same, the RFC has the client send an empty text to nobody, which some server
+//!   might keep. Here that connection is closed instead, and then the server must take none (RFC 5321, section 4.1.1.10).
+//! - **One e-mail in flight.** Of the next e-mail only the envelope is out; its text waits until this e-mail's answer came. What is lost with the connection
+//!   meanwhile is of no meaning for it: it goes over another one as if nothing had been said ([`Attempt::Stale`]).
+//! - **Only behind what was taken.** When this e-mail is refused, the connection is not used for the next: nothing rests on a server's having forgotten the
+//!   recipients of what it has just refused. And nothing is said ahead on a connection until an e-mail was accepted on it, since its last refusal, so
+//!   that a server which refuses all of them is not connected to anew for each.
+//! - **Answers in step.** An answer too many would be taken for the next e-mail's MAIL, and each after it for the wrong command. A 354 to DATA shows that they
+//!   are in step, for no other command has one; without it no answer to what was said ahead counts before RSET got its 250 and nothing is left over.
 
-use std::fmt::Write as _;
+use std::io::IoSlice;
+use std::pin::Pin;
 
 use consign_model::delivery::{Outcome, Reply};
 
 use super::body::{Chunk, Message};
 use super::connection::Connection;
+use super::envelope::{Command, Opening};
 use super::fault::{Fault, Step};
-
-/// Commands written before the first of their answers is read. Their answers must fit the buffers on the way, or both sides wait for ever.
-const GROUP: usize = 50;
 
 /// In what state an e-mail left its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,226 +38,188 @@ pub(super) enum After {
 pub(super) enum Attempt {
     /// An outcome for each recipient, in their order.
     Done(Vec<Outcome>, After),
-    /// The connection turned out to be dead before MAIL was answered: of no meaning for the e-mail if the connection was a used one.
+    /// The connection turned out to be dead before MAIL was answered: of no meaning for the e-mail if the connection was a used one. Or it is of no use
+    /// after what was said ahead.
     Stale(Fault),
 }
 
-/// Sends one e-mail. `recipients` are checked addresses, at least one.
-pub(super) async fn send(connection: &mut Connection, place: &str, from: &str, recipients: &[&str], message: Message<'_>) -> Attempt {
-    let mut slots: Vec<Option<Outcome>> = recipients.iter().map(|_| None).collect();
-    let after = match offered(connection, from, recipients, message, &mut slots) {
-        Err(reason) => {
-            settle(&mut slots, &Outcome::not_sendable(format!("{place}: {reason}")));
-            After::Clean
+/// Whether the first group of an e-mail's commands is out already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Said {
+    Nothing,
+    /// Behind the final dot of the e-mail before, which was accepted.
+    Ahead,
+}
+
+/// Leave to send the text, which is asked for when all else is done. Until then nothing of the e-mail can have arrived.
+pub(super) struct Leave<'l, F: Future> {
+    asked: Pin<&'l mut F>,
+    given: Option<F::Output>,
+}
+
+impl<'l, F: Future> Leave<'l, F> {
+    pub(super) fn new(asked: Pin<&'l mut F>) -> Self {
+        Self { asked, given: None }
+    }
+
+    async fn wait(&mut self) {
+        if self.given.is_none() {
+            self.given = Some(self.asked.as_mut().await);
         }
-        Ok(()) if slots.iter().all(Option::is_some) => After::Clean,
-        Ok(()) => match envelope(connection, from, recipients, message, &mut slots, place).await {
-            Err(Stale(fault)) => return Attempt::Stale(fault),
-            Ok(Next::Data) => data(connection, message, &mut slots, place).await,
-            Ok(Next::Stop(after)) => after,
-        },
-    };
-    // Every slot is settled by now; were one not, nothing would be claimed of it.
+    }
+
+    /// What was given, if the text was come to.
+    pub(super) fn given(self) -> Option<F::Output> {
+        self.given
+    }
+}
+
+/// Sends one e-mail, whose envelope was opened for this server. `next` is asked, when the final dot goes out, for what is said behind it.
+pub(super) async fn send<'n, F: Future>(
+    connection: &mut Connection,
+    place: &str,
+    mut opening: Opening,
+    said: Said,
+    message: &Message<'_>,
+    leave: &mut Leave<'_, F>,
+    next: impl FnOnce(&Connection) -> &'n str,
+) -> Attempt {
+    // Every slot is settled in the end; were one not, nothing would be claimed of it.
     let lost = || Outcome::Unknown { reason: format!("{place}: the outcome was not recorded") };
-    Attempt::Done(slots.into_iter().map(|slot| slot.unwrap_or_else(lost)).collect(), after)
-}
-
-/// Fills the slots that are still open.
-fn settle(slots: &mut [Option<Outcome>], outcome: &Outcome) {
-    for slot in slots.iter_mut().filter(|slot| slot.is_none()) {
-        *slot = Some(outcome.clone());
+    if !opening.is_open() {
+        // The server's offer has ruled it out.
+        return Attempt::Done(opening.outcomes(lost), After::Clean);
     }
-}
-
-/// What the server's offer rules out before a byte is sent: the error is for all, a settled slot for one recipient.
-fn offered(connection: &Connection, from: &str, recipients: &[&str], message: Message<'_>, slots: &mut [Option<Outcome>]) -> Result<(), String> {
-    let offers = &connection.capabilities;
-    if let Some(limit) = offers.max_size
-        && message.size() > limit
-    {
-        return Err(format!(
-            "the e-mail has {} bytes, and the server takes {limit} at most. Set the target's max-size to \"{} B\" or less, apply it, and run \
-             'consign held retry ID --current'",
-            message.size(),
-            limit.saturating_sub(message.signature_size())
-        ));
-    }
-    if !message.is_ascii() && !offers.eight_bit {
-        return Err("the e-mail holds 8-bit text, and the server does not offer 8BITMIME".to_owned());
-    }
-    if !offers.utf8 {
-        let what = "is not ASCII, and the server does not offer SMTPUTF8. Give the target another address, or a server that offers it";
-        if !from.is_ascii() {
-            return Err(format!("the sender {from} {what}"));
+    let after = match envelope(connection, &mut opening, said, place).await {
+        Err(Stale(fault)) => return Attempt::Stale(fault),
+        Ok(Next::Text) => {
+            leave.wait().await;
+            text(connection, message, &mut opening, place, next).await
         }
-        for (recipient, slot) in recipients.iter().zip(slots).filter(|(recipient, _)| !recipient.is_ascii()) {
-            *slot = Some(Outcome::not_sendable(format!("the recipient {recipient} {what}")));
-        }
-    }
-    Ok(())
+        Ok(Next::Stop(after)) => after,
+    };
+    Attempt::Done(opening.outcomes(lost), after)
 }
 
-/// The connection died before MAIL was answered.
+/// The connection died before MAIL was answered, or what was said ahead came to nothing.
 struct Stale(Fault);
 
 /// How it goes on after the envelope.
 enum Next {
-    Data,
+    Text,
     Stop(After),
 }
 
-/// What a reply to MAIL or RCPT says.
-fn verdict(step: Step, reply: Reply) -> Result<(), Fault> {
-    match reply.code {
-        200..300 => Ok(()),
-        400.. => Err(Fault::Reply { step, reply }),
+/// What a reply to one of these commands says.
+fn verdict(command: Command, reply: Reply) -> Result<(), Fault> {
+    let step = command.step();
+    match (command, reply.code) {
+        (Command::Mail | Command::Rcpt(_), 200..300) | (Command::Data, 354) => Ok(()),
+        (_, 400..) => Err(Fault::Reply { step, reply }),
+        (Command::Data, _) => Err(Fault::Garbage { step, what: "an answer other than 354" }),
         _ => Err(Fault::Garbage { step, what: "an answer that asks for more" }),
     }
 }
 
-/// MAIL and RCPT. Settles the slots of the recipients that are refused; of all, where it can't go on.
-async fn envelope(
-    connection: &mut Connection,
-    from: &str,
-    recipients: &[&str],
-    message: Message<'_>,
-    slots: &mut [Option<Outcome>],
-    place: &str,
-) -> Result<Next, Stale> {
-    connection.quiet(Step::Mail).await.map_err(Stale)?;
-    // The slot that an answer is for; none for MAIL.
-    let mut commands = vec![(None, mail(connection, from, recipients, message))];
-    for (index, recipient) in recipients.iter().enumerate() {
-        if slots.get(index).is_some_and(Option::is_none) {
-            commands.push((Some(index), format!("RCPT TO:<{recipient}>\r\n")));
-        }
-    }
-    let group = if connection.capabilities.pipelining { GROUP } else { 1 };
-    let mut sender_refused = false;
-    for group in commands.chunks(group) {
-        let step = if group.iter().any(|(slot, _)| slot.is_none()) { Step::Mail } else { Step::Rcpt };
-        let lines: String = group.iter().map(|(_, line)| line.as_str()).collect();
-        if let Err(fault) = connection.write(step, lines.as_bytes(), connection.limit(step)).await {
-            return broken(fault, step, slots, place);
-        }
-        for (slot, _) in group {
-            let step = if slot.is_none() { Step::Mail } else { Step::Rcpt };
-            let fault = match connection.reply(step, connection.limit(step)).await.map(|reply| verdict(step, reply)) {
-                // What is said to a recipient after the sender was refused (503) is of no interest.
-                Ok(Err(Fault::Reply { ref reply, .. })) if sender_refused && reply.code != 421 => continue,
-                Ok(Ok(())) => continue,
-                Ok(Err(fault)) | Err(fault) => fault,
+/// MAIL, RCPT and DATA. Settles the slots of the recipients that are refused; of all, where it can't go on.
+async fn envelope(connection: &mut Connection, opening: &mut Opening, said: Said, place: &str) -> Result<Next, Stale> {
+    let mut is_out = said == Said::Ahead;
+    let mut invited = false;
+    while opening.is_open()
+        && let Some(group) = opening.group(&connection.capabilities)
+    {
+        if !std::mem::take(&mut is_out) {
+            let (step, lines) = (group.step, opening.lines(&group));
+            let written = match connection.quiet(step).await {
+                Ok(()) => connection.write(step, &mut [IoSlice::new(lines.as_bytes())], connection.limit(step)).await,
+                Err(fault) => Err(fault),
             };
-            match (&fault, slot) {
-                (Fault::Reply { reply, .. }, _) if reply.code == 421 => return broken(fault, step, slots, place),
-                (Fault::Reply { .. }, None) => {
-                    sender_refused = true;
-                    settle(slots, &fault.before_the_dot(place));
-                }
-                (Fault::Reply { .. }, Some(index)) => {
-                    if let Some(slot) = slots.get_mut(*index) {
-                        *slot = Some(fault.before_the_dot(place));
-                    }
-                }
-                _ => return broken(fault, step, slots, place),
+            if let Err(fault) = written {
+                return broken(fault, step, opening, said, place);
             }
         }
-        if sender_refused {
-            break;
+        for at in opening.take(&group) {
+            let Some(command) = opening.command(at) else { continue };
+            let step = command.step();
+            let fault = match connection.reply(step, connection.limit(step)).await.map(|reply| verdict(command, reply)) {
+                Ok(Ok(())) => {
+                    invited |= command == Command::Data;
+                    continue;
+                }
+                Ok(Err(fault)) | Err(fault) => fault,
+            };
+            match (&fault, command) {
+                (Fault::Reply { reply, .. }, _) if reply.code == 421 => return broken(fault, step, opening, said, place),
+                // Of those that are settled, such as all once the sender was refused, no further answer (503) is of interest.
+                (Fault::Reply { .. }, Command::Rcpt(index)) => opening.settle_one(index, &fault.before_the_dot(place)),
+                (Fault::Reply { .. }, Command::Mail | Command::Data) => opening.settle(&fault.before_the_dot(place)),
+                _ => return broken(fault, step, opening, said, place),
+            }
         }
     }
-    Ok(if slots.iter().any(Option::is_none) { Next::Data } else { Next::Stop(After::Reset) })
+    match (opening.is_open(), invited, said) {
+        (true, true, _) => Ok(Next::Text),
+        // It waits for a text, and there is nobody to send one to.
+        (false, true, Said::Nothing) => Ok(Next::Stop(After::Broken)),
+        (false, true, Said::Ahead) => Err(Stale(Fault::Garbage { step: Step::Data, what: "a 354 after it had refused everybody" })),
+        (_, false, Said::Nothing) => Ok(Next::Stop(After::Reset)),
+        // Only now is it certain that each answer was for the command that it was taken for.
+        (_, false, Said::Ahead) => connection.reset().await.map(|()| Next::Stop(After::Clean)).map_err(Stale),
+    }
 }
 
 /// The session is over; so it is for the recipients that have no answer of their own yet.
-fn broken(fault: Fault, step: Step, slots: &mut [Option<Outcome>], place: &str) -> Result<Next, Stale> {
-    if step == Step::Mail {
+fn broken(fault: Fault, step: Step, opening: &mut Opening, said: Said, place: &str) -> Result<Next, Stale> {
+    if step == Step::Mail || said == Said::Ahead {
         return Err(Stale(fault));
     }
-    settle(slots, &fault.before_the_dot(place));
+    opening.settle(&fault.before_the_dot(place));
     Ok(Next::Stop(After::Broken))
 }
 
-fn mail(connection: &Connection, from: &str, recipients: &[&str], message: Message<'_>) -> String {
-    let offers = &connection.capabilities;
-    let mut line = format!("MAIL FROM:<{from}>");
-    if offers.size {
-        // Writing to a String can't fail.
-        let _ = write!(line, " SIZE={}", message.size());
-    }
-    if !message.is_ascii() {
-        line.push_str(" BODY=8BITMIME");
-    }
-    if offers.utf8 && !(from.is_ascii() && recipients.iter().all(|recipient| recipient.is_ascii())) {
-        line.push_str(" SMTPUTF8");
-    }
-    line.push_str("\r\n");
-    line
-}
-
-/// DATA, the text and the final dot, for the recipients whose slots are open.
-async fn data(connection: &mut Connection, message: Message<'_>, slots: &mut [Option<Outcome>], place: &str) -> After {
-    match go_ahead(connection).await {
-        Ok(()) => {}
-        Err(fault) => {
-            settle(slots, &fault.before_the_dot(place));
-            return after(&fault);
-        }
-    }
+/// The text and the final dot, for the recipients whose slots are open.
+async fn text<'n>(
+    connection: &mut Connection,
+    message: &Message<'_>,
+    opening: &mut Opening,
+    place: &str,
+    next: impl FnOnce(&Connection) -> &'n str,
+) -> After {
     let mut chunks = message.chunks();
-    let last = loop {
+    let mut last = loop {
         match chunks.next() {
-            Chunk::Middle(chunk) => {
-                if let Err(fault) = connection.write(Step::Body, chunk, connection.limit(Step::Body)).await {
-                    settle(slots, &fault.before_the_dot(place));
+            Chunk::Middle(mut stretches) => {
+                if let Err(fault) = connection.write(Step::Body, &mut stretches, connection.limit(Step::Body)).await {
+                    opening.settle(&fault.before_the_dot(place));
                     return After::Broken;
                 }
             }
-            Chunk::Last(chunk) => break chunk,
+            Chunk::Last(stretches) => break stretches,
         }
     };
     // While the dot is still here, a server that went away or refuses already is known not to have the e-mail.
     if let Err(fault) = connection.quiet(Step::Body).await {
-        settle(slots, &fault.before_the_dot(place));
+        opening.settle(&fault.before_the_dot(place));
         return After::Broken;
     }
-    let answer = match connection.write(Step::EndOfData, last, connection.limit(Step::Body)).await {
+    let next = next(connection);
+    last.push(IoSlice::new(next.as_bytes()));
+    let written = connection.write(Step::EndOfData, &mut last, connection.limit(Step::Body)).await;
+    let answer = match written {
         Ok(()) => connection.reply(Step::EndOfData, connection.limit(Step::EndOfData)).await,
         Err(fault) => Err(fault),
     };
-    match answer {
-        Ok(reply) if (200..300).contains(&reply.code) => {
-            settle(slots, &Outcome::Accepted { reply });
-            After::Clean
-        }
+    let (outcome, after) = match answer {
+        Ok(reply) if (200..300).contains(&reply.code) => (Outcome::Accepted { reply }, After::Clean),
         Ok(reply) => {
-            let fault = Fault::Reply { step: Step::EndOfData, reply };
-            settle(slots, &fault.after_the_dot(place));
-            after(&fault)
+            // Whatever else came may be about the next e-mail.
+            let after = if reply.code >= 400 && reply.code != 421 { After::Reset } else { After::Broken };
+            (Fault::Reply { step: Step::EndOfData, reply }.after_the_dot(place), after)
         }
-        Err(fault) => {
-            settle(slots, &fault.after_the_dot(place));
-            After::Broken
-        }
-    }
-}
-
-/// DATA and its 354.
-async fn go_ahead(connection: &mut Connection) -> Result<(), Fault> {
-    connection.quiet(Step::Data).await?;
-    connection.write(Step::Data, b"DATA\r\n", connection.limit(Step::Data)).await?;
-    let reply = connection.reply(Step::Data, connection.limit(Step::Data)).await?;
-    match reply.code {
-        354 => Ok(()),
-        400.. => Err(Fault::Reply { step: Step::Data, reply }),
-        _ => Err(Fault::Garbage { step: Step::Data, what: "an answer other than 354" }),
-    }
-}
-
-/// Whether a connection is usable after this.
-fn after(fault: &Fault) -> After {
-    match fault {
-        Fault::Reply { reply, .. } if reply.code >= 400 && reply.code != 421 => After::Reset,
-        _ => After::Broken,
-    }
+        Err(fault) => (fault.after_the_dot(place), After::Broken),
+    };
+    connection.accepted = after == After::Clean;
+    opening.settle(&outcome);
+    // What was said behind a text that was not taken is not gone on with.
+    if after == After::Reset && !next.is_empty() { After::Broken } else { after }
 }

@@ -51,6 +51,12 @@ pub enum Act {
     Stall,
     /// These bytes again and again until the client goes away; what it sends is read meanwhile.
     Endless(Vec<u8>),
+    /// After the dot: waits until a command has come behind the text, and only then does this.
+    Behind(Box<Act>),
+    /// After the dot: tells the gate, waits there, and only then does this.
+    Wait(Arc<Gate>, Box<Act>),
+    /// Loses what has come and was not dealt with, and says these bytes.
+    Forget(Vec<u8>),
     /// At DATA: says 354, reads just so many bytes of the text, tells the gate, waits there, and reads on.
     Hold(usize, Arc<Gate>),
 }
@@ -64,7 +70,10 @@ impl std::fmt::Debug for Act {
             Self::Reset => return f.write_str("Reset"),
             Self::Stall => return f.write_str("Stall"),
             Self::Hold(bytes, _) => return write!(f, "Hold({bytes})"),
+            Self::Behind(act) => return write!(f, "Behind({act:?})"),
+            Self::Wait(_, act) => return write!(f, "Wait({act:?})"),
             Self::Say(bytes) => ("Say", bytes),
+            Self::Forget(bytes) => ("Forget", bytes),
             Self::SayAndClose(bytes) => ("SayAndClose", bytes),
             Self::Endless(bytes) => ("Endless", bytes),
         };
@@ -114,6 +123,8 @@ pub struct Truth {
     pub most_open: usize,
     /// Every byte that came over each connection (through TLS: what was in it), where it was asked for.
     pub streams: BTreeMap<usize, Vec<u8>>,
+    /// How many texts had something behind them when their end was read.
+    pub behind: usize,
     /// A CR without LF or an LF without CR came, on these connections.
     pub bare: Vec<usize>,
 }
@@ -126,6 +137,8 @@ pub struct Options {
     pub implicit: Option<Arc<rustls::ServerConfig>>,
     /// Bytes sent in clear together with the answer to STARTTLS.
     pub inject: &'static str,
+    /// Say 354 to DATA even where there is no sender or recipient.
+    pub data_for_nobody: bool,
     /// Keep every byte that comes, in [`Truth::streams`].
     pub keep_streams: bool,
     /// How many bytes may wait unread at the server; the system's own choice where unset.
@@ -139,6 +152,7 @@ impl Default for Options {
             starttls: None,
             implicit: None,
             inject: "",
+            data_for_nobody: false,
             keep_streams: false,
             receive_buffer: None,
         }
@@ -331,7 +345,7 @@ impl Peer<'_> {
     /// What ends the session here, whatever was asked.
     async fn end(&mut self, act: Act) -> Over {
         match act {
-            Act::Normal | Act::Say(_) | Act::Hold(..) | Act::Close => {}
+            Act::Normal | Act::Say(_) | Act::Forget(_) | Act::Hold(..) | Act::Behind(_) | Act::Wait(..) | Act::Close => {}
             Act::SayAndClose(bytes) => self.say_and_close(&bytes).await,
             Act::Reset => {
                 if let Some(wire) = &self.wire {
@@ -465,7 +479,7 @@ impl Peer<'_> {
                         recipients.push(line["RCPT TO:<".len()..].split('>').next().unwrap().to_owned());
                     }
                 }
-                "DATA" if recipients.is_empty() => self.say(b"503 5.5.1 RCPT first\r\n").await?,
+                "DATA" if recipients.is_empty() && !self.options.data_for_nobody => self.say(b"503 5.5.1 RCPT first\r\n").await?,
                 "DATA" => {
                     let go = match self.act(Point::Data, &line) {
                         Act::Hold(bytes, gate) => {
@@ -481,6 +495,7 @@ impl Peer<'_> {
                     };
                     if go {
                         let bytes = self.body().await?;
+                        self.truth.lock().unwrap().behind += usize::from(!self.input.is_empty());
                         let place = {
                             let mut truth = self.truth.lock().unwrap();
                             truth.came.push(Came {
@@ -495,7 +510,22 @@ impl Peer<'_> {
                         // Written down before it is said: what is said last may not get out any more.
                         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(100)]).into_owned();
                         let accepts = |bytes: &[u8]| bytes.starts_with(b"2");
-                        let act = self.act(Point::AfterDot, &text);
+                        let mut act = self.act(Point::AfterDot, &text);
+                        if let Act::Behind(then) = act {
+                            while !self.input.contains(&b'\n') {
+                                self.fill().await?;
+                            }
+                            act = *then;
+                        }
+                        if let Act::Wait(gate, then) = act {
+                            gate.reached.notify_one();
+                            gate.open.notified().await;
+                            act = *then;
+                        }
+                        if let Act::Forget(bytes) = act {
+                            self.input.clear();
+                            act = Act::Say(bytes);
+                        }
                         let accepted = match &act {
                             Act::Normal => true,
                             Act::Say(bytes) | Act::SayAndClose(bytes) => accepts(bytes),
