@@ -9,12 +9,13 @@ use consign_model::{Author, Digest, EventBatch, TenantId, TenantKeys};
 use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use ring::signature::Ed25519KeyPair;
+use tokio::runtime::Handle;
 
 use crate::place::Place;
 use crate::seal::Opener;
 use crate::segment::decode_segment;
 use crate::tenant::{self, OpenKeys};
-use crate::writer::in_background;
+use crate::writer::{here, in_background};
 use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey};
 
 /// A tenant's archive, open for reading and writing. Cloning is cheap.
@@ -42,13 +43,14 @@ impl Archive {
     pub async fn segment(&self, path: &str, expected: &Digest) -> Result<EventBatch, ArchiveError> {
         let (location, file) = self.fetch(path).await?;
         let (opener, expected, about) = (self.opener.clone(), *expected, location.clone());
-        in_background(&location, move || {
-            check_digest(&about, "its SHA-256 is not the one in the index", &file, &expected)?;
-            let arrow = opener.open(&file).map_err(|error| ArchiveError::of_open(&about, error))?;
-            drop(file);
-            decode_segment(arrow).map(|segment| segment.batch).map_err(|error| ArchiveError::of_segment(&about, error))
-        })
-        .await
+        in_background(&location, move || read_segment(&opener, &about, file, &expected)).await
+    }
+
+    /// [`Archive::segment`] for a caller that is no async code, on a thread that may wait: decrypts and decodes there, for waking another thread takes as long as a
+    /// small segment does. On a thread of that runtime's async work it panics, as `Handle::block_on` does.
+    pub fn segment_blocking(&self, runtime: &Handle, path: &str, expected: &Digest) -> Result<EventBatch, ArchiveError> {
+        let (location, file) = runtime.block_on(self.fetch(path))?;
+        here(&location, || read_segment(&self.opener, &location, file, expected))
     }
 
     /// A segment's file as it lies there, encrypted, where it has the expected SHA-256: for exports that don't decrypt.
@@ -121,6 +123,13 @@ impl Archive {
             None => ArchiveError::NothingThere { path },
         }
     }
+}
+
+fn read_segment(opener: &Opener, about: &Path, file: Bytes, expected: &Digest) -> Result<EventBatch, ArchiveError> {
+    check_digest(about, "its SHA-256 is not the one in the index", &file, expected)?;
+    let arrow = opener.open(&file).map_err(|error| ArchiveError::of_open(about, error))?;
+    drop(file);
+    decode_segment(arrow).map(|segment| segment.batch).map_err(|error| ArchiveError::of_segment(about, error))
 }
 
 fn check_digest(about: &Path, what: &str, bytes: &[u8], expected: &Digest) -> Result<(), ArchiveError> {

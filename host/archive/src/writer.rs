@@ -1,6 +1,7 @@
 //! Writing: all that ingest needs, with the public key only.
 
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -143,6 +144,12 @@ impl ArchiveWriter {
 pub(crate) enum Created {
     New,
     ThereAlready,
+}
+
+/// Runs work for the processor on this thread, which may wait. A library that panics on a damaged file fails that file only.
+pub(crate) fn here<T>(about: &Path, work: impl FnOnce() -> Result<T, ArchiveError>) -> Result<T, ArchiveError> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(ArchiveError::BrokenOff { path: about.to_string() }))
 }
 
 /// Runs work for the processor on a thread where it keeps nobody waiting. A library that panics on a damaged file fails that file only.

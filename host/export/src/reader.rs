@@ -131,7 +131,7 @@ impl Reader {
 
     fn decrypt(&self, index: usize) -> Result<EventBatch, ArchiveError> {
         let Some(segment) = self.segments.get(index) else { return Ok(EventBatch::default()) };
-        let mut batch = self.runtime.block_on(self.archive.segment(&segment.path, &segment.digest))?;
+        let mut batch = self.archive.segment_blocking(&self.runtime, &segment.path, &segment.digest)?;
         batch.first = segment.first;
         Ok(batch)
     }

@@ -141,7 +141,7 @@ impl<'a> Earlier<'a> {
             return Ok(Some(Arc::clone(batch)));
         }
         let Some(segment) = before.segments.get(index) else { return Ok(None) };
-        match self.runtime.block_on(self.exporter.archive.segment(&segment.path, &segment.digest)) {
+        match self.exporter.archive.segment_blocking(self.runtime, &segment.path, &segment.digest) {
             Ok(mut batch) => {
                 batch.first = segment.first;
                 let (bytes, batch) = (batch.text_bytes(), Arc::new(batch));
