@@ -30,10 +30,11 @@ def millis(text):
 
 
 class Workspace:
-    """`entries`: events that stand in the export as such; `reactions`: those that hang on messages; `lists`: chats whose members the platform lists."""
+    """`entries`: events that stand in the export as such; `reactions`: those that hang on messages; `lists`: chats whose members the platform lists;
+    `captured`: for each user whose own copies there are the keys of the events in them."""
 
     def __init__(self):
-        self.users, self.chats, self.entries, self.reactions = {}, {}, [], []
+        self.users, self.chats, self.entries, self.reactions, self.captured = {}, {}, [], [], {}
 
     @property
     def events(self):
@@ -72,6 +73,10 @@ class Workspace:
                 spans, since, inside = [], None, False
                 if not moves.get((chat, user)) and user not in (self.chats[chat].members if chat in self.chats else ()):
                     self.derived[chat, user] = None
+                    own = [at for (of, *_, at) in self.captured.get(user, ()) if of == chat]
+                    if own:  # as far as this user's own copies go, whose reactions are of an earlier time than others' have
+                        result[chat, user] = [(min(own), max(own))]
+                        continue
                 own = sorted(moves.get((chat, user), []))
                 if not own or own[0][3] == "leave":
                     inside = True

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// E-mails to a target with four connections, as one has that says nothing else, that may have arrived and whose outcome is not on the disk yet: these are sent again.
+pub const IN_FLIGHT: u64 = 16;
+
 /// A Maildir whose files are there whole or not at all.
 #[derive(Debug)]
 pub struct Arrived {

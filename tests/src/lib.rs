@@ -21,7 +21,7 @@ mod say;
 mod scripted;
 mod wait;
 
-pub use arrived::Arrived;
+pub use arrived::{Arrived, IN_FLIGHT};
 pub use clock::Clock;
 pub use corpora::{Corpus, even_chats, few_in_each, made_up, real_jsonl, real_slack, seed};
 pub use faults::{Fault, Shim, Steps};

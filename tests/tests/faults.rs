@@ -10,12 +10,10 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use consign_tests::{Behaviour, Consign, Corpus, Fault, Ran, Random, Scripted, Shim, Steps, few_in_each, python, say, seed};
+use consign_tests::{Behaviour, Consign, Corpus, Fault, IN_FLIGHT, Ran, Random, Scripted, Shim, Steps, few_in_each, python, say, seed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Connections of a target, each with one e-mail in flight at a time: an e-mail whose answer was not read, or not written down, is sent again.
-const IN_FLIGHT: u64 = 4;
 /// Cases that are tried at once, each with a receiver of its own.
 const AT_ONCE: usize = 2;
 const FAILING: [Fault; 4] = [Fault::Full, Fault::Partial, Fault::Broken, Fault::BrokenOnce];

@@ -6,12 +6,9 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use consign_tests::{
-    Arrived, Behaviour, Consign, Corpus, Inbox, Random, Running, Scripted, check, few_in_each, made_up, real_jsonl, say, seed, until,
+    Arrived, Behaviour, Consign, Corpus, IN_FLIGHT, Inbox, Random, Running, Scripted, check, few_in_each, made_up, real_jsonl, say, seed, until,
 };
 use serde_json::{Value, json};
-
-/// Connections of a target, each with four e-mails that may have arrived and whose outcome is not on the disk yet: these are sent again.
-const IN_FLIGHT: u64 = 16;
 
 /// In the test of many kills, each chat a group and an e-mail.
 const GROUPS: u64 = 2_000;

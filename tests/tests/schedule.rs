@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use consign_tests::{Behaviour, Consign, Inbox, Scripted, check, made_up, real_jsonl, until};
+use consign_tests::{Behaviour, Consign, IN_FLIGHT, Inbox, Scripted, check, made_up, real_jsonl, until};
 use serde_json::Value;
 
 /// Manifests of a policy: there is one for each run that has ended.
@@ -93,7 +93,7 @@ fn a_run_that_was_cut_off_is_taken_up_at_the_next_start() {
     assert!(serving.terminate().success());
     let runs = consign.json(&["runs"]);
     let whole = runs.as_array().unwrap().iter().find(|run| run["events"]["examined"].as_u64() > Some(0)).unwrap();
-    check("everything", &inbox.maildir(), &corpus, whole, &["--repeats", "4"]);
+    check("everything", &inbox.maildir(), &corpus, whole, &["--repeats", &IN_FLIGHT.to_string()]);
 }
 
 /// What one run came to, as `serve` and `runs` both say it.
@@ -154,5 +154,5 @@ fn it_says_which_runs_it_leaves_unfinished_and_which_it_takes_up() {
     let resumed: Value = serde_json::from_str(&said.recv().unwrap()).unwrap();
     assert!(serving.terminate().success());
     assert_eq!((&resumed["what"], &resumed["run"], &resumed["resumed"]), (&"run".into(), &"all-000001".into(), &true.into()), "{resumed}");
-    check("everything", &inbox.maildir(), &corpus, &resumed, &["--repeats", "4"]);
+    check("everything", &inbox.maildir(), &corpus, &resumed, &["--repeats", &IN_FLIGHT.to_string()]);
 }

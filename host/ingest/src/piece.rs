@@ -200,7 +200,7 @@ pub fn members<'a>(info: Option<&'a ChatInfo>, copies: &[(&'a str, Timestamp, Ti
                 continue;
             }
         };
-        let one = Move { at: event.at, order: event.id.clone(), kind };
+        let one = Move { at: event.at, order: event.move_order().to_owned(), kind };
         if let Err(place) = member.moves.binary_search(&one) {
             member.moves.insert(place, one);
         }

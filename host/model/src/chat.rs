@@ -80,7 +80,7 @@ pub enum MoveKind {
 pub struct Move {
     /// When.
     pub at: Timestamp,
-    /// The event's id: for platforms whose ids sort by time it orders moves within one millisecond.
+    /// [`crate::Event::move_order`]: for platforms whose ids sort by time it orders moves within one millisecond.
     pub order: String,
     /// Join or leave.
     pub kind: MoveKind,
@@ -145,7 +145,7 @@ impl Member {
     /// Adds what another record knows of the same user. Says whether that was anything new.
     pub fn merge(&mut self, other: &Self) -> bool {
         let sums = |one: &Self| (one.listed, one.active, one.acted_at, one.moves.len(), one.seen);
-        let before = sums(self);
+        let (before, moves_before) = (sums(self), self.moves.clone());
         self.seen = match (self.seen, other.seen) {
             (Some((first, last)), Some((from, to))) => Some((first.min(from), last.max(to))),
             (one, other) => one.or(other),
@@ -154,11 +154,19 @@ impl Member {
         self.active |= other.active;
         self.acted_at = self.acted_at.into_iter().chain(other.acted_at).min();
         for one in &other.moves {
+            // Of one and the same move, as an earlier release or a list knows it, what has an order says more.
+            let is_same = |known: &Move| known.at == one.at && known.kind == one.kind;
+            if one.has_no_order() && self.moves.iter().any(|known| is_same(known) && !known.has_no_order()) {
+                continue;
+            }
+            if !one.has_no_order() {
+                self.moves.retain(|known| !is_same(known) || !known.has_no_order());
+            }
             if let Err(place) = self.moves.binary_search(one) {
                 self.moves.insert(place, one.clone());
             }
         }
-        before != sums(self)
+        before != sums(self) || self.moves != moves_before
     }
 
     /// Whether the first stay follows from nothing but what the user did, or what his own export holds: no list, no join and no leave tells it. All others
@@ -222,10 +230,39 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Event, EventKind};
 
     fn member(listed: bool, moves: &[(i64, MoveKind)]) -> Member {
         let moves = moves.iter().enumerate().map(|(i, (at, kind))| Move { at: Timestamp(*at), order: format!("{i:03}"), kind: *kind });
         Member { listed, moves: moves.collect(), ..Member::new("u") }
+    }
+
+    #[test]
+    fn of_one_millisecond_by_the_messages_that_told_it() {
+        let told = |kind: EventKind, message: &str| {
+            let mut event = Event::new(kind, Event::derived_id(kind, &["U:1", message], Timestamp(9)), Timestamp(9));
+            event.user = Some("U:1".to_owned());
+            event
+        };
+        let (left, came) = (told(EventKind::Leave, "118"), told(EventKind::Join, "119"));
+        assert_eq!((left.move_order(), came.move_order()), ("118", "119"));
+        let bare = Event { id: Event::derived_id(EventKind::Join, &["U:1"], Timestamp(9)), ..came.clone() };
+        let own = Event { id: "1767.001".to_owned(), ..came.clone() };
+        assert_eq!((bare.move_order(), own.move_order()), (bare.id.as_str(), "1767.001"));
+
+        // Who was outside comes with the second, and one that is known without its order is no other.
+        let moved = |kind, at, order: &str| Member { moves: vec![Move { at: Timestamp(at), order: order.to_owned(), kind }], ..Member::new("u") };
+        let unordered = [moved(MoveKind::Join, 9, &bare.id), moved(MoveKind::Leave, 9, &bare.id.replace("join", "leave"))];
+        let mut all = [moved(MoveKind::Leave, 4, "3"), moved(MoveKind::Leave, 9, "118"), moved(MoveKind::Join, 9, "119")].to_vec();
+        all.extend(unordered);
+        for turn in 0..all.len() {
+            all.rotate_left(turn);
+            let mut member = Member::new("u");
+            assert!(all.iter().filter(|one| member.merge(one)).count() >= 3);
+            assert_eq!(member.moves.len(), 3, "{member:?}");
+            let expected = [Membership { joined: None, left: Some(Timestamp(4)) }, Membership { joined: Some(Timestamp(9)), left: None }];
+            assert_eq!(member.memberships(true), expected);
+        }
     }
 
     fn stays(listed: bool, moves: &[(i64, MoveKind)]) -> Vec<(Option<i64>, Option<i64>)> {

@@ -169,6 +169,16 @@ impl Event {
         id
     }
 
+    /// What a join or a leave stands in order by among those of its millisecond: the id of the message that told it, where its own is derived from that
+    /// (`join:U1:m7:2026-…`), else its own.
+    pub fn move_order(&self) -> &str {
+        let told = || {
+            let rest = self.id.strip_prefix(self.kind.word())?.strip_prefix(':')?.strip_prefix(self.user.as_deref()?)?.strip_prefix(':')?;
+            rest.strip_suffix(self.at.to_string().as_str())?.strip_suffix(':')
+        };
+        told().unwrap_or(&self.id)
+    }
+
     /// The event by which `files` of this one, already in the archive without them, go out. It says again what this event says (sender, time, text, thread,
     /// flags), so that modules judge it as they judged this one, and it goes to those to whom this one went. For a message or an edit it is an edit of that
     /// message, for all else an `Other`.

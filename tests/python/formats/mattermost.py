@@ -216,7 +216,8 @@ def one_of(work, counts, chat, post):
     }  # fmt: skip
     if kind in moves:
         move, who = moves[kind]
-        work.entries.append(Event(chat, move, "", who, at, None, None))
+        moved = Event(chat, move, "", who, at, None, None)
+        work.entries += [moved] if moved not in work.entries else []  # added by two in the same millisecond, somebody has joined once
         return
     if kind.startswith("system_") and kind != "system_auto_responder":
         work.entries.append(Event(chat, "other", f"other:{kind}:{user}:{number}{stamp(at)}", user, at, plain(post["message"]), None))

@@ -474,9 +474,7 @@ def iso(at):
 
 
 def read(path):
-    """`captured` of what is answered: for each captured user the keys of the events in that user's copies."""
     work, files = Workspace(), contents(path)
-    work.captured = {}
     lists = {
         name: [element for element, _ in elements(files[f"{name}.json"])] if f"{name}.json" in files else [] for name in ("users", "chats", "teams", "channels")
     }
