@@ -78,13 +78,20 @@ class Workspace:
                         result[chat, user] = [(min(own), max(own))]
                         continue
                 own = sorted(moves.get((chat, user), []))
-                if not own or own[0][3] == "leave":
+                # Both in one millisecond, by a platform that gives them no ids: nobody knows which came first, and it is what makes sense.
+                either = [one[:2] == two[:2] and one[1] == "" and one[3] != two[3] for one, two in zip(own, own[1:])] + [False]
+                if not own or own[0][3] == "leave" or either[0]:
                     inside = True
                 elif first.get((chat, user), own[0][0]) < own[0][0]:  # who wrote was there
                     spans.append((first[chat, user], own[0][0]))
                     self.derived[chat, user] = spans[0]
-                for at, _, _, kind in own:
-                    if kind == "join" and not inside:
+                for place, (at, _, _, kind) in enumerate(own):
+                    if place and either[place - 1]:
+                        continue
+                    if either[place]:
+                        spans.append((since if inside else at, at))
+                        since = at if inside else None
+                    elif kind == "join" and not inside:
                         since, inside = at, True
                     elif kind == "leave" and inside:
                         spans.append((since, at))

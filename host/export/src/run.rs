@@ -3,7 +3,7 @@
 //! A run that was interrupted is taken up by the next call, under its own id and with its own windows, and ends as if nothing had happened: so the
 //! accounting is by run, whatever became of processes.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use consign_model::audit::{Actor, Author, Retried};
@@ -364,11 +364,11 @@ impl Exporter {
         retry: &Retry,
         watch: Watch<'_>,
     ) -> Result<(), ExportError> {
-        let given_up = &AtomicU64::new(0);
-        futures::stream::iter(windows)
+        let (given_up, breaks_off) = (&AtomicU64::new(0), &AtomicBool::new(false));
+        let mut at_work = futures::stream::iter(windows)
             .map(|window| async move {
                 // Windows at work are ended; those that are not begun stay frozen for the next start.
-                if self.stop.is_set() {
+                if self.stop.is_set() || breaks_off.load(Ordering::Relaxed) {
                     return Ok(());
                 }
                 let tools = match toolbox.tools(&window).await? {
@@ -410,9 +410,24 @@ impl Exporter {
                 watch(Progress::Settled { events: window.events(), held: state.held().is_some() });
                 Ok(())
             })
-            .buffer_unordered(self.pace.windows)
-            .try_collect::<()>()
-            .await?;
+            .buffer_unordered(self.pace.windows);
+        let mut broken = None;
+        while let Some(ended) = at_work.next().await {
+            match ended {
+                Ok(()) => {}
+                // Nothing that the others do could be written down.
+                Err(error @ ExportError::Store(_)) => return Err(error),
+                // What they are sending is: else it would be sent again.
+                Err(error) => {
+                    breaks_off.store(true, Ordering::Relaxed);
+                    broken.get_or_insert(error);
+                }
+            }
+        }
+        drop(at_work);
+        if let Some(error) = broken {
+            return Err(error);
+        }
         let (given_up, policy) = (given_up.load(Ordering::Relaxed), &toolbox.policy.spec.name);
         if given_up > 0 {
             tracing::warn!(%policy, given_up, "policy {policy}: e-mails of {given_up} chats were given up after the time that the target's retry says: see 'consign held'");
