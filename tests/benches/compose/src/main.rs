@@ -53,13 +53,7 @@ struct Finished {
 }
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    consign_bench_measure::ended(run())
 }
 
 fn option(name: &str, default: usize) -> Result<usize, Fault> {

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use consign_bench_measure::Random;
 use consign_mail::compose::{GroupInfo, GroupInput, MailEvent};
 use consign_model::event::EventKind;
 use consign_model::policy::AttachmentsSpec;
@@ -20,23 +21,6 @@ pub const EVENTS: usize = 50;
 /// Bytes of an attachment, and which share of the e-mails has one: one of so many.
 const FILE: usize = 50_000;
 const WITH_FILE: usize = 10;
-
-/// Splitmix64: the same workload in each run.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % (end as u64)).unwrap_or_default()
-    }
-}
 
 /// A message, as it was written.
 struct Said {
@@ -82,7 +66,7 @@ impl Talk {
         let source = if real.is_some() { "chat-real-30k" } else { "made-up texts" };
         let (rooms, names) = real.unwrap_or_else(|| made_up(emails));
         let mut random = Random(1);
-        let file: Vec<u8> = (0..FILE).map(|_| random.next().to_le_bytes()[0]).collect();
+        let file: Vec<u8> = (0..FILE).map(|_| random.bits().to_le_bytes()[0]).collect();
         let digest = Digest::of(&file);
         let policy = Name::from_static("fx-desk");
         let mut groups = Vec::new();

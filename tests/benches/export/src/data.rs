@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use consign_bench_measure::Random;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ pub struct Texts {
 pub fn texts() -> Result<Texts> {
     let Some(folder) = std::env::var_os("CONSIGN_CORPORA") else {
         let words = ["the", "fixing", "of", "today", "was", "late", "please", "see", "what", "they", "sent", "us", "about", "that", "swap", "again"];
-        let mut dice = Dice(7);
+        let mut dice = Random(7);
         let all = (0..5_000).map(|_| (0..dice.below(40) + 3).map(|_| words[dice.below(words.len())]).collect::<Vec<_>>().join(" "));
         return Ok(Texts { all: all.collect(), origin: "MADE UP" });
     };
@@ -54,7 +55,7 @@ impl Data {
         std::fs::create_dir_all(folder.join("files"))?;
         let file = folder.join("export.jsonl");
         let mut lines = BufWriter::new(std::fs::File::create(&file)?);
-        let (mut dice, mut next, mut files) = (Dice(11), 0, 0);
+        let (mut dice, mut next, mut files) = (Random(11), 0, 0);
         for user in 0..500 {
             writeln!(
                 lines,
@@ -75,7 +76,7 @@ impl Data {
                 });
                 if chat % FILES == 0 && number == 20 {
                     let name = format!("files/{chat}.bin");
-                    let bytes: Vec<u8> = (0..FILE / 8).flat_map(|_| dice.next().to_le_bytes()).collect();
+                    let bytes: Vec<u8> = (0..FILE / 8).flat_map(|_| dice.bits().to_le_bytes()).collect();
                     std::fs::write(folder.join(&name), bytes)?;
                     files += FILE as u64;
                     message["attachments"] = json!([{ "name": format!("{chat}.bin"), "path": name }]);
@@ -86,19 +87,5 @@ impl Data {
         lines.flush()?;
         let bytes = std::fs::metadata(&file)?.len() + files;
         Ok(Self { folder: folder.to_owned(), file, bytes })
-    }
-}
-
-/// The same numbers each time (Knuth's constants).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        self.0 ^ (self.0 >> 33)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() >> 33).unwrap_or_default() % limit
     }
 }

@@ -43,13 +43,7 @@ impl Options {
 }
 
 fn main() -> ExitCode {
-    match bench() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("the bench failed: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    consign_bench_measure::ended(bench())
 }
 
 fn bench() -> Result<()> {

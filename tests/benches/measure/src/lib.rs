@@ -5,7 +5,7 @@
 //! neighbours change it less.
 
 use std::fmt;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// What one run took.
@@ -159,6 +159,37 @@ impl Pairs {
     /// The peer's.
     pub fn peer(&self) -> Spread {
         Spread::of(self.runs.iter().map(|(_, peer)| peer.wall.as_secs_f64()).collect())
+    }
+}
+
+/// Splitmix64: the same numbers in each run.
+#[derive(Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    /// The next number.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// One below this.
+    pub fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.bits() % (end as u64)).unwrap_or_default()
+    }
+}
+
+/// How a bench ends: with 1 only where something failed, which is said.
+pub fn ended<E: fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the bench failed: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -23,13 +23,7 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 const SIZES: [(usize, &str, usize); 3] = [(10 << 10, "10 KB", 6000), (100 << 10, "100 KB", 2000), (1 << 20, "1 MB", 250)];
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    consign_bench_measure::ended(run())
 }
 
 fn run() -> Result<(), Error> {
