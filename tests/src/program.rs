@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The program: beside the test programs in cargo's target folder, or where `CONSIGN_BIN` says.
@@ -142,6 +142,20 @@ impl Consign {
     /// Imports a file, all of it.
     pub fn import(&self, form: &str, file: &Path, source: &str) -> Value {
         self.json(&["import", &file.display().to_string(), "--format", form, "--source", source])
+    }
+
+    /// Imports a chat `<source>-chat` of so many messages into a source of its own: says its file in the archive, which is of nobody else.
+    pub fn alone(&self, source: &str, messages: usize) -> PathBuf {
+        let line = |id: usize| {
+            let at = format!("2026-01-05T08:{:02}:{:02}.000Z", id / 60, id % 60);
+            json!({ "type": "message", "chat": format!("{source}-chat"), "id": format!("m{id}"), "at": at, "user": "U1", "text": format!("text {id}") })
+        };
+        let lines: String = (0..messages).map(|id| format!("{}\n", line(id))).collect();
+        let file = self.write(&format!("{source}.jsonl"), &lines);
+        self.import("jsonl", &file, source);
+        let files = crate::files_below(&self.data().join("archive/default/segments").join(source), ".age");
+        let [file] = files.as_slice() else { panic!("{files:?}") };
+        file.clone()
     }
 
     /// Applies this text.

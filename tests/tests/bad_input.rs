@@ -328,37 +328,66 @@ fn supplement(run: &Value) -> Value {
     json!({ "events": run["supplements"]["events"], "emails": run["supplements"]["emails"], "manifest": run["manifest"] })
 }
 
+/// Flips one bit of a file in the archive, and says what it was.
+fn flip(file: &std::path::Path) -> Vec<u8> {
+    let whole = std::fs::read(file).unwrap();
+    let mut flipped = whole.clone();
+    let place = flipped.len() * 2 / 3;
+    flipped[place] ^= 1;
+    std::fs::write(file, &flipped).unwrap();
+    whole
+}
+
 #[test]
 fn a_flipped_bit_in_a_segment_holds_that_chat_alone() {
     let corpus = made_up("slack", 11);
     let (consign, inbox) = (Consign::new(), Inbox::start());
     consign.import("slack", &corpus.file, "s");
+    // A chat that comes alone has a file of its own.
+    let victim = consign.alone("own", 3);
     consign.policy(&inbox.target(), "");
-    let segments = files_below(&consign.data().join("archive"), ".age");
-    let victim = &segments[segments.len() / 2];
-    let whole = std::fs::read(victim).unwrap();
-    let mut flipped = whole.clone();
-    let place = flipped.len() * 2 / 3;
-    flipped[place] ^= 1;
-    std::fs::write(victim, &flipped).unwrap();
+    let whole = flip(&victim);
+    let flipped = std::fs::read(&victim).unwrap();
 
     let run = consign.run(&["run", "all", "--json"]).refused(3, &[]).json();
-    let (events, chats) = (&run["events"], &run["chats"]);
-    assert_eq!(chats["held"], 1, "{run}");
-    let count = |name: &str| events[name].as_u64().unwrap();
-    assert!(count("held") > 0 && count("exported") > 0 && count("examined") == count("exported") + count("held"), "{run}");
-    assert_eq!(run["emails"]["accepted"].as_u64(), chats["examined"].as_u64().map(|chats| chats - 1));
-    assert!(std::fs::read(victim).unwrap() == flipped, "an export wrote to a conversation file");
+    assert_eq!((&run["chats"]["held"], &run["events"]["held"]), (&json!(1), &json!(3)), "{run}");
+    assert!(std::fs::read(&victim).unwrap() == flipped, "an export wrote to a conversation file");
     let held = consign.json(&["held"]);
-    assert_eq!(held.as_array().map(Vec::len), Some(1), "{held}");
-    consign.run(&["held"]).refused(0, &["damaged", "backup", held[0]["chat"].as_str().unwrap()]);
+    assert_eq!((held.as_array().map(Vec::len), &held[0]["chat"]), (Some(1), &json!("own-chat")), "{held}");
+    consign.run(&["held"]).refused(0, &["damaged", "backup", "own-chat"]);
+    let mut others = run.clone();
+    for place in ["examined", "held"] {
+        others["events"][place] = json!(run["events"][place].as_u64().unwrap() - 3);
+    }
+    check("everything", &inbox.maildir(), &corpus, &others, &[]);
+
+    std::fs::write(&victim, whole).unwrap();
+    let mended = consign.json(&["run", "all"]);
+    let supplements = &mended["supplements"];
+    assert_eq!((&mended["events"]["examined"], &supplements["windows"], &supplements["done"]), (&json!(0), &json!(1), &json!(1)), "{mended}");
+    assert_eq!((&supplements["events"]["exported"], consign.json(&["held"])), (&json!(3), json!([])));
+}
+
+#[test]
+fn a_flipped_bit_in_an_arrival_file_holds_its_chats_and_nothing_of_it_goes_out() {
+    let corpus = made_up("slack", 11);
+    let (consign, inbox) = (Consign::new(), Inbox::start());
+    consign.import("slack", &corpus.file, "s");
+    consign.policy(&inbox.target(), "");
+    let files = files_below(&consign.data().join("archive/default/arrivals"), ".age");
+    let [victim] = files.as_slice() else { panic!("{files:?}") };
+    let whole = flip(victim);
+    let run = consign.run(&["run", "all", "--json"]).refused(3, &[]).json();
+    let (events, chats) = (&run["events"], &run["chats"]);
+    assert_eq!((&chats["held"], &events["held"], &run["emails"]["composed"]), (&chats["examined"], &events["examined"], &json!(0)), "{run}");
+    consign.run(&["held"]).refused(0, &["damaged", "backup"]);
 
     std::fs::write(victim, whole).unwrap();
     let mended = consign.json(&["run", "all"]);
-    assert_eq!((&mended["events"]["examined"], &mended["supplements"]["windows"]), (&json!(0), &json!(1)), "{mended}");
     let mut both = run.clone();
-    both["events"]["exported"] = json!(count("exported") + mended["supplements"]["events"]["exported"].as_u64().unwrap());
-    both["events"]["copies"] = json!(events["copies"].as_u64().unwrap() + mended["supplements"]["events"]["copies"].as_u64().unwrap());
+    for place in ["exported", "copies"] {
+        both["events"][place] = mended["supplements"]["events"][place].clone();
+    }
     both["events"]["held"] = json!(0);
     both["emails"]["accepted"] = chats["examined"].clone();
     check("everything", &inbox.maildir(), &corpus, &both, &[]);

@@ -72,13 +72,13 @@ fn what_a_kill_left_half_written_is_removed() {
         std::fs::create_dir_all(half.parent().unwrap()).unwrap();
         std::fs::write(half, "half").unwrap();
     }
-    let stored = files_below(&archive.join("segments"), ".age");
+    let stored = files_below(&archive.join("arrivals"), ".age");
     serving.kill();
     is_whole(&consign, &good);
     for half in &halves {
         assert!(!half.exists(), "{}", half.display());
     }
-    assert_eq!(files_below(&archive.join("segments"), ".age"), stored);
+    assert_eq!(files_below(&archive.join("arrivals"), ".age"), stored);
 }
 
 /// Whoever can write to the archive can encrypt to its public key; what `explain` says comes from what was sealed when it was decided.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use consign_tests::{Behaviour, Consign, Scripted, files_below, made_up, python, say, seed};
+use consign_tests::{Behaviour, Consign, Scripted, made_up, python, say, seed};
 use serde_json::{Value, json};
 
 /// The account as its lines say it, and as the command sums it up.
@@ -99,10 +99,10 @@ fn every_event_of_the_archive_has_one_place() {
 fn what_can_not_be_read_is_told_and_bad_dates_are_refused() {
     let (corpus, consign, server) = (made_up("jsonl", seed("workspace")), Consign::new(), Scripted::start(Behaviour::Accept));
     consign.import(corpus.form, &corpus.file, "s");
+    let segment = consign.alone("own", 3);
     consign.policy(&server.target(), "");
     consign.run(&["run", "all"]).succeeded();
     let (lines, _) = account(&consign, 0, &[]);
-    let segment = files_below(&consign.data().join("archive/default/segments"), ".age").into_iter().next().unwrap();
     std::fs::remove_file(&segment).unwrap();
     let (fewer, summed) = account(&consign, 3, &[]);
     let gap = &summed["gaps"][0];

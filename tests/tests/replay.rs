@@ -60,9 +60,9 @@ fn a_run_made_again_is_the_same_whatever_has_changed_since() {
 fn a_file_that_is_gone_is_told() {
     let (corpus, consign, inbox) = (made_up("jsonl", seed("workspace")), Consign::new(), Inbox::start());
     consign.import(corpus.form, &corpus.file, "s");
+    let segment = consign.alone("own", 3);
     consign.policy(&inbox.target(), "");
     consign.run(&["run", "all"]).succeeded();
-    let segment = files_below(&consign.data().join("archive/default/segments"), ".age").into_iter().next().unwrap();
     std::fs::remove_file(segment).unwrap();
     let replayed = consign.run(&["replay", "all-000001", "--json"]).ended(3).json();
     assert_eq!(replayed["not_replayed"].as_array().map(Vec::len), Some(1), "{replayed}");

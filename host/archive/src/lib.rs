@@ -11,6 +11,7 @@
 //! Every path is relative to the tenant's folder of the object store, so that no path, whoever made it up, leads to another tenant's files.
 
 mod attachment;
+mod decoded;
 mod error;
 mod master;
 mod open;
@@ -27,6 +28,6 @@ pub use master::MasterKey;
 pub use open::{ObjectStore, holds_files, open_store, sweep};
 pub use reader::Archive;
 pub use seal::Sealer;
-pub use segment::{FORMAT_VERSION, Segment, SegmentError, decode_segment, encode_segment};
+pub use segment::{Arrivals, FORMAT_VERSION, Segment, SegmentError, decode_arrivals, decode_segment, encode_arrivals, encode_segment};
 pub use tenant::{age_identity, generate_tenant_keys, verify_signature};
 pub use writer::{ArchiveWriter, StoredSegment};

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <tenant>/segments/<source>/<chat, hashed>/<first position>-<ciphertext's digest>.arrow.age
+//! <tenant>/arrivals/<first two digits>/<ciphertext's digest>.arrow.age
 //! <tenant>/attachments/<first two digits>/<SHA-256 of the plaintext>.age
 //! <tenant>/staging/<random>                  an attachment on its way in, encrypted
 //! <tenant>/<anything else>                   sealed files of other rooms
@@ -54,6 +55,13 @@ impl Place {
         format!("{}/{first:012}-{}.arrow.age", Self::chat(chat), ciphertext.short())
     }
 
+    /// The path in this tenant's folder of a file of several chats.
+    pub fn arrivals(ciphertext: &Digest) -> String {
+        let hex = ciphertext.hex();
+        let (folder, name): (String, String) = (hex.chars().take(2).collect(), hex.chars().take(32).collect());
+        format!("arrivals/{folder}/{name}.arrow.age")
+    }
+
     /// The path in this tenant's folder of an attachment.
     pub fn attachment(plaintext: &Digest) -> String {
         let hex = plaintext.hex();
@@ -68,7 +76,7 @@ impl Place {
 
     /// Whether other rooms may write there: conversation files are written by their own functions only, and never again.
     pub fn is_free_for_sealed(path: &str) -> bool {
-        !matches!(path.split('/').next(), Some("segments" | "attachments" | "staging"))
+        !matches!(path.split('/').next(), Some("segments" | "arrivals" | "attachments" | "staging"))
     }
 }
 

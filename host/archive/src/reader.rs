@@ -5,15 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use consign_model::audit::Actor;
 use consign_model::manifest::Signature;
-use consign_model::{Author, Digest, EventBatch, TenantId, TenantKeys};
+use consign_model::{Author, ChatKey, Digest, EventBatch, Extent, Rows, TenantId, TenantKeys};
 use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use ring::signature::Ed25519KeyPair;
 use tokio::runtime::Handle;
 
+use crate::decoded::Decoded;
 use crate::place::Place;
 use crate::seal::Opener;
-use crate::segment::decode_segment;
+use crate::segment::{Arrivals, decode_arrivals, decode_segment};
 use crate::tenant::{self, OpenKeys};
 use crate::writer::{here, in_background};
 use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey};
@@ -24,6 +25,7 @@ pub struct Archive {
     writer: ArchiveWriter,
     opener: Opener,
     signing: Arc<Ed25519KeyPair>,
+    decoded: Arc<Decoded>,
 }
 
 impl Archive {
@@ -31,7 +33,7 @@ impl Archive {
     pub fn open(store: Arc<dyn ObjectStore>, tenant: TenantId, keys: &TenantKeys, master: &MasterKey) -> Result<Self, KeyError> {
         let OpenKeys { identity, signing } = tenant::open(keys, master)?;
         let writer = ArchiveWriter::new(store, tenant, &keys.recipient)?;
-        Ok(Self { writer, opener: Opener::new(identity), signing: Arc::new(signing) })
+        Ok(Self { writer, opener: Opener::new(identity), signing: Arc::new(signing), decoded: Arc::default() })
     }
 
     /// The writing half.
@@ -39,21 +41,40 @@ impl Archive {
         &self.writer
     }
 
-    /// A segment, where its file has the expected SHA-256 (of the ciphertext, as the index has it). Decrypts and decodes on a thread in the background.
-    pub async fn segment(&self, path: &str, expected: &Digest) -> Result<EventBatch, ArchiveError> {
-        let (location, file) = self.fetch(path).await?;
-        let (opener, expected, about) = (self.opener.clone(), *expected, location.clone());
-        in_background(&location, move || read_segment(&opener, &about, file, &expected)).await
+    /// A chat's events that lie there, where the file has the expected SHA-256 (of the ciphertext, as the index has it) and says itself that they are that chat's.
+    /// Decrypts and decodes on a thread in the background.
+    pub async fn segment(&self, chat: &ChatKey, extent: Extent<'_>) -> Result<EventBatch, ArchiveError> {
+        if let Some(rows) = extent.rows {
+            return self.piece(chat, extent, rows).await;
+        }
+        let (location, file) = self.fetch(extent.path).await?;
+        let (opener, expected, about, chat) = (self.opener.clone(), *extent.digest, location.clone(), chat.clone());
+        in_background(&location, move || read_segment(&opener, &about, file, &expected, &chat)).await
     }
 
-    /// [`Archive::segment`] for a caller that is no async code, on a thread that may wait: decrypts and decodes there, for waking another thread takes as long as a
+    /// [`Archive::segment`] for a caller that is no async code, on a thread that may wait: decrypts and decodes a segment there, for waking another thread takes as long as a
     /// small segment does. On a thread of that runtime's async work it panics, as `Handle::block_on` does.
-    pub fn segment_blocking(&self, runtime: &Handle, path: &str, expected: &Digest) -> Result<EventBatch, ArchiveError> {
-        let (location, file) = runtime.block_on(self.fetch(path))?;
-        here(&location, || read_segment(&self.opener, &location, file, expected))
+    pub fn segment_blocking(&self, runtime: &Handle, chat: &ChatKey, extent: Extent<'_>) -> Result<EventBatch, ArchiveError> {
+        if let Some(rows) = extent.rows {
+            return runtime.block_on(self.piece(chat, extent, rows));
+        }
+        let (location, file) = runtime.block_on(self.fetch(extent.path))?;
+        here(&location, || read_segment(&self.opener, &location, file, extent.digest, chat))
     }
 
-    /// A segment's file as it lies there, encrypted, where it has the expected SHA-256: for exports that don't decrypt.
+    /// Rows of a file of several chats, which is decoded as a whole, and kept for whoever asks next.
+    async fn piece(&self, chat: &ChatKey, extent: Extent<'_>, rows: Rows) -> Result<EventBatch, ArchiveError> {
+        let arrivals = self.decoded.get(extent.digest, async {
+            let (location, file) = self.fetch(extent.path).await?;
+            let (opener, expected, about) = (self.opener.clone(), *extent.digest, location.clone());
+            in_background(&location, move || read_arrivals(&opener, &about, file, &expected)).await
+        });
+        let location = self.writer.place.path(extent.path)?;
+        arrivals.await?.piece(chat, rows).ok_or_else(|| others(&location))
+    }
+
+    /// A segment's file as it lies there, encrypted, where it has the expected SHA-256: for exports that don't decrypt. Never to be asked for an arrival file, in which
+    /// other chats stand too.
     pub async fn segment_file(&self, path: &str, expected: &Digest) -> Result<Bytes, ArchiveError> {
         let (location, file) = self.fetch(path).await?;
         let expected = *expected;
@@ -125,11 +146,24 @@ impl Archive {
     }
 }
 
-fn read_segment(opener: &Opener, about: &Path, file: Bytes, expected: &Digest) -> Result<EventBatch, ArchiveError> {
+fn read_segment(opener: &Opener, about: &Path, file: Bytes, expected: &Digest, chat: &ChatKey) -> Result<EventBatch, ArchiveError> {
+    let segment = decode_segment(open(opener, about, file, expected)?).map_err(|error| ArchiveError::of_segment(about, error))?;
+    if segment.chat == *chat { Ok(segment.batch) } else { Err(others(about)) }
+}
+
+fn read_arrivals(opener: &Opener, about: &Path, file: Bytes, expected: &Digest) -> Result<Arrivals, ArchiveError> {
+    decode_arrivals(open(opener, about, file, expected)?).map_err(|error| ArchiveError::of_segment(about, error))
+}
+
+/// Decrypts a file that is the one in the index.
+fn open(opener: &Opener, about: &Path, file: Bytes, expected: &Digest) -> Result<Vec<u8>, ArchiveError> {
     check_digest(about, "its SHA-256 is not the one in the index", &file, expected)?;
-    let arrow = opener.open(&file).map_err(|error| ArchiveError::of_open(about, error))?;
-    drop(file);
-    decode_segment(arrow).map(|segment| segment.batch).map_err(|error| ArchiveError::of_segment(about, error))
+    opener.open(&file).map_err(|error| ArchiveError::of_open(about, error))
+}
+
+/// Whatever brought this about, a chat's e-mails must not hold another's messages.
+fn others(about: &Path) -> ArchiveError {
+    ArchiveError::Damaged { path: about.to_string(), what: "it does not have the events of the chat that the index says".to_owned() }
 }
 
 fn check_digest(about: &Path, what: &str, bytes: &[u8], expected: &Digest) -> Result<(), ArchiveError> {

@@ -15,6 +15,16 @@
 //! | `flags` | uint8 | bits as in the field's metadata |
 //! | `attachments` | list of struct | `name`, `media_type`, `size`, `sha256`, `url`; the last three nullable |
 
+//!
+//! What arrives for many chats at once, little of each, is one *arrival file* instead: the same columns behind three that say whose event a row is, each chat's rows
+//! together and by position. Then no chat costs a key agreement, a compressor and a flush of its own. It is the tenant's, and never handed out as it is.
+//!
+//! | column | type | |
+//! |---|---|---|
+//! | `source`, `chat` | dictionary of utf8 | the source's name, the platform's id |
+//! | `position` | uint64 | in the chat, counted from 0 by arrival |
+
+mod arrivals;
 mod decode;
 mod encode;
 
@@ -23,8 +33,9 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use consign_model::{ChatKey, EventBatch};
 
-pub use decode::decode_segment;
-pub use encode::encode_segment;
+pub use arrivals::Arrivals;
+pub use decode::{decode_arrivals, decode_segment};
+pub use encode::{encode_arrivals, encode_segment};
 pub(crate) use encode::{record_batch, write_file};
 
 /// The version in each file. Any change of columns, types or words (a new event kind, too) is a new version: older releases then say so instead of
@@ -34,6 +45,9 @@ pub const FORMAT_VERSION: &str = "1";
 const META_FORMAT: &str = "consign.format";
 const META_SOURCE: &str = "consign.source";
 const META_CHAT: &str = "consign.chat";
+/// Of a file that is not one chat's: what it is.
+const META_KIND: &str = "consign.kind";
+const ARRIVALS: &str = "arrivals";
 const META_FIRST: &str = "consign.first_position";
 const FLAG_BITS: &str = "1 edited, 2 deleted, 4 reply, 8 from a bot, 16 has attachments, 64 reaction taken back";
 
@@ -71,10 +85,6 @@ fn kind_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8))
 }
 
-fn user_type() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
 fn time_type() -> DataType {
     DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))
 }
@@ -93,13 +103,23 @@ fn attachment_item() -> Arc<Field> {
     Arc::new(Field::new("item", DataType::Struct(attachment_fields()), false))
 }
 
-/// The columns, in the order in which they are written and read.
+fn word_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The columns of an arrival file, in the order in which they are written and read.
+fn arrival_fields() -> Vec<Field> {
+    let leading = [Field::new("source", word_type(), false), Field::new("chat", word_type(), false), Field::new("position", DataType::UInt64, false)];
+    leading.into_iter().chain(fields()).collect()
+}
+
+/// The columns of a segment, in the order in which they are written and read.
 fn fields() -> Vec<Field> {
     vec![
         Field::new("kind", kind_type(), false),
         Field::new("at", time_type(), false),
         Field::new("id", DataType::Utf8, false),
-        Field::new("user", user_type(), true),
+        Field::new("user", word_type(), true),
         Field::new("text", DataType::Utf8, false),
         Field::new("thread", DataType::Utf8, true),
         Field::new("target", DataType::Utf8, true),

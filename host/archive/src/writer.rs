@@ -11,16 +11,16 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::attachment::AttachmentUpload;
 use crate::place::Place;
-use crate::segment::{record_batch, write_file};
+use crate::segment::{encode_arrivals, record_batch, write_file};
 use crate::{ArchiveError, KeyError, Sealer};
 
 /// How much of an attachment is read at a time.
 const READ: usize = 256 * 1024;
 
-/// A segment that is in the archive, durably.
+/// A segment or arrival file that is in the archive, durably.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredSegment {
-    /// Where, in the tenant's folder: what [`crate::Archive::segment`] takes.
+    /// Where, in the tenant's folder.
     pub path: String,
     /// Of the file, encrypted.
     pub bytes: u64,
@@ -59,7 +59,26 @@ impl ArchiveWriter {
             Ok((file, digest))
         })
         .await?;
-        let path = Place::segment(chat, first, &digest);
+        self.put_file(Place::segment(chat, first, &digest), file, digest).await
+    }
+
+    /// Stores what arrived for some chats, each of them once, as one file; says at which row each begins. When this returns it is durable. Of little of many
+    /// chats this is far cheaper than a segment for each.
+    pub async fn put_arrivals(&self, pieces: Vec<(ChatKey, EventBatch)>) -> Result<(StoredSegment, Vec<u32>), ArchiveError> {
+        // For errors, while the file has no name yet.
+        let about = self.place.path("arrivals")?;
+        let (sealer, of_file) = (self.sealer.clone(), about.clone());
+        let (file, digest, rows) = in_background(&about, move || {
+            let (arrow, rows) = encode_arrivals(&pieces).map_err(|error| ArchiveError::of_segment(&of_file, error))?;
+            let file = sealer.seal(&arrow).map_err(|error| ArchiveError::Refused { path: of_file.to_string(), what: error.to_string() })?;
+            let digest = Digest::of(&file);
+            Ok((file, digest, rows))
+        })
+        .await?;
+        Ok((self.put_file(Place::arrivals(&digest), file, digest).await?, rows))
+    }
+
+    async fn put_file(&self, path: String, file: Vec<u8>, digest: Digest) -> Result<StoredSegment, ArchiveError> {
         let location = self.place.path(&path)?;
         let bytes = file.len() as u64;
         match self.create(&location, file.into()).await? {

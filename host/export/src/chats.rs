@@ -11,7 +11,7 @@ use consign_store::{Store, StoreError};
 use tokio::runtime::Handle;
 
 use crate::Exporter;
-use crate::freeze::{end_by, end_of, facts};
+use crate::freeze::{end_by, facts};
 use crate::reader::Reader;
 
 /// Chats listed at a time.
@@ -91,12 +91,12 @@ impl Chats {
     pub async fn show(&self, chat: &ChatKey, span: Span) -> Result<Option<ShownChat>, StoreError> {
         let Some(record) = self.store.chat(&self.tenant, chat).await? else { return Ok(None) };
         let mut segments = self.store.segments(&self.tenant, chat, span.from).await?;
-        segments.retain(|segment| span.to.is_none_or(|to| end_of(segment) <= to));
+        segments.retain(|segment| span.to.is_none_or(|to| segment.end() <= to));
         let Some(last) = segments.iter().map(|segment| segment.last_at).max() else { return Ok(None) };
         let events = segments.iter().map(|segment| u64::from(segment.events)).sum();
         let facts = Arc::new(facts(self.store.as_ref(), &self.tenant, record).await?);
         let context = ChatContext::new(facts, events, span.starts_at, span.ends_at.unwrap_or(last));
-        let reader = Reader::new(Arc::clone(&self.archive), Handle::current(), span.starts_at, segments, self.held_bytes);
+        let reader = Reader::new(Arc::clone(&self.archive), Handle::current(), span.starts_at, chat.clone(), segments, self.held_bytes);
         Ok(Some(ShownChat { context: Arc::new(context), reader }))
     }
 }

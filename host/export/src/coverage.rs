@@ -174,7 +174,7 @@ impl Exporter {
         let mut seen = Seen::default();
         let mut gaps = Vec::new();
         for segment in self.store.segments(&self.tenant, chat, 0).await? {
-            let batch = match self.archive.segment(&segment.path, &segment.digest).await {
+            let batch = match self.archive.segment(chat, segment.extent()).await {
                 Ok(batch) => batch,
                 Err(error) => {
                     gaps.push(Gap::Unreadable { events: segment.events, cause: error.to_string() });

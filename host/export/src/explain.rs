@@ -148,7 +148,7 @@ impl Exporter {
 
     async fn explain_in(&self, policy: &PolicyVersion, event: &str, chat: &ChatKey, found: &mut Explained) -> Result<(), ExportError> {
         for segment in self.store.segments(&self.tenant, chat, 0).await? {
-            let batch = match self.archive.segment(&segment.path, &segment.digest).await {
+            let batch = match self.archive.segment(chat, segment.extent()).await {
                 Ok(batch) => batch,
                 // One damaged file must not hide what the others say.
                 Err(error) => {

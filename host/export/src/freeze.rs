@@ -83,14 +83,9 @@ pub(crate) async fn anew(
     }))
 }
 
-/// The position after a segment's last event.
-pub(crate) fn end_of(segment: &SegmentRecord) -> u64 {
-    segment.first + u64::from(segment.events)
-}
-
 /// The position after the last event that had come with this arrival; 0 where none had.
 pub(crate) fn end_by(segments: &[SegmentRecord], arrival: u64) -> u64 {
-    segments.iter().filter(|one| one.arrival <= arrival).map(end_of).max().unwrap_or(0)
+    segments.iter().filter(|one| one.arrival <= arrival).map(SegmentRecord::end).max().unwrap_or(0)
 }
 
 /// What composing reads of a chat beside its events.

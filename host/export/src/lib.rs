@@ -4,6 +4,7 @@
 //! delivers. Work goes window by window (one chat's events of one run), each frozen before it begins, so that a process that dies at any point
 //! leaves a state from which the next one goes on: what was composed is composed again to the same bytes, and what was accepted is not sent again.
 
+mod apart;
 pub mod audit;
 pub mod chats;
 mod compose;

@@ -19,7 +19,7 @@ use consign_model::{ChatKey, Digest, HeldReason, Name, Run, Timestamp, Window, W
 use consign_store::{SegmentRecord, StoreError, WindowFilter};
 
 use crate::evaluate::Evaluation;
-use crate::freeze::{self, end_of};
+use crate::freeze;
 use crate::run::{PAGE, Windows};
 use crate::verdicts::{EventVerdict, Range, VerdictEmail, VerdictFile};
 use crate::{ExportError, Exporter};
@@ -78,7 +78,7 @@ struct Known {
 impl Known {
     /// From the earliest to the latest event of a window.
     fn times(&self, window: &Window) -> Option<(Timestamp, Timestamp)> {
-        let of = self.segments.iter().filter(|one| one.first >= window.key.from && end_of(one) <= window.to);
+        let of = self.segments.iter().filter(|one| one.first >= window.key.from && one.end() <= window.to);
         of.map(|one| (one.first_at, one.last_at)).reduce(|(first, last), (from, to)| (first.min(from), last.max(to)))
     }
 

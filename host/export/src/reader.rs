@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use consign_archive::{Archive, ArchiveError};
-use consign_model::{EventBatch, EventKind, Flags, Timestamp};
+use consign_model::{ChatKey, EventBatch, EventKind, Flags, Timestamp};
 use consign_store::SegmentRecord;
 use tokio::runtime::Handle;
 
@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 pub(crate) struct Reader {
     archive: Arc<Archive>,
     runtime: Handle,
+    chat: ChatKey,
     /// By position; window ends and segment ends coincide, since both are made by arrival.
     segments: Vec<SegmentRecord>,
     /// Late is what happened before this and arrived in this window.
@@ -36,11 +37,19 @@ struct Touched {
 }
 
 impl Reader {
-    /// A reader of `segments`, which are exactly the window's; `starts_at` is its [`consign_model::Window::starts_at`].
-    pub fn new(archive: Arc<Archive>, runtime: Handle, starts_at: Option<Timestamp>, segments: Vec<SegmentRecord>, budget: usize) -> Self {
+    /// A reader of `segments` of a chat, which are exactly the window's; `starts_at` is its [`consign_model::Window::starts_at`].
+    pub fn new(
+        archive: Arc<Archive>,
+        runtime: Handle,
+        starts_at: Option<Timestamp>,
+        chat: ChatKey,
+        segments: Vec<SegmentRecord>,
+        budget: usize,
+    ) -> Self {
         Self {
             archive,
             runtime,
+            chat,
             segments,
             late_before: starts_at.map(|at| at.0),
             touched: None,
@@ -131,7 +140,7 @@ impl Reader {
 
     fn decrypt(&self, index: usize) -> Result<EventBatch, ArchiveError> {
         let Some(segment) = self.segments.get(index) else { return Ok(EventBatch::default()) };
-        let mut batch = self.archive.segment_blocking(&self.runtime, &segment.path, &segment.digest)?;
+        let mut batch = self.archive.segment_blocking(&self.runtime, &self.chat, segment.extent())?;
         batch.first = segment.first;
         Ok(batch)
     }

@@ -267,13 +267,13 @@ impl Exporter {
             if segment.first > next {
                 found.gaps.push(Gap::Hole { chat: chat.clone(), first: next, last: segment.first - 1 });
             }
-            next = segment.first + u64::from(segment.events);
+            next = segment.end();
             if segment.last_at < found.period.from || segment.first_at >= found.period.to {
                 // What is nearest to the period says how long it was silent at its edges.
                 hours.extend([segment.first_at, segment.last_at].map(|at| at.0.div_euclid(HOUR)));
                 continue;
             }
-            let batch = match self.archive.segment(&segment.path, &segment.digest).await {
+            let batch = match self.archive.segment(chat, segment.extent()).await {
                 Ok(batch) => batch,
                 Err(error) => {
                     found.gaps.push(Gap::Unreadable { chat: chat.clone(), events: segment.events, cause: error.to_string() });

@@ -17,7 +17,6 @@ use consign_store::{SegmentRecord, WindowFilter};
 use tokio::runtime::Handle;
 
 use crate::compose::Row;
-use crate::freeze::end_of;
 use crate::reader::Reader;
 use crate::run::Windows;
 use crate::verdicts::VerdictEmail;
@@ -126,7 +125,7 @@ impl<'a> Earlier<'a> {
             // What lies before the first window is in no e-mail of the policy.
             let first = windows.first().map_or(key.from, |(first, _): &(Window, _)| first.key.from);
             let segments = store.segments(tenant, &key.chat, first).await?;
-            let segments = segments.into_iter().filter(|one| end_of(one) <= key.from).collect();
+            let segments = segments.into_iter().filter(|one| one.end() <= key.from).collect();
             Ok::<_, ExportError>(Before { windows, segments, read: HashMap::new(), bytes: 0, touched: None })
         };
         self.before = Some(self.runtime.block_on(read).map_err(|error| HeldReason::Archive { text: error.to_string() })?);
@@ -141,7 +140,7 @@ impl<'a> Earlier<'a> {
             return Ok(Some(Arc::clone(batch)));
         }
         let Some(segment) = before.segments.get(index) else { return Ok(None) };
-        match self.exporter.archive.segment_blocking(self.runtime, &segment.path, &segment.digest) {
+        match self.exporter.archive.segment_blocking(self.runtime, &self.window.key.chat, segment.extent()) {
             Ok(mut batch) => {
                 batch.first = segment.first;
                 let (bytes, batch) = (batch.text_bytes(), Arc::new(batch));

@@ -18,10 +18,10 @@ use futures::StreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use crate::apart::set_apart;
 use crate::compose::{Composed, Composer};
 use crate::deliver::{Asked, Delivered, Outbox, changed, compare, deliver, is_of_another_release};
 use crate::evaluate::{Evaluation, Evaluator, Work};
-use crate::freeze::end_of;
 use crate::owed::Got;
 use crate::quarantine::Ward;
 use crate::reader::Reader;
@@ -184,14 +184,26 @@ pub(crate) async fn make_with(
     into: mpsc::Sender<Composed>,
 ) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
     let mut segments = exporter.store.segments(&exporter.tenant, &window.key.chat, window.key.from).await?;
-    segments.retain(|segment| end_of(segment) <= window.to);
+    segments.retain(|segment| segment.end() <= window.to);
     let got = if window.key.is_supplement() { exporter.got(&window).await? } else { Ok(Got::default()) };
     let (exporter, tools) = (exporter.clone(), tools.clone());
     let runtime = Handle::current();
     Ok(tokio::task::spawn_blocking(move || {
-        let mut reader = Reader::new(Arc::clone(&exporter.archive), runtime.clone(), window.starts_at, segments, exporter.pace.held_bytes);
         let mut said = Words::default();
         let evaluator = &tools.evaluator;
+        let segments = if evaluator.policy.spec.decrypt { Ok(segments) } else { runtime.block_on(set_apart(&exporter, &window.key.chat, segments)) };
+        let segments = match segments {
+            Ok(segments) => segments,
+            Err(reason) => return Made::held(reason, said),
+        };
+        let mut reader = Reader::new(
+            Arc::clone(&exporter.archive),
+            runtime.clone(),
+            window.starts_at,
+            window.key.chat.clone(),
+            segments,
+            exporter.pace.held_bytes,
+        );
         let evaluation = {
             let _place = runtime.block_on(exporter.places.evaluations.acquire()).ok();
             // While this one waited for its place, others may have failed.

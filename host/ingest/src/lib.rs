@@ -1,7 +1,7 @@
 //! Joins source, archive and store on the way in: stores each event once and gives it its position.
 //!
-//! A piece of a chat's events becomes a segment; the segment is durable before its positions are committed, so nothing that the index names can be
-//! missing. An import that dies half-way leaves segments that nothing names (harmless) and whatever was committed (whole); importing again stores the
+//! A piece of a chat's events becomes a segment, or a part of an arrival file ([`files`]); that is durable before its positions are committed, so nothing that the index names can be
+//! missing. An import that dies half-way leaves files that nothing names (harmless) and whatever was committed (whole); importing again stores the
 //! rest, since every event that is there already is recognised by its identity.
 //!
 //! Files that events name by an address alone are listed with them, and fetched later ([`fetch`]).
@@ -10,6 +10,7 @@
 //! hears what became of its own.
 
 pub mod fetch;
+mod files;
 mod piece;
 pub mod pull;
 pub mod receive;
@@ -24,22 +25,24 @@ use consign_model::audit::ImportFigures;
 use consign_model::id::Hasher;
 use consign_model::source::{Capture, Edits};
 use consign_model::{
-    Author, Chat, ChatKey, Digest, Event, EventHash, EventKind, Member, Name, TenantId, Timestamp, User, WantedFile, WantedKey, WantedState,
+    Author, Chat, ChatKey, Digest, Event, EventBatch, EventHash, EventKind, Member, Name, TenantId, Timestamp, User, WantedFile, WantedKey,
+    WantedState,
 };
 use consign_source::live::Gathered;
 use consign_source::{ChatInfo, FileInfo, Format, Limits, Progress, Report, Sink, SinkError, SourceError};
 use consign_store::{Arrival, Copies, SegmentRecord, SourceRecord, Store, StoreError};
 use serde::Serialize;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 pub use piece::Counts;
 use piece::Fresh;
 
 /// Arrivals committed together at most: they share a flush, and a crash loses at most this much of an import's work.
-const ARRIVALS_AT_ONCE: usize = 256;
-/// Events waiting to be committed at most, and their bytes: what bounds an import's memory, beside the source's own pieces.
-const EVENTS_AT_ONCE: usize = 32_768;
-const BYTES_AT_ONCE: usize = 64 << 20;
+const ARRIVALS_AT_ONCE: usize = 512;
+/// Events waiting to be committed at most, and their bytes: what bounds an import's memory, beside as much that is being stored and the source's own pieces.
+const EVENTS_AT_ONCE: usize = 16_384;
+const BYTES_AT_ONCE: usize = 32 << 20;
 /// Users handed to the store at a time.
 const USERS_AT_ONCE: usize = 1_000;
 
@@ -133,6 +136,9 @@ impl Importer {
             let mut intake = Intake::new(&importer, &runtime, Some(Begin { record, input }), Files::new());
             intake.turn_to(&source, format.capabilities().edits);
             let read = read(&mut intake).map_err(IngestError::from).and_then(|report| intake.finish().map(|()| report));
+            // Of an import that failed, too, nothing may be stored after its end was told.
+            let settled = intake.settle();
+            let read = read.and_then(|report| settled.map(|()| report));
             intake.leave(&source, read.as_ref().ok())?;
             let report = read?;
             let counts = intake.counts.pop().unwrap_or_default();
@@ -162,6 +168,8 @@ impl Importer {
                 gathered.hand_over(&mut intake).map_err(|error| IngestError::Source(SourceError::Sink(error)))
             });
             let stored = stored.and_then(|()| intake.finish());
+            let settled = intake.settle();
+            let stored = stored.and(settled);
             (std::mem::take(&mut intake.files), stored.map(|()| intake.counts))
         });
         storing.await.unwrap_or_else(|error| (Files::new(), Err(IngestError::Stopped(error.to_string()))))
@@ -192,10 +200,14 @@ struct Intake<'a> {
     /// What the export said of chats whose next arrival is to carry it.
     told: HashMap<ChatKey, ChatInfo>,
     waiting: Vec<Waiting>,
+    /// Where each chat stands in `waiting`.
+    places: HashMap<ChatKey, usize>,
     waiting_events: usize,
     waiting_bytes: usize,
     /// Of each batch, in the order in which they came.
     counts: Vec<Counts>,
+    /// What is being stored while more is read: one commit at most, for each looks up what those before it brought.
+    storing: Option<JoinHandle<Result<Stored, IngestError>>>,
 }
 
 /// Users of a source that wait to be stored.
@@ -237,9 +249,11 @@ impl<'a> Intake<'a> {
             captures: BTreeMap::new(),
             told: HashMap::new(),
             waiting: Vec::new(),
+            places: HashMap::new(),
             waiting_events: 0,
             waiting_bytes: 0,
             counts: Vec::new(),
+            storing: None,
         }
     }
 
@@ -266,6 +280,7 @@ impl<'a> Intake<'a> {
             }
         }
         self.store_waiting()?;
+        self.settle()?;
         self.put_users()?;
         // Last: that somebody's export was read says that what it holds is there.
         let Importer { tenant, store, .. } = self.importer;
@@ -339,56 +354,118 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Stores what waits: segments side by side, then one commit of them all.
+    /// Begins to store what waits, while more is read; what was being stored before is stored when this returns.
     fn store_waiting(&mut self) -> Result<(), IngestError> {
         // Users first: a window must not be frozen without the name of somebody who wrote in it.
         self.put_users()?;
+        self.settle()?;
         (self.waiting_events, self.waiting_bytes) = (0, 0);
+        self.places.clear();
         let waiting = std::mem::take(&mut self.waiting);
-        let importer = self.importer;
-        self.runtime.block_on(async {
-            use futures::{StreamExt, TryStreamExt};
-            // Somebody else may import into the same chat: then what was prepared does not fit any more, and is prepared anew.
-            loop {
-                let prepared: Vec<Prepared> =
-                    futures::stream::iter(&waiting).map(|one| prepare(importer, one)).buffered(AT_ONCE).try_collect().await?;
-                let arrivals: Vec<Arrival> = prepared.iter().filter_map(|one| one.arrival.clone()).collect();
-                if !arrivals.is_empty() {
-                    match importer.store.commit(&importer.tenant, &arrivals).await {
-                        Ok(_) => {}
-                        Err(StoreError::Conflict { .. }) => continue,
-                        Err(error) => return Err(error.into()),
-                    }
-                    for arrival in &arrivals {
-                        let files = self.files.entry(arrival.chat.key.source.clone()).or_default();
-                        arrival.segments.iter().for_each(|segment| files.update(&segment.digest.0));
-                    }
-                }
-                for (batch, counts) in prepared.into_iter().flat_map(|one| one.counts) {
-                    if let Some(of_batch) = self.counts.get_mut(batch) {
-                        of_batch.add(&counts);
-                    }
-                }
-                return Ok(());
+        if !waiting.is_empty() {
+            self.storing = Some(self.runtime.spawn(store(self.importer.clone(), waiting)));
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is being stored any more.
+    fn settle(&mut self) -> Result<(), IngestError> {
+        let Some(storing) = self.storing.take() else { return Ok(()) };
+        let Stored { counts, files } = self.runtime.block_on(storing).map_err(|error| IngestError::Stopped(error.to_string()))??;
+        for (batch, counts) in counts {
+            if let Some(of_batch) = self.counts.get_mut(batch) {
+                of_batch.add(&counts);
             }
-        })
+        }
+        for (source, digest) in files {
+            self.files.entry(source).or_default().update(&digest.0);
+        }
+        Ok(())
     }
 }
 
-/// Segments made at once: encrypting is work for processors, and there are two or more.
+/// What became of some events that were stored together.
+struct Stored {
+    /// By batch.
+    counts: Vec<(usize, Counts)>,
+    /// The files in which those of a source lie, each once.
+    files: Vec<(Name, Digest)>,
+}
+
+/// Stores events of chats: files side by side, then one commit of them all.
+async fn store(importer: Importer, waiting: Vec<Waiting>) -> Result<Stored, IngestError> {
+    use futures::{StreamExt, TryStreamExt};
+    let importer = &importer;
+    // Somebody else may import into the same chat: then what was prepared does not fit any more, and is prepared anew.
+    loop {
+        let lookups: Vec<_> = waiting.iter().map(|one| prepare(importer, one)).collect();
+        let prepared: Vec<Prepared> = futures::stream::iter(lookups).buffered(AT_ONCE).try_collect().await?;
+        let (arrivals, counts): (Vec<_>, Vec<_>) = prepared.into_iter().map(|one| (one.arrival, one.counts)).unzip();
+        let arrivals = with_files(importer, arrivals.into_iter().flatten().collect()).await?;
+        let mut files = Vec::new();
+        if !arrivals.is_empty() {
+            match importer.store.commit(&importer.tenant, &arrivals).await {
+                Ok(_) => {}
+                Err(StoreError::Conflict { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let mut told = HashSet::new();
+            let segments = arrivals.iter().flat_map(|one| one.segments.iter().map(|segment| (&one.chat.key.source, segment.digest)));
+            files.extend(segments.filter(|file| told.insert(*file)).map(|(source, digest)| (source.clone(), digest)));
+        }
+        return Ok(Stored { counts: counts.into_iter().flatten().collect(), files });
+    }
+}
+
+/// Chats looked up at once.
 const AT_ONCE: usize = 8;
 
 /// What the pieces of a chat come to.
 struct Prepared {
-    /// Unset where they bring nothing.
-    arrival: Option<Arrival>,
+    /// Unset where they bring nothing. Its events have no file yet.
+    arrival: Option<(Arrival, Option<New>)>,
     /// What became of their events, by batch.
     counts: Vec<(usize, Counts)>,
 }
 
-/// What pieces of a chat add to the archive: their new events as a segment that is durable, and what is newly known of chat and members.
+/// New events of a chat, in order.
+struct New {
+    batch: EventBatch,
+    first_at: Timestamp,
+    last_at: Timestamp,
+}
+
+/// Stores the events of arrivals, durably, and puts into each where they lie.
+async fn with_files(importer: &Importer, prepared: Vec<(Arrival, Option<New>)>) -> Result<Vec<Arrival>, IngestError> {
+    let (mut arrivals, mut at, mut news) = (Vec::with_capacity(prepared.len()), Vec::new(), Vec::new());
+    for (arrival, new) in prepared {
+        if let Some(New { batch, first_at, last_at }) = new {
+            let events = u32::try_from(batch.len()).map_err(|_| IngestError::Stopped("a piece of more than 4,294,967,295 events".to_owned()))?;
+            at.push((arrivals.len(), SegmentAt { first: batch.first, events, first_at, last_at }));
+            news.push((arrival.chat.key.clone(), batch));
+        }
+        arrivals.push(arrival);
+    }
+    let places = files::put(&importer.archive, news).await?;
+    for ((index, SegmentAt { first, events, first_at, last_at }), files::Place { path, digest, row }) in at.into_iter().zip(places) {
+        if let Some(arrival) = arrivals.get_mut(index) {
+            arrival.segments.push(SegmentRecord { first, events, path, digest, row, first_at, last_at, arrival: 0 });
+        }
+    }
+    Ok(arrivals)
+}
+
+/// A segment that has no file yet.
+struct SegmentAt {
+    first: u64,
+    events: u32,
+    first_at: Timestamp,
+    last_at: Timestamp,
+}
+
+/// What pieces of a chat add to the archive: their new events, and what is newly known of chat and members.
 async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<Prepared, IngestError> {
-    let Importer { tenant, store, archive, .. } = importer;
+    let Importer { tenant, store, .. } = importer;
     let known = store.chat(tenant, &waiting.chat).await?;
     let mut counts = Vec::new();
     let (mut fresh, mut identities, mut found) = (Vec::new(), Vec::new(), Vec::new());
@@ -413,22 +490,21 @@ async fn prepare(importer: &Importer, waiting: &Waiting) -> Result<Prepared, Ing
     let members = new_members(importer, waiting, &fresh).await?;
     let copies = new_copies(importer, waiting).await?;
     let wanted = wanted(&chat, &fresh);
-    let mut segments = Vec::new();
+    let mut new = None;
     if !fresh.is_empty() {
-        let batch = consign_model::EventBatch::from_events(chat.events, &fresh);
-        let stored = archive.put_segment(&waiting.chat, &batch).await?;
+        let batch = EventBatch::from_events(chat.events, &fresh);
         let times = || fresh.iter().map(|event| event.at);
         let (first_at, last_at) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
-        let events = u32::try_from(fresh.len()).map_err(|_| IngestError::Stopped("a piece of more than 4,294,967,295 events".to_owned()))?;
-        segments.push(SegmentRecord { first: chat.events, events, path: stored.path, digest: stored.digest, first_at, last_at, arrival: 0 });
-        chat.events += u64::from(events);
+        chat.events += fresh.len() as u64;
         chat.first_at = Some(chat.first_at.map_or(first_at, |at| at.min(first_at)));
         chat.last_at = Some(chat.last_at.map_or(last_at, |at| at.max(last_at)));
+        new = Some(New { batch, first_at, last_at });
     }
-    if segments.is_empty() && members.is_empty() && copies.is_empty() && before.as_ref() == Some(&chat) {
+    if new.is_none() && members.is_empty() && copies.is_empty() && before.as_ref() == Some(&chat) {
         return Ok(Prepared { arrival: None, counts });
     }
-    Ok(Prepared { arrival: Some(Arrival { chat, expected_events, segments, members, identities, copies, wanted, found }), counts })
+    let arrival = Arrival { chat, expected_events, segments: Vec::new(), members, identities, copies, wanted, found };
+    Ok(Prepared { arrival: Some((arrival, new)), counts })
 }
 
 /// The files of these events, which come next in the chat, that are missing and have an address: in the same commit as the events, so that none is forgotten.
@@ -535,15 +611,18 @@ impl Sink for Intake<'_> {
         let edits = self.source.as_ref().map_or(Edits::All, |(_, edits)| *edits);
         let piece = Piece { batch, edits, copy_of: copy_of.map(str::to_owned), events };
         let is_next = |of: &Piece| of.batch == batch && of.copy_of == piece.copy_of;
-        let has_piece = |one: &Waiting| one.chat == key && one.pieces.iter().any(is_next);
-        if full || self.waiting.iter().any(has_piece) {
+        let there = self.places.get(&key).and_then(|place| self.waiting.get(*place));
+        if full || there.is_some_and(|one| one.pieces.iter().any(is_next)) {
             self.store_waiting()?;
         }
         self.waiting_events += piece.events.len();
         self.waiting_bytes += bytes;
         let info = self.told.remove(&key);
-        match self.waiting.iter_mut().find(|one| one.chat == key) {
-            None => self.waiting.push(Waiting { chat: key, info, pieces: vec![piece] }),
+        match self.places.get(&key).and_then(|place| self.waiting.get_mut(*place)) {
+            None => {
+                self.places.insert(key.clone(), self.waiting.len());
+                self.waiting.push(Waiting { chat: key, info, pieces: vec![piece] });
+            }
             Some(waiting) => {
                 match (&mut waiting.info, info) {
                     (Some(told), Some(more)) => add(told, more),

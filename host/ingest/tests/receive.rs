@@ -338,11 +338,15 @@ async fn one_that_can_not_be_stored_spoils_no_other() {
     let aside = world.path().join("aside");
     std::fs::rename(&folder, &aside).unwrap();
     std::fs::write(&folder, "").unwrap();
+    // And nothing of several together: each is tried alone.
+    let arrivals = world.path().join("archive/default/arrivals");
+    std::fs::write(&arrivals, "").unwrap();
     let all = futures::future::join_all((0..9).map(|number| {
         let (server, chat) = (&server, if number % 3 == 0 { "bad".to_owned() } else { format!("good{number}") });
         async move { server.post(PATH, &[TOKEN], message(&chat, &format!("m{number}"), "x").as_bytes()).await.status }
     }));
     let statuses = all.await;
+    std::fs::remove_file(&arrivals).unwrap();
     std::fs::remove_file(&folder).unwrap();
     std::fs::rename(&aside, &folder).unwrap();
     // Of the first, `m0` is there already.

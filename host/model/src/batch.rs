@@ -3,6 +3,9 @@
 //! The archive stores columns and the module contract asks for columns, so between the two they stay columns: a row costs about forty times as much
 //! (measured; a `list<record{strings}>` is one guest allocation for each string). Rows are made only where an e-mail is composed.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use crate::{Attachment, Event, EventKind, Flags, Timestamp};
 
 /// Texts end to end; text i ends, exclusive, at `ends[i]`. Arrow's and the contract's layout.
@@ -45,6 +48,24 @@ impl TextColumn {
     /// Text `index`, unset when empty.
     pub fn get_some(&self, index: usize) -> Option<&str> {
         Some(self.get(index)).filter(|text| !text.is_empty())
+    }
+
+    /// Adds all texts of another column.
+    pub fn append(&mut self, other: &Self) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| u32::try_from(before + *end as usize).unwrap_or(u32::MAX)));
+    }
+
+    /// The texts of these rows; those past the end are not there.
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let start = rows.start.checked_sub(1).map_or(0, |before| self.ends.get(before).or(self.ends.last()).copied().unwrap_or(0));
+        let ends = self.ends.get(rows.start.min(self.len())..rows.end.min(self.len())).unwrap_or_default();
+        let end = ends.last().copied().unwrap_or(start);
+        Self {
+            ends: ends.iter().map(|end| end.saturating_sub(start)).collect(),
+            bytes: self.bytes.get(start as usize..end as usize).unwrap_or_default().to_vec(),
+        }
     }
 
     /// All texts in order.
@@ -101,7 +122,7 @@ impl EventBatch {
     /// Columns from rows.
     pub fn from_events<'a>(first: u64, events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut batch = Self { first, ..Self::default() };
-        let mut known = std::collections::HashMap::<&str, u32>::new();
+        let mut known = HashMap::<&str, u32>::new();
         for event in events {
             let row = u32::try_from(batch.kinds.len()).unwrap_or(u32::MAX);
             batch.kinds.push(event.kind as u8);
@@ -124,6 +145,73 @@ impl EventBatch {
             batch.attachments.extend(event.attachments.iter().map(|attachment| (row, attachment.clone())));
         }
         batch
+    }
+
+    /// Batches one behind the other, each user once. Where the events stand in their chats is lost: it begins at 0.
+    pub fn concat<'a>(batches: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        let mut known = HashMap::<&str, u32>::new();
+        for batch in batches {
+            let before = u32::try_from(all.len()).unwrap_or(u32::MAX);
+            let numbers: Vec<u32> = batch
+                .users
+                .iter()
+                .map(|user| {
+                    *known.entry(user).or_insert_with(|| {
+                        all.users.push(user.clone());
+                        u32::try_from(all.users.len() - 1).unwrap_or(NO_SENDER)
+                    })
+                })
+                .collect();
+            all.kinds.extend_from_slice(&batch.kinds);
+            all.times.extend_from_slice(&batch.times);
+            all.senders.extend(batch.senders.iter().map(|sender| numbers.get(*sender as usize).copied().unwrap_or(*sender)));
+            all.flags.extend_from_slice(&batch.flags);
+            for (column, more) in all.text_columns_mut().into_iter().zip(batch.text_columns()) {
+                column.append(more);
+            }
+            all.attachments.extend(batch.attachments.iter().map(|(row, attachment)| (before.saturating_add(*row), attachment.clone())));
+        }
+        all
+    }
+
+    /// These rows as a batch of its own, which begins at the position `first`; unset where they are not all there.
+    pub fn slice(&self, rows: Range<usize>, first: u64) -> Option<Self> {
+        let mut users = Vec::new();
+        let mut numbers = HashMap::<u32, u32>::new();
+        let senders = self.senders.get(rows.clone())?.iter().map(|sender| match self.users.get(*sender as usize) {
+            None => *sender,
+            Some(user) => *numbers.entry(*sender).or_insert_with(|| {
+                users.push(user.clone());
+                u32::try_from(users.len() - 1).unwrap_or(NO_SENDER)
+            }),
+        });
+        let senders = senders.collect();
+        let number = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+        let place = |row: usize| self.attachments.partition_point(|(at, _)| *at < number(row));
+        let attachments = self.attachments.get(place(rows.start)..place(rows.end))?;
+        let mut slice = Self {
+            first,
+            kinds: self.kinds.get(rows.clone())?.to_vec(),
+            times: self.times.get(rows.clone())?.to_vec(),
+            users,
+            senders,
+            flags: self.flags.get(rows.clone())?.to_vec(),
+            attachments: attachments.iter().map(|(row, attachment)| (row.saturating_sub(number(rows.start)), attachment.clone())).collect(),
+            ..Self::default()
+        };
+        for (column, all) in slice.text_columns_mut().into_iter().zip(self.text_columns()) {
+            *column = all.slice(rows.clone());
+        }
+        Some(slice)
+    }
+
+    fn text_columns(&self) -> [&TextColumn; 7] {
+        [&self.ids, &self.texts, &self.threads, &self.targets, &self.sender_names, &self.previous, &self.originals]
+    }
+
+    fn text_columns_mut(&mut self) -> [&mut TextColumn; 7] {
+        [&mut self.ids, &mut self.texts, &mut self.threads, &mut self.targets, &mut self.sender_names, &mut self.previous, &mut self.originals]
     }
 
     /// How many events.
@@ -185,11 +273,7 @@ impl EventBatch {
 
     /// Bytes of text in it: what it costs to hold, roughly.
     pub fn text_bytes(&self) -> usize {
-        [&self.ids, &self.texts, &self.threads, &self.targets, &self.sender_names, &self.previous, &self.originals]
-            .iter()
-            .map(|column| column.bytes.len())
-            .sum::<usize>()
-            + self.len() * 64
+        self.text_columns().iter().map(|column| column.bytes.len()).sum::<usize>() + self.len() * 64
     }
 }
 
@@ -214,5 +298,34 @@ mod tests {
         assert_eq!(batch.event(1).as_ref(), events.get(1));
         assert_eq!(batch.event(2), None);
         assert_eq!(batch.texts.get(9), "");
+    }
+
+    #[test]
+    fn one_behind_the_other_and_apart_again() {
+        let event = |id: &str, user: Option<&str>, files: usize| {
+            let mut event = Event::new(EventKind::Message, id, Timestamp(5));
+            event.user = user.map(str::to_owned);
+            event.text = format!("text of {id}");
+            event.thread = user.map(|user| format!("thread of {user}"));
+            let file = |name: usize| Attachment { name: name.to_string(), media_type: String::new(), size: None, digest: None, url: None };
+            event.attachments = (0..files).map(file).collect();
+            event
+        };
+        let parts = [
+            EventBatch::from_events(7, &[event("a", Some("U1"), 0), event("b", None, 2), event("c", Some("U2"), 1)]),
+            EventBatch::default(),
+            EventBatch::from_events(0, &[event("d", Some("U2"), 1)]),
+            EventBatch::from_events(3, &[event("e", Some("U3"), 0), event("f", Some("U1"), 1)]),
+        ];
+        let all = EventBatch::concat(&parts);
+        assert_eq!((all.len(), all.users.len(), all.first), (6, 3, 0));
+        let mut at = 0;
+        for part in &parts {
+            let rows = at..at + part.len();
+            assert_eq!(all.slice(rows.clone(), part.first).as_ref(), Some(part));
+            at = rows.end;
+        }
+        assert_eq!(all.slice(5..7, 0), None);
+        assert_eq!(all.slice(7..8, 0), None);
     }
 }

@@ -14,6 +14,8 @@ use crate::{Backoff, ChatKey, EventHash, Timestamp};
 /// How long what only a person can mend waits before it is looked at again: a day. Shorter means more requests that are bound to fail, and a platform that
 /// shuts out who sends too many of them.
 const RARELY: i64 = 24 * 60 * 60_000;
+/// After so long a file that was not found is asked for once more.
+const NOT_FOUND: i64 = 60 * 60_000;
 /// So many tries that end in the same wrong bytes are enough: what a server sends wrongly five times over hours it sends wrongly.
 const REPEATS: u32 = 5;
 
@@ -141,6 +143,8 @@ pub enum Reason {
 enum Class {
     /// Over.
     Gone(u16),
+    /// Over, or not yet there: a file may be named before it can be had.
+    NotFound(u16),
     /// It was not asked for; a rule, or what a name stands for, has to change.
     NotAsked,
     /// A person may mend it: it is tried rarely.
@@ -156,7 +160,8 @@ enum Class {
 impl Reason {
     fn class(self) -> Class {
         match self {
-            Self::Status(status @ (404 | 410)) => Class::Gone(status),
+            Self::Status(status @ 410) => Class::Gone(status),
+            Self::Status(status @ 404) => Class::NotFound(status),
             Self::HostNotAllowed | Self::AddressNotAllowed | Self::NotHttps | Self::RedirectNotAllowed => Class::NotAsked,
             Self::Status(401 | 403) | Self::SignInPage => Class::Refused,
             Self::TooLarge | Self::BadAddress => Class::Final,
@@ -193,7 +198,8 @@ impl fmt::Display for Reason {
             Self::TooManyRedirects => "it was sent on too often, or to nowhere",
             Self::BadAddress => "its address can't be one",
             Self::Status(401 | 403) => "the token does not open it",
-            Self::Status(404 | 410) => "the platform has it no more",
+            Self::Status(404) => "the platform does not have it",
+            Self::Status(410) => "the platform has it no more",
             Self::Status(429) => "too much was asked for",
             Self::Status(status) => return write!(f, "the answer was {status}"),
             Self::SignInPage => "a web page came in place of the file, as where a token is missing or wrong",
@@ -253,6 +259,13 @@ impl WantedState {
         let unreadable_since = if let Self::Unreadable { since, .. } = self { *since } else { now };
         match (reason.class(), self) {
             (Class::Gone(status), _) => Self::Gone { since: now, status },
+            (Class::NotFound(status), Self::Waiting { reason: Some(before), .. }) if *before == reason => Self::Gone { since: now, status },
+            (Class::NotFound(_), _) => Self::Waiting {
+                tries: tries.saturating_add(1),
+                since: since.or(Some(now)),
+                due: Timestamp(now.0.saturating_add(NOT_FOUND).max(not_before.map_or(0, |at| at.0)).min(rarely.0)),
+                reason: Some(reason),
+            },
             (Class::Final, _) => Self::Unreadable { since: unreadable_since, due: None, reason },
             (Class::Refused, _) => Self::Unreadable { since: unreadable_since, due: Some(rarely), reason },
             (Class::NotAsked, _) => Self::Waiting { tries, since, due: rarely, reason: Some(reason) },
@@ -300,11 +313,15 @@ mod tests {
     fn three_ends() {
         let new = WantedState::new(Timestamp(5));
         assert_eq!((new.kind(), new.due(), new.reason()), (WantedKind::Waiting, Some(Timestamp(5)), None));
-        for status in [404, 410] {
-            let gone = after(&new, Reason::Status(status), 9);
-            assert_eq!(gone, WantedState::Gone { since: Timestamp(9), status });
-            assert_eq!(gone.due(), None);
-        }
+        let gone = after(&new, Reason::Status(410), 9);
+        assert_eq!((gone, gone.due()), (WantedState::Gone { since: Timestamp(9), status: 410 }, None));
+        // It may come yet, until that was said twice running.
+        let first = after(&new, Reason::Status(404), 9);
+        let due = Timestamp(9 + NOT_FOUND);
+        assert_eq!(first, WantedState::Waiting { tries: 1, since: Some(Timestamp(9)), due, reason: Some(Reason::Status(404)) });
+        assert_eq!(after(&first, Reason::Status(404), due.0), WantedState::Gone { since: due, status: 404 });
+        let down = after(&first, Reason::Status(503), due.0);
+        assert_eq!(after(&down, Reason::Status(404), due.0 + DAY).kind(), WantedKind::Waiting);
         for reason in [Reason::Status(401), Reason::Status(403), Reason::SignInPage] {
             let refused = after(&new, reason, 9);
             assert_eq!(refused, WantedState::Unreadable { since: Timestamp(9), due: Some(Timestamp(9 + DAY)), reason });
@@ -361,6 +378,7 @@ mod tests {
         let reasons = [
             Reason::Status(404),
             Reason::Status(401),
+            Reason::Status(410),
             Reason::Status(429),
             Reason::Status(500),
             Reason::SignInPage,
@@ -383,7 +401,8 @@ mod tests {
                 now = due;
                 let next = state.after(reason, "f", now, None, &Backoff::default());
                 assert!(next.due().is_none_or(|due| due > now), "{state:?} {reason:?} {next:?}");
-                assert_eq!(next.kind() == WantedKind::Gone, reason == Reason::Status(404), "{state:?} {reason:?} {next:?}");
+                let is_over = reason == Reason::Status(410) || (reason == Reason::Status(404) && state.reason() == Some(reason));
+                assert_eq!(next.kind() == WantedKind::Gone, is_over, "{state:?} {reason:?} {next:?}");
                 if let (WantedState::Unreadable { since, .. }, WantedState::Unreadable { since: after, .. }) = (state, next) {
                     assert_eq!(since, after);
                 }

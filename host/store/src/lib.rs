@@ -16,8 +16,8 @@ use consign_model::source::{Capabilities, Capture};
 use consign_model::target::TargetVersion;
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys,
-    Timestamp, User, WantedFile, WantedKey, WantedKind, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Extent, Member, ModuleKey, Name, Quarantine, Rows, Run, RunId, RunSummary, TenantId,
+    TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedKind, WantedState, Window, WindowKey, WindowState,
 };
 
 /// A connected platform.
@@ -52,12 +52,28 @@ pub struct SegmentRecord {
     pub path: String,
     /// SHA-256 of the file.
     pub digest: Digest,
+    /// The row at which its events begin in a file where other chats' stand too; unset: the file is this segment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<u32>,
     /// Time of its earliest event.
     pub first_at: Timestamp,
     /// Time of its latest event.
     pub last_at: Timestamp,
     /// The arrival that brought it; given by the store.
     pub arrival: u64,
+}
+
+impl SegmentRecord {
+    /// Where the archive has it.
+    pub fn extent(&self) -> Extent<'_> {
+        let rows = self.row.map(|first| Rows { first, count: self.events });
+        Extent { path: &self.path, digest: &self.digest, rows }
+    }
+
+    /// The position after its last event.
+    pub fn end(&self) -> u64 {
+        self.first.saturating_add(u64::from(self.events))
+    }
 }
 
 /// Which events of a chat a user's own export was seen to hold.
@@ -315,6 +331,9 @@ pub trait Store: Send + Sync {
     async fn pull_cursors(&self, tenant: &TenantId, source: &Name) -> Result<Vec<PullCursor>>;
     /// The segments that hold positions from `from` on, by position.
     async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>>;
+    /// Puts a segment of the same events, which has a file of its own, in the place of one whose events lie among other chats'. Refused as a conflict where there is none such
+    /// any more.
+    async fn put_apart(&self, tenant: &TenantId, chat: &ChatKey, segment: &SegmentRecord) -> Result<()>;
     /// Commits what arrived for some chats, all or nothing, and gives it the next arrival number. Counted from 1, without gaps that matter.
     async fn commit(&self, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64>;
     /// The newest arrival's number; 0 where nothing has arrived.

@@ -9,16 +9,19 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int8Type, Int32Type, TimestampMillisecondType, UInt8Type, UInt64Type};
-use arrow_array::{Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_buffer::Buffer;
 use arrow_ipc::convert::try_fb_to_schema;
 use arrow_ipc::reader::FileDecoder;
 use arrow_ipc::{Block, MessageHeader, root_as_footer, root_as_message};
-use arrow_schema::Schema;
+use arrow_schema::{Field, Schema};
 use consign_model::batch::NO_SENDER;
-use consign_model::{Attachment, ChatKey, Digest, EventBatch, EventKind, Name, TextColumn};
+use consign_model::{Attachment, ChatKey, Digest, EventBatch, EventKind, Name, Rows, TextColumn};
 
-use super::{FORMAT_VERSION, MAX_DECODED, META_CHAT, META_FIRST, META_FORMAT, META_SOURCE, Segment, SegmentError, fields};
+use super::arrivals::{Arrivals, Piece};
+use super::{
+    ARRIVALS, FORMAT_VERSION, MAX_DECODED, META_CHAT, META_FIRST, META_FORMAT, META_KIND, META_SOURCE, Segment, SegmentError, arrival_fields, fields,
+};
 
 const MAGIC: &[u8] = b"ARROW1";
 const CONTINUATION: [u8; 4] = [0xff; 4];
@@ -27,20 +30,25 @@ const STORED: i64 = -1;
 
 /// Reads an Arrow file that [`super::encode_segment`] wrote. For callers with threads of their own; [`crate::Archive::segment`] does all of it.
 pub fn decode_segment(arrow: Vec<u8>) -> Result<Segment, SegmentError> {
+    decoded(arrow, &fields(), segment)
+}
+
+/// Reads an Arrow file that [`super::encode_arrivals`] wrote. For callers with threads of their own; [`crate::Archive::segment`] does all of it.
+pub fn decode_arrivals(arrow: Vec<u8>) -> Result<Arrivals, SegmentError> {
+    decoded(arrow, &arrival_fields(), arrivals)
+}
+
+fn decoded<T>(arrow: Vec<u8>, fields: &[Field], read: fn(&RecordBatch) -> Result<T, SegmentError>) -> Result<T, SegmentError> {
     let file = Buffer::from_vec(arrow);
     // Nothing is shared with the outside but the buffer, which nothing changes: after a panic nothing half-done is seen.
-    catch_unwind(AssertUnwindSafe(|| {
-        let batch = read_file(&file)?;
-        segment(&batch)
-    }))
-    .unwrap_or_else(|_| Err(damaged("it is no valid Arrow file")))
+    catch_unwind(AssertUnwindSafe(|| read(&read_file(&file, fields)?))).unwrap_or_else(|_| Err(damaged("it is no valid Arrow file")))
 }
 
 fn damaged(what: &str) -> SegmentError {
     SegmentError::Damaged(what.to_owned())
 }
 
-fn read_file(file: &Buffer) -> Result<RecordBatch, SegmentError> {
+fn read_file(file: &Buffer, expected: &[Field]) -> Result<RecordBatch, SegmentError> {
     let footer = footer_bytes(file).ok_or_else(|| damaged("it is not an Arrow file, or its end is missing"))?;
     let footer = root_as_footer(footer).map_err(|_| damaged("its footer is broken"))?;
     let schema = footer.schema().ok_or_else(|| damaged("it has no schema"))?;
@@ -53,11 +61,10 @@ fn read_file(file: &Buffer) -> Result<RecordBatch, SegmentError> {
         Some(version) if version == FORMAT_VERSION => {}
         Some(version) => return Err(SegmentError::UnknownFormat(version.chars().take(40).flat_map(char::escape_debug).collect())),
     }
-    let expected = fields();
-    let same = |(found, expected): (&Arc<arrow_schema::Field>, &arrow_schema::Field)| {
+    let same = |(found, expected): (&Arc<Field>, &Field)| {
         found.name() == expected.name() && found.data_type() == expected.data_type() && found.is_nullable() == expected.is_nullable()
     };
-    if schema.fields().len() != expected.len() || !schema.fields().iter().zip(&expected).all(same) {
+    if schema.fields().len() != expected.len() || !schema.fields().iter().zip(expected).all(same) {
         return Err(damaged("its columns are not those of a segment"));
     }
     let mut unpacked = 0;
@@ -121,16 +128,51 @@ fn block_bytes(file: &Buffer, block: &Block, unpacked: &mut u64) -> Result<Buffe
     Ok(file.slice_with_length(start, length))
 }
 
-/// Columns of [`fields`], in their order: their types were compared before they were read.
 fn segment(batch: &RecordBatch) -> Result<Segment, SegmentError> {
-    let rows = u32::try_from(batch.num_rows()).map_err(|_| damaged("it has too many events"))?;
-    let [kinds, times, ids, users, texts, threads, targets, sender_names, previous, originals, flags, attachments] = batch.columns() else {
+    let (chat, first) = place(batch.schema_ref())?;
+    Ok(Segment { chat, batch: EventBatch { first, ..events(batch.columns(), batch.num_rows())? } })
+}
+
+fn arrivals(batch: &RecordBatch) -> Result<Arrivals, SegmentError> {
+    if batch.schema_ref().metadata().get(META_KIND).map(String::as_str) != Some(ARRIVALS) {
+        return Err(damaged("it does not say that it is an arrival file"));
+    }
+    let Some(([sources, chats, positions], columns)) = batch.columns().split_first_chunk::<3>() else {
+        return Err(damaged("its columns are not those of an arrival file"));
+    };
+    let events = events(columns, batch.num_rows())?;
+    let (sources, source_keys) = words(sources)?;
+    let sources: Vec<Option<Name>> = sources.into_iter().map(|source| Name::try_from(source).ok()).collect();
+    let (chats, chat_keys) = words(chats)?;
+    let positions = values(positions.as_primitive_opt::<UInt64Type>())?;
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut before = None;
+    for (row, ((source, chat), position)) in (0_u32..).zip(source_keys.into_iter().zip(chat_keys).zip(positions)) {
+        let follows = before == Some((source, chat));
+        before = Some((source, chat));
+        match pieces.last_mut().filter(|_| follows) {
+            Some(piece) if piece.first.checked_add(u64::from(piece.rows.count)) == Some(position) => piece.rows.count += 1,
+            Some(_) => return Err(damaged("a chat's events do not follow each other")),
+            None => {
+                let nobody = || damaged("it does not say whose events it has");
+                let source = sources.get(source as usize).cloned().flatten().ok_or_else(nobody)?;
+                let id = chats.get(chat as usize).cloned().ok_or_else(nobody)?;
+                pieces.push(Piece { chat: ChatKey { source, id }, rows: Rows { first: row, count: 1 }, first: position });
+            }
+        }
+    }
+    Ok(Arrivals { batch: events, pieces })
+}
+
+/// Columns of [`fields`], in their order: their types were compared before they were read.
+fn events(columns: &[ArrayRef], rows: usize) -> Result<EventBatch, SegmentError> {
+    let rows = u32::try_from(rows).map_err(|_| damaged("it has too many events"))?;
+    let [kinds, times, ids, users, texts, threads, targets, sender_names, previous, originals, flags, attachments] = columns else {
         return Err(damaged("its columns are not those of a segment"));
     };
-    let (chat, first) = place(batch.schema_ref())?;
-    let (users, senders) = senders(users)?;
-    let batch = EventBatch {
-        first,
+    let (users, senders) = words(users)?;
+    Ok(EventBatch {
+        first: 0,
         kinds: kind_numbers(kinds)?,
         times: values(times.as_primitive_opt::<TimestampMillisecondType>())?,
         users,
@@ -144,8 +186,7 @@ fn segment(batch: &RecordBatch) -> Result<Segment, SegmentError> {
         previous: text_column(previous)?,
         originals: text_column(originals)?,
         attachments: attachment_rows(attachments, rows)?,
-    };
-    Ok(Segment { chat, batch })
+    })
 }
 
 fn place(schema: &Schema) -> Result<(ChatKey, u64), SegmentError> {
@@ -187,16 +228,17 @@ fn kind_numbers(array: &dyn Array) -> Result<Vec<u8>, SegmentError> {
     kinds.collect::<Option<Vec<u8>>>().ok_or_else(|| damaged("an event has a kind that is none"))
 }
 
-fn senders(array: &dyn Array) -> Result<(Vec<String>, Vec<u32>), SegmentError> {
+/// Users, sources or chats, and for each row which it is, or [`NO_SENDER`].
+fn words(array: &dyn Array) -> Result<(Vec<String>, Vec<u32>), SegmentError> {
     let array = array.as_dictionary_opt::<Int32Type>().ok_or_else(|| damaged("a column has another type"))?;
-    let users = strings(array.values())?.iter().map(|user| user.map(str::to_owned)).collect::<Option<Vec<String>>>();
-    let users = users.ok_or_else(|| damaged("a user has no id"))?;
-    let sender = |key: Option<i32>| match key {
+    let words = strings(array.values())?.iter().map(|word| word.map(str::to_owned)).collect::<Option<Vec<String>>>();
+    let words = words.ok_or_else(|| damaged("a user or chat has no id"))?;
+    let number = |key: Option<i32>| match key {
         None => Some(NO_SENDER),
-        Some(key) => u32::try_from(key).ok().filter(|key| (*key as usize) < users.len()),
+        Some(key) => u32::try_from(key).ok().filter(|key| (*key as usize) < words.len()),
     };
-    let senders = array.keys().iter().map(sender).collect::<Option<Vec<u32>>>();
-    Ok((users, senders.ok_or_else(|| damaged("an event has a sender that is none"))?))
+    let numbers = array.keys().iter().map(number).collect::<Option<Vec<u32>>>();
+    Ok((words, numbers.ok_or_else(|| damaged("an event has a sender or a chat that is none"))?))
 }
 
 fn attachment_rows(array: &dyn Array, rows: u32) -> Result<Vec<(u32, Attachment)>, SegmentError> {

@@ -1,5 +1,6 @@
 //! From a batch to a file.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow_array::types::{Int8Type, Int32Type};
@@ -14,7 +15,10 @@ use arrow_schema::{ArrowError, Schema};
 use consign_model::batch::NO_SENDER;
 use consign_model::{ChatKey, EventBatch, EventKind, TextColumn};
 
-use super::{FORMAT_VERSION, MAX_WRITTEN, META_CHAT, META_FIRST, META_FORMAT, META_SOURCE, SegmentError, attachment_fields, attachment_item, fields};
+use super::{
+    ARRIVALS, FORMAT_VERSION, MAX_WRITTEN, META_CHAT, META_FIRST, META_FORMAT, META_KIND, META_SOURCE, SegmentError, arrival_fields,
+    attachment_fields, attachment_item, fields,
+};
 
 /// Of buffers, in bytes: the least that the format allows. Most chats have a few events, and padding to 64 would be most of their files.
 const ALIGNMENT: usize = 8;
@@ -24,26 +28,113 @@ pub fn encode_segment(chat: &ChatKey, batch: &EventBatch) -> Result<Vec<u8>, Seg
     write_file(&record_batch(chat, batch)?)
 }
 
-/// Copies the batch's columns into Arrow's, and checks them against each other. Some microseconds a thousand events.
-pub(crate) fn record_batch(chat: &ChatKey, batch: &EventBatch) -> Result<RecordBatch, SegmentError> {
-    let rows = batch.len();
-    let attachments: usize =
-        batch.attachments.iter().map(|(_, a)| a.name.len() + a.media_type.len() + a.url.as_ref().map_or(0, String::len) + 96).sum();
-    let users: usize = batch.users.iter().map(|user| user.len() + 4).sum();
-    if batch.text_bytes().saturating_add(attachments).saturating_add(users) > MAX_WRITTEN {
-        return Err(SegmentError::Refused(format!("these {rows} events are over 256 MiB together: store them as several segments")));
+/// The Arrow file of some chats' batches, not encrypted, with the row at which each begins. For callers with threads of their own;
+/// [`crate::ArchiveWriter::put_arrivals`] does all of it.
+pub fn encode_arrivals(pieces: &[(ChatKey, EventBatch)]) -> Result<(Vec<u8>, Vec<u32>), SegmentError> {
+    let chats: HashSet<&ChatKey> = pieces.iter().map(|(chat, _)| chat).collect();
+    if chats.len() < pieces.len() {
+        return Err(SegmentError::Refused("a chat has two pieces in one arrival file".to_owned()));
     }
-    if [batch.times.len(), batch.senders.len(), batch.flags.len()] != [rows; 3] {
+    let all = EventBatch::concat(pieces.iter().map(|(_, batch)| batch));
+    let rows = all.len();
+    let mut leading = Leading::default();
+    let mut begins = Vec::with_capacity(pieces.len());
+    for (chat, batch) in pieces {
+        begins.push(u32::try_from(leading.positions.len()).map_err(|_| too_large(rows))?);
+        let end = batch.first.checked_add(batch.len() as u64).ok_or_else(|| SegmentError::Refused("positions go beyond 2^64".to_owned()))?;
+        leading.add(chat, batch.first..end)?;
+    }
+    if leading.positions.len() != rows {
         return Err(lengths());
     }
+    let mut columns = leading.columns()?;
+    columns.extend(event_columns(&all)?);
+    let metadata = [(META_FORMAT.to_owned(), FORMAT_VERSION.to_owned()), (META_KIND.to_owned(), ARRIVALS.to_owned())];
+    let schema = Schema::new_with_metadata(arrival_fields(), metadata);
+    Ok((write_file(&assembled(schema, columns, rows)?)?, begins))
+}
+
+/// The columns that say whose event a row is.
+#[derive(Default)]
+struct Leading {
+    sources: Words,
+    chats: Words,
+    positions: Vec<u64>,
+}
+
+/// Words that come again and again.
+#[derive(Default)]
+struct Words {
+    keys: Vec<i32>,
+    words: Vec<String>,
+    known: HashMap<String, i32>,
+}
+
+impl Words {
+    fn add(&mut self, word: &str, times: usize) -> Result<(), SegmentError> {
+        let key = match self.known.get(word) {
+            Some(key) => *key,
+            None => {
+                let key = i32::try_from(self.words.len()).map_err(|_| too_large(self.keys.len()))?;
+                self.words.push(word.to_owned());
+                self.known.insert(word.to_owned(), key);
+                key
+            }
+        };
+        self.keys.extend(std::iter::repeat_n(key, times));
+        Ok(())
+    }
+
+    fn column(self) -> Result<ArrayRef, SegmentError> {
+        let words = Arc::new(StringArray::from_iter_values(self.words));
+        let column = DictionaryArray::<Int32Type>::try_new(Int32Array::from(self.keys), words).map_err(|error| refused(&error))?;
+        Ok(Arc::new(column))
+    }
+}
+
+impl Leading {
+    fn add(&mut self, chat: &ChatKey, positions: std::ops::Range<u64>) -> Result<(), SegmentError> {
+        let count = usize::try_from(positions.end - positions.start).unwrap_or(usize::MAX);
+        self.sources.add(chat.source.as_str(), count)?;
+        self.chats.add(&chat.id, count)?;
+        self.positions.extend(positions);
+        Ok(())
+    }
+
+    fn columns(self) -> Result<Vec<ArrayRef>, SegmentError> {
+        Ok(vec![self.sources.column()?, self.chats.column()?, Arc::new(UInt64Array::from(self.positions))])
+    }
+}
+
+/// Copies the batch's columns into Arrow's, and checks them against each other. Some microseconds a thousand events.
+pub(crate) fn record_batch(chat: &ChatKey, batch: &EventBatch) -> Result<RecordBatch, SegmentError> {
     let metadata = [
         (META_FORMAT.to_owned(), FORMAT_VERSION.to_owned()),
         (META_SOURCE.to_owned(), chat.source.to_string()),
         (META_CHAT.to_owned(), chat.id.clone()),
         (META_FIRST.to_owned(), batch.first.to_string()),
     ];
-    let schema = Schema::new_with_metadata(fields(), metadata);
-    let columns: Vec<ArrayRef> = vec![
+    assembled(Schema::new_with_metadata(fields(), metadata), event_columns(batch)?, batch.len())
+}
+
+fn assembled(schema: Schema, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, SegmentError> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(schema), columns, &options).map_err(|error| refused(&error))
+}
+
+/// The columns of [`fields`], in their order.
+fn event_columns(batch: &EventBatch) -> Result<Vec<ArrayRef>, SegmentError> {
+    let rows = batch.len();
+    let attachments: usize =
+        batch.attachments.iter().map(|(_, a)| a.name.len() + a.media_type.len() + a.url.as_ref().map_or(0, String::len) + 96).sum();
+    let users: usize = batch.users.iter().map(|user| user.len() + 4).sum();
+    if batch.text_bytes().saturating_add(attachments).saturating_add(users) > MAX_WRITTEN {
+        return Err(too_large(rows));
+    }
+    if [batch.times.len(), batch.senders.len(), batch.flags.len()] != [rows; 3] {
+        return Err(lengths());
+    }
+    Ok(vec![
         Arc::new(kinds(&batch.kinds)?),
         Arc::new(TimestampMillisecondArray::from(batch.times.clone()).with_timezone("UTC")),
         Arc::new(texts(&batch.ids, rows, Empty::IsText)?),
@@ -56,9 +147,7 @@ pub(crate) fn record_batch(chat: &ChatKey, batch: &EventBatch) -> Result<RecordB
         Arc::new(texts(&batch.originals, rows, Empty::IsNull)?),
         Arc::new(UInt8Array::from(batch.flags.clone())),
         Arc::new(attachment_lists(batch)?),
-    ];
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::new(schema), columns, &options).map_err(|error| refused(&error))
+    ])
 }
 
 /// Compresses: about 300 MB of text a second.
@@ -71,6 +160,10 @@ pub(crate) fn write_file(columns: &RecordBatch) -> Result<Vec<u8>, SegmentError>
         writer.into_inner()
     };
     written().map_err(|error| refused(&error))
+}
+
+fn too_large(events: usize) -> SegmentError {
+    SegmentError::Refused(format!("these {events} events are over 256 MiB together: store them as several segments"))
 }
 
 fn lengths() -> SegmentError {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::Instant;
 
-use consign_model::{ChatKey, Event, EventBatch, EventKind, Timestamp};
+use consign_model::{ChatKey, Event, EventBatch, EventKind, Extent, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ async fn thirty_thousand_real_messages() {
     let written = started.elapsed();
 
     let started = Instant::now();
-    let reads = stored.iter().map(|segment| fixture.archive.segment(&segment.path, &segment.digest));
+    let reads = stored.iter().zip(&batches).map(|(segment, (chat, _))| fixture.archive.segment(chat, Extent::file(&segment.path, &segment.digest)));
     let back: Vec<EventBatch> = stream::iter(reads).buffered(AT_ONCE).try_collect().await.unwrap();
     let read = started.elapsed();
 

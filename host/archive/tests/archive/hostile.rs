@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use consign_archive::ArchiveError;
-use consign_model::{ChatKey, Digest, EventBatch};
+use consign_model::{ChatKey, Digest, EventBatch, Extent};
 
 use crate::fixture::{Fixture, Random, chat};
 
@@ -45,7 +45,7 @@ impl Files {
     /// As a segment of which the index says what is there: the age layer is alone.
     async fn read_segment(&self, file: &[u8]) -> Result<EventBatch, ArchiveError> {
         std::fs::write(self.fixture.file("segment"), file).unwrap();
-        self.fixture.archive.segment("segment", &Digest::of(file)).await
+        self.fixture.archive.segment(&chat(), Extent::file("segment", &Digest::of(file))).await
     }
 
     async fn read_attachment(&self, file: &[u8]) -> Result<bytes::Bytes, ArchiveError> {
@@ -153,9 +153,9 @@ async fn a_file_in_another_chats_place_is_refused() {
     }
     let [one, another] = stored.as_slice() else { panic!("two were stored") };
     std::fs::copy(fixture.file(&one.path), fixture.file(&another.path)).unwrap();
-    fixture.archive.segment(&one.path, &one.digest).await.unwrap();
+    fixture.archive.segment(&chat(), Extent::file(&one.path, &one.digest)).await.unwrap();
     for error in [
-        fixture.archive.segment(&another.path, &another.digest).await.unwrap_err(),
+        fixture.archive.segment(&chat(), Extent::file(&another.path, &another.digest)).await.unwrap_err(),
         fixture.archive.segment_file(&another.path, &another.digest).await.unwrap_err(),
     ] {
         assert!(matches!(&error, ArchiveError::Damaged { what, path } if what.contains("SHA-256") && path.ends_with(&another.path)), "{error}");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::fixture::{Fixture, Random, chat};
 
 /// Runs a program with this input; fails, with what is needed, where it is not installed or does not succeed.
-fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
+pub fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
         panic!("this test needs 'age' (Debian's package) and python3 with pyarrow (from PyPI); {}: {error}", command.get_program().display())
     });
@@ -25,14 +25,14 @@ fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-fn age_decrypt(fixture: &Fixture, file: &[u8]) -> Vec<u8> {
+pub fn age_decrypt(fixture: &Fixture, file: &[u8]) -> Vec<u8> {
     let identity = fixture.folder.path().join("identity.txt");
     std::fs::write(&identity, age_identity(&fixture.keys, &fixture.master).unwrap().as_bytes()).unwrap();
     run(Command::new("age").arg("-d").arg("-i").arg(&identity), file)
 }
 
 /// What an outside reader should see of an event, written down apart from the code that stores it.
-fn seen(event: &Event) -> Value {
+pub fn seen(event: &Event) -> Value {
     let attachments: Vec<Value> = event
         .attachments
         .iter()

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use consign_archive::{Archive, ArchiveError, MasterKey, Sealer, SegmentError, decode_segment, encode_segment, generate_tenant_keys};
-use consign_model::{Digest, Event, EventBatch, EventKind, Timestamp};
+use consign_model::{Digest, Event, EventBatch, EventKind, Extent, Timestamp};
 
 use crate::fixture::{Fixture, Random, chat};
 
@@ -18,7 +18,7 @@ async fn round_trip() {
         let stored = fixture.writer().put_segment(&chat(), &batch).await.unwrap();
         let file = std::fs::read(fixture.file(&stored.path)).unwrap();
         assert_eq!((stored.bytes, stored.digest), (file.len() as u64, Digest::of(&file)));
-        let back = fixture.archive.segment(&stored.path, &stored.digest).await.unwrap();
+        let back = fixture.archive.segment(&chat(), Extent::file(&stored.path, &stored.digest)).await.unwrap();
         assert_eq!(back, batch);
         let rows: Vec<Event> = (0..count).map(|row| back.event(row).unwrap()).collect();
         assert_eq!(rows, events);
@@ -39,7 +39,7 @@ async fn one_column_alone_and_a_megabyte_of_text() {
     for events in [vec![system.clone()], vec![system.clone(); 500], vec![system.clone(), long.clone(), system], vec![long]] {
         let batch = EventBatch::from_events(u64::MAX, &events);
         let stored = fixture.writer().put_segment(&chat(), &batch).await.unwrap();
-        assert_eq!(fixture.archive.segment(&stored.path, &stored.digest).await.unwrap(), batch);
+        assert_eq!(fixture.archive.segment(&chat(), Extent::file(&stored.path, &stored.digest)).await.unwrap(), batch);
     }
 }
 
@@ -99,11 +99,11 @@ async fn a_flipped_bit_is_an_error() {
         *file.get_mut(at).unwrap() ^= bit;
         // Without the index's digest to help.
         std::fs::write(fixture.file("without-index"), &file).unwrap();
-        assert!(fixture.archive.segment("without-index", &Digest::of(&file)).await.is_err(), "byte {at}");
+        assert!(fixture.archive.segment(&chat(), Extent::file("without-index", &Digest::of(&file))).await.is_err(), "byte {at}");
         if at % (97 * 50) == 0 {
             std::fs::write(fixture.file(&path), &file).unwrap();
             for digest in [digest, Digest::of(&file)] {
-                let error = fixture.archive.segment(&path, &digest).await.unwrap_err();
+                let error = fixture.archive.segment(&chat(), Extent::file(&path, &digest)).await.unwrap_err();
                 assert!(matches!(error, ArchiveError::Damaged { .. }), "byte {at}: {error}");
                 assert!(!error.passes_by_waiting());
             }
@@ -112,7 +112,7 @@ async fn a_flipped_bit_is_an_error() {
         *file.get_mut(at).unwrap() ^= bit;
     }
     std::fs::write(fixture.file(&path), &file).unwrap();
-    fixture.archive.segment(&path, &digest).await.unwrap();
+    fixture.archive.segment(&chat(), Extent::file(&path, &digest)).await.unwrap();
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_truncated_file_is_an_error() {
     let (fixture, _, file) = large_segment().await;
     let opened = async |file: &[u8]| {
         std::fs::write(fixture.file("other"), file).unwrap();
-        fixture.archive.segment("other", &Digest::of(file)).await
+        fixture.archive.segment(&chat(), Extent::file("other", &Digest::of(file))).await
     };
     let header = file.windows(5).position(|window| window == b"\n--- ").unwrap();
     let payload = header + file.get(header + 1..).unwrap().iter().position(|byte| *byte == b'\n').unwrap() + 2 + 16;
@@ -143,11 +143,11 @@ async fn another_tenants_file_is_told_as_such() {
     let batch = EventBatch::from_events(0, &Random::new().events(5));
     let stored = fixture.writer().put_segment(&chat(), &batch).await.unwrap();
     // The same path of another tenant is another file.
-    assert!(matches!(other.segment(&stored.path, &stored.digest).await, Err(ArchiveError::NothingThere { .. })));
+    assert!(matches!(other.segment(&chat(), Extent::file(&stored.path, &stored.digest)).await, Err(ArchiveError::NothingThere { .. })));
     let there = fixture.folder.path().join("other").join(&stored.path);
     std::fs::create_dir_all(there.parent().unwrap()).unwrap();
     std::fs::copy(fixture.file(&stored.path), there).unwrap();
-    let error = other.segment(&stored.path, &stored.digest).await.unwrap_err();
+    let error = other.segment(&chat(), Extent::file(&stored.path, &stored.digest)).await.unwrap_err();
     assert!(matches!(&error, ArchiveError::WrongKey { path } if path.starts_with("other/segments/slack/")), "{error}");
 }
 
@@ -158,17 +158,17 @@ async fn a_missing_file_is_not_a_missing_store() {
     let stored = fixture.writer().put_segment(&chat(), &batch).await.unwrap();
     let kept = fixture.writer().put_segment(&chat(), &batch).await.unwrap();
     std::fs::remove_file(fixture.file(&stored.path)).unwrap();
-    let error = fixture.archive.segment(&stored.path, &stored.digest).await.unwrap_err();
+    let error = fixture.archive.segment(&chat(), Extent::file(&stored.path, &stored.digest)).await.unwrap_err();
     assert!(matches!(error, ArchiveError::Missing { .. }) && !error.passes_by_waiting());
 
     // What can't be opened for another reason may be there: a link in a circle does it even for root.
     std::os::unix::fs::symlink(fixture.file(&stored.path), fixture.file(&stored.path)).unwrap();
-    let error = fixture.archive.segment(&stored.path, &stored.digest).await.unwrap_err();
+    let error = fixture.archive.segment(&chat(), Extent::file(&stored.path, &stored.digest)).await.unwrap_err();
     assert!(matches!(error, ArchiveError::Unreadable { .. }) && error.passes_by_waiting(), "{error}");
 
     // As after a reboot without the mount.
     std::fs::rename(fixture.folder.path().join("acme"), fixture.folder.path().join("elsewhere")).unwrap();
-    let error = fixture.archive.segment(&kept.path, &kept.digest).await.unwrap_err();
+    let error = fixture.archive.segment(&chat(), Extent::file(&kept.path, &kept.digest)).await.unwrap_err();
     assert!(matches!(error, ArchiveError::NothingThere { .. }) && error.passes_by_waiting(), "{error}");
 }
 
@@ -188,7 +188,7 @@ async fn stored_twice_and_by_many_at_once() {
             let (archive, batch) = (fixture.archive.clone(), EventBatch::from_events(number, &random.events(30)));
             tokio::spawn(async move {
                 let stored = archive.writer().put_segment(&chat(), &batch).await.unwrap();
-                assert_eq!(archive.segment(&stored.path, &stored.digest).await.unwrap(), batch);
+                assert_eq!(archive.segment(&chat(), Extent::file(&stored.path, &stored.digest)).await.unwrap(), batch);
                 stored.path
             })
         })
@@ -256,7 +256,7 @@ async fn an_unknown_format_is_said() {
     let file = Sealer::new(&fixture.keys.recipient).unwrap().seal(&arrow).unwrap();
     let path = fixture.writer().put_segment(&chat(), &batch).await.unwrap().path;
     std::fs::write(fixture.file(&path), &file).unwrap();
-    let error = fixture.archive.segment(&path, &Digest::of(&file)).await.unwrap_err();
+    let error = fixture.archive.segment(&chat(), Extent::file(&path, &Digest::of(&file))).await.unwrap_err();
     assert!(error.to_string().contains("the format '2', which this release does not know"), "{error}");
 }
 

@@ -13,7 +13,8 @@ pub(super) struct Looker<'a> {
     archive: &'a Archive,
     /// Of a chat, from a position on.
     segments: Option<(ChatKey, u64, Vec<SegmentRecord>)>,
-    batch: Option<(String, Arc<EventBatch>)>,
+    /// By chat and position of its first event.
+    batch: Option<(ChatKey, u64, Arc<EventBatch>)>,
 }
 
 /// Why an event can't be had.
@@ -40,11 +41,11 @@ impl<'a> Looker<'a> {
         let after = segments.partition_point(|segment| segment.first <= position);
         let Some(segment) = after.checked_sub(1).and_then(|place| segments.get(place)) else { return Ok(None) };
         let batch = match &self.batch {
-            Some((path, batch)) if *path == segment.path => Arc::clone(batch),
+            Some((of, first, batch)) if of == chat && *first == segment.first => Arc::clone(batch),
             _ => {
-                let batch = self.archive.segment(&segment.path, &segment.digest).await.map_err(LookFault::Archive)?;
+                let batch = self.archive.segment(chat, segment.extent()).await.map_err(LookFault::Archive)?;
                 let batch = Arc::new(batch);
-                self.batch = Some((segment.path.clone(), Arc::clone(&batch)));
+                self.batch = Some((chat.clone(), segment.first, Arc::clone(&batch)));
                 batch
             }
         };

@@ -105,7 +105,7 @@ impl Fetcher {
             // How many files of a name came later, by the event that lacked them.
             let mut late: HashMap<(String, String), usize> = HashMap::new();
             for segment in store.segments(tenant, key, 0).await? {
-                let batch = self.archive.segment(&segment.path, &segment.digest).await?;
+                let batch = self.archive.segment(key, segment.extent()).await?;
                 let rows: HashSet<u32> = batch.attachments.iter().map(|(row, _)| *row).collect();
                 for row in rows {
                     let Some(event) = batch.event(row as usize) else { continue };

@@ -67,7 +67,7 @@ async fn files_come_with_their_messages_once() {
 async fn every_other_answer_has_its_state() {
     let (world, files) = (World::new().await, Files::start());
     let paths = [
-        ("/status/404", "gone Some(Status(404))"),
+        ("/status/404", "waiting Some(Status(404))"),
         ("/status/410", "gone Some(Status(410))"),
         ("/status/401", "unreadable Some(Status(401))"),
         ("/status/403", "unreadable Some(Status(403))"),
@@ -149,7 +149,7 @@ async fn another_size_than_the_platform_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_down_is_not_asked_for_each_file() {
     let (world, files) = (World::new().await, Files::start());
-    let (down, up) = (files.url("/status/503"), files.url("/status/404"));
+    let (down, up) = (files.url("/status/503"), files.url("/status/410"));
     let lines = (0..40).map(|id| message("C1", id, &[("a", &format!("{down}/{id}"))]));
     import(&world, lines.collect::<String>()).await;
     let fetcher = fetcher(&world, &files.rule("")).await;
@@ -199,7 +199,7 @@ async fn what_arrived_before_there_were_lists_is_looked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_archive_takes_nothing_all_is_as_it_was() {
     let (world, files) = (World::new().await, Files::start());
-    import(&world, message("C1", 1, &[("a", &files.url("/file/any/10/a"))]) + &message("C1", 2, &[("b", &files.url("/status/404"))])).await;
+    import(&world, message("C1", 1, &[("a", &files.url("/file/any/10/a"))]) + &message("C1", 2, &[("b", &files.url("/status/410"))])).await;
     let before = super::wanted(&world).await;
     let place = world.path().join("archive/default/attachments");
     std::fs::write(&place, "in the way").unwrap();
@@ -231,11 +231,25 @@ async fn two_files_of_one_name() {
     assert_eq!(files.seen().await.len(), 3);
 }
 
+/// A file may be named before it can be had.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_found_is_asked_for_once_more() {
+    let (world, files) = (World::new().await, Files::start());
+    import(&world, message("C1", 1, &[("a", &files.url("/status/404"))])).await;
+    let fetcher = fetcher(&world, &files.rule("")).await;
+    let first = pass(&fetcher).await;
+    assert_eq!((first.waiting, first.gone), (1, 0));
+    assert_eq!(pass(&fetcher).await.gone, 0, "not at once");
+    assert_eq!(pass_in(&fetcher, DAY / 12).await.gone, 1);
+    assert_eq!(files.seen().await.len(), 2);
+    assert_eq!(states(&fetcher).await, [("m1".to_owned(), "gone Some(Status(404))".to_owned())]);
+}
+
 /// However many messages name it, there or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_asked_for_once() {
     let (world, files) = (World::new().await, Files::start());
-    let (there, gone) = (files.url("/file/any/10/a"), files.url("/status/404"));
+    let (there, gone) = (files.url("/file/any/10/a"), files.url("/status/410"));
     let lines: String = (0..100).map(|id| message(&format!("C{}", id % 3), id, &[("a", &there), ("b", &gone)])).collect();
     import(&world, lines).await;
     let fetcher = fetcher(&world, &files.rule("")).await;

@@ -99,7 +99,7 @@ impl World {
             let mut events = Vec::new();
             for segment in self.store.segments(&self.importer.tenant, &chat, 0).await.unwrap() {
                 assert_eq!(segment.first, events.len() as u64, "positions have no gaps");
-                let batch = self.archive.segment(&segment.path, &segment.digest).await.unwrap();
+                let batch = self.archive.segment(&chat, segment.extent()).await.unwrap();
                 events.extend((0..batch.len()).map(|index| batch.event(index).unwrap()));
             }
             all.insert(chat.id, events);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use consign_model::source::Capture;
-use consign_model::{ChatKey, EventHash, FormerName, MoveKind, Reason, Timestamp, User, WantedKey, WantedKind, WantedState};
+use consign_model::{ChatKey, Digest, EventHash, FormerName, MoveKind, Reason, Timestamp, User, WantedKey, WantedKind, WantedState};
 
 use super::samples::{IDS, arrival, author, chat_key, hash, identity, keys, member, name, segment, source, user, wanted};
-use crate::{PullCursor, Store, StoreError, WantedFilter};
+use crate::{PullCursor, SegmentRecord, Store, StoreError, WantedFilter};
 
 pub(super) async fn tenants_keep_their_first_keys(store: Arc<dyn Store>) {
     let tenant = name("t");
@@ -145,6 +145,37 @@ pub(super) async fn segments_by_position(store: Arc<dyn Store>) {
         let found: Vec<u64> = store.segments(&tenant, &chat, from).await.unwrap().iter().map(|one| one.first).collect();
         assert_eq!(found, expected, "from {from}");
     }
+}
+
+pub(super) async fn a_segment_gets_a_file_of_its_own_once(store: Arc<dyn Store>) {
+    let (tenant, chat) = (name("t"), chat_key("s", "C1"));
+    let mut first = arrival(&chat, 0, 5);
+    first.segments = vec![SegmentRecord { row: Some(70), ..segment(0, 3) }, SegmentRecord { row: Some(0), ..segment(3, 2) }];
+    store.commit(&tenant, &[first, arrival(&chat, 5, 1)]).await.unwrap();
+    let together = store.segments(&tenant, &chat, 0).await.unwrap();
+    let rows: Vec<Option<u32>> = together.iter().map(|one| one.row).collect();
+    assert_eq!(rows, [Some(70), Some(0), None]);
+    let [before, ..] = together.as_slice() else { panic!("three segments") };
+    let apart = SegmentRecord { path: "apart".into(), digest: Digest::of(b"apart"), row: None, ..before.clone() };
+    // What is not of the very same events, or lies together with others' too.
+    let others = [
+        SegmentRecord { events: 2, ..apart.clone() },
+        SegmentRecord { first: 1, ..apart.clone() },
+        SegmentRecord { arrival: 2, ..apart.clone() },
+        SegmentRecord { row: Some(7), ..apart.clone() },
+        SegmentRecord { first: 5, events: 1, ..apart.clone() },
+    ];
+    for other in &others {
+        let refused = store.put_apart(&tenant, &chat, other).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    }
+    assert!(matches!(store.put_apart(&tenant, &chat_key("s", "C2"), &apart).await, Err(StoreError::Conflict { .. })));
+    assert_eq!(store.segments(&tenant, &chat, 0).await.unwrap(), together);
+    store.put_apart(&tenant, &chat, &apart).await.unwrap();
+    let again = SegmentRecord { path: "again".into(), ..apart.clone() };
+    assert!(matches!(store.put_apart(&tenant, &chat, &again).await, Err(StoreError::Conflict { .. })), "it has one already");
+    let [_, rest @ ..] = together.as_slice() else { panic!("three segments") };
+    assert_eq!(store.segments(&tenant, &chat, 0).await.unwrap(), [&[apart], rest].concat());
 }
 
 pub(super) async fn members_are_merged(store: Arc<dyn Store>) {

@@ -85,6 +85,7 @@ counted! {
     put_pull_cursor(tenant: &TenantId, source: &Name, cursor: &PullCursor) -> ();
     pull_cursors(tenant: &TenantId, source: &Name) -> Vec<PullCursor>;
     segments(tenant: &TenantId, chat: &ChatKey, from: u64) -> Vec<SegmentRecord>;
+    put_apart(tenant: &TenantId, chat: &ChatKey, segment: &SegmentRecord) -> ();
     commit(tenant: &TenantId, arrivals: &[Arrival]) -> u64;
     newest_arrival(tenant: &TenantId) -> u64;
     chats_arrived(tenant: &TenantId, after: u64, limit: usize) -> Vec<(u64, ChatKey)>;

@@ -42,6 +42,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     arrivals::an_arrival_is_found_again,
     arrivals::a_commit_is_all_or_nothing,
     arrivals::segments_by_position,
+    arrivals::a_segment_gets_a_file_of_its_own_once,
     arrivals::members_are_merged,
     arrivals::wanted_files,
     arrivals::identities_by_newest_content,

@@ -81,6 +81,7 @@ pub(crate) fn identity(number: u64, content: u64) -> EventIdentity {
 
 pub(crate) fn segment(first: u64, events: u32) -> SegmentRecord {
     SegmentRecord {
+        row: None,
         first,
         events,
         path: format!("segments/{first}"),

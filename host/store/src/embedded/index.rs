@@ -171,6 +171,23 @@ impl Embedded {
         Ok(segments)
     }
 
+    pub(super) async fn set_apart(&self, tenant: &TenantId, chat: &ChatKey, segment: &SegmentRecord) -> Result<()> {
+        let key = Key::of(Class::Segment, tenant).chat(chat).number(segment.first);
+        let (chat, segment) = (chat.clone(), segment.clone());
+        let write = move |changes: &mut Changes| {
+            let known: Option<SegmentRecord> = changes.get(&key)?;
+            let same = |known: &SegmentRecord| {
+                known.row.is_some() && segment.row.is_none() && known.events == segment.events && known.arrival == segment.arrival
+            };
+            if known.as_ref().is_some_and(same) {
+                changes.put(&key, &segment)
+            } else {
+                Err(StoreError::Conflict { what: format!("a segment of chat {:?} of source {}", chat.id, chat.source) })
+            }
+        };
+        self.writer.write(write).await
+    }
+
     pub(super) async fn commit_arrivals(&self, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64> {
         let (tenant, arrivals) = (tenant.clone(), Arc::<[Arrival]>::from(arrivals));
         let (cache, written, of) = (Arc::clone(&self.identities), Arc::clone(&arrivals), tenant.clone());

@@ -204,6 +204,10 @@ impl Store for Embedded {
         self.segments_from(tenant, chat, from)
     }
 
+    async fn put_apart(&self, tenant: &TenantId, chat: &ChatKey, segment: &SegmentRecord) -> Result<()> {
+        self.set_apart(tenant, chat, segment).await
+    }
+
     async fn commit(&self, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64> {
         self.commit_arrivals(tenant, arrivals).await
     }
