@@ -13,7 +13,7 @@ use crate::ArchiveError;
 use crate::segment::Arrivals;
 
 /// Files kept, and the bytes of text in them: whichever is less. Each is some MiB, and one that is larger is kept alone.
-const MOST: usize = 4;
+const MOST: usize = 8;
 const BYTES: usize = 16 << 20;
 
 /// By digest, the newest last.

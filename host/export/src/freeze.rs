@@ -8,12 +8,21 @@ use consign_model::window::{Facts, Participant};
 use consign_model::{Chat, ChatKey, Run, TenantId, User, Window, WindowKey, WindowState};
 use consign_store::{NextWindow, SegmentRecord, Store, StoreError};
 
-/// A window that could be frozen, with the facts that it names.
+/// A window that could be frozen, with what is read for it.
 pub(crate) struct Prepared {
     /// Its `facts` digest is that of `facts`.
     pub window: Window,
-    /// Chat and people, as they are now.
+    /// What the work on it begins with.
+    pub at_hand: AtHand,
+}
+
+/// What a new window's work reads of the store: at hand where it was just frozen, so that it is not read again.
+#[derive(Clone)]
+pub(crate) struct AtHand {
+    /// Chat and people, as they were frozen.
     pub facts: Arc<Facts>,
+    /// The window's, by position.
+    pub segments: Vec<SegmentRecord>,
 }
 
 /// The next window of a chat for this run; none where nothing of it has arrived since the last one.
@@ -37,7 +46,7 @@ pub(crate) async fn prepare_from(
     chat: &ChatKey,
     next: Option<NextWindow>,
 ) -> Result<Option<Prepared>, StoreError> {
-    let segments = store.segments(tenant, chat, next.as_ref().map_or(0, |next| next.from)).await?;
+    let mut segments = store.segments(tenant, chat, next.as_ref().map_or(0, |next| next.from)).await?;
     let from = next.as_ref().map_or_else(|| end_by(&segments, policy.starts_after), |next| next.from);
     let to = end_by(&segments, run.until);
     if to <= from {
@@ -59,7 +68,8 @@ pub(crate) async fn prepare_from(
         owed_to: Vec::new(),
         state: WindowState::Open,
     };
-    Ok(Some(Prepared { window, facts }))
+    segments.retain(|segment| segment.first >= from && segment.end() <= to);
+    Ok(Some(Prepared { window, at_hand: AtHand { facts, segments } }))
 }
 
 /// A held window with what it would freeze now. Its events, its run and its times stay.

@@ -19,7 +19,7 @@ use consign_model::{ChatKey, Digest, HeldReason, Name, Run, Timestamp, Window, W
 use consign_store::{SegmentRecord, StoreError, WindowFilter};
 
 use crate::evaluate::Evaluation;
-use crate::freeze;
+use crate::freeze::{self, AtHand};
 use crate::run::{PAGE, Windows};
 use crate::verdicts::{EventVerdict, Range, VerdictEmail, VerdictFile};
 use crate::{ExportError, Exporter};
@@ -168,6 +168,14 @@ impl Exporter {
         Ok(Some(Known { facts, segments, supplements }))
     }
 
+    /// What a window's work reads of the store.
+    pub(crate) async fn read_of(&self, window: &Window) -> Result<AtHand, ExportError> {
+        let facts = Arc::new(self.facts_of(window).await?);
+        let mut segments = self.store.segments(&self.tenant, &window.key.chat, window.key.from).await?;
+        segments.retain(|segment| segment.end() <= window.to);
+        Ok(AtHand { facts, segments })
+    }
+
     /// What was known of the chat and its people when a window was frozen.
     pub(crate) async fn facts_of(&self, window: &Window) -> Result<Facts, ExportError> {
         let facts = self.store.facts(&self.tenant, &window.facts).await?;
@@ -203,7 +211,6 @@ impl Exporter {
         if owed_to.is_empty() {
             return Ok(false);
         }
-        self.store.save_facts(&self.tenant, &known.facts).await?;
         let supplement = Window {
             key: WindowKey { supplement: known.newest(window).key.supplement.saturating_add(1), ..window.key.clone() },
             run: run.id.clone(),
@@ -214,7 +221,7 @@ impl Exporter {
             state: WindowState::Open,
             ..window.clone()
         };
-        Ok(self.store.freeze(&self.tenant, &[supplement]).await? == [true])
+        Ok(self.store.freeze(&self.tenant, &[supplement], std::slice::from_ref(&known.facts)).await? == [true])
     }
 
     /// What each user has got of the window that this is a supplement to.

@@ -6,10 +6,9 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use consign_model::run::{EmailCounts, EventCounts, StandIn, SupplementCounts, Trigger};
-use consign_model::window::{Facts, HeldReason, Settled};
+use consign_model::window::{HeldReason, Settled};
 use consign_model::{ChatKey, Name, Run, RunId, RunState, Timestamp, Window, WindowState};
 use consign_store::{NextWindow, WindowFilter};
 use futures::StreamExt;
@@ -17,11 +16,12 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::compose::Composed;
+use crate::freeze::AtHand;
 use crate::manifest::Totals;
 use crate::quarantine::Standing;
 use crate::run::{PAGE, Windows};
 use crate::toolbox::{Purpose, Toolbox};
-use crate::window::{Made, make, make_with, not_run};
+use crate::window::{Made, make, not_run};
 use crate::{ExportError, Exporter, freeze};
 
 /// What a preview found.
@@ -149,9 +149,9 @@ impl Work<'_> {
                 let mut any = false;
                 for (run, toolbox) in runs {
                     let prepared = freeze::prepare_from(store.as_ref(), tenant, &toolbox.policy, run, &chat, next.clone()).await?;
-                    let Some(freeze::Prepared { window, facts }) = prepared else { continue };
+                    let Some(freeze::Prepared { window, at_hand }) = prepared else { continue };
                     next = Some(NextWindow { from: window.to, starts_at: window.ends_at });
-                    let (state, emails) = self.window(toolbox, window, Some(facts)).await?;
+                    let (state, emails) = self.window(toolbox, window, Some(at_hand)).await?;
                     self.totals.add_state(&state, &emails);
                     any = true;
                 }
@@ -160,8 +160,8 @@ impl Work<'_> {
         }
     }
 
-    /// Composes one window, with these facts or those that it froze. How it would be settled.
-    async fn window(&mut self, toolbox: &Toolbox<'_>, window: Window, facts: Option<Arc<Facts>>) -> Result<(WindowState, EmailCounts), ExportError> {
+    /// Composes one window, with what is at hand of it or what it froze. How it would be settled.
+    async fn window(&mut self, toolbox: &Toolbox<'_>, window: Window, at_hand: Option<AtHand>) -> Result<(WindowState, EmailCounts), ExportError> {
         let Exporter { tenant, store, .. } = self.exporter;
         let tools = match toolbox.tools(&window).await? {
             Ok(tools) => tools,
@@ -174,10 +174,7 @@ impl Work<'_> {
         let known = store.deliveries(tenant, &window.key).await?;
         let accepted = known.into_iter().filter(consign_model::Delivery::is_accepted).map(|known| (known.key.group, known.key.part)).collect();
         let (into, from) = mpsc::channel::<Composed>(1);
-        let making = match facts {
-            Some(facts) => make_with(self.exporter, &tools, window.clone(), facts, into).await?,
-            None => make(self.exporter, &tools, window.clone(), into).await?,
-        };
+        let making = make(self.exporter, &tools, window.clone(), at_hand, into).await?;
         let id = window.key.id();
         let (written, made) = tokio::join!(write_all(from, self.folder, &id, &accepted), making);
         let (emails, mut rows, copies) = written?;

@@ -166,7 +166,7 @@ impl Exporter {
         let then = self.verdicts(&window.key, &verdicts).await?;
         let ledger = self.store.deliveries(&self.tenant, &window.key).await?;
         let (into, from) = mpsc::channel::<Composed>(1);
-        let making = make(self, tools, window.clone(), into).await?;
+        let making = make(self, tools, window.clone(), None, into).await?;
         let outbox = match found.sent {
             Some(_) => Some(toolbox.outbox(&tools.target.spec.name).await?),
             None => None,

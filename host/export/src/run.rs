@@ -3,6 +3,7 @@
 //! A run that was interrupted is taken up by the next call, under its own id and with its own windows, and ends as if nothing had happened: so the
 //! accounting is by run, whatever became of processes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -14,11 +15,15 @@ use consign_model::run::{SupplementCounts, Trigger};
 use consign_model::shadow::add_all;
 use consign_model::source::Lack;
 use consign_model::target::TargetVersion;
-use consign_model::{Digest, HeldReason, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
+use consign_model::window::Facts;
+use consign_model::{ChatKey, Digest, HeldReason, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{Begun, NewRun, WindowFilter};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use tokio::sync::Semaphore;
 
 use crate::deliver::Asked;
+use crate::freeze::AtHand;
 use crate::manifest::{Totals, email_counts, window_entry};
 use crate::quarantine::{Paused, Standing};
 use crate::toolbox::{Purpose, Toolbox};
@@ -27,8 +32,12 @@ use crate::{ExportError, Exporter, freeze};
 
 /// Chats listed, windows frozen and windows listed at a time.
 pub(crate) const PAGE: usize = 256;
-/// Windows prepared at once: they wait for the store's flushes together.
-const PREPARED_AT_ONCE: usize = 64;
+/// Windows prepared at once.
+const PREPARED_AT_ONCE: usize = 8;
+/// Windows beside those at work whose end is being written down: many together share a file and a flush.
+const SETTLING: usize = 128;
+/// Participants of a chat, up to which they are kept from freezing to the work.
+const FEW: usize = 64;
 
 /// What a run says while it goes on.
 #[derive(Debug, Clone, Copy)]
@@ -231,8 +240,10 @@ impl Exporter {
         if let Retry::These { how: How::Current, .. } = retry {
             self.refreeze(&toolbox.policy, run, &supplements).await?;
         }
-        self.freeze_all(&toolbox, run, watch).await?;
+        // What an interrupted run has frozen already.
+        self.work_on_open(&toolbox, run, watch).await?;
         self.freeze_owed(run).await?;
+        self.work_on_new(&toolbox, run, watch).await?;
         self.work_on_open(&toolbox, run, watch).await?;
         for keys in supplements.chunks(PAGE) {
             let mut page = Vec::with_capacity(keys.len());
@@ -240,7 +251,7 @@ impl Exporter {
                 let window = self.store.window(&self.tenant, key).await?;
                 page.extend(window.filter(|window| !matches!(window.state, WindowState::Done { .. })));
             }
-            self.work_on(&toolbox, page.into_iter(), retry, watch).await?;
+            self.work_on(&toolbox, read_again(page.into_iter()), retry, watch).await?;
         }
         if self.freeze_owed_after(run, &supplements).await? {
             self.work_on_open(&toolbox, run, watch).await?;
@@ -315,44 +326,41 @@ impl Exporter {
         Ok(Noted { windows, file })
     }
 
-    async fn freeze_all(&self, toolbox: &Toolbox<'_>, run: &Run, watch: Watch<'_>) -> Result<(), ExportError> {
-        let policy = &toolbox.policy;
-        let mut after = self.store.progress(&self.tenant, &run.policy).await?.cursor;
-        if run.until <= after {
+    /// Freezes the windows of chats of which something has arrived, and works on them: page by page, in the order in which it arrived, so that what lies together in the archive is
+    /// read together, and what was gathered for freezing is at hand. The next page is frozen while this one is worked on.
+    async fn work_on_new(&self, toolbox: &Toolbox<'_>, run: &Run, watch: Watch<'_>) -> Result<(), ExportError> {
+        let cursor = self.store.progress(&self.tenant, &run.policy).await?.cursor;
+        if run.until <= cursor {
             return Ok(());
         }
-        let (mut windows, mut events) = (0, 0);
-        loop {
-            let chats = self.store.chats_arrived(&self.tenant, after, PAGE).await?;
-            let Some((last, _)) = chats.last() else { return Ok(()) };
-            after = *last;
-            let prepared = futures::stream::iter(chats)
-                .map(|(_, chat)| async move {
-                    let prepared = freeze::prepare(self.store.as_ref(), &self.tenant, policy, run, &chat).await?;
-                    if let Some(prepared) = &prepared {
-                        self.store.save_facts(&self.tenant, &prepared.facts).await?;
-                    }
-                    Ok::<_, ExportError>(prepared.map(|prepared| prepared.window))
-                })
-                .buffered(PREPARED_AT_ONCE)
-                .try_collect::<Vec<_>>()
-                .await?;
-            let prepared: Vec<Window> = prepared.into_iter().flatten().collect();
-            let frozen = self.store.freeze(&self.tenant, &prepared).await?;
-            for (window, _) in prepared.iter().zip(frozen).filter(|(_, frozen)| *frozen) {
-                windows += 1;
-                events += window.events();
-            }
-            watch(Progress::Frozen { windows, events });
-        }
+        let pages = Pages { exporter: self, policy: &toolbox.policy, run, watch, after: cursor, windows: 0, events: 0 };
+        let pages = futures::stream::try_unfold(pages, Pages::next);
+        let tasks = pages.map_ok(|page| futures::stream::iter(page.into_iter().map(Ok))).try_flatten().boxed();
+        self.work_on(toolbox, tasks, &Retry::Waiting, watch).await
+    }
+
+    /// Freezes the next windows of some chats. Those of this run that are its own to work on.
+    async fn freeze(&self, policy: &PolicyVersion, run: &Run, chats: impl Iterator<Item = ChatKey>) -> Result<Vec<Task>, ExportError> {
+        let looked_up = futures::stream::iter(chats)
+            .map(|chat| async move { freeze::prepare(self.store.as_ref(), &self.tenant, policy, run, &chat).await })
+            .buffered(PREPARED_AT_ONCE);
+        let prepared: Vec<Option<freeze::Prepared>> = looked_up.try_collect().await?;
+        let (windows, at_hand): (Vec<Window>, Vec<AtHand>) = prepared.into_iter().flatten().map(|one| (one.window, one.at_hand)).unzip();
+        let facts: Vec<Arc<Facts>> = at_hand.iter().map(|one| Arc::clone(&one.facts)).collect();
+        let frozen = self.store.freeze(&self.tenant, &windows, &facts).await?;
+        // What somebody else has frozen is found with the open ones, where it is this run's.
+        let tasks = windows.into_iter().zip(at_hand).zip(frozen).filter(|(_, frozen)| *frozen);
+        // The people of very large chats are read again, rather than held by the hundred.
+        let is_small = |at_hand: &AtHand| at_hand.facts.participants.len() <= FEW;
+        Ok(tasks.map(|((window, at_hand), _)| Task { window, at_hand: Some(at_hand).filter(is_small) }).collect())
     }
 
     /// Works on what this run has frozen and not settled.
     async fn work_on_open(&self, toolbox: &Toolbox<'_>, run: &Run, watch: Watch<'_>) -> Result<(), ExportError> {
-        let mut windows = Windows::new(self, WindowFilter::OfRun(run.id.clone()));
+        let mut windows = Windows::new(self, WindowFilter::Unsettled(run.policy.clone()));
         while let Some(page) = windows.next().await? {
-            let open = page.into_iter().filter(|window| window.state == WindowState::Open);
-            self.work_on(toolbox, open, &Retry::Waiting, watch).await?;
+            let open = page.into_iter().filter(|window| window.run == run.id && window.state == WindowState::Open);
+            self.work_on(toolbox, read_again(open), &Retry::Waiting, watch).await?;
         }
         Ok(())
     }
@@ -360,13 +368,16 @@ impl Exporter {
     async fn work_on(
         &self,
         toolbox: &Toolbox<'_>,
-        windows: impl Iterator<Item = Window>,
+        tasks: BoxStream<'_, Result<Task, ExportError>>,
         retry: &Retry,
         watch: Watch<'_>,
     ) -> Result<(), ExportError> {
         let (given_up, breaks_off) = (&AtomicU64::new(0), &AtomicBool::new(false));
-        let mut at_work = futures::stream::iter(windows)
-            .map(|window| async move {
+        let pace = &Semaphore::new(self.pace.windows);
+        let mut at_work = tasks
+            .map(|task| async move {
+                let Task { window, at_hand } = task?;
+                let pace = pace.acquire().await.ok();
                 // Windows at work are ended; those that are not begun stay frozen for the next start.
                 if self.stop.is_set() || breaks_off.load(Ordering::Relaxed) {
                     return Ok(());
@@ -398,7 +409,7 @@ impl Exporter {
                     watch(Progress::Settled { events: window.events(), held: true });
                     return Ok(());
                 }
-                let (state, key) = (work(self, &tools, &outbox, &window, retry.asked(&window.key)).await?, &window.key);
+                let (state, key) = (work(self, &tools, &outbox, &window, at_hand, retry.asked(&window.key), pace).await?, &window.key);
                 let is_given_up = |state: &WindowState| matches!(state.held(), Some(HeldReason::Expired { .. }));
                 if is_given_up(&state) && !is_given_up(&window.state) {
                     given_up.fetch_add(1, Ordering::Relaxed);
@@ -410,7 +421,7 @@ impl Exporter {
                 watch(Progress::Settled { events: window.events(), held: state.held().is_some() });
                 Ok(())
             })
-            .buffer_unordered(self.pace.windows);
+            .buffer_unordered(self.pace.windows + SETTLING);
         let mut broken = None;
         while let Some(ended) = at_work.next().await {
             match ended {
@@ -544,6 +555,44 @@ impl Exporter {
         });
         written.await.map_err(|error| ExportError::Stopped(error.to_string()))?.map_err(|error| failed(&error))
     }
+}
+
+/// What a run freezes, page by page.
+struct Pages<'a> {
+    exporter: &'a Exporter,
+    policy: &'a PolicyVersion,
+    run: &'a Run,
+    watch: Watch<'a>,
+    /// The arrival up to which chats were frozen.
+    after: u64,
+    windows: u64,
+    events: u64,
+}
+
+impl Pages<'_> {
+    /// The next page; none where there is nothing more, or the run is to stop.
+    async fn next(mut self) -> Result<Option<(Vec<Task>, Self)>, ExportError> {
+        let chats = self.exporter.store.chats_arrived(&self.exporter.tenant, self.after, PAGE).await?;
+        let Some((last, _)) = chats.last().filter(|_| !self.exporter.stop.is_set()) else { return Ok(None) };
+        self.after = *last;
+        let tasks = self.exporter.freeze(self.policy, self.run, chats.into_iter().map(|(_, chat)| chat)).await?;
+        self.windows += tasks.len() as u64;
+        self.events += tasks.iter().map(|task| task.window.events()).sum::<u64>();
+        (self.watch)(Progress::Frozen { windows: self.windows, events: self.events });
+        Ok(Some((tasks, self)))
+    }
+}
+
+/// A window to work on.
+struct Task {
+    window: Window,
+    /// Where it was just frozen.
+    at_hand: Option<AtHand>,
+}
+
+/// Windows of which nothing is at hand.
+fn read_again<'a>(windows: impl Iterator<Item = Window> + Send + 'a) -> BoxStream<'a, Result<Task, ExportError>> {
+    futures::stream::iter(windows.map(|window| Ok(Task { window, at_hand: None }))).boxed()
 }
 
 fn module_use(module: &BoundModule) -> ModuleUse {

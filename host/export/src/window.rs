@@ -11,17 +11,18 @@ use std::time::Instant;
 use consign_archive::Archive;
 use consign_model::run::EventCounts;
 use consign_model::target::TargetVersion;
-use consign_model::window::{Facts, SealedFile, Settled};
+use consign_model::window::{SealedFile, Settled};
 use consign_model::{Backoff, Delivery, HeldReason, RunId, TenantId, Timestamp, Window, WindowState};
 use consign_store::Store;
 use futures::StreamExt;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 
 use crate::apart::set_apart;
 use crate::compose::{Composed, Composer};
 use crate::deliver::{Asked, Delivered, Outbox, changed, compare, deliver, is_of_another_release};
 use crate::evaluate::{Evaluation, Evaluator, Work};
+use crate::freeze::AtHand;
 use crate::owed::Got;
 use crate::quarantine::Ward;
 use crate::reader::Reader;
@@ -56,20 +57,34 @@ impl Tools {
 }
 
 /// Works on a window and settles it. An error leaves it open, for the next run to go on with.
-pub(crate) async fn work(exporter: &Exporter, tools: &Tools, outbox: &Outbox, window: &Window, asked: Asked) -> Result<WindowState, ExportError> {
+///
+/// `at_hand`: of a window that was just frozen, of which nothing can have been sent yet. `pace` is given back when only its settling is left.
+pub(crate) async fn work(
+    exporter: &Exporter,
+    tools: &Tools,
+    outbox: &Outbox,
+    window: &Window,
+    at_hand: Option<AtHand>,
+    asked: Asked,
+    pace: Option<SemaphorePermit<'_>>,
+) -> Result<WindowState, ExportError> {
     let Exporter { tenant, store, .. } = exporter;
     // `Err` can't be: nobody closes it.
-    let _place = exporter.places.windows.acquire().await.ok();
-    let known = store.deliveries(tenant, &window.key).await?;
+    let place = exporter.places.windows.acquire().await.ok();
+    let at_work = tools.binder.1.begin();
+    let known = if at_hand.is_some() { Vec::new() } else { store.deliveries(tenant, &window.key).await? };
     let known: HashMap<(u32, u32), Delivery> = known.into_iter().map(|one| ((one.key.group, one.key.part), one)).collect();
     let ways = Ways { store: store.as_ref(), tenant, outbox: Some(outbox), window, asked, known: &known };
     // A release that composes otherwise could send a part of what it makes of a group beside parts that an earlier one made: so it compares first.
     let in_doubt = is_of_another_release(window) && asked != Asked::SendChanged && known.values().any(Delivery::may_have_arrived);
-    let mut done = if in_doubt { once(exporter, tools, Ways { outbox: None, ..ways }).await? } else { once(exporter, tools, ways).await? };
+    let mut done =
+        if in_doubt { once(exporter, tools, Ways { outbox: None, ..ways }, None).await? } else { once(exporter, tools, ways, at_hand).await? };
     if in_doubt && done.1.held.is_none() {
-        done = once(exporter, tools, ways).await?;
+        done = once(exporter, tools, ways, None).await?;
     }
     let (sent, made) = done;
+    // From here on it waits for the disk alone, together with others.
+    drop((at_work, place, pace));
     let state = match made {
         Made { refused: true, held: Some(reason), .. } => not_run(window, reason),
         made => settle(&exporter.archive, tools, window, sent, made).await?,
@@ -79,9 +94,9 @@ pub(crate) async fn work(exporter: &Exporter, tools: &Tools, outbox: &Outbox, wi
 }
 
 /// Makes a window's e-mails and sends them; without an outbox, only compares them with the ledger.
-async fn once(exporter: &Exporter, tools: &Tools, ways: Ways<'_>) -> Result<(Vec<Sent>, Made), ExportError> {
+async fn once(exporter: &Exporter, tools: &Tools, ways: Ways<'_>, at_hand: Option<AtHand>) -> Result<(Vec<Sent>, Made), ExportError> {
     let (into, from) = mpsc::channel::<Composed>(1);
-    let making = make(exporter, tools, ways.window.clone(), into).await?;
+    let making = make(exporter, tools, ways.window.clone(), at_hand, into).await?;
     let (sent, made) = tokio::join!(send_all(ways, from), making);
     let (mut sent, mut made) = (sent?, made.map_err(|error| ExportError::Stopped(error.to_string()))?);
     if made.held.is_none() && ways.asked != Asked::SendChanged {
@@ -169,22 +184,13 @@ pub(crate) async fn make(
     exporter: &Exporter,
     tools: &Tools,
     window: Window,
+    at_hand: Option<AtHand>,
     into: mpsc::Sender<Composed>,
 ) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
-    let facts = exporter.facts_of(&window).await?;
-    make_with(exporter, tools, window, Arc::new(facts), into).await
-}
-
-/// As [`make`], with the facts at hand.
-pub(crate) async fn make_with(
-    exporter: &Exporter,
-    tools: &Tools,
-    window: Window,
-    facts: Arc<Facts>,
-    into: mpsc::Sender<Composed>,
-) -> Result<tokio::task::JoinHandle<Made>, ExportError> {
-    let mut segments = exporter.store.segments(&exporter.tenant, &window.key.chat, window.key.from).await?;
-    segments.retain(|segment| segment.end() <= window.to);
+    let AtHand { facts, segments } = match at_hand {
+        Some(at_hand) => at_hand,
+        None => exporter.read_of(&window).await?,
+    };
     let got = if window.key.is_supplement() { exporter.got(&window).await? } else { Ok(Got::default()) };
     let (exporter, tools) = (exporter.clone(), tools.clone());
     let runtime = Handle::current();

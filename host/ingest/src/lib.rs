@@ -393,9 +393,11 @@ struct Stored {
 }
 
 /// Stores events of chats: files side by side, then one commit of them all.
-async fn store(importer: Importer, waiting: Vec<Waiting>) -> Result<Stored, IngestError> {
+async fn store(importer: Importer, mut waiting: Vec<Waiting>) -> Result<Stored, IngestError> {
     use futures::{StreamExt, TryStreamExt};
     let importer = &importer;
+    // As the index lists them, so that whoever goes through it finds neighbours in one file.
+    waiting.sort_by(|one, other| one.chat.cmp(&other.chat));
     // Somebody else may import into the same chat: then what was prepared does not fit any more, and is prepared anew.
     loop {
         let lookups: Vec<_> = waiting.iter().map(|one| prepare(importer, one)).collect();

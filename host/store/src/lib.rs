@@ -4,6 +4,7 @@
 //! so that sled in one process and `PostgreSQL` under several nodes can both keep it. One conformance suite holds them to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use consign_model::audit::{Author, Cause, Head, ImportFigures, Retried};
@@ -415,8 +416,9 @@ pub trait Store: Send + Sync {
     /// Where the chat's next window begins; unset where the policy has had none of it.
     async fn next_window(&self, tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Result<Option<NextWindow>>;
     /// Freezes windows, each alone: `false` for one that does not begin where its chat's last window of the policy ended (compare-and-swap), and for a
-    /// supplement that is not the next one to its window, or where the one before it is not done.
-    async fn freeze(&self, tenant: &TenantId, windows: &[Window]) -> Result<Vec<bool>>;
+    /// supplement that is not the next one to its window, or where the one before it is not done. With them it keeps `facts`, as [`Store::save_facts`] does: those that the
+    /// windows name and that may be new.
+    async fn freeze(&self, tenant: &TenantId, windows: &[Window], facts: &[Arc<Facts>]) -> Result<Vec<bool>>;
     /// Says what became of a window. Only its state changes.
     async fn settle(&self, tenant: &TenantId, window: &WindowKey, state: &WindowState) -> Result<()>;
     /// Gives a held window the frozen fields of `window` (versions, facts, composer, tables), and forgets its e-mails: it is evaluated anew. Its

@@ -1,21 +1,27 @@
 //! Verdict files of windows that end at about the same time are bound into one file of the archive.
 //!
 //! A file of its own for each window costs four flushes of the disk and a key agreement, more than all else that is done about a small chat. Who comes while
-//! another one's file is being written waits for that, and the next file is of all that waited. So a window that ends alone has a file of its own, and a
-//! thousand that end together have some dozens.
+//! another one's file is being written waits for that, and the next file is of all that waited; and as long as other windows are at work, some of which may end in a moment, a file
+//! waits for them a little. So a window that ends alone has a file of its own, and a thousand that end together have some dozens.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use consign_archive::Archive;
 use consign_model::window::SealedFile;
 use consign_model::{Digest, RunId, WindowKey};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::VerdictFile;
 use crate::ExportError;
 
 /// Beyond this a file takes no more. A window's own verdicts may be larger.
 const FULL: usize = 256 * 1024;
+/// So many windows are worth a file.
+const ENOUGH: usize = 64;
+/// How long others are waited for that are at work.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// Binds the verdict files of one run.
 #[derive(Default)]
@@ -23,6 +29,20 @@ pub(crate) struct Binder {
     waiting: Mutex<Vec<Waiting>>,
     /// Whoever holds it writes.
     turn: tokio::sync::Mutex<()>,
+    /// Windows that may come.
+    at_work: AtomicUsize,
+    /// That one has come, or will not.
+    change: Notify,
+}
+
+/// A window that is at work, as long as it may come.
+pub(crate) struct AtWork<'a>(&'a Binder);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.0.change.notify_one();
+    }
 }
 
 struct Waiting {
@@ -32,17 +52,25 @@ struct Waiting {
 }
 
 impl Binder {
+    /// Says that a window is at work: until what this answers is dropped, which is before its verdicts are sealed.
+    pub fn begin(&self) -> AtWork<'_> {
+        self.at_work.fetch_add(1, Ordering::Relaxed);
+        AtWork(self)
+    }
+
     /// Seals a window's verdicts, with those of others perhaps. They are durable when this returns. A window comes once at a time.
     pub async fn seal(&self, archive: &Archive, run: &RunId, file: &VerdictFile) -> Result<SealedFile, ExportError> {
         let mut line = serde_json::to_vec(file).map_err(|error| ExportError::Stopped(error.to_string()))?;
         line.push(b'\n');
         let (answer, mut sealed) = oneshot::channel();
         self.waiting().push(Waiting { window: file.window.clone(), line, answer });
+        self.change.notify_one();
         let _turn = self.turn.lock().await;
         loop {
             if let Ok(sealed) = sealed.try_recv() {
                 return Ok(sealed);
             }
+            self.linger().await;
             let bound = self.take();
             if bound.is_empty() {
                 // It was taken by one that was given up on its way.
@@ -58,6 +86,17 @@ impl Binder {
                 }
             }
         }
+    }
+
+    /// Waits for those that are at work.
+    async fn linger(&self) {
+        let more = async {
+            while self.at_work.load(Ordering::Relaxed) > 0 && self.waiting().len() < ENOUGH {
+                self.change.notified().await;
+            }
+        };
+        // What has not come by then goes into the next file.
+        let _ = tokio::time::timeout(LINGER, more).await;
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Waiting>> {

@@ -3,7 +3,7 @@
 //! The list below has to be the trait's: one that is missing does not compile.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use consign_model::audit::{Author, Cause, Head, ImportFigures};
@@ -118,7 +118,7 @@ counted! {
     save_facts(tenant: &TenantId, facts: &Facts) -> Digest;
     facts(tenant: &TenantId, digest: &Digest) -> Option<Facts>;
     next_window(tenant: &TenantId, policy: &Name, chat: &ChatKey) -> Option<NextWindow>;
-    freeze(tenant: &TenantId, windows: &[Window]) -> Vec<bool>;
+    freeze(tenant: &TenantId, windows: &[Window], facts: &[Arc<Facts>]) -> Vec<bool>;
     settle(tenant: &TenantId, window: &WindowKey, state: &WindowState) -> ();
     refreeze(tenant: &TenantId, window: &Window) -> ();
     window(tenant: &TenantId, window: &WindowKey) -> Option<Window>;

@@ -63,6 +63,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     windows::lists_of_windows,
     windows::settling,
     windows::facts_by_digest,
+    windows::facts_come_with_their_windows,
     windows::the_ledger,
     races::one_of_many_begins_a_run,
     races::one_of_many_freezes_a_window,

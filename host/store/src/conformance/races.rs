@@ -65,7 +65,7 @@ pub(super) async fn one_of_many_freezes_a_window(store: Arc<dyn Store>) {
             async move {
                 let mut mine = window("p", &of, round * 5, round * 5 + 5, "p-000001");
                 mine.composer = number;
-                (store.freeze(&name("t"), std::slice::from_ref(&mine)).await.unwrap(), mine)
+                (store.freeze(&name("t"), std::slice::from_ref(&mine), &[]).await.unwrap(), mine)
             }
         })
         .await;

@@ -118,7 +118,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(31) {
+        match self.random.below(32) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -139,6 +139,7 @@ impl Rehearsal {
             27 => self.put_identities(store, &tenant, &mut expected).await,
             28 => self.put_pull_cursor(store, &tenant, &mut expected).await,
             29 => self.settle_wanted(store, &tenant, &mut expected).await,
+            30 => self.put_apart(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -280,6 +281,9 @@ impl Rehearsal {
             _ => self.random.below(1_500) + 1,
         };
         let mut made = arrival(chat, expected, u32::try_from(events).unwrap());
+        for segment in &mut made.segments {
+            segment.row = self.random.one_in(2).then(|| u32::try_from(self.random.below(100)).unwrap());
+        }
         made.identities = (0..events).map(|_| identity(self.random.below(4_000), self.random.below(9))).collect();
         for _ in 0..self.random.below(3) {
             let kind = if self.random.one_in(2) { MoveKind::Join } else { MoveKind::Leave };
@@ -298,6 +302,21 @@ impl Rehearsal {
             made.copies.push(Copies { user: (*self.random.pick::<&str>(&IDS)).to_owned(), events });
         }
         made
+    }
+
+    async fn put_apart(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let chat = self.random.pick(&self.chats).clone();
+        let Some(segments) = expected.segments.get_mut(&chat).filter(|segments| !segments.is_empty()) else { return };
+        let at = usize::try_from(self.random.below(segments.len() as u64)).unwrap();
+        let Some(known) = segments.get_mut(at) else { return };
+        let apart = SegmentRecord { path: "apart".into(), row: None, ..known.clone() };
+        let answer = store.put_apart(tenant, &chat, &apart).await;
+        if known.row.is_some() {
+            answer.unwrap();
+            *known = apart;
+        } else {
+            assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+        }
     }
 
     async fn put_users(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
@@ -528,7 +547,7 @@ impl Rehearsal {
             windows.push(one);
             answers.push(fits);
         }
-        assert_eq!(store.freeze(tenant, &windows).await.unwrap(), answers);
+        assert_eq!(store.freeze(tenant, &windows, &[]).await.unwrap(), answers);
     }
 
     fn some_window(&mut self, expected: &Expected) -> Option<WindowKey> {

@@ -12,13 +12,13 @@ pub(super) async fn a_window_begins_where_the_last_ended(store: Arc<dyn Store>) 
     assert_eq!(store.next_window(&tenant, &name("p"), &chat).await.unwrap(), None);
     // The first one begins where the policy says.
     let first = window("p", &chat, 5, 10, "p-000001");
-    assert_eq!(store.freeze(&tenant, std::slice::from_ref(&first)).await.unwrap(), [true]);
+    assert_eq!(store.freeze(&tenant, std::slice::from_ref(&first), &[]).await.unwrap(), [true]);
     assert_eq!(store.window(&tenant, &first.key).await.unwrap(), Some(first.clone()));
     let next = store.next_window(&tenant, &name("p"), &chat).await.unwrap();
     assert_eq!(next, Some(NextWindow { from: 10, starts_at: Timestamp(100) }));
     // Again, too early, too late, and empty.
     for (from, to) in [(5, 10), (0, 5), (9, 12), (11, 12), (10, 10), (10, 9)] {
-        assert_eq!(store.freeze(&tenant, &[window("p", &chat, from, to, "p-000002")]).await.unwrap(), [false], "{from} to {to}");
+        assert_eq!(store.freeze(&tenant, &[window("p", &chat, from, to, "p-000002")], &[]).await.unwrap(), [false], "{from} to {to}");
     }
     assert_eq!(store.window(&tenant, &first.key).await.unwrap(), Some(first), "one that was refused changes nothing");
     // Each alone, in order, of one chat and of several, and of another policy.
@@ -30,11 +30,11 @@ pub(super) async fn a_window_begins_where_the_last_ended(store: Arc<dyn Store>) 
         window("p", &chat_key("s", "C"), 0, 1, "p-000002"),
         window("p", &chat, 300, 301, "p-000002"),
     ];
-    assert_eq!(store.freeze(&tenant, &windows).await.unwrap(), [true, false, true, true, true, true]);
+    assert_eq!(store.freeze(&tenant, &windows, &[]).await.unwrap(), [true, false, true, true, true, true]);
     assert_eq!(store.next_window(&tenant, &name("p"), &chat).await.unwrap().unwrap().from, 301);
     assert_eq!(store.next_window(&tenant, &name("p2"), &chat).await.unwrap().unwrap().from, 3);
     assert_eq!(store.next_window(&name("t2"), &name("p"), &chat).await.unwrap(), None);
-    assert_eq!(store.freeze(&tenant, &[]).await.unwrap(), Vec::<bool>::new());
+    assert_eq!(store.freeze(&tenant, &[], &[]).await.unwrap(), Vec::<bool>::new());
 }
 
 pub(super) async fn lists_of_windows(store: Arc<dyn Store>) {
@@ -45,10 +45,10 @@ pub(super) async fn lists_of_windows(store: Arc<dyn Store>) {
     for (run, from) in [("p-000001", 0), ("p-000002", 7), ("p-000003", 300)] {
         let windows: Vec<Window> =
             keys.iter().map(|chat| window("p", chat, from, if from == 0 { 7 } else { 300 + u64::from(from == 300) }, run)).collect();
-        assert!(store.freeze(&tenant, &windows).await.unwrap().iter().all(|one| *one));
+        assert!(store.freeze(&tenant, &windows, &[]).await.unwrap().iter().all(|one| *one));
         frozen.extend(windows);
     }
-    store.freeze(&tenant, &[window("p2", &keys[0], 0, 1, "p2-000001"), window("p-b", &keys[0], 0, 1, "p-b-000001")]).await.unwrap();
+    store.freeze(&tenant, &[window("p2", &keys[0], 0, 1, "p2-000001"), window("p-b", &keys[0], 0, 1, "p-b-000001")], &[]).await.unwrap();
     // Two of three are settled.
     for (number, one) in frozen.iter_mut().enumerate() {
         match number % 3 {
@@ -91,7 +91,7 @@ pub(super) async fn lists_of_windows(store: Arc<dyn Store>) {
 pub(super) async fn settling(store: Arc<dyn Store>) {
     let (tenant, chat) = (name("t"), chat_key("s", "C1"));
     let frozen = window("p", &chat, 0, 4, "p-000001");
-    store.freeze(&tenant, std::slice::from_ref(&frozen)).await.unwrap();
+    store.freeze(&tenant, std::slice::from_ref(&frozen), &[]).await.unwrap();
     let list = WindowFilter::Unsettled(name("p"));
     for state in [held("451"), WindowState::Open, held("452"), done(), done(), held("again"), done()] {
         store.settle(&tenant, &frozen.key, &state).await.unwrap();
@@ -126,11 +126,29 @@ pub(super) async fn facts_by_digest(store: Arc<dyn Store>) {
     }
 }
 
+pub(super) async fn facts_come_with_their_windows(store: Arc<dyn Store>) {
+    let tenant = name("t");
+    let facts = [facts("rates"), people(300), facts("rates 2")].map(Arc::new);
+    let windows: Vec<Window> = facts
+        .iter()
+        .enumerate()
+        .map(|(at, facts)| Window { facts: facts.digest(), ..window("p", &chat_key("s", &format!("C{at}")), 0, 1, "p-000001") })
+        .collect();
+    // One of them is there already.
+    store.save_facts(&tenant, &facts[1]).await.unwrap();
+    assert_eq!(store.freeze(&tenant, &windows, &facts).await.unwrap(), [true; 3]);
+    for (window, facts) in windows.iter().zip(&facts) {
+        assert_eq!(store.facts(&tenant, &window.facts).await.unwrap().as_ref(), Some(facts.as_ref()));
+    }
+    // Of windows that somebody else has frozen nothing is lost either.
+    assert_eq!(store.freeze(&tenant, &windows, &facts).await.unwrap(), [false; 3]);
+}
+
 pub(super) async fn the_ledger(store: Arc<dyn Store>) {
     let tenant = name("t");
     let (first, second) = (window("p", &chat_key("s", "C"), 0, 256, "p-000001"), window("p", &chat_key("s", "C"), 256, 300, "p-000001"));
     let (one, other) = (first.key.clone(), second.key.clone());
-    assert_eq!(store.freeze(&tenant, &[first.clone(), second.clone()]).await.unwrap(), [true, true]);
+    assert_eq!(store.freeze(&tenant, &[first.clone(), second.clone()], &[]).await.unwrap(), [true, true]);
     let open = store.refreeze(&tenant, &first).await;
     assert!(matches!(open, Err(StoreError::Conflict { .. })), "an open window is at work: {open:?}");
     for key in [&one, &other] {

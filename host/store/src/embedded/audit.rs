@@ -51,7 +51,7 @@ fn head(core: &Core, tenant: &TenantId) -> Result<Option<Head>> {
 /// Adds the entry of what a write does; before it the log's beginning, where that is owed. To a log that was emptied nothing is added: its next entry would
 /// be a first one like any other.
 fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deed: Deed) -> Result<()> {
-    let mut before = head(changes.core(), tenant)?;
+    let mut before = head(changes.core()?.as_ref(), tenant)?;
     if before.is_none() {
         let owed = owed(tenant);
         if changes.has(&owed)? {
@@ -60,7 +60,7 @@ fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deed: Deed) -> R
                 before = Some(append(changes, tenant, None, by, Deed::LogBegun)?);
             }
         } else if !deed.begins_a_log() && changes.has(&Key::of(Class::Tenant, tenant))? {
-            return Err(damaged(changes.core().path(), format!("the audit log of tenant {tenant} is gone")));
+            return Err(damaged(changes.core()?.path(), format!("the audit log of tenant {tenant} is gone")));
         }
     }
     append(changes, tenant, before, by, deed).map(drop)

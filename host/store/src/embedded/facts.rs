@@ -106,24 +106,38 @@ fn gather(core: &Core, tenant: &TenantId, digests: &[Digest]) -> Result<Vec<u8>>
     Ok(all)
 }
 
+/// Facts that are to be kept.
+pub(super) struct NewFacts {
+    key: Key,
+    chat: Chat,
+    items: Vec<Vec<u8>>,
+}
+
+impl NewFacts {
+    /// Keeps them, where nobody has meanwhile.
+    pub(super) fn keep(self, changes: &mut Changes, tenant: &TenantId) -> Result<()> {
+        if changes.has(&self.key)? {
+            return Ok(());
+        }
+        let (levels, pieces) = keep(changes, tenant, self.items)?;
+        changes.put(&self.key, &Root { chat: self.chat, levels, pieces })
+    }
+}
+
 impl Embedded {
     pub(super) async fn keep_facts(&self, tenant: &TenantId, facts: &Facts) -> Result<Digest> {
-        let digest = facts.digest();
-        let key = root_key(tenant, &digest);
-        // Seen is enough: the window that will name them becomes durable after them, or not at all.
-        if self.core.raw(key.bytes())?.is_none() {
-            let (tenant, chat, items) = (tenant.clone(), facts.chat.clone(), lines(facts)?);
-            self.writer
-                .write(move |changes| {
-                    if changes.has(&key)? {
-                        return Ok(());
-                    }
-                    let (levels, pieces) = keep(changes, &tenant, items)?;
-                    changes.put(&key, &Root { chat, levels, pieces })
-                })
-                .await?;
+        if let Some(new) = self.new_facts(tenant, facts)? {
+            let tenant = tenant.clone();
+            self.writer.write(move |changes| new.keep(changes, &tenant)).await?;
         }
-        Ok(digest)
+        Ok(facts.digest())
+    }
+
+    /// Facts as they are written, where they are not there. Seen is enough: the window that will name them becomes durable after them, or not at all.
+    pub(super) fn new_facts(&self, tenant: &TenantId, facts: &Facts) -> Result<Option<NewFacts>> {
+        let key = root_key(tenant, &facts.digest());
+        let is_there = self.core.raw(key.bytes())?.is_some();
+        if is_there { Ok(None) } else { Ok(Some(NewFacts { key, chat: facts.chat.clone(), items: lines(facts)? })) }
     }
 
     pub(super) fn get_facts(&self, tenant: &TenantId, digest: &Digest) -> Result<Option<Facts>> {

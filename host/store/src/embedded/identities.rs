@@ -109,7 +109,7 @@ fn add_run(changes: &mut Changes, prefix: &Key, arrival: u64, mut merged: BTreeM
     if merged.is_empty() {
         return Ok(());
     }
-    let core = changes.core();
+    let core = changes.core()?;
     // The newest run lies last.
     let mut end = prefix.end();
     while let Some((key, record)) = core.raw_before(prefix, &end)? {
@@ -118,7 +118,7 @@ fn add_run(changes: &mut Changes, prefix: &Key, arrival: u64, mut merged: BTreeM
         if held >= merged.len().saturating_mul(2) || held.saturating_add(merged.len()) > FULL {
             break;
         }
-        for (hash, content) in read(core, &key, bytes)? {
+        for (hash, content) in read(&core, &key, bytes)? {
             merged.entry(hash).or_insert(content);
         }
         changes.delete(&key);

@@ -28,7 +28,7 @@ impl Embedded {
 
 /// Forgets the e-mails of a window, unless one of them may have arrived.
 pub(super) fn forget(changes: &mut Changes<'_>, tenant: &TenantId, window: &WindowKey) -> Result<()> {
-    let deliveries: Vec<Delivery> = changes.core().all(&of_window(tenant, window))?;
+    let deliveries: Vec<Delivery> = changes.core()?.all(&of_window(tenant, window))?;
     if let Some(arrived) = deliveries.iter().find(|one| one.may_have_arrived()) {
         return Err(StoreError::Conflict { what: format!("the e-mail {} (it may have arrived)", arrived.message_id) });
     }

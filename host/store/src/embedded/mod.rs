@@ -366,8 +366,8 @@ impl Store for Embedded {
         self.get_next_window(tenant, policy, chat)
     }
 
-    async fn freeze(&self, tenant: &TenantId, windows: &[Window]) -> Result<Vec<bool>> {
-        self.freeze_windows(tenant, windows).await
+    async fn freeze(&self, tenant: &TenantId, windows: &[Window], facts: &[Arc<Facts>]) -> Result<Vec<bool>> {
+        self.freeze_windows(tenant, windows, facts).await
     }
 
     async fn settle(&self, tenant: &TenantId, window: &WindowKey, state: &WindowState) -> Result<()> {

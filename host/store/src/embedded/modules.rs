@@ -111,15 +111,15 @@ impl Embedded {
     pub(super) async fn begin_quarantine(&self, tenant: &TenantId, quarantine: &Quarantine, by: &Author) -> Result<bool> {
         let (prefix, quarantine) = (quarantines_of(tenant, &quarantine.policy, &quarantine.digest), quarantine.clone());
         self.write_audited(tenant, by, move |changes| {
-            let number = match changes.core().raw_last(&prefix)? {
+            let number = match changes.core()?.raw_last(&prefix)? {
                 None => 0,
                 Some((key, record)) => {
-                    let last: Quarantine = changes.core().value(&key, &record)?;
+                    let last: Quarantine = changes.core()?.value(&key, &record)?;
                     if last.is_in_force() {
                         return Ok((false, None));
                     }
                     let number = Parts::after(&prefix, &key).number().and_then(|last| last.checked_add(1));
-                    number.ok_or_else(|| changes.core().flawed(&key, Flaw::Shape))?
+                    number.ok_or_else(|| changes.flawed(&key, Flaw::Shape))?
                 }
             };
             changes.put(&prefix.number(number), &quarantine)?;
@@ -144,12 +144,12 @@ impl Embedded {
     ) -> Result<Option<Quarantine>> {
         let (prefix, release) = (quarantines_of(tenant, policy, module), release.clone());
         self.write_audited(tenant, by, move |changes| {
-            let Some((key, record)) = changes.core().raw_last(&prefix)? else { return Ok((None, None)) };
-            let last: Quarantine = changes.core().value(&key, &record)?;
+            let Some((key, record)) = changes.core()?.raw_last(&prefix)? else { return Ok((None, None)) };
+            let last: Quarantine = changes.core()?.value(&key, &record)?;
             if !last.is_in_force() {
                 return Ok((None, None));
             }
-            let number = Parts::after(&prefix, &key).number().ok_or_else(|| changes.core().flawed(&key, Flaw::Shape))?;
+            let number = Parts::after(&prefix, &key).number().ok_or_else(|| changes.flawed(&key, Flaw::Shape))?;
             let ended = Quarantine { release: Some(release), ..last };
             changes.put(&prefix.number(number), &ended)?;
             let deed = Deed::Released { policy: ended.policy.clone(), module: bound(&ended) };

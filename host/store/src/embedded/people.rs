@@ -76,7 +76,7 @@ impl Embedded {
             if newest.map_or(0, |map| map.version).checked_add(1) != Some(map.version) {
                 return Err(StoreError::Conflict { what: "the identity map".into() });
             }
-            let before: Vec<Identity> = changes.core().all(&Key::of(Class::Identity, &of))?;
+            let before: Vec<Identity> = changes.core()?.all(&Key::of(Class::Identity, &of))?;
             let mut before: BTreeMap<(Name, String), Identity> = before.into_iter().map(|one| ((one.source.clone(), one.id.clone()), one)).collect();
             let mut recorded: BTreeMap<Name, BTreeSet<String>> = BTreeMap::new();
             for (place, one) in &new {
@@ -135,14 +135,14 @@ fn learn(changes: &mut Changes, tenant: &TenantId, users: &BTreeMap<Name, BTreeS
 }
 
 /// The chats that some users of a source are in.
-fn chats_of(changes: &Changes, tenant: &TenantId, source: &Name, users: &BTreeSet<String>, chats: &mut BTreeSet<ChatKey>) -> Result<()> {
+fn chats_of(changes: &mut Changes, tenant: &TenantId, source: &Name, users: &BTreeSet<String>, chats: &mut BTreeSet<ChatKey>) -> Result<()> {
     let members = Key::of(Class::Member, tenant).name(source);
     let mut from = Bound::Included(members.bytes().to_vec());
     loop {
-        let entries = changes.core().raw_range(from.as_ref().map(Vec::as_slice), &members, MEMBERS_STEP)?;
+        let entries = changes.core()?.raw_range(from.as_ref().map(Vec::as_slice), &members, MEMBERS_STEP)?;
         for (key, _) in &entries {
             let mut parts = Parts::after(&members, key);
-            let (Some(id), Some(user)) = (parts.text(), parts.text()) else { return Err(changes.core().flawed(key, Flaw::Shape)) };
+            let (Some(id), Some(user)) = (parts.text(), parts.text()) else { return Err(changes.flawed(key, Flaw::Shape)) };
             if users.contains(&user) {
                 chats.insert(ChatKey { source: source.clone(), id });
             }

@@ -37,7 +37,7 @@ impl Embedded {
         let Told { versions, what, deed } = told;
         let (number, version) = (number_of(version), version.clone());
         self.write_audited(tenant, by, move |changes| {
-            let newest = changes.core().last::<T>(&versions)?.map_or(0, |newest| number_of(&newest));
+            let newest = changes.core()?.last::<T>(&versions)?.map_or(0, |newest| number_of(&newest));
             if newest.checked_add(1) != Some(number) {
                 return Err(StoreError::Conflict { what });
             }

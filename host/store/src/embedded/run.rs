@@ -44,7 +44,7 @@ impl Embedded {
             let mut row: ProgressRow = changes.get(&key)?.unwrap_or_default();
             if let Some(number) = row.unfinished {
                 let run = run_key(&tenant, &new.policy, number);
-                let run = changes.get(&run)?.ok_or_else(|| changes.core().flawed(run.bytes(), Flaw::Missing))?;
+                let run = changes.get(&run)?.ok_or_else(|| changes.flawed(run.bytes(), Flaw::Missing))?;
                 return Ok((Begun::Unfinished(run), None));
             }
             match new.trigger {
@@ -69,11 +69,11 @@ impl Embedded {
             row.progress.runs = number;
             row.unfinished = Some(number);
             let order = Key::of(Class::RunOrder, &tenant);
-            let last = changes.core().raw_last(&order)?;
+            let last = changes.core()?.raw_last(&order)?;
             let place = match &last {
                 None => 0,
                 Some((key, _)) => {
-                    Parts::after(&order, key).number().and_then(|last| last.checked_add(1)).ok_or_else(|| changes.core().flawed(key, Flaw::Shape))?
+                    Parts::after(&order, key).number().and_then(|last| last.checked_add(1)).ok_or_else(|| changes.flawed(key, Flaw::Shape))?
                 }
             };
             changes.put(&key, &row)?;
@@ -112,7 +112,7 @@ impl Embedded {
                 return Ok(((), None));
             }
             let progress = progress_key(&tenant, &run.policy);
-            let mut row: ProgressRow = changes.get(&progress)?.ok_or_else(|| changes.core().flawed(progress.bytes(), Flaw::Missing))?;
+            let mut row: ProgressRow = changes.get(&progress)?.ok_or_else(|| changes.flawed(progress.bytes(), Flaw::Missing))?;
             row.progress.cursor = row.progress.cursor.max(run.until);
             row.progress.manifest = Some(manifest);
             row.unfinished = None;

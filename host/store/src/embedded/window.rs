@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 use std::ops::Bound;
+use std::sync::Arc;
 
+use consign_model::window::Facts;
 use consign_model::{ChatKey, Name, TenantId, Window, WindowKey, WindowState};
 
 use super::Embedded;
@@ -61,10 +63,12 @@ impl Embedded {
         Ok(last.map(|window| NextWindow { from: window.to, starts_at: window.ends_at }))
     }
 
-    pub(super) async fn freeze_windows(&self, tenant: &TenantId, windows: &[Window]) -> Result<Vec<bool>> {
+    pub(super) async fn freeze_windows(&self, tenant: &TenantId, windows: &[Window], facts: &[Arc<Facts>]) -> Result<Vec<bool>> {
+        let new = facts.iter().map(|one| self.new_facts(tenant, one)).collect::<Result<Vec<_>>>()?;
         let (tenant, windows) = (tenant.clone(), windows.to_vec());
         self.writer
             .write(move |changes| {
+                new.into_iter().flatten().try_for_each(|facts| facts.keep(changes, &tenant))?;
                 // Where the next window begins, of the chats of this very call.
                 let mut next: HashMap<(&Name, &ChatKey), Option<u64>> = HashMap::new();
                 let mut frozen = Vec::with_capacity(windows.len());
@@ -76,7 +80,7 @@ impl Embedded {
                     let WindowKey { policy, chat, from, .. } = &window.key;
                     let expected = match next.get(&(policy, chat)) {
                         Some(expected) => *expected,
-                        None => changes.core().last::<Window>(&windows_of_chat(&tenant, policy, chat))?.map(|last| last.to),
+                        None => changes.core()?.last::<Window>(&windows_of_chat(&tenant, policy, chat))?.map(|last| last.to),
                     };
                     // The first window of a chat begins where its policy says (`since`).
                     let fits = expected.is_none_or(|expected| expected == *from) && window.to > *from;

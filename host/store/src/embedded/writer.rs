@@ -1,12 +1,14 @@
 //! One thread writes.
 //!
-//! Each write reads, decides and applies one sled batch there, so compare-and-swap needs no locks and no retries; and whatever has queued up meanwhile
-//! shares the flush that follows, so a hundred writers at once cost a few flushes, not a hundred. Nobody gets an answer before that flush is done.
+//! Each write reads and decides there, so compare-and-swap needs no locks and no retries; and whatever has queued up meanwhile shares one sled batch and the flush that follows,
+//! so a hundred writers at once cost a few of them, not a hundred: each batch is two writes to the file and as many wakeups of sled's threads. What was decided and is not applied yet
+//! is seen by the next write all the same. Nobody gets an answer before the flush is done.
 //!
 //! A reader may see a write before it is durable. That is harmless: sled's log keeps the order of writes, so whatever that reader writes in turn is
 //! durable only together with what it had read.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -14,13 +16,14 @@ use std::thread::JoinHandle;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sled::IVec;
 use tokio::sync::oneshot;
 
 use super::core::{Core, disk_failed};
 use super::disk::Disk;
 use super::folder::Mark;
 use super::key::{Class, Key};
-use super::record;
+use super::record::{self, Flaw};
 use crate::{Result, StoreError};
 
 /// Writes that may share one flush. More makes each wait for longer; fewer makes more flushes.
@@ -59,25 +62,30 @@ impl Totals {
 
 /// What one write changes: seen by its own reads, by nobody else's, until it is applied as a whole.
 pub(super) struct Changes<'a> {
-    core: &'a Core,
-    totals: Totals,
+    bench: &'a mut Bench,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// Whether the audit log tells of it.
     entered: bool,
 }
 
-impl<'a> Changes<'a> {
-    /// The tree beneath, for reads that this write's own changes cannot concern.
-    pub(super) fn core(&self) -> &'a Core {
-        self.core
+impl Changes<'_> {
+    /// The tree beneath with all that was written before, for reads that this write's own changes cannot concern.
+    pub(super) fn core(&mut self) -> Result<Arc<Core>> {
+        self.bench.apply()?;
+        Ok(Arc::clone(&self.bench.core))
+    }
+
+    /// A record that is not as it should be.
+    pub(super) fn flawed(&self, key: &[u8], flaw: Flaw) -> StoreError {
+        self.bench.core.flawed(key, flaw)
     }
 
     /// A record, as this write leaves it.
     pub(super) fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
         match self.pending.get(key.bytes()) {
-            Some(Some(record)) => self.core.value(key.bytes(), record).map(Some),
+            Some(Some(record)) => self.bench.core.value(key.bytes(), record).map(Some),
             Some(None) => Ok(None),
-            None => self.core.get(key),
+            None => self.bench.get(key),
         }
     }
 
@@ -85,7 +93,7 @@ impl<'a> Changes<'a> {
     pub(super) fn has(&self, key: &Key) -> Result<bool> {
         match self.pending.get(key.bytes()) {
             Some(change) => Ok(change.is_some()),
-            None => Ok(self.core.raw(key.bytes())?.is_some()),
+            None => self.bench.has(key),
         }
     }
 
@@ -124,44 +132,93 @@ struct Bench {
     core: Arc<Core>,
     disk: Arc<Disk>,
     totals: Totals,
+    /// Decided, and not applied yet.
+    group: BTreeMap<Vec<u8>, Change>,
+    /// What is to be called around applying.
+    around: Vec<Hold>,
     /// Whether anything was applied since the last flush.
     dirty: bool,
 }
 
+/// A record before and after.
+struct Change {
+    before: Option<IVec>,
+    after: Option<Vec<u8>>,
+}
+
+/// Called just before a write becomes visible; what it answers is called just after.
+type Hold = Box<dyn FnOnce() -> Release + Send>;
+type Release = Box<dyn FnOnce()>;
+
 impl Bench {
-    /// Lets a write decide, and applies what it decided, between `hold` and `release`.
-    fn transact<T, H>(&mut self, write: impl FnOnce(&mut Changes) -> Result<T>, hold: impl FnOnce() -> H, release: impl FnOnce(H)) -> Result<T> {
+    fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>> {
+        match self.group.get(key.bytes()) {
+            Some(Change { after, .. }) => after.as_ref().map(|record| self.core.value(key.bytes(), record)).transpose(),
+            None => self.core.get(key),
+        }
+    }
+
+    fn has(&self, key: &Key) -> Result<bool> {
+        match self.group.get(key.bytes()) {
+            Some(Change { after, .. }) => Ok(after.is_some()),
+            None => Ok(self.core.raw(key.bytes())?.is_some()),
+        }
+    }
+
+    /// Lets a write decide, and puts what it decided to what is applied next.
+    fn transact<T>(&mut self, write: impl FnOnce(&mut Changes) -> Result<T>, around: Option<Hold>) -> Result<T> {
         self.core.writable()?;
-        let mut changes = Changes { core: &self.core, totals: self.totals, pending: BTreeMap::new(), entered: false };
+        let mut changes = Changes { bench: self, pending: BTreeMap::new(), entered: false };
         let answer = write(&mut changes)?;
+        let Changes { pending, entered, .. } = changes;
+        let mut changed = Vec::with_capacity(pending.len());
+        for (key, after) in pending {
+            let before = match self.group.get(&key) {
+                Some(_) => None,
+                None => Some(self.core.raw(&key)?),
+            };
+            let now = match (&before, self.group.get(&key)) {
+                (Some(stored), _) => stored.as_deref(),
+                (None, change) => change.and_then(|change| change.after.as_deref()),
+            };
+            if now == after.as_deref() {
+                continue;
+            }
+            if !entered && Class::is_audited(&key) {
+                return Err(unaudited(&key));
+            }
+            changed.push((key, before, after));
+        }
+        if changed.is_empty() {
+            return Ok(answer);
+        }
+        for (key, before, after) in changed {
+            match self.group.entry(key) {
+                Entry::Occupied(mut change) => change.get_mut().after = after,
+                Entry::Vacant(place) => drop(place.insert(Change { before: before.flatten(), after })),
+            }
+        }
+        self.around.extend(around);
+        Ok(answer)
+    }
+
+    /// Applies what was decided, as one batch.
+    fn apply(&mut self) -> Result<()> {
+        let (group, around) = (std::mem::take(&mut self.group), std::mem::take(&mut self.around));
+        if group.is_empty() {
+            return Ok(());
+        }
         let mut batch = sled::Batch::default();
         let mut totals = self.totals;
-        let (pending, entered) = (changes.pending, changes.entered);
-        let mut anything = false;
-        for (key, after) in pending {
-            let before = self.core.raw(&key)?;
-            match (&before, after) {
-                (None, None) => continue,
-                (Some(old), Some(new)) if old == &new => continue,
-                _ if !entered && Class::is_audited(&key) => return Err(unaudited(&key)),
-                (_, Some(new)) => {
-                    if Totals::counts(&key) {
-                        if let Some(old) = &before {
-                            totals.remove(old);
-                        }
-                        totals.add(&new);
-                    }
-                    batch.insert(key, new);
-                }
-                (Some(old), None) => {
-                    totals.remove(old);
-                    batch.remove(key);
-                }
+        for (key, Change { before, after }) in group {
+            if Totals::counts(&key) {
+                before.iter().for_each(|record| totals.remove(record));
+                after.iter().for_each(|record| totals.add(record));
             }
-            anything = true;
-        }
-        if !anything {
-            return Ok(answer);
+            match after {
+                Some(record) => batch.insert(key, record),
+                None => batch.remove(key),
+            }
         }
         totals.batches = totals.batches.wrapping_add(1);
         let key = Key::global(Class::Totals);
@@ -170,14 +227,14 @@ impl Bench {
         }
         // From here on an error leaves sled's memory in doubt.
         self.dirty = true;
-        let token = hold();
+        let releases: Vec<Release> = around.into_iter().map(|hold| hold()).collect();
         if let Err(error) = self.core.guarded("writing", |tree| tree.apply_batch(batch)) {
             self.core.give_up(&error);
             return Err(error);
         }
-        release(token);
+        releases.into_iter().for_each(|release| release());
         self.totals = totals;
-        Ok(answer)
+        Ok(())
     }
 }
 
@@ -203,7 +260,7 @@ impl Writer {
         let flushes = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&flushes);
         let disk = Arc::new(disk);
-        let bench = Bench { core, disk: Arc::clone(&disk), totals, dirty: false };
+        let bench = Bench { core, disk: Arc::clone(&disk), totals, group: BTreeMap::new(), around: Vec::new(), dirty: false };
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || work(bench, &mark, &jobs, &counter))
@@ -224,20 +281,28 @@ impl Writer {
 
     /// Has a write decided and applied there. The answer comes when it is durable; dropping the future does not take the write back.
     pub(super) async fn write<T: Send + 'static>(&self, write: impl FnOnce(&mut Changes) -> Result<T> + Send + 'static) -> Result<T> {
-        self.write_between(write, || (), |()| ()).await
+        self.send(write, None).await
     }
 
     /// The same. `hold` is called just before the write becomes visible, and `release` just after, with nothing else being written in between;
     /// neither where nothing is written.
-    pub(super) async fn write_between<T: Send + 'static, H>(
+    pub(super) async fn write_between<T: Send + 'static, H: 'static>(
         &self,
         write: impl FnOnce(&mut Changes) -> Result<T> + Send + 'static,
         hold: impl FnOnce() -> H + Send + 'static,
         release: impl FnOnce(H) + Send + 'static,
     ) -> Result<T> {
+        let around: Hold = Box::new(move || {
+            let held = hold();
+            Box::new(move || release(held))
+        });
+        self.send(write, Some(around)).await
+    }
+
+    async fn send<T: Send + 'static>(&self, write: impl FnOnce(&mut Changes) -> Result<T> + Send + 'static, around: Option<Hold>) -> Result<T> {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |bench: &mut Bench| {
-            let answer = bench.transact(write, hold, release);
+            let answer = bench.transact(write, around);
             let reply: Answer = Box::new(move |failure: Option<&StoreError>| {
                 let answer = match failure {
                     // Not durable, whatever the answer was going to be.
@@ -259,7 +324,7 @@ impl Writer {
 impl Writer {
     /// Compares all records with the totals, while nothing is written.
     pub(super) async fn check(&self) -> Result<()> {
-        self.write(|changes| super::folder::check(changes.core, &changes.totals)).await
+        self.write(|changes| super::folder::check(changes.core()?.as_ref(), &changes.bench.totals)).await
     }
 }
 
@@ -283,7 +348,7 @@ fn work(mut bench: Bench, mark: &Mark, jobs: &Receiver<Job>, flushes: &AtomicU64
         {
             answers.push(next(&mut bench));
         }
-        let failure = if bench.dirty { flush(&mut bench, mark, flushes).err() } else { None };
+        let failure = bench.apply().and_then(|()| if bench.dirty { flush(&mut bench, mark, flushes) } else { Ok(()) }).err();
         answers.drain(..).for_each(|answer| answer(failure.as_ref()));
     }
     let sound = bench.core.is_sound();

@@ -59,7 +59,7 @@ async fn step(store: &Embedded, writer: usize, step: u64) -> crate::Result<()> {
                 windows.iter().map(|one| arrival(&one.key.chat, one.key.from, u32::try_from(one.to - one.key.from).unwrap())).collect();
             store.commit(&tenant, &arrivals).await?;
         }
-        1 => assert!(store.freeze(&tenant, &windows).await?.iter().all(|one| *one)),
+        1 => assert!(store.freeze(&tenant, &windows, &[]).await?.iter().all(|one| *one)),
         2 => {
             let deliveries: Vec<_> = windows.iter().flat_map(|one| (0..20).map(|group| delivery(&one.key, group, 1, Some(refused())))).collect();
             store.record(&tenant, &deliveries).await?;

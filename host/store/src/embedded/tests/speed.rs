@@ -99,7 +99,7 @@ async fn figures() {
     store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap();
     let began = Instant::now();
     for part in windows.chunks(500) {
-        store.freeze(&tenant, part).await.unwrap();
+        store.freeze(&tenant, part, &[]).await.unwrap();
     }
     print("windows frozen, 500 at a time", began, windows.len());
     let (began, flushes) = (Instant::now(), store.flushes());
