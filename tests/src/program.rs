@@ -146,11 +146,13 @@ impl Consign {
 
     /// Imports a chat `<source>-chat` of so many messages into a source of its own: says its file in the archive, which is of nobody else.
     pub fn alone(&self, source: &str, messages: usize) -> PathBuf {
-        let line = |id: usize| {
+        let mut lines = String::new();
+        for id in 0..messages {
             let at = format!("2026-01-05T08:{:02}:{:02}.000Z", id / 60, id % 60);
-            json!({ "type": "message", "chat": format!("{source}-chat"), "id": format!("m{id}"), "at": at, "user": "U1", "text": format!("text {id}") })
-        };
-        let lines: String = (0..messages).map(|id| format!("{}\n", line(id))).collect();
+            let line = json!({ "type": "message", "chat": format!("{source}-chat"), "id": format!("m{id}"), "at": at, "user": "U1", "text": format!("text {id}") });
+            lines.push_str(&line.to_string());
+            lines.push('\n');
+        }
         let file = self.write(&format!("{source}.jsonl"), &lines);
         self.import("jsonl", &file, source);
         let files = crate::files_below(&self.data().join("archive/default/segments").join(source), ".age");

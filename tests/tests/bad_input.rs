@@ -375,7 +375,8 @@ fn a_flipped_bit_in_an_arrival_file_holds_its_chats_and_nothing_of_it_goes_out()
     consign.import("slack", &corpus.file, "s");
     consign.policy(&inbox.target(), "");
     let files = files_below(&consign.data().join("archive/default/arrivals"), ".age");
-    let [victim] = files.as_slice() else { panic!("{files:?}") };
+    assert_eq!(files.len(), 1);
+    let victim = &files[0];
     let whole = flip(victim);
     let run = consign.run(&["run", "all", "--json"]).refused(3, &[]).json();
     let (events, chats) = (&run["events"], &run["chats"]);

@@ -49,7 +49,7 @@ impl Archive {
         }
         let (location, file) = self.fetch(extent.path).await?;
         let (opener, expected, about, chat) = (self.opener.clone(), *extent.digest, location.clone(), chat.clone());
-        in_background(&location, move || read_segment(&opener, &about, file, &expected, &chat)).await
+        in_background(&location, move || read_segment(&opener, &about, &file, &expected, &chat)).await
     }
 
     /// [`Archive::segment`] for a caller that is no async code, on a thread that may wait: decrypts and decodes a segment there, for waking another thread takes as long as a
@@ -59,7 +59,7 @@ impl Archive {
             return runtime.block_on(self.piece(chat, extent, rows));
         }
         let (location, file) = runtime.block_on(self.fetch(extent.path))?;
-        here(&location, || read_segment(&self.opener, &location, file, extent.digest, chat))
+        here(&location, || read_segment(&self.opener, &location, &file, extent.digest, chat))
     }
 
     /// Rows of a file of several chats, which is decoded as a whole, and kept for whoever asks next.
@@ -67,7 +67,7 @@ impl Archive {
         let arrivals = self.decoded.get(extent.digest, async {
             let (location, file) = self.fetch(extent.path).await?;
             let (opener, expected, about) = (self.opener.clone(), *extent.digest, location.clone());
-            in_background(&location, move || read_arrivals(&opener, &about, file, &expected)).await
+            in_background(&location, move || read_arrivals(&opener, &about, &file, &expected)).await
         });
         let location = self.writer.place.path(extent.path)?;
         arrivals.await?.piece(chat, rows).ok_or_else(|| others(&location))
@@ -146,19 +146,19 @@ impl Archive {
     }
 }
 
-fn read_segment(opener: &Opener, about: &Path, file: Bytes, expected: &Digest, chat: &ChatKey) -> Result<EventBatch, ArchiveError> {
+fn read_segment(opener: &Opener, about: &Path, file: &Bytes, expected: &Digest, chat: &ChatKey) -> Result<EventBatch, ArchiveError> {
     let segment = decode_segment(open(opener, about, file, expected)?).map_err(|error| ArchiveError::of_segment(about, error))?;
     if segment.chat == *chat { Ok(segment.batch) } else { Err(others(about)) }
 }
 
-fn read_arrivals(opener: &Opener, about: &Path, file: Bytes, expected: &Digest) -> Result<Arrivals, ArchiveError> {
+fn read_arrivals(opener: &Opener, about: &Path, file: &Bytes, expected: &Digest) -> Result<Arrivals, ArchiveError> {
     decode_arrivals(open(opener, about, file, expected)?).map_err(|error| ArchiveError::of_segment(about, error))
 }
 
 /// Decrypts a file that is the one in the index.
-fn open(opener: &Opener, about: &Path, file: Bytes, expected: &Digest) -> Result<Vec<u8>, ArchiveError> {
-    check_digest(about, "its SHA-256 is not the one in the index", &file, expected)?;
-    opener.open(&file).map_err(|error| ArchiveError::of_open(about, error))
+fn open(opener: &Opener, about: &Path, file: &[u8], expected: &Digest) -> Result<Vec<u8>, ArchiveError> {
+    check_digest(about, "its SHA-256 is not the one in the index", file, expected)?;
+    opener.open(file).map_err(|error| ArchiveError::of_open(about, error))
 }
 
 /// Whatever brought this about, a chat's e-mails must not hold another's messages.

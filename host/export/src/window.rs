@@ -58,7 +58,7 @@ impl Tools {
 
 /// Works on a window and settles it. An error leaves it open, for the next run to go on with.
 ///
-/// `at_hand`: of a window that was just frozen, of which nothing can have been sent yet. `pace` is given back when only its settling is left.
+/// `at_hand`: of a window that was just frozen, of which nothing can have been sent yet. `permit` is given back when only its settling is left.
 pub(crate) async fn work(
     exporter: &Exporter,
     tools: &Tools,
@@ -66,12 +66,12 @@ pub(crate) async fn work(
     window: &Window,
     at_hand: Option<AtHand>,
     asked: Asked,
-    pace: Option<SemaphorePermit<'_>>,
+    permit: Option<SemaphorePermit<'_>>,
 ) -> Result<WindowState, ExportError> {
     let Exporter { tenant, store, .. } = exporter;
     // `Err` can't be: nobody closes it.
     let place = exporter.places.windows.acquire().await.ok();
-    let at_work = tools.binder.1.begin();
+    let may_seal = tools.binder.1.begin();
     let known = if at_hand.is_some() { Vec::new() } else { store.deliveries(tenant, &window.key).await? };
     let known: HashMap<(u32, u32), Delivery> = known.into_iter().map(|one| ((one.key.group, one.key.part), one)).collect();
     let ways = Ways { store: store.as_ref(), tenant, outbox: Some(outbox), window, asked, known: &known };
@@ -84,7 +84,7 @@ pub(crate) async fn work(
     }
     let (sent, made) = done;
     // From here on it waits for the disk alone, together with others.
-    drop((at_work, place, pace));
+    drop((may_seal, place, permit));
     let state = match made {
         Made { refused: true, held: Some(reason), .. } => not_run(window, reason),
         made => settle(&exporter.archive, tools, window, sent, made).await?,

@@ -38,12 +38,11 @@ fn split(news: Vec<(ChatKey, EventBatch)>) -> Vec<Vec<(ChatKey, EventBatch)>> {
     for (chat, batch) in news {
         let more = batch.text_bytes();
         bytes = if more >= MUCH { TOGETHER } else { bytes.saturating_add(more) };
-        match files.last_mut().filter(|_| bytes < TOGETHER) {
-            Some(file) => file.push((chat, batch)),
-            None => {
-                bytes = if more >= MUCH { TOGETHER } else { more };
-                files.push(vec![(chat, batch)]);
-            }
+        if let Some(file) = files.last_mut().filter(|_| bytes < TOGETHER) {
+            file.push((chat, batch));
+        } else {
+            bytes = if more >= MUCH { TOGETHER } else { more };
+            files.push(vec![(chat, batch)]);
         }
     }
     files

@@ -58,6 +58,7 @@ impl TextColumn {
     }
 
     /// The texts of these rows; those past the end are not there.
+    #[must_use]
     pub fn slice(&self, rows: Range<usize>) -> Self {
         let start = rows.start.checked_sub(1).map_or(0, |before| self.ends.get(before).or(self.ends.last()).copied().unwrap_or(0));
         let ends = self.ends.get(rows.start.min(self.len())..rows.end.min(self.len())).unwrap_or_default();
@@ -148,6 +149,7 @@ impl EventBatch {
     }
 
     /// Batches one behind the other, each user once. Where the events stand in their chats is lost: it begins at 0.
+    #[must_use]
     pub fn concat<'a>(batches: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut all = Self::default();
         let mut known = HashMap::<&str, u32>::new();

@@ -66,27 +66,26 @@ struct Leading {
 #[derive(Default)]
 struct Words {
     keys: Vec<i32>,
-    words: Vec<String>,
+    each: Vec<String>,
     known: HashMap<String, i32>,
 }
 
 impl Words {
     fn add(&mut self, word: &str, times: usize) -> Result<(), SegmentError> {
-        let key = match self.known.get(word) {
-            Some(key) => *key,
-            None => {
-                let key = i32::try_from(self.words.len()).map_err(|_| too_large(self.keys.len()))?;
-                self.words.push(word.to_owned());
-                self.known.insert(word.to_owned(), key);
-                key
-            }
+        let key = if let Some(key) = self.known.get(word) {
+            *key
+        } else {
+            let key = i32::try_from(self.each.len()).map_err(|_| too_large(self.keys.len()))?;
+            self.each.push(word.to_owned());
+            self.known.insert(word.to_owned(), key);
+            key
         };
         self.keys.extend(std::iter::repeat_n(key, times));
         Ok(())
     }
 
     fn column(self) -> Result<ArrayRef, SegmentError> {
-        let words = Arc::new(StringArray::from_iter_values(self.words));
+        let words = Arc::new(StringArray::from_iter_values(self.each));
         let column = DictionaryArray::<Int32Type>::try_new(Int32Array::from(self.keys), words).map_err(|error| refused(&error))?;
         Ok(Arc::new(column))
     }

@@ -171,7 +171,7 @@ impl Bench {
         let mut changes = Changes { bench: self, pending: BTreeMap::new(), entered: false };
         let answer = write(&mut changes)?;
         let Changes { pending, entered, .. } = changes;
-        let mut changed = Vec::with_capacity(pending.len());
+        let mut news = Vec::with_capacity(pending.len());
         for (key, after) in pending {
             let before = match self.group.get(&key) {
                 Some(_) => None,
@@ -187,12 +187,12 @@ impl Bench {
             if !entered && Class::is_audited(&key) {
                 return Err(unaudited(&key));
             }
-            changed.push((key, before, after));
+            news.push((key, before, after));
         }
-        if changed.is_empty() {
+        if news.is_empty() {
             return Ok(answer);
         }
-        for (key, before, after) in changed {
+        for (key, before, after) in news {
             match self.group.entry(key) {
                 Entry::Occupied(mut change) => change.get_mut().after = after,
                 Entry::Vacant(place) => drop(place.insert(Change { before: before.flatten(), after })),
@@ -212,8 +212,12 @@ impl Bench {
         let mut totals = self.totals;
         for (key, Change { before, after }) in group {
             if Totals::counts(&key) {
-                before.iter().for_each(|record| totals.remove(record));
-                after.iter().for_each(|record| totals.add(record));
+                if let Some(record) = &before {
+                    totals.remove(record);
+                }
+                if let Some(record) = &after {
+                    totals.add(record);
+                }
             }
             match after {
                 Some(record) => batch.insert(key, record),
@@ -232,7 +236,9 @@ impl Bench {
             self.core.give_up(&error);
             return Err(error);
         }
-        releases.into_iter().for_each(|release| release());
+        for release in releases {
+            release();
+        }
         self.totals = totals;
         Ok(())
     }
@@ -293,8 +299,8 @@ impl Writer {
         release: impl FnOnce(H) + Send + 'static,
     ) -> Result<T> {
         let around: Hold = Box::new(move || {
-            let held = hold();
-            Box::new(move || release(held))
+            let token = hold();
+            Box::new(move || release(token))
         });
         self.send(write, Some(around)).await
     }
