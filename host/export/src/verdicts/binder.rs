@@ -136,13 +136,37 @@ mod tests {
     use super::super::{Opened, VerdictFile};
     use super::*;
 
+    fn archive(folder: &std::path::Path) -> Archive {
+        let master = MasterKey::generate().unwrap();
+        let keys = generate_tenant_keys(&master).unwrap();
+        let objects = open_store(&folder.join("archive").display().to_string()).unwrap();
+        Archive::open(objects, "t".parse().unwrap(), &keys, &master).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_waits_for_those_at_work_and_for_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let (archive, binder, run) = (archive(folder.path()), Binder::default(), RunId::new(&"desk".parse().unwrap(), 1));
+        let (binder, archive, run) = (&binder, &archive, &run);
+        // One that comes to nothing: it is waited for no longer than it is at work.
+        let given_up = binder.begin();
+        let at_work: Vec<_> = (0..5).map(|number| (number, binder.begin())).collect();
+        let ends = at_work.into_iter().map(|(number, at_work)| async move {
+            drop(at_work);
+            binder.seal(archive, run, &file(number * 5)).await.unwrap().path
+        });
+        let (paths, ()) = tokio::join!(join_all(ends), async { drop(given_up) });
+        assert_eq!(paths.iter().collect::<HashSet<_>>().len(), 1, "{paths:?}");
+        // Whoever stays at work keeps nobody for ever.
+        let _busy = binder.begin();
+        let path = binder.seal(archive, run, &file(90)).await.unwrap().path;
+        assert!(!paths.contains(&path));
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn those_that_end_together_lie_together_and_each_has_its_own_error() {
         let folder = tempfile::tempdir().unwrap();
-        let master = MasterKey::generate().unwrap();
-        let keys = generate_tenant_keys(&master).unwrap();
-        let objects = open_store(&folder.path().join("archive").display().to_string()).unwrap();
-        let archive = Arc::new(Archive::open(objects, "t".parse().unwrap(), &keys, &master).unwrap());
+        let archive = Arc::new(archive(folder.path()));
         let (binder, run) = (Arc::new(Binder::default()), RunId::new(&"desk".parse().unwrap(), 1));
         let seal_all = async |numbers: std::ops::Range<u64>| {
             let one = |number| {

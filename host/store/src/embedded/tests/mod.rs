@@ -15,6 +15,7 @@ use consign_model::{Timestamp, User};
 
 use super::Embedded;
 use super::key::{Class, Key};
+use super::writer::Totals;
 use crate::Store;
 use crate::conformance::counted::{Calls, Counted};
 use crate::conformance::random::{Rehearsal, Told, seed_and_operations};
@@ -58,7 +59,8 @@ async fn random_operations_survive_opening_again() {
 async fn writers_share_flushes() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Embedded::open(folder.path()).unwrap());
-    let before = store.flushes();
+    let batches = |store: &Embedded| store.core.get::<Totals>(&Key::global(Class::Totals)).unwrap().unwrap().batches;
+    let (before, batches_before) = (store.flushes(), batches(&store));
     let writers: Vec<_> = (0..100_u64)
         .map(|writer| {
             let store = Arc::clone(&store);
@@ -76,6 +78,7 @@ async fn writers_share_flushes() {
     let flushes = store.flushes() - before;
     println!("1,000 writes of 100 writers in {flushes} flushes");
     assert!(flushes <= 200, "{flushes} flushes");
+    assert_eq!(batches(&store) - batches_before, flushes, "a batch for each write is two writes to the file");
 }
 
 #[tokio::test]
