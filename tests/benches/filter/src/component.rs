@@ -3,9 +3,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use consign_model::{EventBatch, Timestamp};
-use consign_sandbox::{Bound, ChatContext, Decision, Sandbox};
+use consign_sandbox::{Bound, Call, ChatContext, CriteriaSession, Decision, Sandbox};
 use serde_json::Value;
 
 use crate::Fault;
@@ -30,6 +31,21 @@ impl Criteria {
 
     /// One verdict for each event: of several criteria the first that leaves it out.
     pub fn verdicts(&self, talk: &Talk, batch: &Arc<EventBatch>) -> Result<Vec<u8>, Fault> {
+        self.run(talk, batch, |_| {})
+    }
+
+    /// What chats of one message take, by what is done.
+    pub fn parts(&self, talks: &[&Talk]) -> Result<Parts, Fault> {
+        let (begun, mut parts) = (Instant::now(), Parts::default());
+        for talk in talks {
+            self.run(talk, &talk.short, |session| parts.add(session))?;
+        }
+        parts.all = begun.elapsed();
+        Ok(parts)
+    }
+
+    /// `ended` is shown each session at its end.
+    fn run(&self, talk: &Talk, batch: &Arc<EventBatch>, mut ended: impl FnMut(&CriteriaSession)) -> Result<Vec<u8>, Fault> {
         let chat = Arc::new(ChatContext::new(Arc::clone(&talk.facts), batch.len() as u64, None, Timestamp(0)));
         let mut sessions = Vec::with_capacity(self.0.len());
         for bound in &self.0 {
@@ -38,8 +54,11 @@ impl Criteria {
             drop(session.take_logs());
             match decision {
                 Decision::Inspect => sessions.push(session),
-                Decision::KeepAll => {}
-                Decision::OmitAll(rule) => return Ok(vec![rule + 1; batch.len()]),
+                Decision::KeepAll => ended(&session),
+                Decision::OmitAll(rule) => {
+                    ended(&session);
+                    return Ok(vec![rule + 1; batch.len()]);
+                }
             }
         }
         let view = Arc::new(chat.view(Arc::clone(batch), batch.flags.clone())?);
@@ -47,6 +66,7 @@ impl Criteria {
         for mut session in sessions {
             let said = session.evaluate(&view)?;
             drop(session.take_logs());
+            ended(&session);
             for (verdict, said) in verdicts.iter_mut().zip(said) {
                 if *verdict == KEEP {
                     *verdict = said;
@@ -54,6 +74,39 @@ impl Criteria {
             }
         }
         Ok(verdicts)
+    }
+}
+
+/// Time by what is done, of many chats together.
+#[derive(Default)]
+pub struct Parts {
+    instantiate: Duration,
+    configure: Duration,
+    begin_chat: Duration,
+    evaluate: Duration,
+    all: Duration,
+}
+
+impl Parts {
+    fn add(&mut self, session: &CriteriaSession) {
+        let usage = session.usage();
+        self.instantiate += usage.time(Call::Instantiate);
+        self.configure += usage.time(Call::Configure);
+        self.begin_chat += usage.time(Call::BeginChat);
+        self.evaluate += usage.time(Call::Evaluate);
+    }
+
+    /// By name, in microseconds a chat.
+    pub fn of_a_chat(&self, chats: f64) -> String {
+        let rest = self.all.saturating_sub(self.instantiate + self.configure + self.begin_chat + self.evaluate);
+        let parts = [
+            ("making the instance", self.instantiate),
+            ("`configure`", self.configure),
+            ("`begin-chat`", self.begin_chat),
+            ("`evaluate`", self.evaluate),
+            ("its store, dropping both, chat and view", rest),
+        ];
+        parts.map(|(name, time)| format!("{name} {:.1}", time.as_secs_f64() * 1e6 / chats)).join(", ") + " µs"
     }
 }
 

@@ -103,6 +103,19 @@ impl Definition {
         verdicts.collect()
     }
 
+    /// The same, but every text is looked through: what the host does that does not know which texts will count.
+    pub fn verdicts_of_all_texts(&self, batch: &EventBatch) -> Vec<u8> {
+        let mut start = 0;
+        let holds = batch.texts.ends.iter().map(|end| {
+            let text = start..*end as usize;
+            start = *end as usize;
+            self.any_in(batch.texts.bytes.get(text).unwrap_or_default())
+        });
+        let holds: Vec<bool> = holds.collect();
+        let verdicts = holds.into_iter().enumerate().map(|(row, holds)| if holds && self.asks_for_text(batch, row) { KEEP } else { NO_KEYWORD });
+        verdicts.collect()
+    }
+
     /// Whether an event passes all but the needles.
     pub fn asks_for_text(&self, batch: &EventBatch, row: usize) -> bool {
         let sender = batch.senders.get(row).and_then(|sender| batch.users.get(*sender as usize));

@@ -90,6 +90,7 @@ fn run() -> Result<(), Fault> {
     bench.same(&text, true)?;
     bench.same(&standard, false)?;
     bench.heading()?;
+    bench.every_text()?;
     let share = bench.against_native("a component, needles looked for by the host", &matching, Some(WANTED_MATCHING))?;
     bench.against_native("a component that reads the texts", &text, Some(WANTED_TEXT))?;
     bench.against_native("three standard modules", &standard, None)?;
@@ -171,6 +172,16 @@ impl Bench<'_> {
         }
     }
 
+    /// What it costs to look through every text, where a filter in native Rust knows which ones it needs.
+    fn every_text(&self) -> Result<(), Fault> {
+        let wrong = Cell::new(false);
+        let eager = |_: &Talk, batch: &Arc<EventBatch>| Ok(self.definition.verdicts_of_all_texts(batch));
+        let native = |_: &Talk, batch: &Arc<EventBatch>| Ok(self.definition.verdicts(batch));
+        let pairs = Pairs::run(self.rounds, self.runner(&eager, |talk| &talk.batch, &wrong), self.runner(&native, |talk| &talk.batch, &wrong));
+        print_row("native Rust that looks through every text", "native Rust", "", &format!("{} times", pairs.cpu()), true);
+        if wrong.get() { Err("a side keeps other messages than it did".into()) } else { Ok(()) }
+    }
+
     fn against_native(&self, what: &str, criteria: &Criteria, wanted: Option<f64>) -> Result<AMessage, Fault> {
         let wrong = Cell::new(false);
         let ours = |talk: &Talk, batch: &Arc<EventBatch>| criteria.verdicts(talk, batch);
@@ -202,6 +213,8 @@ impl Bench<'_> {
         let wanted_chat = wanted.map(|_| format!("at most {micros} µs")).unwrap_or_default();
         let in_time = wanted.is_none() || a_chat <= A_CHAT.as_secs_f64();
         print_row(&format!("{what}, what a chat costs"), "", &wanted_chat, &format!("{:.1} µs", a_chat * 1e6), in_time);
+        let parts = criteria.parts(&self.chats)?.of_a_chat(chats);
+        print_row(&format!("{what}, a chat of one message by what is done, by the clock"), "", "", &parts, true);
         Ok(AMessage(a_message * 1e9))
     }
 

@@ -4,6 +4,7 @@
 //! of several ways to look for needles the one that came out fastest here. None of them gets a fresh instance for each chat, as Consign's modules do, but Extism once more.
 
 mod cel;
+mod extism;
 mod quickjs;
 mod rego;
 mod rhai;
@@ -24,11 +25,13 @@ pub trait Peer {
 type Make = fn(&Definition, &Toolchain) -> Result<Box<dyn Peer>, Fault>;
 
 /// By name and version.
-pub const ALL: [(&str, Make); 4] = [
+pub const ALL: [(&str, Make); 6] = [
     ("CEL (cel 0.15)", |definition, _| Ok(Box::new(cel::Cel::new(definition)?))),
     ("Rego (regorus 0.14, its virtual machine)", |definition, _| Ok(Box::new(rego::Rego::new(definition)?))),
     ("Rhai (rhai 1.27)", |definition, _| Ok(Box::new(rhai::Rhai::new(definition)?))),
     ("QuickJS (rquickjs 0.14)", |definition, _| Ok(Box::new(quickjs::QuickJs::new(definition)?))),
+    ("Extism (1.30), one instance for all chats", |definition, toolchain| Ok(Box::new(extism::Extism::new(definition, toolchain, false)?))),
+    ("Extism (1.30), a fresh instance for each chat", |definition, toolchain| Ok(Box::new(extism::Extism::new(definition, toolchain, true)?))),
 ];
 
 /// Each event's sender, time and text.
