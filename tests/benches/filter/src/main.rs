@@ -12,7 +12,7 @@
 //!
 //! Times are the processor's, since others use the machine too; by the clock the ratios are the same.
 //!
-//! `CONSIGN_CORPORA=… cargo run --release --manifest-path tests/benches/Cargo.toml -p consign-bench-filter [-- --rounds 7 --messages 1000000]` (`--rounds 2 --messages 100000` for a
+//! `CONSIGN_CORPORA=… cargo run --release --manifest-path tests/benches/Cargo.toml -p consign-bench-filter [-- --rounds 3 --messages 1000000]` (`--rounds 1 --messages 100000` for a
 //! short run). `-- only matching|text|standard|native` runs one side alone, once, for perf. It builds `guest/` first, which takes some minutes the first time.
 #![expect(clippy::cast_precision_loss, reason = "counts as ratios")]
 
@@ -48,7 +48,10 @@ const A_CHAT: Duration = Duration::from_micros(30);
 const WANTED_FASTER: f64 = 40.0;
 
 /// About how long a peer is given in each round: it gets fewer messages.
-const A_PEER: Duration = Duration::from_secs(1);
+const A_PEER: Duration = Duration::from_millis(500);
+
+/// The two of a pair take turns so often over a round's messages, with an equal part of them each time: what others do on the machine changes within a second.
+const PARTS: usize = 10;
 
 fn main() -> ExitCode {
     consign_bench_measure::ended(run())
@@ -66,7 +69,7 @@ fn option(name: &str, default: usize) -> Result<usize, Fault> {
 type Side<'a> = dyn Fn(&Talk, &Arc<EventBatch>) -> Result<Vec<u8>, Fault> + 'a;
 
 fn run() -> Result<(), Fault> {
-    let (rounds, messages) = (option("--rounds", 7)?, option("--messages", 1_000_000)?);
+    let (rounds, messages) = (option("--rounds", 3)?, option("--messages", 1_000_000)?);
     let toolchain = Toolchain::find()?;
     let (talks, definition) = Talks::read()?;
     let sandbox = Sandbox::new(SandboxConfig::default())?;
@@ -74,7 +77,7 @@ fn run() -> Result<(), Fault> {
     let matching = Criteria::alone(&sandbox, &toolchain.component(&[])?, &definition)?;
     let text = Criteria::alone(&sandbox, &toolchain.component(&["text"])?, &definition)?;
     let standard = Criteria::standard(&sandbox, &definition)?;
-    let chats = talks.with_messages(messages);
+    let chats = talks.with_messages(messages / PARTS);
     if let Some(side) = std::env::args().skip_while(|arg| arg != "only").nth(1) {
         let side: &Side = match side.as_str() {
             "matching" => &|talk, batch| matching.verdicts(talk, batch),
@@ -111,6 +114,9 @@ fn kept(chats: &[&Talk], side: &Side, of: impl Fn(&Talk) -> &Arc<EventBatch>) ->
     }
     Ok(kept)
 }
+
+/// Which of a chat's batches.
+type Of = fn(&Talk) -> &Arc<EventBatch>;
 
 /// What is measured on.
 struct Bench<'a> {
@@ -149,19 +155,21 @@ impl Bench<'_> {
         let asked: usize = self.chats.iter().map(asked).sum();
         let kept = kept(&self.chats, &|_, batch| Ok(self.definition.verdicts(batch)), |talk| &talk.batch)?;
         println!(
-            "{messages} messages of {:.0} bytes in {} chats, of {}; {:.1}% of them are looked through for needles, {kept} are kept, by every side the same; {} pairs\n",
+            "{} messages of {:.0} bytes in {} chats, of {}; {:.1}% of them are looked through for needles, {} are kept, by every side the same; {} pairs of a tenth each\n",
+            messages * PARTS,
             bytes as f64 / messages as f64,
-            self.chats.len(),
+            self.chats.len() * PARTS,
             self.talks.source,
             asked as f64 / messages as f64 * 100.0,
-            self.rounds
+            kept * PARTS,
+            self.rounds * PARTS
         );
         println!("| what | against | wanted | measured | holds |\n|---|---|---|---|---|");
         Ok(())
     }
 
     /// One that runs over all chats, and says if it ever keeps another number of them than the first time.
-    fn runner<'b>(&'b self, side: &'b Side<'b>, of: fn(&Talk) -> &Arc<EventBatch>, wrong: &'b Cell<bool>) -> impl FnMut() -> Took + 'b {
+    fn runner<'b>(&'b self, side: &'b Side<'b>, of: Of, wrong: &'b Cell<bool>) -> impl FnMut() -> Took + 'b {
         let mut first = None;
         move || {
             let (kept, took) = took(|| kept(&self.chats, side, of));
@@ -177,7 +185,8 @@ impl Bench<'_> {
         let wrong = Cell::new(false);
         let eager = |_: &Talk, batch: &Arc<EventBatch>| Ok(self.definition.verdicts_of_all_texts(batch));
         let native = |_: &Talk, batch: &Arc<EventBatch>| Ok(self.definition.verdicts(batch));
-        let pairs = Pairs::run(self.rounds, self.runner(&eager, |talk| &talk.batch, &wrong), self.runner(&native, |talk| &talk.batch, &wrong));
+        let pairs =
+            Pairs::run(self.rounds * PARTS, self.runner(&eager, |talk| &talk.batch, &wrong), self.runner(&native, |talk| &talk.batch, &wrong));
         print_row("native Rust that looks through every text", "native Rust", "", &format!("{} times", pairs.cpu()), true);
         if wrong.get() { Err("a side keeps other messages than it did".into()) } else { Ok(()) }
     }
@@ -186,18 +195,18 @@ impl Bench<'_> {
         let wrong = Cell::new(false);
         let ours = |talk: &Talk, batch: &Arc<EventBatch>| criteria.verdicts(talk, batch);
         let native = |_: &Talk, batch: &Arc<EventBatch>| Ok(self.definition.verdicts(batch));
-        let (whole, short): (fn(&Talk) -> &Arc<EventBatch>, fn(&Talk) -> &Arc<EventBatch>) = (|talk| &talk.batch, |talk| &talk.short);
-        let pairs = Pairs::run(self.rounds, self.runner(&ours, whole, &wrong), self.runner(&native, whole, &wrong));
-        let shorts = Pairs::run(self.rounds, self.runner(&ours, short, &wrong), self.runner(&native, whole, &wrong));
+        let (whole, short): (Of, Of) = (|talk| &talk.batch, |talk| &talk.short);
+        let count = self.rounds * PARTS;
+        let pairs = Pairs::run(count, self.runner(&ours, whole, &wrong), self.runner(&native, whole, &wrong));
+        let shorts = Pairs::run(count, self.runner(&ours, whole, &wrong), self.runner(&ours, short, &wrong));
         if wrong.get() {
             return Err("a side keeps other messages than it did".into());
         }
         let (chats, messages) = (self.chats.len() as f64, messages(&self.chats) as f64);
-        // In seconds, all by the native filter's own time, which the two kinds of pairs have in common.
-        let alone = Spread::of(pairs.runs.iter().chain(&shorts.runs).map(|(_, native)| native.cpu.as_secs_f64()).collect()).median;
-        let (all, one_each) = (pairs.cpu().median * alone, shorts.cpu().median * alone);
-        let a_message = (all - one_each) / (messages - chats);
-        let a_chat = one_each / chats - a_message;
+        let seconds = |of: &dyn Fn(&(Took, Took)) -> f64, pairs: &Pairs| Spread::of(pairs.runs.iter().map(of).collect()).median;
+        let alone = seconds(&|(_, native)| native.cpu.as_secs_f64(), &pairs);
+        let a_message = seconds(&|(whole, short)| whole.cpu.as_secs_f64() - short.cpu.as_secs_f64(), &shorts) / (messages - chats);
+        let a_chat = seconds(&|(_, short)| short.cpu.as_secs_f64(), &shorts) / chats - a_message;
         let most = wanted.map(|wanted| format!("at most {wanted} times")).unwrap_or_default();
         let holds = |times: f64| wanted.is_none_or(|wanted| times <= wanted);
 
@@ -227,16 +236,26 @@ impl Bench<'_> {
             }
         }
         let sample = self.talks.with_messages(3_000);
+        let wrong = Cell::new(false);
         let mut over = |chats: &[&Talk]| {
             let (kept, took) = took(|| chats.iter().map(|talk| peer.keeps(&talk.batch).map(|keeps| keeps.len())).sum::<Result<usize, Fault>>());
-            kept.map(|_| took).unwrap_or(Took { wall: Duration::MAX, cpu: Duration::MAX })
+            wrong.set(wrong.get() || kept.is_err());
+            took
         };
         let a_message = over(&sample).cpu.as_secs_f64() / messages(&sample) as f64;
         let count = (A_PEER.as_secs_f64() / a_message).clamp(3_000.0, 1_000_000.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between the two above")]
         let chats = self.talks.with_messages(count as usize);
-        let ours = || took(|| chats.iter().filter(|talk| criteria.verdicts(talk, &talk.batch).is_ok()).count()).1;
-        let pairs = Pairs::run(self.rounds.div_ceil(2), ours, || over(&chats));
+        let side = |talk: &Talk, batch: &Arc<EventBatch>| criteria.verdicts(talk, batch);
+        let ours = || {
+            let (kept, took) = took(|| kept(&chats, &side, |talk| &talk.batch));
+            wrong.set(wrong.get() || kept.is_err());
+            took
+        };
+        let pairs = Pairs::run(self.rounds + 2, ours, || over(&chats));
+        if wrong.get() {
+            return Err(format!("{name} or the component failed").into());
+        }
         let faster = Spread::of(pairs.runs.iter().map(|(ours, peer)| peer.cpu.as_secs_f64() / ours.cpu.as_secs_f64()).collect());
         let nanos = |of: fn(&(Took, Took)) -> Duration| {
             Spread::of(pairs.runs.iter().map(|run| of(run).as_secs_f64()).collect()).median / messages(&chats) as f64 * 1e9

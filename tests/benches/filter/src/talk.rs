@@ -53,13 +53,13 @@ impl Talks {
 
     /// Whole chats, one after the other and again from the first, until they have so many messages.
     pub fn with_messages(&self, messages: usize) -> Vec<&Talk> {
-        let mut left = messages;
-        let more = |talk: &&Talk| {
-            let goes_on = left > 0;
-            left = left.saturating_sub(talk.batch.len());
-            goes_on
-        };
-        self.all.iter().cycle().take_while(more).collect()
+        let (mut chats, mut so_far) = (Vec::new(), 0);
+        while so_far < messages {
+            let Some(talk) = self.all.get(chats.len() % self.all.len().max(1)) else { break };
+            chats.push(talk);
+            so_far += talk.batch.len();
+        }
+        chats
     }
 }
 
@@ -125,7 +125,7 @@ fn made_up() -> Read {
     });
     let mut at = 1_520_000_000_000;
     let chats = (0..1_700).map(|chat| {
-        let people: Vec<usize> = (0..1 + random.below(8)).map(|_| random.below(800) * random.below(800) / 800).collect();
+        let people: Vec<usize> = (0..=random.below(8)).map(|_| random.below(800) * random.below(800) / 800).collect();
         let length = 1 + random.below(35);
         let events = (0..length).map(|number| {
             at += 8_300_000;

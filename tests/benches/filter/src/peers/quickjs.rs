@@ -1,4 +1,4 @@
-//! JavaScript, by QuickJS: a function, compiled once and called once for each chat, with numbers in typed arrays; it answers with the rows that it
+//! JavaScript, by `QuickJS`: a function, compiled once and called once for each chat, with numbers in typed arrays; it answers with the rows that it
 //! keeps. Its regular expressions go back and forth, twenty needles at each
 //! place of a text, so `includes` is faster.
 
