@@ -1,4 +1,5 @@
-//! Rego, by the crate regorus: a rule, compiled for its virtual machine, which is faster than its interpreter. Needles are one regular expression, which its cache keeps compiled.
+//! Rego, by the crate regorus: a rule, compiled for its virtual machine. Its cache keeps regular expressions compiled, but hands
+//! out a copy that has to make its tables anew for each text: four times as slow as looking for the needles one by one.
 
 use consign_model::EventBatch;
 use regorus::languages::rego::compiler::Compiler;
@@ -19,9 +20,8 @@ impl Rego {
         let who: Vec<String> = definition.who.iter().map(|user| format!("{user:?}")).collect();
         let policy = format!(
             "package filter\nimport rego.v1\nwho := {{{}}}\ndefault keep := false\nkeep if {{\n  input.sender in who\n  input.at >= {from}\n  input.at < {to}\n  \
-             regex.match(`(?i){}`, input.text)\n}}\n",
+             small := lower(input.text)\n  some needle in {NEEDLES:?}\n  contains(small, needle)\n}}\n",
             who.join(", "),
-            NEEDLES.join("|"),
         );
         let mut engine = Engine::new();
         engine.add_policy("filter.rego".to_owned(), policy)?;
