@@ -1,7 +1,7 @@
 //! What else a tenant's filter could be written in and run by, without trusting the tenant.
 //!
 //! Each is used as its authors advise where speed counts: compiled once and used for all chats, given its input in the cheapest documented way, asked for what is cheap first, and
-//! of two ways to look for needles given the faster one, as each file says. None of them gets a fresh instance for each chat, as Consign's modules do, but Extism once more.
+//! of two ways to look for needles CEL, Rego and JavaScript are given the faster one, as their files say. None of them gets a fresh instance for each chat, as Consign's modules do, but Extism once more.
 
 mod cel;
 mod extism;
