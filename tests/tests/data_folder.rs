@@ -89,6 +89,9 @@ fn a_verdict_file_that_was_replaced_is_not_believed() {
     consign.import(corpus.form, &corpus.file, "s");
     consign.policy(&inbox.target(), "");
     consign.json(&["run", "all"]);
+    // What ends together is sealed together: another run has another file.
+    consign.alone("own", 3);
+    consign.json(&["run", "all"]);
     let event = std::fs::read_to_string(&corpus.file).unwrap();
     let event = event.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|line| line["type"] == "message").unwrap();
     let explain = ["explain", "all", event["id"].as_str().unwrap(), "--chat", event["chat"].as_str().unwrap()];
