@@ -29,9 +29,10 @@ impl Decoded {
     /// The file with this digest, by `read` where it is not at hand. A failure is not kept.
     pub async fn get(&self, digest: &Digest, read: impl Future<Output = Result<Arrivals, ArchiveError>>) -> Result<Arc<Arrivals>, ArchiveError> {
         let cell = self.cell(digest);
-        let arrivals = Arc::clone(cell.get_or_try_init(|| async { read.await.map(Arc::new) }).await?);
+        let arrivals = cell.get_or_try_init(|| async { read.await.map(Arc::new) }).await.cloned();
+        // Also after a failure: its place, which stays empty, counts.
         self.let_go();
-        Ok(arrivals)
+        arrivals
     }
 
     fn cell(&self, digest: &Digest) -> Arc<OnceCell<Arc<Arrivals>>> {
