@@ -262,6 +262,15 @@ pub enum LoadError {
         /// The limit, in seconds of a processor.
         seconds: u64,
     },
+    /// Compiling it did not come to its end, and not for want of processor time of its own.
+    #[error(
+        "compiling the module had not ended after {seconds} s, because this machine is busy with other work, and was stopped; nothing is wrong with the module as \
+         far as is known: try again later"
+    )]
+    CompileStarved {
+        /// The limit, in seconds by the clock.
+        seconds: u64,
+    },
     /// Compiling it took too much memory.
     #[error("compiling the module took more than {bytes} bytes of memory and was stopped; make its functions smaller or fewer")]
     CompileMemory {

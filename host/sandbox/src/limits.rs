@@ -36,7 +36,7 @@ impl ByTier {
 pub struct Limits {
     /// Bytes of a component that is taken in at all. Does not limit what compiling it costs.
     pub module_bytes: ByTier,
-    /// How long compiling a component may take: seconds of processor time over all threads, and twice as long by the clock. Only in a process of its
+    /// How long compiling a component may take: seconds of processor time over all threads, and ten times as long by the clock. Only in a process of its
     /// own ([`Compile::Child`](crate::Compile::Child)).
     pub compile_time: Duration,
     /// Addresses that the process which compiles may have, in bytes: its memory, and the program itself.

@@ -92,7 +92,7 @@ fn word(error: &LoadError) -> &'static str {
         LoadError::Mismatch(_) => "not the contract",
         LoadError::Describe(_) => "describe failed",
         LoadError::Manifest(_) => "not a manifest",
-        LoadError::CompileDeadline { .. } | LoadError::CompileMemory { .. } | LoadError::CompileFailed(_) => {
+        LoadError::CompileDeadline { .. } | LoadError::CompileStarved { .. } | LoadError::CompileMemory { .. } | LoadError::CompileFailed(_) => {
             panic!("there is no process that compiles: {error}")
         }
     }

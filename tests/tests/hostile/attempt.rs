@@ -155,8 +155,8 @@ pub fn attempt(sandbox: &Sandbox, limits: &Limits, guest: &Guest, file: &[u8]) -
 fn not_loaded(watch: &Watch<'_>, error: &LoadError, took: Took) -> End {
     let text = error.to_string();
     match error {
-        LoadError::CompileDeadline { .. } => {
-            // A second of a processor, or two by the clock. What waits there is another process, so how far it was disturbed can't be said.
+        LoadError::CompileDeadline { .. } | LoadError::CompileStarved { .. } => {
+            // A second of a processor. What waits there is another process, so how far it was disturbed can't be said.
             let limit = watch.limits.compile_time * 2;
             Watch::late(Watch::end(Stage::Compile, Class::Deadline, text), Took { clock: took.clock, queue: took.clock }, limit)
         }
