@@ -4,6 +4,7 @@
 mod args;
 mod commands;
 mod data;
+mod memory;
 mod output;
 mod who;
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == data::COMPILE_CHILD) {
         return consign_sandbox::compile::child::main();
     }
+    memory::set_up();
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("CONSIGN_LOG").unwrap_or_else(|_| "warn".into()))

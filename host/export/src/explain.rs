@@ -7,7 +7,7 @@ use consign_model::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, W
 use consign_store::WindowFilter;
 use serde::Serialize;
 
-use crate::run::PAGE;
+use crate::pages::PAGE;
 use crate::verdicts::{EventVerdict, VerdictEmail};
 use crate::{ExportError, Exporter};
 

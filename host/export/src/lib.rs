@@ -19,6 +19,7 @@ mod freeze;
 pub mod manifest;
 pub mod modules;
 mod owed;
+mod pages;
 pub mod preview;
 pub mod quarantine;
 mod reader;

@@ -20,7 +20,7 @@ use consign_store::{SegmentRecord, StoreError, WindowFilter};
 
 use crate::evaluate::Evaluation;
 use crate::freeze::{self, AtHand};
-use crate::run::{PAGE, Windows};
+use crate::pages::{PAGE, Windows};
 use crate::verdicts::{EventVerdict, Range, VerdictEmail, VerdictFile};
 use crate::{ExportError, Exporter};
 

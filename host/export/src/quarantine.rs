@@ -22,7 +22,7 @@ use consign_store::{Store, StoreError, WindowFilter};
 use serde::Serialize;
 use tokio::runtime::Handle;
 
-use crate::run::Windows;
+use crate::pages::Windows;
 use crate::toolbox::Purpose;
 use crate::{ExportError, Exporter};
 

@@ -15,7 +15,7 @@ use consign_store::{SegmentRecord, WindowFilter};
 use serde::Serialize;
 
 use crate::owed::Owing;
-use crate::run::{PAGE, Windows};
+use crate::pages::{PAGE, Windows};
 use crate::verdicts::{EventVerdict, VerdictFile};
 use crate::{ExportError, Exporter};
 

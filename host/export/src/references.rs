@@ -17,8 +17,8 @@ use consign_store::{SegmentRecord, WindowFilter};
 use tokio::runtime::Handle;
 
 use crate::compose::Row;
+use crate::pages::Windows;
 use crate::reader::Reader;
-use crate::run::Windows;
 use crate::verdicts::VerdictEmail;
 use crate::{ExportError, Exporter};
 

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::compose::Composed;
 use crate::deliver::Outbox;
 use crate::files::write_private;
-use crate::run::Windows;
+use crate::pages::Windows;
 use crate::toolbox::{Purpose, Toolbox};
 use crate::verdicts::{Range, VerdictFile, ranges};
 use crate::window::{Made, Tools, make};

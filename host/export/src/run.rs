@@ -3,7 +3,6 @@
 //! A run that was interrupted is taken up by the next call, under its own id and with its own windows, and ends as if nothing had happened: so the
 //! accounting is by run, whatever became of processes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -15,29 +14,21 @@ use consign_model::run::{SupplementCounts, Trigger};
 use consign_model::shadow::add_all;
 use consign_model::source::Lack;
 use consign_model::target::TargetVersion;
-use consign_model::window::Facts;
-use consign_model::{ChatKey, Digest, HeldReason, Name, Run, RunState, RunSummary, Timestamp, Window, WindowKey, WindowState};
+use consign_model::{Digest, HeldReason, Name, Run, RunState, RunSummary, Timestamp, WindowKey, WindowState};
 use consign_store::{Begun, NewRun, WindowFilter};
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use tokio::sync::Semaphore;
 
 use crate::deliver::Asked;
-use crate::freeze::AtHand;
 use crate::manifest::{Totals, email_counts, window_entry};
+use crate::pages::{PAGE, Task, Tasks, Windows, read_again};
 use crate::quarantine::{Paused, Standing};
 use crate::toolbox::{Purpose, Toolbox};
 use crate::window::{not_run, put_off, work};
-use crate::{ExportError, Exporter, freeze};
+use crate::{ExportError, Exporter, freeze, pages};
 
-/// Chats listed, windows frozen and windows listed at a time.
-pub(crate) const PAGE: usize = 256;
-/// Windows prepared at once.
-const PREPARED_AT_ONCE: usize = 8;
 /// Windows beside those at work whose end is being written down: many together share a file and a flush.
 const SETTLING: usize = 128;
-/// Participants of a chat, up to which they are kept from freezing to the work.
-const FEW: usize = 64;
 
 /// What a run says while it goes on.
 #[derive(Debug, Clone, Copy)]
@@ -326,33 +317,14 @@ impl Exporter {
         Ok(Noted { windows, file })
     }
 
-    /// Freezes the windows of chats of which something has arrived, and works on them: page by page, in the order in which it arrived, so that what lies together in the archive is
-    /// read together, and what was gathered for freezing is at hand. The next page is frozen while this one is worked on.
+    /// Freezes the windows of chats of which something has arrived, and works on them.
     async fn work_on_new(&self, toolbox: &Toolbox<'_>, run: &Run, watch: Watch<'_>) -> Result<(), ExportError> {
         let cursor = self.store.progress(&self.tenant, &run.policy).await?.cursor;
         if run.until <= cursor {
             return Ok(());
         }
-        let pages = Pages { exporter: self, policy: &toolbox.policy, run, watch, after: cursor, windows: 0, events: 0 };
-        let pages = futures::stream::try_unfold(pages, Pages::next);
-        let tasks = pages.map_ok(|page| futures::stream::iter(page.into_iter().map(Ok))).try_flatten().boxed();
+        let tasks = pages::frozen(self, &toolbox.policy, run, cursor, watch);
         self.work_on(toolbox, tasks, &Retry::Waiting, watch).await
-    }
-
-    /// Freezes the next windows of some chats. Those of this run that are its own to work on.
-    async fn freeze(&self, policy: &PolicyVersion, run: &Run, chats: impl Iterator<Item = ChatKey>) -> Result<Vec<Task>, ExportError> {
-        let looked_up = futures::stream::iter(chats)
-            .map(|chat| async move { freeze::prepare(self.store.as_ref(), &self.tenant, policy, run, &chat).await })
-            .buffered(PREPARED_AT_ONCE);
-        let prepared: Vec<Option<freeze::Prepared>> = looked_up.try_collect().await?;
-        let (windows, at_hand): (Vec<Window>, Vec<AtHand>) = prepared.into_iter().flatten().map(|one| (one.window, one.at_hand)).unzip();
-        let facts: Vec<Arc<Facts>> = at_hand.iter().map(|one| Arc::clone(&one.facts)).collect();
-        let frozen = self.store.freeze(&self.tenant, &windows, &facts).await?;
-        // What somebody else has frozen is found with the open ones, where it is this run's.
-        let tasks = windows.into_iter().zip(at_hand).zip(frozen).filter(|(_, frozen)| *frozen);
-        // The people of very large chats are read again, rather than held by the hundred.
-        let is_small = |at_hand: &AtHand| at_hand.facts.participants.len() <= FEW;
-        Ok(tasks.map(|((window, at_hand), _)| Task { window, at_hand: Some(at_hand).filter(is_small) }).collect())
     }
 
     /// Works on what this run has frozen and not settled.
@@ -365,16 +337,11 @@ impl Exporter {
         Ok(())
     }
 
-    async fn work_on(
-        &self,
-        toolbox: &Toolbox<'_>,
-        tasks: BoxStream<'_, Result<Task, ExportError>>,
-        retry: &Retry,
-        watch: Watch<'_>,
-    ) -> Result<(), ExportError> {
+    async fn work_on(&self, toolbox: &Toolbox<'_>, tasks: Tasks<'_>, retry: &Retry, watch: Watch<'_>) -> Result<(), ExportError> {
         let (given_up, breaks_off) = (&AtomicU64::new(0), &AtomicBool::new(false));
         let pace = &Semaphore::new(self.pace.windows);
         let mut at_work = tasks
+            .take_while(|_| std::future::ready(!breaks_off.load(Ordering::Relaxed)))
             .map(|task| async move {
                 let Task { window, at_hand } = task?;
                 let pace = pace.acquire().await.ok();
@@ -557,44 +524,6 @@ impl Exporter {
     }
 }
 
-/// What a run freezes, page by page.
-struct Pages<'a> {
-    exporter: &'a Exporter,
-    policy: &'a PolicyVersion,
-    run: &'a Run,
-    watch: Watch<'a>,
-    /// The arrival up to which chats were frozen.
-    after: u64,
-    windows: u64,
-    events: u64,
-}
-
-impl Pages<'_> {
-    /// The next page; none where there is nothing more, or the run is to stop.
-    async fn next(mut self) -> Result<Option<(Vec<Task>, Self)>, ExportError> {
-        let chats = self.exporter.store.chats_arrived(&self.exporter.tenant, self.after, PAGE).await?;
-        let Some((last, _)) = chats.last().filter(|_| !self.exporter.stop.is_set()) else { return Ok(None) };
-        self.after = *last;
-        let tasks = self.exporter.freeze(self.policy, self.run, chats.into_iter().map(|(_, chat)| chat)).await?;
-        self.windows += tasks.len() as u64;
-        self.events += tasks.iter().map(|task| task.window.events()).sum::<u64>();
-        (self.watch)(Progress::Frozen { windows: self.windows, events: self.events });
-        Ok(Some((tasks, self)))
-    }
-}
-
-/// A window to work on.
-struct Task {
-    window: Window,
-    /// Where it was just frozen.
-    at_hand: Option<AtHand>,
-}
-
-/// Windows of which nothing is at hand.
-fn read_again<'a>(windows: impl Iterator<Item = Window> + Send + 'a) -> BoxStream<'a, Result<Task, ExportError>> {
-    futures::stream::iter(windows.map(|window| Ok(Task { window, at_hand: None }))).boxed()
-}
-
 fn module_use(module: &BoundModule) -> ModuleUse {
     ModuleUse { name: module.name.clone(), digest: module.digest, config: Digest::of(module.config.to_string().as_bytes()) }
 }
@@ -603,38 +532,4 @@ fn module_use(module: &BoundModule) -> ModuleUse {
 struct Noted {
     windows: Vec<WindowKey>,
     file: std::path::PathBuf,
-}
-
-/// Windows page by page.
-pub(crate) struct Windows<'a> {
-    exporter: &'a Exporter,
-    filter: WindowFilter,
-    after: Option<WindowKey>,
-    ended: bool,
-}
-
-impl<'a> Windows<'a> {
-    pub(crate) fn new(exporter: &'a Exporter, filter: WindowFilter) -> Self {
-        Self { exporter, filter, after: None, ended: false }
-    }
-
-    /// All of them, of a list that is not long: a chat's, say.
-    pub(crate) async fn all(exporter: &'a Exporter, filter: WindowFilter) -> Result<Vec<Window>, ExportError> {
-        let (mut all, mut pages) = (Vec::new(), Self::new(exporter, filter));
-        while let Some(page) = pages.next().await? {
-            all.extend(page);
-        }
-        Ok(all)
-    }
-
-    /// Some more; never none of them.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Window>>, ExportError> {
-        if self.ended {
-            return Ok(None);
-        }
-        let page = self.exporter.store.windows(&self.exporter.tenant, &self.filter, self.after.as_ref(), PAGE).await?;
-        self.ended = page.len() < PAGE;
-        self.after = page.last().map(|window| window.key.clone()).or(self.after.take());
-        Ok(Some(page).filter(|page| !page.is_empty()))
-    }
 }

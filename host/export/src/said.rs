@@ -9,7 +9,7 @@ use consign_sandbox::{Failure, Level, LogLine};
 use consign_store::WindowFilter;
 use serde::{Deserialize, Serialize};
 
-use crate::run::Windows;
+use crate::pages::Windows;
 use crate::{ExportError, Exporter};
 
 /// One line of a module's.

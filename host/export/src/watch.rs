@@ -18,8 +18,8 @@ use consign_store::{WantedFilter, WindowFilter};
 use crate::audit::{AuditError, verify_store};
 pub use crate::deliver::Reachable;
 use crate::modules::blocking;
+use crate::pages::{PAGE, Windows};
 use crate::reconcile::{HOUR, Period, silences};
-use crate::run::{PAGE, Windows};
 use crate::verify::{SignatureCheck, verify};
 use crate::{ExportError, Exporter, manifest};
 

@@ -8,7 +8,8 @@ pub struct Limits {
     /// Bytes of text handed over at once. One event that is larger goes alone.
     pub piece_bytes: usize,
     /// Bytes of text of all chats together that wait to be handed over, where chats come interleaved (all but Slack and Discord). Above it the
-    /// largest goes.
+    /// largest goes. Less scatters chats over
+    /// more places in the archive.
     pub waiting_bytes: usize,
     /// Longest line of a `jsonl` file and longest entry or message of other formats, in bytes; not of a line of Mattermost, in which a post stands with all
     /// its replies. A longer one is refused, and the rest is read: one event of more than the archive takes would else stop the import of its whole file
@@ -35,7 +36,7 @@ impl Default for Limits {
         Self {
             piece_events: 4096,
             piece_bytes: 1 << 20,
-            waiting_bytes: 64 << 20,
+            waiting_bytes: 32 << 20,
             line_bytes: 16 << 20,
             json_bytes: 256 << 20,
             list_bytes: 8 << 30,

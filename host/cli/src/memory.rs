@@ -1,0 +1,23 @@
+//! How the C library's allocator behaves in this process.
+//!
+//! By default it has eight arenas for each processor, and what is freed in one is not used for another: an export, whose threads come and go, took half
+//! as much again as it held at any time. One arena for each processor is enough for that many threads at work.
+
+/// To be called before there are other threads.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn set_up() {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Two at least: with one, whoever asks waits for whoever frees.
+    let arenas = i32::try_from(processors.max(2)).unwrap_or(i32::MAX);
+    // A person's own setting goes before ours.
+    if std::env::var_os("MALLOC_ARENA_MAX").is_none() {
+        // SAFETY: `mallopt` takes two numbers and touches nothing but the allocator's own settings, which no other thread reads: there is none yet.
+        // What it answers (whether it took the setting) changes nothing here: without it the process takes more memory.
+        #[expect(unsafe_code, reason = "a setting of the C library has no safe form; see the comment above")]
+        let _ = unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas) };
+    }
+}
+
+/// Other allocators are left as they are.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn set_up() {}
