@@ -21,8 +21,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == data::COMPILE_CHILD) {
         return consign_sandbox::compile::child::main();
     }
-    memory::set_up();
     let cli = Cli::parse();
+    if !matches!(cli.command, args::Command::Import(_)) {
+        memory::take_less();
+    }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("CONSIGN_LOG").unwrap_or_else(|_| "warn".into()))
         .with_writer(std::io::stderr)

@@ -18,15 +18,25 @@ impl Place {
     /// This machine and its compiler.
     pub fn here() -> Self {
         let compiler = Command::new("rustc").arg("-V").output().unwrap();
-        let features = [
-            ("avx2", std::is_x86_feature_detected!("avx2")),
-            ("bmi2", std::is_x86_feature_detected!("bmi2")),
-            ("pclmulqdq", std::is_x86_feature_detected!("pclmulqdq")),
-            ("aes", std::is_x86_feature_detected!("aes")),
-        ];
-        let processor = features.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
-        Self { compiler: String::from_utf8_lossy(&compiler.stdout).trim().to_owned(), processor }
+        Self { compiler: String::from_utf8_lossy(&compiler.stdout).trim().to_owned(), processor: features().join(" ") }
     }
+}
+
+/// By which libraries choose their code.
+#[cfg(target_arch = "x86_64")]
+fn features() -> Vec<&'static str> {
+    let features = [
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("bmi2", std::is_x86_feature_detected!("bmi2")),
+        ("pclmulqdq", std::is_x86_feature_detected!("pclmulqdq")),
+        ("aes", std::is_x86_feature_detected!("aes")),
+    ];
+    features.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn features() -> Vec<&'static str> {
+    vec![std::env::consts::ARCH]
 }
 
 impl fmt::Display for Place {

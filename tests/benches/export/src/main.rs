@@ -1,12 +1,14 @@
 //! The whole way, from an export's file to the archive's mail server, by the program itself as users run it: import, export, a run with nothing new, a run that
-//! keeps little, ten times as much.
+//! keeps little, ten times as much; and modules from their upload until they are ready.
 //!
 //! Policies have cursors of their own, so one archive can be exported as often as there are policies, each time all of it, without being made again.
 //!
-//! `consign-bench-export [--chats N] [--rounds N]`: 2,000 chats of 50 messages and 3 rounds, where nothing else is said; 20,000 chats are the table's. Needs
+//! `consign-bench-export [--chats N] [--modules N] [--rounds N]`: 2,000 chats of 50 messages, 50 modules and 3 rounds, where nothing else is said; 20,000 chats
+//! and 1,000 modules are the table's; of 0 nothing is measured. Needs
 //! age, zstd, tar and Postfix' smtp-sink and smtp-source. The program is built first, or named by `CONSIGN_BIN`; texts are those of `CONSIGN_CORPORA`, where it is set.
 
 mod data;
+mod modules;
 mod program;
 
 use consign_bench_measure::{Pairs, Spread, Took, print_place, print_row, took};
@@ -24,18 +26,20 @@ const MIB: f64 = 1_048_576.0;
 
 struct Options {
     chats: usize,
+    modules: usize,
     rounds: usize,
 }
 
 impl Options {
     fn read() -> Result<Self> {
-        let (mut options, mut args) = (Self { chats: 2_000, rounds: 3 }, std::env::args().skip(1));
+        let (mut options, mut args) = (Self { chats: 2_000, modules: 50, rounds: 3 }, std::env::args().skip(1));
         while let Some(name) = args.next() {
             let value = args.next().ok_or_else(|| format!("{name} has no value"))?.parse()?;
             match name.as_str() {
                 "--chats" => options.chats = value,
+                "--modules" => options.modules = value,
                 "--rounds" => options.rounds = value,
-                _ => return Err(format!("unknown: {name}. Known are --chats N and --rounds N").into()),
+                _ => return Err(format!("unknown: {name}. Known are --chats N, --modules N and --rounds N").into()),
             }
         }
         Ok(options)
@@ -54,6 +58,12 @@ fn bench() -> Result<()> {
     println!("{} chats of {} messages, {} rounds; texts: {}\n", options.chats, data::MESSAGES, options.rounds, texts.origin);
     println!("| what | against | wanted | measured | holds |\n|---|---|---|---|---|");
 
+    if options.modules > 0 {
+        modules::modules(&folder.path().join("modules"), options.modules, options.rounds)?;
+    }
+    if options.chats == 0 {
+        return Ok(());
+    }
     let whole = Data::make(&folder.path().join("whole"), options.chats, &texts)?;
     import(&whole, &options, folder.path())?;
     let consign = Consign::new(&folder.path().join("exported"))?;

@@ -1,6 +1,6 @@
 //! The programs that are measured, as a user starts them.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -60,11 +60,17 @@ impl Consign {
         Ok(Self { program: program()?, folder: folder.to_owned() })
     }
 
-    fn call(&self, args: &[&str]) -> Result<(Timed, Vec<u8>)> {
+    /// The program with this data folder, to be started.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--json").arg("--data").arg(self.folder.join("data")).args(args);
+        command
+    }
+
+    /// Calls it, and waits for its end: with what it said.
+    pub fn call(&self, args: &[&str]) -> Result<(Timed, Vec<u8>)> {
         let begun = Instant::now();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let mut child = self.command(args).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let mut said = Vec::new();
         child.stdout.take().ok_or("no output")?.read_to_end(&mut said)?;
         let ended = wait(&child)?;
@@ -80,7 +86,7 @@ impl Consign {
     }
 
     /// Puts policies into force, each with its criteria, one grouping, and all that is there to export.
-    pub fn policies(&self, port: u16, connections: usize, policies: impl Iterator<Item = (String, &'static str)>) -> Result<()> {
+    pub fn policies(&self, port: u16, connections: usize, policies: impl IntoIterator<Item = (String, impl Display)>) -> Result<()> {
         let mut text = format!(
             "[[target]]\nname = \"archive\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nallow-plaintext = true\nconnections = {connections}\n\
              from = \"journal@corp.example\"\nto = [\"in@archive.example\"]\n"
