@@ -528,14 +528,16 @@ impl Rehearsal {
             let end = Self::end_of(expected, &of, &chat);
             let from = end.map_or(0, |(to, _)| to) + u64::from(self.random.one_in(4));
             let to = from + self.random.below(5);
-            let run = RunId::new(&of, self.random.below(4));
-            let mut one = window(of.as_str(), &chat, from, to, run.as_str());
+            let run = self.random.below(4);
+            let mut one = window(of.as_str(), &chat, from, to, RunId::new(&of, run).as_str());
             let mut fits = end.is_none_or(|(to, _)| to == from) && to > from;
             if let Some(before) = self.some_window(expected).filter(|_| self.random.one_in(3)) {
                 // The next supplement to a window, or one that leaves one out or is there already.
                 let supplement = before.supplement + u32::try_from(self.random.below(3)).unwrap();
                 one.to = expected.windows[&before].to + u64::from(self.random.one_in(4));
                 one.key = WindowKey { supplement, ..before.clone() };
+                // A run has windows of its own policy alone.
+                one.run = RunId::new(&before.policy, run);
                 one.owed_to = vec!["U1".into()];
                 let before = supplement.checked_sub(1).and_then(|number| expected.windows.get(&WindowKey { supplement: number, ..before }));
                 let follows = before.is_some_and(|before| before.to == one.to && matches!(before.state, WindowState::Done { .. }));

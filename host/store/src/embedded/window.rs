@@ -24,6 +24,7 @@ fn window_key(tenant: &TenantId, window: &WindowKey) -> Key {
     Key::of(if window.is_supplement() { Class::Supplement } else { Class::Window }, tenant).window(window)
 }
 
+/// Without the policy, since a run has windows of its own policy alone.
 fn of_run_key(tenant: &TenantId, window: &Window) -> Key {
     Key::of(Class::WindowOfRun, tenant).text(window.run.as_str()).window_of_chat(&window.key)
 }
