@@ -392,7 +392,10 @@ impl<C: Clock + Clone> Watch<C> {
         let (exporter, heard) = (Arc::clone(&self.exporter), self.heard.clone());
         tokio::spawn(async move {
             let checked = check(&exporter).await.unwrap_or_else(|error| {
-                warn!("manifests and the audit log could not be checked: {error}");
+                // Whoever ends the program ends this with it, and the next start begins with it.
+                if !exporter.stop.is_set() {
+                    warn!("manifests and the audit log could not be checked: {error}");
+                }
                 Vec::new()
             });
             let _ = heard.send(Heard::Checked(checked));
