@@ -1,7 +1,7 @@
 //! How the C library's allocator behaves in this process.
 //!
-//! By default it has eight arenas for each processor, and what is freed in one is not used for another: an export, whose threads come and go, took a third
-//! more than it does with two, and was no faster. An import was slower by a fifth with two: one thread makes what all others let go, and they wait for each
+//! By default it has eight arenas for each processor, and what is freed in one is not used for another: an export, whose threads come and go, took up to a
+//! third more than it does with two, and was no faster. An import was slower by a fifth with two: one thread makes what all others let go, and they wait for each
 //! other. So that one keeps what the library has.
 
 /// Two arenas for each processor. To be called before there are other threads.
