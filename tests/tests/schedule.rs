@@ -146,7 +146,7 @@ fn it_says_which_runs_it_leaves_unfinished_and_which_it_takes_up() {
     until("some e-mails to arrive", || inbox.count() > 3);
     assert!(serving.terminate().success());
     let said: Vec<Value> = said.iter().map(|line| serde_json::from_str(&line).unwrap()).collect();
-    assert_eq!(said[1..], [serde_json::json!({"what": "unfinished", "policy": "all"}), serde_json::json!({"what": "stopped"})]);
+    assert_eq!(said[1..], [serde_json::json!({"what": "unfinished", "tenant": "default", "policy": "all"}), serde_json::json!({"what": "stopped"})]);
 
     let (serving, said) = consign.serving(&["--json"]);
     let started = said.recv().unwrap();

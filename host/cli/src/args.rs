@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use consign_model::access::Role;
 use consign_model::target::{ByteSize, Profile};
 use consign_model::{Name, Timestamp};
 use consign_source::Format;
@@ -178,11 +179,17 @@ pub enum Command {
     },
     /// List the alerts that fire: what is held, down, silent or broken, as `serve` last saw it, also while it runs
     Alerts,
-    /// Run policies when they are due, and say a line about each run
+    /// Run all tenants' policies when they are due (or, with --tenant, one's), answer the API, and say a line about each run
     Serve {
-        /// Settings (TOML): data, master-key-file, tenant, [alerts], [metrics]
+        /// Settings (TOML): data, master-key-file, tenant, [api], [alerts], [metrics], [ingest]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+    },
+    /// Make tokens for who comes over the network, list them, take them back
+    Token {
+        /// What to do
+        #[command(subcommand)]
+        command: TokenCommand,
     },
     /// Receive e-mails into a Maildir, for trying things
     Inbox {
@@ -304,6 +311,41 @@ pub enum HeldCommand {
         #[arg(long, conflicts_with = "current", requires = "ids")]
         send_changed: bool,
     },
+}
+
+/// `token`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token of the tenant, or for platform-administrator of the installation; its text is shown this once
+    Create {
+        /// Who or what will have it
+        name: Name,
+        /// What it may do: platform-administrator, tenant-administrator, policy-author, module-developer, auditor or ingest
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// For how many days [default: until it is revoked]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        days: Option<u16>,
+    },
+    /// List the tenant's tokens
+    List {
+        /// Those of the installation instead
+        #[arg(long)]
+        platform: bool,
+    },
+    /// Take a token back: from now on it is worth nothing
+    Revoke {
+        /// As the list has it
+        id: Name,
+        /// One of the installation
+        #[arg(long)]
+        platform: bool,
+    },
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    let all = Role::ALL.map(Role::word).join(", ");
+    Role::ALL.into_iter().find(|role| role.word() == text).ok_or_else(|| format!("not a role: {all}"))
 }
 
 /// `module`

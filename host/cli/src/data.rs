@@ -7,11 +7,14 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use consign_archive::{Archive, ArchiveWriter, MasterKey, generate_tenant_keys, holds_files, open_store, sweep};
-use consign_export::{Exporter, Pace, Shelf, StopSign};
+use consign_archive::{Archive, ArchiveWriter, MasterKey, ObjectStore, generate_tenant_keys, holds_files, open_store, sweep};
+use consign_export::{Exporter, Pace, Places, Shelf, StopSign};
 use consign_ingest::Importer;
+use consign_model::access::platform;
+use consign_model::audit::Actor;
 use consign_model::{TenantId, TenantKeys};
 use consign_sandbox::{CacheKey, CodeCache, Compile, CompileChild, Sandbox, SandboxConfig};
+use consign_service::tenants::{Opened, Opener, Opening, TenantError};
 use consign_store::{Embedded, Store};
 
 use crate::args::Cli;
@@ -74,7 +77,34 @@ pub fn home() -> Result<PathBuf, Failure> {
     folder.ok_or_else(|| Failure::new("there is no HOME to keep data in: name a folder with --data"))
 }
 
-/// An open data folder.
+/// An open data folder, with whatever tenants it has.
+pub struct Installation {
+    place: Place,
+    store: Arc<dyn Store>,
+    objects: Arc<dyn ObjectStore>,
+    master: Arc<MasterKey>,
+    shelf: Arc<Shelf>,
+    places: Arc<Places>,
+    /// The file with the master key, where we had to make one.
+    made: Option<PathBuf>,
+}
+
+/// Ready when the store writes nothing more until the folder is opened anew, with the reason.
+pub type StoreFailure = Pin<Box<dyn Future<Output = String> + Send>>;
+
+/// A tenant's part of it.
+pub struct TenantData {
+    /// On the way in.
+    pub importer: Importer,
+    /// On the way out.
+    pub exporter: Exporter,
+    /// The tenant's keys, the private ones sealed.
+    pub keys: TenantKeys,
+    /// Whether they were made just now.
+    pub is_new: bool,
+}
+
+/// An open data folder, for one tenant.
 pub struct Data {
     /// On the way in.
     pub importer: Importer,
@@ -85,7 +115,7 @@ pub struct Data {
     /// Whether keys were made just now.
     pub new: Option<NewKeys>,
     /// Ready when the store writes nothing more until the folder is opened anew, with the reason.
-    pub store_failure: Pin<Box<dyn Future<Output = String> + Send>>,
+    pub store_failure: StoreFailure,
 }
 
 /// What was made when a data folder was first opened.
@@ -97,6 +127,28 @@ pub struct NewKeys {
 impl Data {
     /// Opens the folder, and makes what is missing: folder, master key, keys of the tenant.
     pub async fn open(place: &Place) -> Result<Self, Failure> {
+        if place.tenant == platform() {
+            return Err(Failure::new(format!("'{}' is the name of the installation itself: name another tenant", place.tenant)));
+        }
+        Self::open_for(place).await
+    }
+
+    /// The same for the installation itself: who may do what in it.
+    pub async fn open_platform(place: &Place) -> Result<Self, Failure> {
+        Self::open_for(&Place { tenant: platform(), ..place.clone() }).await
+    }
+
+    async fn open_for(place: &Place) -> Result<Self, Failure> {
+        let (installation, store_failure) = Installation::open(place).await?;
+        let TenantData { importer, exporter, keys, is_new } = installation.tenant(&place.tenant).await?;
+        let new = is_new.then_some(NewKeys { master_key_file: installation.made });
+        Ok(Self { importer, exporter, keys, new, store_failure })
+    }
+}
+
+impl Installation {
+    /// Opens the folder, and makes what is missing: folder and master key.
+    pub async fn open(place: &Place) -> Result<(Self, StoreFailure), Failure> {
         let Place { folder, tenant, .. } = place;
         // Manifests name chats and people: nobody else on this machine needs to read them.
         for folder in [folder, &folder.join("manifests"), &folder.join("modules")] {
@@ -119,39 +171,78 @@ impl Data {
             let removed = sweep(&archive_folder)?;
             tracing::debug!(removed, "files that were not written to their end were removed");
         }
-        let store_failure = Box::pin(embedded.failure());
+        let failure: StoreFailure = Box::pin(embedded.failure());
         let store: Arc<dyn Store> = Arc::new(embedded);
-        let known = store.tenant_keys(tenant).await?;
-        if known.is_none() && holds_files(objects.as_ref(), Some(tenant)).await? {
+        // Before a key is made that can't open them.
+        if store.tenant_keys(tenant).await?.is_none() && holds_files(objects.as_ref(), Some(tenant)).await? {
             return Err(orphaned(place));
         }
-        let (master, made) = master_key(place, known.is_some())?;
-        let (is_new, keys) = match known {
-            Some(keys) => (false, keys),
-            None => (true, generate_tenant_keys(&master)?),
-        };
-        let archive = Arc::new(Archive::open(Arc::clone(&objects), tenant.clone(), &keys, &master)?);
-        let author = archive.author(crate::who::person(place.by.as_deref()));
-        // The store is locked, so nobody else has made the tenant meanwhile. One that is there stays as it is; only its audit log begins, where it has none yet.
-        store.create_tenant(tenant, &keys, &author).await?;
-        let new = is_new.then_some(NewKeys { master_key_file: made });
-        let writer = ArchiveWriter::new(objects, tenant.clone(), &keys.recipient)?;
+        let has_tenants = !store.tenants(None, 1).await?.is_empty();
+        let (master, made) = master_key(place, has_tenants)?;
         let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")), most_bytes: CACHE_BYTES };
         let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), compile: compile_child(), ..SandboxConfig::default() })?;
         let shelf = Arc::new(Shelf::new(&folder.join("modules"), Arc::new(sandbox)));
+        Ok((Self { place: place.clone(), store, objects, master: Arc::new(master), shelf, places: Arc::default(), made }, failure))
+    }
+
+    /// A tenant's part, with keys that are made where it is new.
+    pub async fn tenant(&self, tenant: &TenantId) -> Result<TenantData, Failure> {
+        self.tenant_by(tenant, self.person()).await
+    }
+
+    /// Whoever has started the process.
+    fn person(&self) -> Actor {
+        crate::who::person(self.place.by.as_deref())
+    }
+
+    async fn tenant_by(&self, tenant: &TenantId, actor: Actor) -> Result<TenantData, Failure> {
+        let known = self.store.tenant_keys(tenant).await?;
+        if known.is_none() && holds_files(self.objects.as_ref(), Some(tenant)).await? {
+            return Err(orphaned(&Place { tenant: tenant.clone(), ..self.place.clone() }));
+        }
+        let (is_new, keys) = match known {
+            Some(keys) => (false, keys),
+            None => (true, generate_tenant_keys(&self.master)?),
+        };
+        let archive = Arc::new(Archive::open(Arc::clone(&self.objects), tenant.clone(), &keys, &self.master)?);
+        let (author, maker) = (archive.author(self.person()), archive.author(actor));
+        // The store is locked, so nobody else has made the tenant meanwhile. One that is there stays as it is; only its audit log begins, where it has none yet.
+        self.store.create_tenant(tenant, &keys, &maker).await?;
+        let writer = ArchiveWriter::new(Arc::clone(&self.objects), tenant.clone(), &keys.recipient)?;
         let exporter = Exporter {
             tenant: tenant.clone(),
-            store: Arc::clone(&store),
+            store: Arc::clone(&self.store),
             archive,
-            shelf,
-            data: folder.clone(),
+            shelf: Arc::clone(&self.shelf),
+            data: self.place.folder.clone(),
             pace: Pace::default(),
-            places: Arc::default(),
+            places: Arc::clone(&self.places),
             stop: StopSign::default(),
             author: author.clone(),
         };
-        let importer = Importer { tenant: tenant.clone(), store, archive: writer, author };
-        Ok(Self { importer, exporter, keys, new, store_failure })
+        let importer = Importer { tenant: tenant.clone(), store: Arc::clone(&self.store), archive: writer, author };
+        Ok(TenantData { importer, exporter, keys, is_new })
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The file with the master key, where we had to make one.
+    pub fn made(&self) -> Option<&Path> {
+        self.made.as_deref()
+    }
+}
+
+impl Opener for Installation {
+    fn open<'a>(&'a self, tenant: &'a TenantId, maker: Option<&'a Actor>) -> Opening<'a> {
+        Box::pin(async move {
+            let opened = self.tenant_by(tenant, maker.cloned().unwrap_or_else(|| self.person())).await;
+            let TenantData { importer, exporter, .. } =
+                opened.map_err(|failure| TenantError::Open { tenant: tenant.clone(), cause: failure.text().to_owned() })?;
+            Ok(Opened { importer, exporter })
+        })
     }
 }
 

@@ -31,6 +31,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// For a person.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// What, where, and the way out.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), details: serde_json::Map::new() }

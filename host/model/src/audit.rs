@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::access::Role;
 use crate::canonical::{NotCanonical, canonical};
 use crate::manifest::Signature;
 use crate::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
@@ -36,6 +37,15 @@ pub enum Actor {
         /// How they call themselves, where they do. Nobody has checked it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         named: Option<String>,
+    },
+    /// Somebody over the network.
+    Token {
+        /// The token that was shown.
+        token: Name,
+        /// Who has it, as whoever made it says.
+        named: Name,
+        /// What it may do.
+        role: Role,
     },
     /// The scheduler.
     Schedule,
@@ -229,6 +239,24 @@ pub enum Deed {
         name: Name,
         /// The public key.
         key: PublicKey,
+    },
+    /// A token was made, by which somebody may do things over the network.
+    TokenMade {
+        /// Its id.
+        token: Name,
+        /// Who has it.
+        named: Name,
+        /// What it may do.
+        role: Role,
+        /// Until when; unset: it stays.
+        expires_at: Option<Timestamp>,
+    },
+    /// A token was taken back.
+    TokenRevoked {
+        /// Its id.
+        token: Name,
+        /// Who had it.
+        named: Name,
     },
     /// A policy runs a module no more.
     Quarantined {

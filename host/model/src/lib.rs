@@ -3,6 +3,7 @@
 //! This room does no input or output and knows no other room, so each of the others can be read, tested and replaced knowing only what stands here.
 //! What several rooms must agree on (which membership covers a time, when two events are the same) is a function here, once.
 
+pub mod access;
 pub mod alert;
 pub mod audit;
 pub mod backoff;

@@ -287,6 +287,15 @@ pub struct TargetSpec {
     pub archive_id: Option<String>,
 }
 
+impl TargetSpec {
+    /// The first field whose value is read on the machine that sends: a password, a key, certificates. Whoever may not read what lies there must not name it
+    /// either, since what is read goes to the host that they name.
+    pub fn read_on_this_machine(&self) -> Option<&'static str> {
+        let fields = [("password", self.password.is_some()), ("ca-file", self.ca_file.is_some()), ("dkim", self.dkim.is_some())];
+        fields.into_iter().find_map(|(field, is_there)| is_there.then_some(field))
+    }
+}
+
 /// Signs e-mails by DKIM (RFC 6376), when they are sent: what composing makes does not depend on it, so a key can be changed at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

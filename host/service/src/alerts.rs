@@ -30,7 +30,7 @@ use tracing::{debug, warn};
 use self::book::Book;
 use self::usual::{DueRun, History, WEEKS};
 pub use self::webhook::{AlertSettings, Webhook, WebhookError};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, TenantMetrics};
 use crate::runner::News;
 use crate::schedule::Schedule;
 use crate::scheduler::Clock;
@@ -97,11 +97,12 @@ impl Alerts {
         exporter: Exporter,
         settings: &AlertSettings,
         webhook: Option<Webhook>,
-        metrics: Arc<Metrics>,
+        metrics: &Arc<Metrics>,
         clock: C,
         tell: Tell,
     ) -> Self {
         let (heard, listen) = unbounded_channel();
+        let metrics = Arc::new(metrics.of(&exporter.tenant));
         let file = book::path(&exporter.data, &exporter.tenant);
         let book = Arc::new(Book::open(file, webhook.as_ref().map(|webhook| &webhook.kinds), clock.now()));
         let news = Arc::new(Notify::new());
@@ -157,7 +158,7 @@ struct Watch<C> {
     book: Arc<Book>,
     /// Wakes who tells the webhook.
     news: Arc<Notify>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<TenantMetrics>,
     clock: C,
     tell: Tell,
     heard: UnboundedSender<Heard>,

@@ -100,14 +100,41 @@ pub enum ChangeKind {
     Same,
 }
 
-/// Applies files. Blocks briefly while modules are compiled for the first time.
+/// What whoever applies something may do by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Change targets: where e-mails go.
+    pub targets: bool,
+    /// Name files, variables and commands of this machine in them.
+    pub this_machine: bool,
+    /// Only say what would change.
+    pub only_check: bool,
+}
+
+impl Manner {
+    /// Of whoever has the data folder before them.
+    pub const OWNER: Self = Self { targets: true, this_machine: true, only_check: false };
+}
+
+/// Applies files, as the machine's owner. Blocks briefly while modules are compiled for the first time.
 pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>, ApplyError> {
+    let texts = files.iter().map(|path| (path.clone(), std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"))));
+    apply_texts(exporter, texts, Manner::OWNER).await
+}
+
+/// Applies texts, each with the name by which problems call it.
+pub async fn apply_texts(
+    exporter: &Exporter,
+    texts: impl IntoIterator<Item = (PathBuf, Result<String, String>)>,
+    manner: Manner,
+) -> Result<Vec<Change>, ApplyError> {
     let now = Timestamp::now();
     let mut problems = Vec::new();
     let mut targets: BTreeMap<Name, (PathBuf, TargetSpec)> = BTreeMap::new();
     let mut policies: BTreeMap<Name, (PathBuf, PolicySpec)> = BTreeMap::new();
-    for path in files {
-        match read(path) {
+    for (path, text) in texts {
+        let (path, read) = (&path, text.map_err(|why| problem(&path, "", &why)).and_then(|text| read(&path, &text)));
+        match read {
             Err(problem) => problems.push(problem),
             Ok(file) => {
                 for spec in file.target {
@@ -128,7 +155,9 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
     let stored: BTreeMap<Name, TargetVersion> =
         exporter.store.targets(&exporter.tenant).await?.into_iter().map(|target| (target.spec.name.clone(), target)).collect();
     for (path, target) in targets.values() {
-        problems.extend(check_target(target).into_iter().map(|(at, text)| problem(path, &format!("target {}{at}", target.name), &text)));
+        let refused = if is_same(stored.get(&target.name), target) { None } else { not_allowed(target, manner) };
+        let found = check_target(target).into_iter().chain(refused);
+        problems.extend(found.map(|(at, text)| problem(path, &format!("target {}{at}", target.name), &text)));
     }
     let sources = exporter.sources().await?;
     let (mut checked, mut binder) = (Vec::new(), Binder::new(exporter));
@@ -147,6 +176,18 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
         return Err(ApplyError::Problems(problems));
     }
 
+    let mut changes = Vec::new();
+    if manner.only_check {
+        for (_, target) in targets.into_values() {
+            changes.push(target_change(stored.get(&target.name), &target));
+        }
+        for (policy, ready) in checked {
+            let doubts = sources.iter().flat_map(|source| doubts(&policy, source)).collect();
+            changes.push(policy_change(exporter, policy, ready, now, doubts).await?.0);
+        }
+        return Ok(changes);
+    }
+
     // Before anything is in force: a folder that can't be written must not leave half of the files applied.
     for module in checked.iter().flat_map(|(_, ready)| ready.criteria.iter().chain(&ready.grouping)) {
         exporter.shelf.keep(&module.digest)?;
@@ -155,7 +196,6 @@ pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>
         }
     }
     binder.keep_probes().await?;
-    let mut changes = Vec::new();
     for (_, target) in targets.into_values() {
         changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
     }
@@ -170,10 +210,9 @@ fn problem(file: &Path, at: &str, text: &str) -> Problem {
     Problem { file: file.to_owned(), line: None, at: at.to_owned(), text: text.to_owned() }
 }
 
-/// Reads one file. The error has the line but not its content, which may hold a secret.
-fn read(path: &Path) -> Result<PolicyFile, Problem> {
-    let text = std::fs::read_to_string(path).map_err(|error| problem(path, "", &format!("it cannot be read: {error}")))?;
-    let mut file: PolicyFile = toml::from_str(&text).map_err(|error| Problem {
+/// Reads one text. The error has the line but not its content, which may hold a secret.
+fn read(path: &Path, text: &str) -> Result<PolicyFile, Problem> {
+    let mut file: PolicyFile = toml::from_str(text).map_err(|error| Problem {
         file: path.to_owned(),
         line: error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1),
         at: String::new(),
@@ -331,26 +370,51 @@ fn with_subject(spec: &TargetSpec) -> TargetSpec {
     TargetSpec { subject: Some(spec.composing().subject), ..spec.clone() }
 }
 
-async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: TargetSpec, now: Timestamp) -> Result<Change, StoreError> {
-    let name = spec.name.clone();
-    let change = match stored {
-        None => ChangeKind::New,
-        Some(old) if with_subject(&old.spec) == with_subject(&spec) => ChangeKind::Same,
-        Some(old) => ChangeKind::Changed(differing(&old.spec, &spec)),
-    };
-    let mut warnings = Vec::new();
-    if spec.tls == Tls::None {
-        warnings.push("conversations go over the network in clear".to_owned());
-    }
-    let mut version = stored.map_or(0, |old| old.version);
-    if change != ChangeKind::Same {
-        version += 1;
-        exporter.store.save_target(&exporter.tenant, &TargetVersion { version, spec, applied_at: now }, &exporter.author).await?;
-    }
-    Ok(Change { kind: "target", name, change, version, modules: Vec::new(), next_due: None, warnings })
+fn is_same(stored: Option<&TargetVersion>, spec: &TargetSpec) -> bool {
+    stored.is_some_and(|old| with_subject(&old.spec) == with_subject(spec))
 }
 
-async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp, doubts: Vec<String>) -> Result<Change, StoreError> {
+/// What a new or changed target has that whoever applies it may not say.
+fn not_allowed(target: &TargetSpec, manner: Manner) -> Option<Found> {
+    if !manner.targets {
+        let text = "it is new or other than it is in force, and where e-mails go only a tenant administrator changes: leave it out";
+        return Some((String::new(), text.to_owned()));
+    }
+    let field = target.read_on_this_machine().filter(|_| !manner.this_machine)?;
+    let text = "it is read on the machine that sends, which only its operator has a say about: leave it out, or ask them to apply this target there";
+    Some((format!(", {field}"), text.to_owned()))
+}
+
+/// What would become of a target.
+fn target_change(stored: Option<&TargetVersion>, spec: &TargetSpec) -> Change {
+    let change = match stored {
+        None => ChangeKind::New,
+        Some(_) if is_same(stored, spec) => ChangeKind::Same,
+        Some(old) => ChangeKind::Changed(differing(&old.spec, spec)),
+    };
+    let clear = "conversations go over the network in clear".to_owned();
+    let warnings = if spec.tls == Tls::None { vec![clear] } else { Vec::new() };
+    let version = stored.map_or(0, |old| old.version) + u32::from(change != ChangeKind::Same);
+    Change { kind: "target", name: spec.name.clone(), change, version, modules: Vec::new(), next_due: None, warnings }
+}
+
+async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: TargetSpec, now: Timestamp) -> Result<Change, StoreError> {
+    let change = target_change(stored, &spec);
+    if change.change != ChangeKind::Same {
+        let version = TargetVersion { version: change.version, spec, applied_at: now };
+        exporter.store.save_target(&exporter.tenant, &version, &exporter.author).await?;
+    }
+    Ok(change)
+}
+
+/// What would become of a policy, and its version then.
+async fn policy_change(
+    exporter: &Exporter,
+    spec: PolicySpec,
+    ready: Ready,
+    now: Timestamp,
+    doubts: Vec<String>,
+) -> Result<(Change, Option<PolicyVersion>), StoreError> {
     let Exporter { tenant, store, .. } = exporter;
     let old = store.policy(tenant, &spec.name, None).await?;
     let name = spec.name.clone();
@@ -369,6 +433,7 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
     for one in exporter.in_force(&name).await?.iter().filter(|one| bound().any(|module| module.digest == one.digest)) {
         warnings.push(format!("{} is quarantined for this policy: {}. Release it with: consign quarantine release {name}", one.module, one.text()));
     }
+    let mut policy = None;
     if change != ChangeKind::Same {
         version += 1;
         let runs = store.progress(tenant, &spec.name).await?.runs;
@@ -382,10 +447,18 @@ async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: T
             Some(_) | None => 0,
         };
         let created_at = old.as_ref().map_or(now, |old| old.created_at);
-        let policy = PolicyVersion { version, spec, criteria: ready.criteria, grouping: ready.grouping, applied_at: now, starts_after, created_at };
-        store.save_policy(tenant, &policy, &Cause::Apply, &exporter.author).await?;
+        let (criteria, grouping) = (ready.criteria, ready.grouping);
+        policy = Some(PolicyVersion { version, spec, criteria, grouping, applied_at: now, starts_after, created_at });
     }
-    Ok(Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings })
+    Ok((Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings }, policy))
+}
+
+async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp, doubts: Vec<String>) -> Result<Change, StoreError> {
+    let (change, policy) = policy_change(exporter, spec, ready, now, doubts).await?;
+    if let Some(policy) = policy {
+        exporter.store.save_policy(&exporter.tenant, &policy, &Cause::Apply, &exporter.author).await?;
+    }
+    Ok(change)
 }
 
 /// What a policy requires and a source does not give.

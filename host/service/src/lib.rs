@@ -1,6 +1,7 @@
 //! What runs by itself: which policy is due when, that each due time makes one run, who is told what is wrong; and how modules are taken in and policies put into force.
 
 pub mod alerts;
+pub mod api;
 pub mod apply;
 mod bind;
 pub mod identities;
@@ -9,5 +10,6 @@ pub mod modules;
 pub mod promote;
 pub mod runner;
 pub mod scheduler;
+pub mod tenants;
 
 pub use consign_model::schedule;

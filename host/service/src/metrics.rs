@@ -3,17 +3,18 @@
 //! They are counted when a run has ended and set when alerts are looked at, so reading them asks neither the store nor a run, and can be done at any time.
 //! Counters begin at nothing with the process, as Prometheus expects; what is true across starts is a gauge.
 //!
-//! Labels are names of policies, targets and sources, and words of the program: as many as a person has made. What is in a chat, a person's name, a run, a
+//! Labels are names of tenants, policies, targets and sources, and words of the program: as many as a person has made. What is in a chat, a person's name, a run, a
 //! module's digest never is one.
 
 mod server;
 
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use consign_export::watch::MissingFiles;
 use consign_model::alert::{Alert, Condition};
 use consign_model::run::Trigger;
-use consign_model::{Name, Run, RunSummary, Timestamp, WantedKind};
+use consign_model::{Name, Run, RunSummary, TenantId, Timestamp, WantedKind};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -25,16 +26,19 @@ pub use server::{MetricsServer, MetricsSettings};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfPolicy {
+    tenant: String,
     policy: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfTarget {
+    tenant: String,
     target: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfRun {
+    tenant: String,
     policy: String,
     trigger: &'static str,
     result: &'static str,
@@ -42,27 +46,36 @@ struct OfRun {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfOutcome {
+    tenant: String,
     policy: String,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfResult {
+    tenant: String,
     result: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfFiles {
+    tenant: String,
     source: String,
     state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfAlert {
+    tenant: String,
     kind: &'static str,
     policy: String,
     target: String,
     source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfTenant {
+    tenant: String,
 }
 
 /// Seconds since 1970.
@@ -98,11 +111,7 @@ pub struct Metrics {
     last_success: Family<OfPolicy, Seconds>,
     next_due: Family<OfPolicy, Seconds>,
     deliveries: Family<OfResult, Counter>,
-    owed: Gauge,
-}
-
-fn of(policy: &Name) -> OfPolicy {
-    OfPolicy { policy: policy.to_string() }
+    owed: Family<OfTenant, Gauge>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of a date are far below 2^53")]
@@ -141,7 +150,7 @@ impl Metrics {
             last_success: Family::default(),
             next_due: Family::default(),
             deliveries: Family::default(),
-            owed: Gauge::default(),
+            owed: Family::default(),
         };
         let Self { alerts, held_windows, held_events, target_down, missing_files, .. } = &metrics;
         registry.register("alert_firing", "Alerts that fire, by kind and what they are about", alerts.clone());
@@ -178,14 +187,39 @@ impl Metrics {
         text
     }
 
+    /// Those of one tenant.
+    pub fn of(self: &Arc<Self>, tenant: &TenantId) -> TenantMetrics {
+        TenantMetrics { all: Arc::clone(self), tenant: tenant.to_string(), firing: Mutex::default() }
+    }
+}
+
+/// The figures of one tenant, among those of all.
+#[derive(Debug)]
+pub struct TenantMetrics {
+    all: Arc<Metrics>,
+    tenant: String,
+    /// The alerts that it shows.
+    firing: Mutex<Vec<OfAlert>>,
+}
+
+impl TenantMetrics {
+    fn of(&self, policy: &Name) -> OfPolicy {
+        OfPolicy { tenant: self.tenant.clone(), policy: policy.to_string() }
+    }
+
     /// What fires now. A policy of which nothing is held any more shows 0.
     pub fn firing(&self, alerts: &[Alert]) {
         let name = |name: &Option<Name>| name.as_ref().map(ToString::to_string).unwrap_or_default();
-        self.alerts.clear();
+        let mut shown = self.firing.lock().unwrap_or_else(PoisonError::into_inner);
+        for labels in shown.drain(..) {
+            self.all.alerts.remove(&labels);
+        }
         for alert in alerts {
             let about = alert.condition.subject();
-            let labels = OfAlert { kind: about.kind.word(), policy: name(&about.policy), target: name(&about.target), source: name(&about.source) };
-            self.alerts.get_or_create(&labels).inc();
+            let (policy, target, source) = (name(&about.policy), name(&about.target), name(&about.source));
+            let labels = OfAlert { tenant: self.tenant.clone(), kind: about.kind.word(), policy, target, source };
+            self.all.alerts.get_or_create(&labels).inc();
+            shown.push(labels);
         }
     }
 
@@ -195,21 +229,21 @@ impl Metrics {
             Some(Condition::Held { windows, events, .. }) => (*windows, *events),
             _ => (0, 0),
         };
-        self.held_windows.get_or_create(&of(policy)).set(level(windows));
-        self.held_events.get_or_create(&of(policy)).set(level(events));
+        self.all.held_windows.get_or_create(&self.of(policy)).set(level(windows));
+        self.all.held_events.get_or_create(&self.of(policy)).set(level(events));
     }
 
     /// Whether a target is down.
     pub fn target(&self, target: &Name, is_down: bool) {
-        self.target_down.get_or_create(&OfTarget { target: target.to_string() }).set(i64::from(is_down));
+        self.all.target_down.get_or_create(&OfTarget { tenant: self.tenant.clone(), target: target.to_string() }).set(i64::from(is_down));
     }
 
     /// The files that are not there. A source of which all are there now shows 0.
     pub fn files(&self, sources: &[MissingFiles]) {
         for files in sources {
             for kind in WantedKind::ALL {
-                let labels = OfFiles { source: files.source.to_string(), state: kind.word() };
-                self.missing_files.get_or_create(&labels).set(level(files.count(kind)));
+                let labels = OfFiles { tenant: self.tenant.clone(), source: files.source.to_string(), state: kind.word() };
+                self.all.missing_files.get_or_create(&labels).set(level(files.count(kind)));
             }
         }
     }
@@ -223,14 +257,14 @@ impl Metrics {
             Trigger::Retry => "retry",
         };
         let result = if is_success(summary) { "complete" } else { "held" };
-        self.runs.get_or_create(&OfRun { policy: policy.clone(), trigger, result }).inc();
+        self.all.runs.get_or_create(&OfRun { tenant: self.tenant.clone(), policy: policy.clone(), trigger, result }).inc();
         let (events, emails, again) = (&summary.events, &summary.emails, &summary.supplements);
-        self.examined.get_or_create(&of(&run.policy)).inc_by(events.examined);
+        self.all.examined.get_or_create(&self.of(&run.policy)).inc_by(events.examined);
         let add = |family: &Family<OfOutcome, Counter>, outcome, count| {
-            family.get_or_create(&OfOutcome { policy: policy.clone(), outcome }).inc_by(count);
+            family.get_or_create(&OfOutcome { tenant: self.tenant.clone(), policy: policy.clone(), outcome }).inc_by(count);
         };
         for (outcome, count) in [("exported", events.exported), ("omitted", events.omitted), ("held", events.held)] {
-            add(&self.events, outcome, count);
+            add(&self.all.events, outcome, count);
         }
         for (outcome, count) in [
             ("accepted", emails.accepted),
@@ -239,30 +273,30 @@ impl Metrics {
             ("not_sent", emails.not_sent),
             ("unknown", emails.unknown),
         ] {
-            add(&self.emails, outcome, count);
+            add(&self.all.emails, outcome, count);
         }
-        add(&self.tried_again, "done", again.done);
-        add(&self.tried_again, "held", again.windows.saturating_sub(again.done));
+        add(&self.all.tried_again, "done", again.done);
+        add(&self.all.tried_again, "held", again.windows.saturating_sub(again.done));
     }
 
     /// When a run ended, of this process or an earlier one.
     pub fn ran(&self, policy: &Name, at: Timestamp, summary: &RunSummary) {
-        self.last_run.get_or_create(&of(policy)).set(seconds(at));
+        self.all.last_run.get_or_create(&self.of(policy)).set(seconds(at));
         if is_success(summary) {
-            self.last_success.get_or_create(&of(policy)).set(seconds(at));
+            self.all.last_success.get_or_create(&self.of(policy)).set(seconds(at));
         }
     }
 
     /// A run that broke off.
     pub fn failed(&self, policy: &Name) {
-        self.run_failures.get_or_create(&of(policy)).inc();
+        self.all.run_failures.get_or_create(&self.of(policy)).inc();
     }
 
     /// When a policy is due next; unset where it is not.
     pub fn due(&self, policy: &Name, next: Option<Timestamp>) {
         match next {
-            Some(next) => drop(self.next_due.get_or_create(&of(policy)).set(seconds(next))),
-            None => drop(self.next_due.remove(&of(policy))),
+            Some(next) => drop(self.all.next_due.get_or_create(&self.of(policy)).set(seconds(next))),
+            None => drop(self.all.next_due.remove(&self.of(policy))),
         }
     }
 
@@ -273,12 +307,12 @@ impl Metrics {
             Delivered::Refused => "refused",
             Delivered::Failed => "failed",
         };
-        self.deliveries.get_or_create(&OfResult { result }).inc();
+        self.all.deliveries.get_or_create(&OfResult { tenant: self.tenant.clone(), result }).inc();
     }
 
     /// How many notices the webhook has not taken yet.
     pub fn owed(&self, notices: usize) {
-        self.owed.set(i64::try_from(notices).unwrap_or(i64::MAX));
+        self.all.owed.get_or_create(&OfTenant { tenant: self.tenant.clone() }).set(i64::try_from(notices).unwrap_or(i64::MAX));
     }
 }
 
@@ -293,8 +327,8 @@ mod tests {
     use super::*;
 
     /// Everything counted once.
-    fn full() -> Metrics {
-        let (metrics, policy): (_, Name) = (Metrics::new(), "desk".parse().unwrap());
+    fn full(all: &Arc<Metrics>, tenant: &str) -> TenantMetrics {
+        let (metrics, policy): (_, Name) = (all.of(&tenant.parse().unwrap()), "desk".parse().unwrap());
         let counts = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), 1.into())).collect::<serde_json::Map<_, _>>();
         let events = counts(&["examined", "exported", "omitted", "held", "copies"]);
         let emails = counts(&["composed", "accepted", "rejected", "deferred", "not_sent", "unknown", "bytes"]);
@@ -331,17 +365,27 @@ mod tests {
     /// Others' dashboards and rules name them, so a change here is one of theirs.
     #[test]
     fn names_and_helps() {
-        let text = full().text();
+        let all = Arc::new(Metrics::new());
+        full(&all, "acme");
+        let text = all.text();
         let said: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP") || line.starts_with("# TYPE")).collect();
         assert_eq!(said.join("\n"), include_str!("metrics/snapshot.txt").trim_end(), "{text}");
     }
 
     #[test]
     fn what_is_over_is_not_shown() {
-        let metrics = full();
+        let all = Arc::new(Metrics::new());
+        let (metrics, _other) = (full(&all, "acme"), full(&all, "other"));
         metrics.firing(&[]);
         metrics.held(&"desk".parse().unwrap(), None);
-        let text = metrics.text();
-        assert!(!text.contains("consign_alert_firing{") && text.contains("consign_held_windows{policy=\"desk\"} 0\n"), "{text}");
+        let text = all.text();
+        for (shown, line) in [
+            (false, "consign_alert_firing{tenant=\"acme\""),
+            (true, "consign_alert_firing{tenant=\"other\""),
+            (true, "consign_held_windows{tenant=\"acme\",policy=\"desk\"} 0\n"),
+            (true, "consign_held_windows{tenant=\"other\",policy=\"desk\"} 2\n"),
+        ] {
+            assert_eq!(text.contains(line), shown, "{line} in {text}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use consign_export::{ExportError, Exporter, Paused, Progress, Retry};
+use consign_model::audit::Actor;
 use consign_model::policy::PolicyVersion;
 use consign_model::run::Trigger;
 use consign_model::{Name, Quarantine, RunId, RunState, RunSummary, Timestamp};
@@ -26,12 +27,20 @@ pub enum News<'a> {
     Failed(&'a Name),
 }
 
+/// A run that somebody asked for.
+struct Asked {
+    retry: Retry,
+    by: Actor,
+}
+
 /// Runs policies of one tenant.
 pub struct Policies {
     exporter: Arc<Exporter>,
     tell: Box<dyn Fn(News<'_>) + Send + Sync>,
     /// Why policies are paused, as it was last said.
     paused: Mutex<HashMap<Name, Paused>>,
+    /// Runs that somebody asked for, and that have not begun.
+    asked: Mutex<HashMap<Name, Asked>>,
     /// When something of a policy is tried again, as it was after this run of it.
     next_attempts: Mutex<HashMap<Name, (RunId, Option<Timestamp>)>>,
 }
@@ -44,7 +53,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Policies {
     /// Those that this exporter sees. `tell` hears of each run when it has ended and is in the store, and of what keeps policies from running.
     pub fn new(exporter: Exporter, tell: impl Fn(News<'_>) + Send + Sync + 'static) -> Self {
-        Self { exporter: Arc::new(exporter), tell: Box::new(tell), paused: Mutex::default(), next_attempts: Mutex::default() }
+        Self {
+            exporter: Arc::new(exporter),
+            tell: Box::new(tell),
+            paused: Mutex::default(),
+            asked: Mutex::default(),
+            next_attempts: Mutex::default(),
+        }
     }
 
     /// Compiles and tries all modules that were last used under another engine. A policy that is due meanwhile does that itself first, so this only
@@ -54,6 +69,16 @@ impl Policies {
             Ok(quarantined) => quarantined.iter().for_each(|one| (self.tell)(News::Quarantined(one))),
             Err(error) => error!("the modules could not be looked at: {error}. Each policy looks at its own before it runs"),
         }
+    }
+
+    /// Asks for a run, whatever the policy's schedule says. It is planned with the others, so that one policy never has two at once.
+    pub fn ask(&self, policy: &Name, retry: Retry, by: Actor) {
+        lock(&self.asked).insert(policy.clone(), Asked { retry, by });
+    }
+
+    /// Whether a run of it is asked for that has not begun.
+    pub fn is_asked(&self, policy: &Name) -> bool {
+        lock(&self.asked).contains_key(policy)
     }
 
     fn ended(&self, news: News<'_>) {
@@ -97,15 +122,18 @@ impl Runner for Policies {
         let Exporter { tenant, store, .. } = self.exporter.as_ref();
         let mut planned = Vec::new();
         for policy in store.policies(tenant).await? {
-            if !policy.spec.enabled {
-                continue;
-            }
-            let (name, schedule) = (policy.spec.name.clone(), policy.spec.schedule.clone());
-            let retry = self.next_attempt(&policy).await?;
+            let (name, asked) = (policy.spec.name.clone(), self.is_asked(&policy.spec.name));
+            let schedule = policy.spec.schedule.clone().filter(|_| policy.spec.enabled);
+            // By hand a policy that is disabled runs too, as on the command line.
+            let retry = match (asked, policy.spec.enabled) {
+                (true, _) => Some(Timestamp::now()),
+                (false, true) => self.next_attempt(&policy).await?,
+                (false, false) => continue,
+            };
             let versions = self.versions(policy).await?;
             let Some(since) = scheduled_since(&versions).or_else(|| retry.map(|_| Timestamp::now())) else { continue };
             let last_due = store.progress(tenant, &name).await?.last_due;
-            planned.push(Planned { policy: name, schedule, retry, since: last_due.map_or(since, |due| due.max(since)) });
+            planned.push(Planned { policy: name, schedule, retry, asked, since: last_due.map_or(since, |due| due.max(since)) });
         }
         Ok(planned)
     }
@@ -139,10 +167,15 @@ impl Runner for Policies {
     }
 
     async fn run(&self, policy: &Name, due: Timestamp) -> Result<Ended, ExportError> {
-        self.make(policy, Trigger::Schedule(due)).await
+        self.make(&self.exporter, policy, Trigger::Schedule(due), &Retry::Due).await
     }
 
     async fn retry(&self, policy: &Name) -> Result<Ended, ExportError> {
+        let asked = lock(&self.asked).remove(policy);
+        if let Some(Asked { retry, by }) = asked {
+            let author = self.exporter.author.acting_as(by);
+            return self.make(&Exporter { author, ..self.exporter.as_ref().clone() }, policy, Trigger::Hand, &retry).await;
+        }
         let newest = self.exporter.store.runs(&self.exporter.tenant, Some(policy), 1).await?;
         if newest.first().is_some_and(|run| run.state == RunState::Running) {
             // One that failed near its end: what it tried is not due any more, and its manifest is owed.
@@ -150,7 +183,7 @@ impl Runner for Policies {
         }
         // What was due when the plan was made may have been done since: a run that tries nothing would leave a manifest of nothing.
         match self.exporter.next_attempt(policy).await? {
-            Some(next) if next <= Timestamp::now() => self.make(policy, Trigger::Retry).await,
+            Some(next) if next <= Timestamp::now() => self.make(&self.exporter, policy, Trigger::Retry, &Retry::Due).await,
             Some(_) | None => Ok(Ended::AlreadyRun),
         }
     }
@@ -161,8 +194,8 @@ impl Runner for Policies {
 }
 
 impl Policies {
-    async fn make(&self, policy: &Name, trigger: Trigger) -> Result<Ended, ExportError> {
-        let report = match self.exporter.run(policy, trigger, &Retry::Due, &quietly).await {
+    async fn make(&self, exporter: &Exporter, policy: &Name, trigger: Trigger, retry: &Retry) -> Result<Ended, ExportError> {
+        let report = match exporter.run(policy, trigger, retry, &quietly).await {
             Err(ExportError::Stopping(_)) => return Ok(Ended::Stopped),
             Err(error) => {
                 (self.tell)(News::Failed(policy));

@@ -35,6 +35,8 @@ pub struct Planned {
     pub schedule: Option<ScheduleSpec>,
     /// When something of an earlier run is tried again, also between due times.
     pub retry: Option<Timestamp>,
+    /// That somebody asked for a run. It is a [`Runner::retry`] that waits for no earlier failure.
+    pub asked: bool,
     /// Due times up to this one are none of ours: the later of the last due time that had a run and of [`scheduled_since`].
     pub since: Timestamp,
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use consign_model::access::Token;
 use consign_model::audit::{Author, Cause, Head, ImportFigures, Retried};
 use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
@@ -289,6 +290,18 @@ pub trait Store: Send + Sync {
     async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys>;
     /// A tenant's keys, where it exists.
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>>;
+
+    /// Tenants after this one, by name, at most `limit`.
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>>;
+
+    /// Adds a token. Refused as a conflict where its id, or its hash, is there already.
+    async fn add_token(&self, tenant: &TenantId, token: &Token, by: &Author) -> Result<()>;
+    /// All tokens, by id, with those that are worth nothing any more.
+    async fn tokens(&self, tenant: &TenantId) -> Result<Vec<Token>>;
+    /// Whose a token is, by its hash. The one question that no tenant's name comes with.
+    async fn token_of(&self, hash: &Digest) -> Result<Option<(TenantId, Token)>>;
+    /// Takes a token back. Answers how it stands now, which where it was taken back before is as then; unset where there is none.
+    async fn revoke_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>>;
 
     /// Begins an import: adds its source, where it is not there, and enters the import in the log. `input` is the file or folder, as a person named it.
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()>;

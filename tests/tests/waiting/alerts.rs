@@ -254,7 +254,10 @@ fn a_target_that_is_down() {
     serving.until("fired target-down");
     let metrics = python("metrics.py", [format!("http://{}/metrics", serving.metrics())]);
     assert_eq!(
-        (metrics["consign_target_down{target=archive}"].as_f64(), metrics["consign_alert_firing{kind=target-down,target=archive}"].as_f64()),
+        (
+            metrics["consign_target_down{target=archive,tenant=default}"].as_f64(),
+            metrics["consign_alert_firing{kind=target-down,target=archive,tenant=default}"].as_f64()
+        ),
         (Some(1.0), Some(1.0)),
         "{metrics}"
     );
@@ -382,7 +385,9 @@ fn metrics_say_what_runs_say() {
     let slow: Vec<TcpStream> = (0..8).map(|_| TcpStream::connect(&address).unwrap()).collect();
     serving.until_runs("all", 2);
     let read = || python("metrics.py", [format!("http://{address}/metrics")]);
-    until("two runs to be counted", || read()["consign_runs_total{policy=all,result=complete,trigger=schedule}"].as_f64() >= Some(2.0));
+    until("two runs to be counted", || {
+        read()["consign_runs_total{policy=all,result=complete,tenant=default,trigger=schedule}"].as_f64() >= Some(2.0)
+    });
     let metrics = read();
     assert!(get(&address, "/healthz").ends_with("\r\n\r\nok\n"), "{address}");
     assert!(get(&address, "/elsewhere").starts_with("HTTP/1.1 404"));
@@ -397,18 +402,18 @@ fn metrics_say_what_runs_say() {
     let runs: Vec<&Value> = said.iter().filter(|line| line["what"] == "run").collect();
     let sum = |group: &str, figure: &str| runs.iter().map(|run| run[group][figure].as_f64().unwrap()).sum::<f64>();
     for (name, group, figure) in [
-        ("consign_events_examined_total{policy=all}", "events", "examined"),
-        ("consign_events_total{outcome=exported,policy=all}", "events", "exported"),
-        ("consign_events_total{outcome=held,policy=all}", "events", "held"),
-        ("consign_emails_total{outcome=accepted,policy=all}", "emails", "accepted"),
-        ("consign_emails_total{outcome=rejected,policy=all}", "emails", "rejected"),
+        ("consign_events_examined_total{policy=all,tenant=default}", "events", "examined"),
+        ("consign_events_total{outcome=exported,policy=all,tenant=default}", "events", "exported"),
+        ("consign_events_total{outcome=held,policy=all,tenant=default}", "events", "held"),
+        ("consign_emails_total{outcome=accepted,policy=all,tenant=default}", "emails", "accepted"),
+        ("consign_emails_total{outcome=rejected,policy=all,tenant=default}", "emails", "rejected"),
     ] {
         assert_eq!(metrics[name].as_f64(), Some(sum(group, figure)), "{name}: {metrics}");
     }
     assert!(sum("events", "exported") > 0.0);
-    assert_eq!(metrics["consign_held_windows{policy=all}"].as_f64(), Some(0.0));
-    assert!(metrics["consign_next_due_timestamp_seconds{policy=all}"].as_f64() > Some(1.7e9), "{metrics}");
-    assert!(metrics["consign_last_success_timestamp_seconds{policy=all}"].as_f64() > Some(1.7e9), "{metrics}");
+    assert_eq!(metrics["consign_held_windows{policy=all,tenant=default}"].as_f64(), Some(0.0));
+    assert!(metrics["consign_next_due_timestamp_seconds{policy=all,tenant=default}"].as_f64() > Some(1.7e9), "{metrics}");
+    assert!(metrics["consign_last_success_timestamp_seconds{policy=all,tenant=default}"].as_f64() > Some(1.7e9), "{metrics}");
     say(format_args!("{} samples", metrics.as_object().unwrap().len()));
 }
 

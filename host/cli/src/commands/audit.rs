@@ -112,6 +112,7 @@ fn line(entry: &Entry) -> String {
     let by = match &entry.by {
         Actor::Person { user, named: Some(named), .. } => format!("{user} ({named})"),
         Actor::Person { user, .. } => user.clone(),
+        Actor::Token { token, named, role } => format!("{named} ({role}, by {token})"),
         Actor::Schedule => "schedule".to_owned(),
         Actor::Consign => "consign".to_owned(),
     };
@@ -136,6 +137,11 @@ fn line(entry: &Entry) -> String {
         Deed::ModulePushed { module, signed_by: None } => format!("took in module {}, without a signature", module.name),
         Deed::ModuleSigned { module, signed_by } => format!("added the signature of {signed_by} to module {}", module.name),
         Deed::ModuleKeyAdded { name, .. } => format!("added the module key {name}"),
+        Deed::TokenMade { token, named, role, expires_at } => {
+            let until = expires_at.map(|end| format!(" until {end}")).unwrap_or_default();
+            format!("made {token} for {named}, as {role}{until}")
+        }
+        Deed::TokenRevoked { token, named } => format!("revoked {token} of {named}"),
         Deed::ModuleKeyRemoved { name, .. } => format!("removed the module key {name}"),
         Deed::Quarantined { policy, module, .. } => format!("quarantined {} for policy {policy}", module.name),
         Deed::Released { policy, module } => format!("released {} for policy {policy}", module.name),

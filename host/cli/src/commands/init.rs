@@ -1,5 +1,7 @@
 //! `init` and `keys`.
 
+use std::path::Path;
+
 use crate::data::{Data, Place};
 use crate::output::{Ending, Failure, say, say_json};
 
@@ -38,8 +40,15 @@ pub fn keys(data: &Data, json: bool) -> Result<Ending, Failure> {
 
 /// Says once where new keys lie, to standard error: it belongs to no command's output.
 pub fn say_new(data: &Data) {
-    let Some(new) = &data.new else { return };
-    match &new.master_key_file {
+    if let Some(new) = &data.new {
+        say_made(true, new.master_key_file.as_deref());
+    }
+}
+
+/// The same, by whether the tenant is new and where a master key was made.
+pub fn say_made(is_new: bool, master_key_file: Option<&Path>) {
+    match master_key_file {
+        _ if !is_new => {}
         Some(file) => eprintln!(
             "made new keys. The master key is in {}: keep a copy elsewhere (without it nobody can read the archive), and better keep it outside of the data folder, with --master-key-file or CONSIGN_MASTER_KEY.",
             file.display()

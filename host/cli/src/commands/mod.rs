@@ -26,6 +26,7 @@ mod runs;
 mod serve;
 mod shadow;
 mod sources;
+mod token;
 mod verify;
 
 use consign_export::replay::Wanted;
@@ -67,6 +68,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Keys => init::keys(&open().await?, json),
         Command::Alerts => alerts::alerts(&Place::of(&cli)?, json),
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
+        Command::Token { command } => token::token(&Place::of(&cli)?, command, json).await,
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
         Command::Module { command } => module::module(&open().await?, command, json).await,
         Command::Shadow { policy, command } => shadow::shadow(&open().await?, policy.as_ref(), command.as_ref(), json).await,

@@ -99,6 +99,11 @@ impl Problem {
         matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::METHOD_NOT_ALLOWED)
     }
 
+    /// Whether the request would have been taken, had all been well here.
+    pub fn is_ours(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     /// Whoever called is told; but a platform's own log is read by nobody here, and something may be missing. What comes of strangers is counted
     /// (`Strangers`).
     pub fn log(&self, source: &Name) {

@@ -119,7 +119,7 @@ fn format<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Format>, 
 }
 
 /// What requests may cost. None of these limits how many events come in all.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Bounds {
     /// Largest body, as it comes and unpacked.

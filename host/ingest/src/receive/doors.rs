@@ -10,6 +10,7 @@ use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_ENCODING};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
+use consign_model::Name;
 use consign_source::live::slack::Signing;
 use consign_source::live::{self, Arrived, Live, Packed, Token, Unpackable};
 use consign_source::{Format, Limits};
@@ -33,6 +34,8 @@ pub(super) struct Door {
 }
 
 enum Kind {
+    /// JSON lines, of somebody who was let in elsewhere.
+    Admitted,
     Events(Box<Token>),
     Slack(Arc<Signing>),
     Mattermost(Box<Token>),
@@ -57,6 +60,12 @@ impl Door {
         };
         let input = format!("POST /v1/sources/{name}/{}", kind.call());
         Ok(Some(Self { origin: Arc::new(Origin { source: name, format, gives, input }), kind }))
+    }
+
+    /// For JSON lines of somebody who was let in elsewhere.
+    pub fn admitted(source: &Name, path: &str) -> Self {
+        let (format, gives) = (Format::Jsonl.word(), Format::Jsonl.capabilities());
+        Self { origin: Arc::new(Origin { source: source.clone(), format, gives, input: format!("POST {path}") }), kind: Kind::Admitted }
     }
 
     /// The last part of its path.
@@ -86,7 +95,7 @@ impl Door {
         }
         let read = body::read(self.sender(), headers, body, &receiver.bounds, &receiver.room).await?;
         match &self.kind {
-            Kind::Events(_) => self.events(receiver, headers, read).await,
+            Kind::Admitted | Kind::Events(_) => self.events(receiver, headers, read).await,
             Kind::Slack(signing) => self.slack(receiver, signing, headers, read).await,
             Kind::Teams(teams) => self.teams(receiver, teams, read).await,
             Kind::Mattermost(token) => self.mattermost(receiver, token, headers, read).await,
@@ -102,14 +111,14 @@ impl Door {
             },
             Kind::Slack(_) => slack::may_come(headers),
             // What tells who sends is in the body.
-            Kind::Mattermost(_) | Kind::Teams(_) => Ok(()),
+            Kind::Mattermost(_) | Kind::Teams(_) | Kind::Admitted => Ok(()),
         }
     }
 
     /// Who sends a body that may come.
     fn sender(&self) -> Sender {
         match &self.kind {
-            Kind::Events(_) => Sender::Known,
+            Kind::Admitted | Kind::Events(_) => Sender::Known,
             Kind::Slack(_) | Kind::Mattermost(_) | Kind::Teams(_) => Sender::Stranger,
         }
     }
@@ -170,7 +179,7 @@ impl Door {
 impl Kind {
     fn call(&self) -> &'static str {
         match self {
-            Self::Events(_) => "events",
+            Self::Admitted | Self::Events(_) => "events",
             Self::Slack(_) => "slack",
             Self::Mattermost(_) => "mattermost",
             Self::Teams(_) => "teams",

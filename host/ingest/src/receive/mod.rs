@@ -107,6 +107,19 @@ impl Strangers {
     }
 }
 
+/// Room for what waits to be stored, which several receivers can share.
+pub struct Hall {
+    bounds: Bounds,
+    room: Arc<Room>,
+}
+
+impl Hall {
+    /// Of this size.
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, room: Room::new(bounds.waiting(), bounds.body(), bounds.connections()) }
+    }
+}
+
 /// What runs beside the requests. To be stopped when no more of them come: what was taken in is then stored.
 pub struct Running {
     receiver: Arc<Receiver>,
@@ -135,11 +148,33 @@ impl Receiver {
         // Nothing begins before all of it can.
         let (stops, stop) = watch::channel(false);
         let watching = folders.into_iter().map(|folder| tokio::spawn(folder.watch(importer.clone(), stop.clone()))).collect();
-        let (queue, storing) = Queue::start(importer.clone(), bounds.gather());
-        let room = Room::new(bounds.waiting(), bounds.body(), bounds.connections());
-        let receiver =
-            Arc::new(Self { doors, importer, queue, room, bounds, reading: Semaphore::new(READ_AT_ONCE), strangers: Strangers::default() });
+        let room = Hall::new(bounds).room;
+        let (receiver, storing) = Self::begin(doors, importer, bounds, room);
         Ok((Arc::clone(&receiver), Running { receiver, storing, stops, watching }))
+    }
+
+    /// Begins to store what somebody else lets in ([`Receiver::take`]).
+    pub fn admitting(importer: Importer, hall: &Hall) -> (Arc<Self>, Running) {
+        let (receiver, storing) = Self::begin(HashMap::new(), importer, hall.bounds, Arc::clone(&hall.room));
+        (Arc::clone(&receiver), Running { receiver, storing, stops: watch::Sender::new(false), watching: Vec::new() })
+    }
+
+    fn begin(doors: HashMap<Name, Door>, importer: Importer, bounds: Bounds, room: Arc<Room>) -> (Arc<Self>, JoinHandle<()>) {
+        let (queue, storing) = Queue::start(importer.clone(), bounds.gather());
+        let reading = Semaphore::new(READ_AT_ONCE);
+        (Arc::new(Self { doors, importer, queue, room, bounds, reading, strangers: Strangers::default() }), storing)
+    }
+
+    /// Takes JSON lines of a source, also packed, from somebody who was let in by whoever calls this. `path` is where they came, for the audit log.
+    pub async fn take(&self, source: &Name, path: &str, request: Request) -> Response {
+        let door = Door::admitted(source, path);
+        // What is wrong with a request its sender hears; only what is wrong with us is the operator's to hear of.
+        let answered = door.answer(self, request).await.inspect_err(|problem| {
+            if problem.is_ours() {
+                problem.log(source);
+            }
+        });
+        answered.unwrap_or_else(IntoResponse::into_response)
     }
 
     async fn answer(&self, params: &RawPathParams, request: Request) -> Result<Response, Problem> {

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 use tracing::{debug, info, warn};
 
 use super::book::Book;
-use crate::metrics::{Delivered, Metrics};
+use crate::metrics::{Delivered, TenantMetrics};
 use crate::scheduler::Clock;
 
 /// How long one try may take, with looking up the name, connecting and the answer.
@@ -81,6 +81,7 @@ pub enum WebhookError {
 }
 
 /// Where alerts are told, and how.
+#[derive(Clone)]
 pub struct Webhook {
     url: Url,
     client: Client,
@@ -246,7 +247,7 @@ fn backoff() -> Backoff {
 }
 
 /// Tells what is owed, as long as it is left to. `news` wakes it.
-pub(super) async fn tell<C: Clock>(webhook: &Webhook, tenant: &TenantId, book: &Arc<Book>, metrics: &Metrics, clock: &C, news: &Notify) {
+pub(super) async fn tell<C: Clock>(webhook: &Webhook, tenant: &TenantId, book: &Arc<Book>, metrics: &TenantMetrics, clock: &C, news: &Notify) {
     let (backoff, mut tries) = (backoff(), HashMap::<String, (Timestamp, Timestamp)>::new());
     let mut is_away = false;
     loop {

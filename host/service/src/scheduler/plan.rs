@@ -49,6 +49,8 @@ struct Policy {
     schedule: Option<Read>,
     /// When something of an earlier run is tried again.
     retry: Option<Timestamp>,
+    /// That this is because somebody asked, and has not begun.
+    asked: bool,
     /// Due times up to this one are settled.
     since: Timestamp,
     state: State,
@@ -104,9 +106,13 @@ impl Plan {
     pub fn replace(&mut self, planned: Vec<Planned>, now: Timestamp) -> Vec<Remark> {
         let mut remarks = Vec::new();
         let named: BTreeSet<Name> = planned.iter().map(|planned| planned.policy.clone()).collect();
-        for Planned { policy: name, schedule: spec, retry, since } in planned {
+        for Planned { policy: name, schedule: spec, retry, asked, since } in planned {
             let policy = self.policies.entry(name.clone()).or_default();
             policy.retry = retry;
+            policy.asked = asked;
+            if let (true, State::Owed { wait, .. }) = (asked, &mut policy.state) {
+                *wait = Wait::default();
+            }
             let Some(spec) = spec else {
                 policy.unschedule();
                 continue;
@@ -147,6 +153,7 @@ impl Plan {
                     State::Owed { wait, .. } => wait,
                     State::Idle | State::Running { .. } => Wait::default(),
                 };
+                policy.asked &= !matches!(job, Job::Retry(_));
                 policy.state = State::Running { job: *job, before };
                 self.running += 1;
             }
@@ -183,7 +190,7 @@ impl Plan {
     fn end(&mut self, policy: &Name, next: impl FnOnce(Job, Wait) -> (State, Option<Timestamp>)) {
         let Some(policy) = self.policies.get_mut(policy) else { return };
         // What is to be tried again after this job the next look says.
-        policy.retry = None;
+        policy.retry = policy.retry.filter(|_| policy.asked);
         if let State::Running { job, before } = std::mem::take(&mut policy.state) {
             self.running = self.running.saturating_sub(1);
             let (state, settled) = next(job, before);

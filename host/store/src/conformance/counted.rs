@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use consign_model::access::Token;
 use consign_model::audit::{Author, Cause, Head, ImportFigures};
 use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::ProbeReport;
@@ -65,6 +66,11 @@ macro_rules! counted {
 counted! {
     create_tenant(tenant: &TenantId, keys: &TenantKeys, by: &Author) -> TenantKeys;
     tenant_keys(tenant: &TenantId) -> Option<TenantKeys>;
+    tenants(after: Option<&TenantId>, limit: usize) -> Vec<TenantId>;
+    add_token(tenant: &TenantId, token: &Token, by: &Author) -> ();
+    tokens(tenant: &TenantId) -> Vec<Token>;
+    token_of(hash: &Digest) -> Option<(TenantId, Token)>;
+    revoke_token(tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Option<Token>;
     begin_import(tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> ();
     note_replay(tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> ();
     end_import(tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> ();

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a check fails by panicking")]
 
+mod access;
 mod arrivals;
 pub(crate) mod audit;
 pub(crate) mod counted;
@@ -35,6 +36,8 @@ macro_rules! checks {
 
 /// All of them.
 pub(crate) const CHECKS: &[Check] = checks![
+    access::tenants_by_name,
+    access::tokens_by_tenant_and_hash,
     arrivals::tenants_keep_their_first_keys,
     arrivals::sources_and_users,
     arrivals::captures_that_go_on_are_one,

@@ -9,6 +9,7 @@ mod compare;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use consign_model::access::Token;
 use consign_model::audit::{Cause, ImportFigures};
 use consign_model::identity::Identity;
 use consign_model::module::ProbeReport;
@@ -23,7 +24,7 @@ use consign_model::{
 use super::counted::{Calls, Counted};
 use super::samples::{
     IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, identity_map, identity_of, keys, member, module, name, new_run,
-    people, policy, probe, quarantine, refused, release, signing_key, source, summary, target, unknown, user, wanted, wanted_state, window,
+    people, policy, probe, quarantine, refused, release, signing_key, source, summary, target, token, unknown, user, wanted, wanted_state, window,
 };
 use crate::{Arrival, Begun, Copies, ModuleRecord, PullCursor, SegmentRecord, SourceRecord, Store, StoreError};
 
@@ -83,6 +84,7 @@ struct Expected {
     policies: BTreeMap<Name, u32>,
     modules: BTreeMap<(String, String), ModuleRecord>,
     keys: BTreeMap<Name, ModuleKey>,
+    tokens: BTreeMap<Name, Token>,
     probes: BTreeMap<Digest, ProbeReport>,
     quarantines: BTreeMap<(Name, Digest), Vec<Quarantine>>,
     runs: Vec<Run>,
@@ -118,7 +120,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(32) {
+        match self.random.below(33) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -140,6 +142,7 @@ impl Rehearsal {
             28 => self.put_pull_cursor(store, &tenant, &mut expected).await,
             29 => self.settle_wanted(store, &tenant, &mut expected).await,
             30 => self.put_apart(store, &tenant, &mut expected).await,
+            31 => self.change_token(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -429,6 +432,31 @@ impl Rehearsal {
             one.clone()
         });
         assert_eq!(answer.is_ok(), known.key == one.key, "{answer:?}");
+    }
+
+    /// Half of the tokens that are made want what another has already.
+    async fn change_token(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let one = token(self.random.pick::<&str>(&["token-1", "token-10", "token-2"]), &self.random.below(6).to_string());
+        if self.random.one_in(3) {
+            let at = Timestamp(i64::try_from(self.random.below(1_000)).unwrap());
+            let ended = expected.tokens.get_mut(&one.id).map(|token| {
+                if token.revoked_at.is_none() {
+                    token.revoked_at = Some(at);
+                    expected.deeds.push("token-revoked");
+                }
+                token.clone()
+            });
+            assert_eq!(store.revoke_token(tenant, &one.id, at, &author()).await.unwrap(), ended);
+            return;
+        }
+        let others = self.expected.values().chain([&*expected]);
+        let is_taken = others.flat_map(|tenant| tenant.tokens.values()).any(|token| token.hash == one.hash) || expected.tokens.contains_key(&one.id);
+        let answer = store.add_token(tenant, &one, &author()).await;
+        assert_eq!(answer.is_err(), is_taken, "{answer:?}");
+        if !is_taken {
+            expected.deeds.push("token-made");
+            expected.tokens.insert(one.id.clone(), one);
+        }
     }
 
     async fn save_probe(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {

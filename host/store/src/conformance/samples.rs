@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use consign_model::access::{Role, Token};
 use consign_model::audit::{Actor, Author};
 use consign_model::identity::{Identity, IdentityMap, Period};
 use consign_model::manifest::Signature;
@@ -47,6 +48,18 @@ pub(crate) fn keys(text: &str) -> TenantKeys {
         sealed_signing_key: "c2lnbg==".into(),
         signing_public_key: "cHVi".into(),
         master_key_check: "Y2hlY2s=".into(),
+    }
+}
+
+pub(crate) fn token(id: &str, secret: &str) -> Token {
+    Token {
+        id: name(id),
+        name: name("ann"),
+        role: Role::Auditor,
+        hash: Digest::of(secret.as_bytes()),
+        created_at: Timestamp(3),
+        expires_at: Some(Timestamp(9)),
+        revoked_at: None,
     }
 }
 

@@ -85,10 +85,14 @@ pub(super) enum Class {
     WantedDue = b'q',
     /// A line of the audit log.
     Audit = b'X',
+    /// A token.
+    Token = b'a',
+    /// Whose token has this hash.
+    TokenHash = b'h',
 }
 
 impl Class {
-    const ALL: [Self; 38] = [
+    const ALL: [Self; 40] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -127,12 +131,14 @@ impl Class {
         Self::Wanted,
         Self::WantedDue,
         Self::Audit,
+        Self::Token,
+        Self::TokenHash,
     ];
 
     /// Whether the record of this key is one whose changes are audited. Here a class is forgotten in silence; that the others' writes make their
     /// entries is seen to by the writing thread.
     pub(super) fn is_audited(key: &[u8]) -> bool {
-        const AUDITED: [Class; 9] = [
+        const AUDITED: [Class; 10] = [
             Class::IdentityMap,
             Class::Tenant,
             Class::Source,
@@ -142,6 +148,7 @@ impl Class {
             Class::ModuleKey,
             Class::Quarantine,
             Class::Run,
+            Class::Token,
         ];
         AUDITED.iter().any(|class| key.first() == Some(&(*class as u8)))
     }
@@ -163,6 +170,7 @@ impl Class {
             Some(Self::Run | Self::RunOrder) => "a run's record",
             Some(Self::Facts | Self::FactsPiece | Self::Window | Self::Supplement | Self::WindowOfRun | Self::Unsettled) => "a window's record",
             Some(Self::Delivery | Self::SupplementDelivery) => "an e-mail's record in the ledger",
+            Some(Self::Token | Self::TokenHash) => "a token's record",
             Some(Self::Audit) => "an entry of the audit log",
         }
     }

@@ -5,6 +5,7 @@
 //! after sled opens it (`folder`). Values are small: events, attachments and verdicts lie in the archive, and of an event only 24 bytes are kept
 //! (`identities`).
 
+mod access;
 mod audit;
 mod core;
 mod disk;
@@ -30,6 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use consign_model::access::Token;
 use consign_model::audit::{Author, Cause, Deed, Head, ImportFigures};
 use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::ProbeReport;
@@ -114,6 +116,29 @@ impl Store for Embedded {
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>> {
         consume_budget().await;
         self.get_tenant_keys(tenant)
+    }
+
+    async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {
+        consume_budget().await;
+        self.list_tenants(after, limit)
+    }
+
+    async fn add_token(&self, tenant: &TenantId, token: &Token, by: &Author) -> Result<()> {
+        self.put_token(tenant, token, by).await
+    }
+
+    async fn tokens(&self, tenant: &TenantId) -> Result<Vec<Token>> {
+        consume_budget().await;
+        self.all_tokens(tenant)
+    }
+
+    async fn token_of(&self, hash: &Digest) -> Result<Option<(TenantId, Token)>> {
+        consume_budget().await;
+        self.find_token(hash)
+    }
+
+    async fn revoke_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>> {
+        self.end_token(tenant, id, at, by).await
     }
 
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()> {

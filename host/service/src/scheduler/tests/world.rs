@@ -315,6 +315,7 @@ impl Runner for World {
             .map(|(name, policy)| Planned {
                 policy: name.clone(),
                 schedule: Some(policy.schedule.clone()),
+                asked: false,
                 retry: policy.retry,
                 since: since(name, policy.since),
             })

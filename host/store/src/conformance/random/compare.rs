@@ -129,6 +129,16 @@ impl Rehearsal {
         }
     }
 
+    async fn compare_tokens(&self, store: &dyn Store, tenant: &TenantId, expected: &Expected) {
+        let tokens: Vec<_> = expected.tokens.values().cloned().collect();
+        for token in &tokens {
+            assert_eq!(store.token_of(&token.hash).await.unwrap(), Some((tenant.clone(), token.clone())));
+        }
+        assert_eq!(store.tokens(tenant).await.unwrap(), tokens);
+        let tenants: Vec<TenantId> = self.expected.iter().filter(|(_, held)| held.tenant.is_some()).map(|(tenant, _)| tenant.clone()).collect();
+        assert_eq!(store.tenants(None, usize::MAX).await.unwrap(), tenants);
+    }
+
     /// Everything, compared.
     pub(crate) async fn compare(&self, store: &dyn Store) {
         let nothing = Expected::default();
@@ -139,6 +149,7 @@ impl Rehearsal {
             let deeds: Vec<String> = crate::conformance::audit::log(store, tenant).await.iter().map(crate::conformance::audit::word).collect();
             assert_eq!(deeds, expected.deeds);
             assert_eq!(store.tenant_keys(tenant).await.unwrap(), expected.tenant);
+            self.compare_tokens(store, tenant, expected).await;
             assert_eq!(store.sources(tenant).await.unwrap(), expected.sources.values().cloned().collect::<Vec<_>>());
             let newest = |versions: &BTreeMap<Name, u32>| {
                 let saved = versions.iter().filter(|(_, version)| **version > 0);

@@ -1,0 +1,166 @@
+//! The HTTP API: what the command line does, for whoever shows a token.
+//!
+//! ```text
+//! request ─▶ server (limits, time) ─▶ guard (who, which tenant, may they) ─▶ operation (a function for each) ─▶ answer or problem
+//! ```
+//! Each operation says in its own description which permission it takes, and the guard asks for that and nothing else ([`guard`]). What a client reads stands in types of this
+//! room and not of the model, so that the model can change and the API stay.
+
+mod given;
+mod guard;
+mod me;
+mod modules;
+mod policies;
+mod problem;
+mod runs;
+mod server;
+mod sources;
+mod tenants;
+
+use std::sync::Arc;
+
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::guard::{Guard, SCHEME, Unguarded};
+use self::problem::Problem;
+pub use self::server::{ApiServer, ApiSettings, ListenError};
+pub use self::tenants::{NoRandomness, new_token};
+use crate::tenants::Tenants;
+
+/// The document's head.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Consign",
+        description = "Exports recorded chats to e-mail archives, by policy. Every operation shows a token (Authorization: Bearer …); which permission it takes stands in its security. \
+                   Errors are problems as RFC 9457 has them, with a code that stays. Lists come by page: next of one is after of the next. Times are RFC 3339, in UTC.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    components(schemas(Problem))
+)]
+struct Head;
+
+fn operations() -> OpenApiRouter<Arc<Tenants>> {
+    OpenApiRouter::with_openapi(<Head as utoipa::OpenApi>::openapi())
+        .routes(routes!(me::show))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::list_tokens, tenants::create_token))
+        .routes(routes!(tenants::revoke_token))
+        .routes(routes!(policies::list))
+        .routes(routes!(policies::show))
+        .routes(routes!(policies::apply))
+        .routes(routes!(policies::run))
+        .routes(routes!(policies::retry))
+        .routes(routes!(policies::list_targets))
+        .routes(routes!(sources::list))
+        .routes(routes!(sources::events))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::manifest))
+        .routes(routes!(runs::held))
+        .routes(routes!(runs::explain))
+        .routes(routes!(runs::audit))
+        .routes(routes!(modules::list, modules::upload))
+}
+
+/// The document that describes all operations.
+pub fn document() -> OpenApi {
+    finished(operations().into_openapi())
+}
+
+/// Adds what is true of many operations, so that none of them has to say it: the token, and the problems that come of what stands before it.
+fn finished(mut document: OpenApi) -> OpenApi {
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(SCHEME, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    for (path, item) in &mut document.paths.paths {
+        let named = path.matches('{').count();
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().filter_map(Option::as_mut) {
+            let takes_query = operation.parameters.iter().flatten().any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
+            let takes_body = operation.request_body.is_some();
+            let usual = [
+                (takes_query || takes_body || path.contains("{source}"), "400", "What was sent is not right"),
+                (true, "401", "There is no token, or it is worth nothing"),
+                (true, "403", "The role does not permit it"),
+                (named > 0, "404", "There is no such thing, or it is another tenant's"),
+                (takes_body, "413", "The body is too large"),
+            ];
+            let responses = &mut operation.responses.responses;
+            for (_, status, description) in usual.into_iter().filter(|(is_so, ..)| *is_so) {
+                responses.entry(status.to_owned()).or_insert_with(|| {
+                    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+                    ResponseBuilder::new().description(description).content("application/json", problem).into()
+                });
+            }
+            for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+                if let RefOr::T(response) = response {
+                    response.content =
+                        std::mem::take(&mut response.content).into_values().map(|content| (problem::MEDIA.to_owned(), content)).collect();
+                }
+            }
+        }
+    }
+    document
+}
+
+/// All operations over these tenants, behind the guard.
+fn router(tenants: Arc<Tenants>) -> Result<Router, Unguarded> {
+    let (router, document) = operations().split_for_parts();
+    let document = finished(document);
+    let guard = Arc::new(Guard::new(&document, Arc::clone(&tenants))?);
+    let shown = Arc::new(document);
+    let router = router
+        .method_not_allowed_fallback(async || Problem::no_such_method())
+        .route_layer(from_fn_with_state(guard, guard::guard))
+        .with_state(tenants)
+        .route("/openapi.json", get(move || async move { Json(shown.as_ref().clone()).into_response() }))
+        .route("/healthz", get(async || "ok\n"))
+        .fallback(async || Problem::no_such_address());
+    Ok(router)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    /// Others' programs are written by it, so a change here is one of theirs.
+    #[test]
+    fn the_document_is_as_it_is_kept() {
+        let now = format!("{}\n", document().to_pretty_json().unwrap());
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        if std::env::var("CONSIGN_OPENAPI").is_ok_and(|what| what == "keep") {
+            std::fs::write(file, &now).unwrap();
+        }
+        let kept = std::fs::read_to_string(file).unwrap_or_default();
+        let differs = now.lines().zip(kept.lines()).find(|(now, kept)| now != kept);
+        assert!(now == kept, "CONSIGN_OPENAPI=keep keeps it as it is now; the first difference: {differs:?}");
+    }
+
+    #[test]
+    fn every_operation_says_what_it_takes() {
+        let document = serde_json::to_value(document()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        for (path, item) in paths {
+            for (method, operation) in item.as_object().unwrap() {
+                let about = format!("{method} {path}");
+                // What is of a tenant takes a permission, and never just any token.
+                let taken = operation["security"][0][SCHEME].as_array().unwrap();
+                assert_eq!(taken.len(), usize::from(path != "/v1/me"), "{about}");
+                assert!(operation["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{about} has no summary");
+                for (status, response) in operation["responses"].as_object().unwrap() {
+                    assert!(response["description"].as_str().is_some_and(|said| !said.is_empty()), "{about}, {status}");
+                }
+            }
+        }
+        assert!(paths.len() > 10);
+    }
+}

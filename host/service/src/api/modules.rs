@@ -1,0 +1,119 @@
+//! Modules: what a tenant may use, and uploading one.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use consign_model::module::ModuleKind;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::given::{Asked, Page, Paging, bytes, time};
+use super::guard::Here;
+use super::problem::Problem;
+use crate::modules::{self, Listed, Origin, Voucher};
+
+/// Bytes of an upload: the largest that the sandbox takes, by what made the component, is less.
+const LARGEST: usize = 48 << 20;
+
+/// A module.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModuleView {
+    /// `name@version`.
+    #[schema(example = "acme/desks@1.2.0")]
+    name: String,
+    /// SHA-256 of the component.
+    digest: String,
+    /// `criteria` or `grouping`.
+    kind: &'static str,
+    /// What it does, as it says itself.
+    summary: String,
+    /// What it reads.
+    needs: Vec<&'static str>,
+    /// What its configuration has to look like: a JSON Schema.
+    #[schema(value_type = Object)]
+    schema: serde_json::Value,
+    /// When it was uploaded; unset: it comes with the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pushed_at: Option<String>,
+    /// The name of the key that vouches for it, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<String>,
+}
+
+fn view(module: Listed) -> ModuleView {
+    let (pushed_at, signed_by) = match module.origin {
+        Origin::Standard => (None, None),
+        Origin::Pushed { at, signed_by } => (Some(time(at)), signed_by.map(|key| key.name.to_string())),
+    };
+    ModuleView {
+        name: format!("{}@{}", module.manifest.name, module.manifest.version),
+        digest: module.digest.to_string(),
+        kind: kind(module.kind),
+        needs: module.manifest.needs.iter().map(|need| need.word()).collect(),
+        summary: module.manifest.summary,
+        schema: serde_json::to_value(&module.manifest.config_schema).unwrap_or_default(),
+        pushed_at,
+        signed_by,
+    }
+}
+
+fn kind(kind: ModuleKind) -> &'static str {
+    match kind {
+        ModuleKind::Criteria => "criteria",
+        ModuleKind::Grouping => "grouping",
+    }
+}
+
+/// Lists the modules that policies may name.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/modules", tag = "modules", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), Paging),
+    responses((status = 200, description = "By name and version", body = Page<ModuleView>)))]
+pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<ModuleView>>, Problem> {
+    let mut all = modules::list(here.tenant.exporter()).await?;
+    let name = |module: &Listed| format!("{}@{}", module.manifest.name, module.manifest.version);
+    all.sort_by_key(name);
+    Page::of_all(all, &paging, name, view)
+}
+
+/// How to take a module in.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Uploading {
+    /// Take it without a signature, where the tenant has keys for its modules.
+    #[serde(default)]
+    unsigned: bool,
+}
+
+/// What became of an upload.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Uploaded {
+    /// `name@version`.
+    #[schema(example = "acme/desks@1.2.0")]
+    name: String,
+    /// SHA-256 of the component.
+    digest: String,
+    /// Whether the very same was there already.
+    again: bool,
+    /// What it reads: what a policy that uses it has to list.
+    needs: Vec<&'static str>,
+}
+
+/// Uploads a module. It is checked, compiled in a process of its own and tried on a made-up chat; only what passes is kept.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/modules", tag = "modules", security(("token" = ["write-modules"])),
+    params(("tenant" = String, Path, description = "The tenant"), Uploading),
+    request_body(content_type = "application/wasm", description = "The component", content = String),
+    responses(
+        (status = 201, description = "Kept", body = Uploaded),
+        (status = 200, description = "It was there", body = Uploaded),
+        (status = 409, description = "Its name and version mean another module", body = Problem),
+        (status = 422, description = "It was refused", body = Problem),
+    ))]
+pub async fn upload(here: Here, Asked(how): Asked<Uploading>, request: Request) -> Result<(StatusCode, Json<Uploaded>), Problem> {
+    let component = bytes(request, LARGEST).await?;
+    let voucher = if how.unsigned { Voucher::Unsigned } else { Voucher::Nothing };
+    let pushed = modules::push(&here.exporter(), component, voucher).await?;
+    let status = if pushed.again { StatusCode::OK } else { StatusCode::CREATED };
+    let record = pushed.record;
+    let needs = record.manifest.needs.iter().map(|need| need.word()).collect();
+    Ok((status, Json(Uploaded { name: record.name(), digest: record.digest.to_string(), again: pushed.again, needs })))
+}

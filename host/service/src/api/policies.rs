@@ -1,0 +1,278 @@
+//! Policies and targets: what is in force, and putting it there.
+
+use std::path::PathBuf;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
+use consign_export::{ExportError, How, Retry};
+use consign_model::access::Permission;
+use consign_model::policy::PolicyVersion;
+use consign_model::target::TargetVersion;
+use consign_model::{Name, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::given::{Asked, Given, Item, Page, Paging, Text, time};
+use super::guard::Here;
+use super::problem::Problem;
+use crate::apply::{Change, ChangeKind, Manner, apply_texts};
+use crate::schedule::Schedule;
+
+/// A policy as it is in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PolicyView {
+    /// Its name.
+    #[schema(example = "fx-desk")]
+    name: String,
+    /// Its version, counted from 1.
+    version: u32,
+    /// The target's name.
+    target: String,
+    /// Whether it runs by its schedule.
+    enabled: bool,
+    /// When it is due next; unset: by hand only, or never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_due: Option<String>,
+    /// Whether a run was asked for that has not begun.
+    asked: bool,
+    /// When this version was put into force.
+    applied_at: String,
+    /// As it was written, with all that was left out.
+    #[schema(value_type = Object)]
+    spec: serde_json::Value,
+    /// Its modules: criteria, then the grouping.
+    modules: Vec<UsedModule>,
+}
+
+/// A module of a policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UsedModule {
+    /// `name@version`.
+    #[schema(example = "std/keywords@0.1.0")]
+    name: String,
+    /// SHA-256 of the component.
+    digest: String,
+    /// What it reads.
+    needs: Vec<&'static str>,
+}
+
+fn policy_view(here: &Here, policy: &PolicyVersion) -> PolicyView {
+    let next =
+        |policy: &PolicyVersion| Schedule::parse(policy.spec.schedule.as_ref().filter(|_| policy.spec.enabled)?).ok()?.next_after(Timestamp::now());
+    PolicyView {
+        name: policy.spec.name.to_string(),
+        version: policy.version,
+        target: policy.spec.target.to_string(),
+        enabled: policy.spec.enabled,
+        next_due: next(policy).map(time),
+        asked: here.tenant.is_asked(&policy.spec.name),
+        applied_at: time(policy.applied_at),
+        spec: serde_json::to_value(&policy.spec).unwrap_or_default(),
+        modules: policy
+            .modules()
+            .map(|module| UsedModule {
+                name: module.name.clone(),
+                digest: module.digest.to_string(),
+                needs: module.needs.iter().map(|need| need.word()).collect(),
+            })
+            .collect(),
+    }
+}
+
+/// Lists the policies.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/policies", tag = "policies", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), Paging),
+    responses((status = 200, description = "By name", body = Page<PolicyView>)))]
+pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<PolicyView>>, Problem> {
+    let all = here.tenant.exporter().store.policies(here.tenant.name()).await?;
+    Page::of_all(all, &paging, |policy| policy.spec.name.to_string(), |policy| policy_view(&here, &policy))
+}
+
+async fn policy(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
+    let none = || Problem::no_such("no-such-policy", format!("there is no policy '{}'", name.escape_debug()));
+    let name: Name = name.parse().map_err(|_| none())?;
+    here.tenant.exporter().store.policy(here.tenant.name(), &name, None).await?.ok_or_else(none)
+}
+
+/// Shows a policy.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/policies/{policy}", tag = "policies", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
+    responses((status = 200, description = "As it is in force", body = PolicyView, headers(("etag" = String, description = "Its version")))))]
+pub async fn show(here: Here, Item(name): Item) -> Result<Response, Problem> {
+    let policy = policy(&here, &name).await?;
+    let etag = format!("\"{}\"", policy.version);
+    Ok(([(ETAG, etag)], Json(policy_view(&here, &policy))).into_response())
+}
+
+/// How to apply.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Applying {
+    /// Only say what would change.
+    #[serde(default)]
+    check: bool,
+}
+
+/// What became of one target or policy, or would become of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChangeView {
+    /// `target` or `policy`.
+    kind: &'static str,
+    /// Its name.
+    name: String,
+    /// `new`, `changed` or `same`.
+    change: &'static str,
+    /// The fields that are others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<String>,
+    /// Its version then.
+    version: u32,
+    /// When a policy runs next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_due: Option<String>,
+    /// What to think about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+impl From<Change> for ChangeView {
+    fn from(change: Change) -> Self {
+        let (word, fields) = match change.change {
+            ChangeKind::New => ("new", Vec::new()),
+            ChangeKind::Changed(fields) => ("changed", fields),
+            ChangeKind::Same => ("same", Vec::new()),
+        };
+        Self {
+            kind: change.kind,
+            name: change.name.to_string(),
+            change: word,
+            fields,
+            version: change.version,
+            next_due: change.next_due.map(time),
+            warnings: change.warnings,
+        }
+    }
+}
+
+/// Checks targets and policies, and puts them into force: all of them or none.
+///
+/// The body is what `consign apply` reads. A target may name no file, variable or command of the server, and only who may write targets changes one.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/apply", tag = "policies", security(("token" = ["write-policies"])),
+    params(("tenant" = String, Path, description = "The tenant"), Applying), request_body(content = String, content_type = "application/toml", description = "TOML"),
+    responses(
+        (status = 200, description = "What changed", body = [ChangeView]),
+        (status = 409, description = "Somebody else has changed it at the same moment", body = Problem),
+        (status = 422, description = "Nothing was applied", body = Problem),
+    ))]
+pub async fn apply(here: Here, Asked(how): Asked<Applying>, Text(text): Text) -> Result<Json<Vec<ChangeView>>, Problem> {
+    let manner = Manner { targets: here.caller.may(Permission::WriteTargets), this_machine: false, only_check: how.check };
+    let changes = apply_texts(&here.exporter(), [(PathBuf::from("the body"), Ok(text))], manner).await?;
+    here.tenant.changed();
+    Ok(Json(changes.into_iter().map(ChangeView::from).collect()))
+}
+
+/// That a run was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AskedRun {
+    /// The policy.
+    policy: String,
+    /// Where its runs are listed.
+    runs: String,
+}
+
+/// Asks for a run of a policy, whatever its schedule says. It begins as soon as there is room for it.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/policies/{policy}/runs", tag = "policies", security(("token" = ["write-policies"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
+    responses((status = 202, description = "Asked for", body = AskedRun)))]
+pub async fn run(here: Here, Item(name): Item) -> Result<(StatusCode, Json<AskedRun>), Problem> {
+    let policy = policy(&here, &name).await?;
+    Ok(ask(&here, &policy.spec.name, Retry::Waiting))
+}
+
+fn ask(here: &Here, policy: &Name, retry: Retry) -> (StatusCode, Json<AskedRun>) {
+    here.tenant.ask(policy, retry, here.caller.actor());
+    let runs = format!("/v1/tenants/{}/runs?policy={policy}", here.tenant.name());
+    (StatusCode::ACCEPTED, Json(AskedRun { policy: policy.to_string(), runs }))
+}
+
+/// Which held windows are tried again.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Again {
+    /// Their ids, as the list of what is held has them.
+    #[schema(min_items = 1, max_items = 10000)]
+    windows: Vec<String>,
+    /// How.
+    #[serde(default)]
+    how: AgainHow,
+}
+
+/// How held windows are tried again.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgainHow {
+    /// As they were frozen.
+    #[default]
+    AsFrozen,
+    /// Evaluated and composed anew under today's policy and target, where nobody can have got anything of them yet.
+    Current,
+    /// As they are composed now, also where the target may have e-mails of other bytes.
+    SendChanged,
+}
+
+/// Asks for held windows of a policy to be tried again.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/policies/{policy}/held/retry", tag = "runs", security(("token" = ["write-policies"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")), request_body = Again,
+    responses((status = 202, description = "Asked for", body = AskedRun)))]
+pub async fn retry(here: Here, Item(name): Item, Given(again): Given<Again>) -> Result<(StatusCode, Json<AskedRun>), Problem> {
+    let policy = policy(&here, &name).await?;
+    if again.windows.is_empty() || again.windows.len() > 10_000 {
+        return Err(Problem::invalid("windows: 1 to 10000 ids"));
+    }
+    let how = match again.how {
+        AgainHow::AsFrozen => How::AsFrozen,
+        AgainHow::Current => How::Current,
+        AgainHow::SendChanged => How::SendChanged,
+    };
+    Ok(ask(&here, &policy.spec.name, Retry::These { ids: again.windows, how }))
+}
+
+/// A target as it is in force. Where its password is read is shown, the password never is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TargetView {
+    /// Its name.
+    name: String,
+    /// Its version, counted from 1.
+    version: u32,
+    /// When this version was put into force.
+    applied_at: String,
+    /// As it was written, with all that was left out.
+    #[schema(value_type = Object)]
+    spec: serde_json::Value,
+}
+
+/// Lists the targets.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/targets", tag = "policies", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), Paging),
+    responses((status = 200, description = "By name", body = Page<TargetView>)))]
+pub async fn list_targets(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<TargetView>>, Problem> {
+    let all = here.tenant.exporter().store.targets(here.tenant.name()).await?;
+    let view = |target: TargetVersion| TargetView {
+        name: target.spec.name.to_string(),
+        version: target.version,
+        applied_at: time(target.applied_at),
+        spec: serde_json::to_value(&target.spec).unwrap_or_default(),
+    };
+    Page::of_all(all, &paging, |target| target.spec.name.to_string(), view)
+}
+
+/// Answers what a policy's name in a query means.
+pub async fn named(here: &Here, policy: Option<&str>) -> Result<Option<Name>, Problem> {
+    let Some(name) = policy else { return Ok(None) };
+    let none = || Problem::no_such("no-such-policy", format!("there is no policy '{}'", name.escape_debug()));
+    let name: Name = name.parse().map_err(|_| none())?;
+    let known = here.tenant.exporter().store.policy(here.tenant.name(), &name, None).await?;
+    known.map(|_| Some(name.clone())).ok_or_else(|| ExportError::NoPolicy(name).into())
+}

@@ -1,0 +1,210 @@
+//! Errors, as RFC 9457 has them.
+//!
+//! `code` is for programs and stays as it is; `detail` and `hint` are for people and may change. What a person can't see through this API is in neither: a
+//! tenant that is somebody else's is one that there is not.
+
+use axum::Json;
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use consign_export::ExportError;
+use consign_model::Name;
+use consign_store::StoreError;
+use serde::Serialize;
+use tracing::error;
+use utoipa::ToSchema;
+
+use crate::apply::ApplyError;
+use crate::modules::PushError;
+use crate::tenants::TenantError;
+
+/// The media type of problems.
+pub const MEDIA: &str = "application/problem+json";
+
+/// What went wrong.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Problem {
+    /// Of the answer.
+    #[schema(example = 404)]
+    status: u16,
+    /// Which kind of problem: stays as it is from release to release.
+    #[schema(example = "no-such-policy")]
+    code: &'static str,
+    /// The kind, for a person.
+    title: &'static str,
+    /// What is wrong this time.
+    detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    /// All that is wrong, where that is more than one thing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    findings: Vec<Finding>,
+}
+
+/// One thing that is wrong in what was sent.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Finding {
+    /// Line, counted from 1, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// Which part: `policy fx-desk, criteria 1 (std/keywords), /any/0`.
+    at: String,
+    /// What is wrong, and the way out.
+    text: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status: status.as_u16(), code, title, detail: detail.into(), hint: None, findings: Vec::new() }
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// No token, or one that is worth nothing. Which of these it is only its owner may know.
+    pub fn unauthenticated(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "This needs a token", detail)
+            .hint("send Authorization: Bearer TOKEN; 'consign token create' makes a first one")
+    }
+
+    /// A token that does not permit this.
+    pub fn forbidden(permission: &str, role: &str) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "Your role does not permit this",
+            format!("this takes the permission {permission}, which {role} has not"),
+        )
+    }
+
+    /// There is nothing at this address.
+    pub fn no_such_address() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-such-address", "There is nothing here", "no operation has this address").hint("see /openapi.json")
+    }
+
+    /// The address is one of others.
+    pub fn no_such_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", "That is not done with this", "this address has other methods")
+            .hint("see /openapi.json")
+    }
+
+    /// Something of this name is not there.
+    pub fn no_such(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, "There is no such thing", detail)
+    }
+
+    /// A tenant that is not there, or not this one's.
+    pub fn no_such_tenant(tenant: &str) -> Self {
+        Self::no_such("no-such-tenant", format!("there is no tenant '{}'", tenant.escape_debug()))
+    }
+
+    /// What was sent can't be read, or does not fit.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid", "What was sent is not right", detail)
+    }
+
+    /// It is larger than it may be.
+    pub fn too_large(most: usize) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "What was sent is too large", format!("at most {most} bytes are read"))
+    }
+
+    /// It took too long to come.
+    pub fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The request took too long", "it did not come to its end in time")
+    }
+
+    /// Something is there already, or is another by now.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "It is not as you think it is", detail)
+    }
+
+    /// It is wrong in itself.
+    fn refused(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "It was refused", detail)
+    }
+
+    /// A fault of ours, or of the machine. What it is the operator reads in the log.
+    pub fn internal(why: &dyn std::fmt::Display) -> Self {
+        error!("a request failed: {why}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "It could not be done", "something failed on the server; its log says what")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA));
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"consign\""));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Self::conflict(error.to_string()),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<TenantError> for Problem {
+    fn from(error: TenantError) -> Self {
+        match error {
+            TenantError::Unknown(tenant) => Self::no_such_tenant(tenant.as_str()),
+            TenantError::Reserved(_) => Self::refused("reserved-name", error.to_string()),
+            TenantError::Store(error) => error.into(),
+            TenantError::Open { .. } => Self::internal(&error),
+        }
+    }
+}
+
+fn no_policy(policy: &Name) -> Problem {
+    Problem::no_such("no-such-policy", format!("there is no policy '{policy}'"))
+}
+
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::NoPolicy(policy) => no_policy(&policy),
+            ExportError::NoRun(run) => Self::no_such("no-such-run", format!("there is no run '{}'", run.as_str().escape_debug())),
+            ExportError::NoSource(source) => Self::no_such("no-such-source", format!("there is no source '{source}'")),
+            ExportError::Store(error) => error.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<ApplyError> for Problem {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Problems(problems) => {
+                let findings = problems.into_iter().map(|one| Finding { line: one.line, at: one.at, text: one.text }).collect();
+                Self { findings, ..Self::refused("not-applicable", "nothing was applied: all that is wrong stands in findings") }
+            }
+            ApplyError::Store(error) => error.into(),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<PushError> for Problem {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Store(error) => error.into(),
+            PushError::Export(error) => error.into(),
+            PushError::Shelf(error) => Self::internal(&error),
+            PushError::Taken { .. } => Self::conflict(error.to_string()),
+            PushError::Reserved(_) => Self::refused("reserved-name", error.to_string()),
+            PushError::Signature(_) | PushError::Unsigned(_) => Self::refused("not-signed", error.to_string()),
+            PushError::Refused(_) | PushError::Probe { .. } => Self::refused("module-refused", error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where the API listens: connections, their number and their time.
+//!
+//! There is no TLS here: a proxy stands before it and has the certificate, so it listens on this machine alone unless somebody writes otherwise.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use serde::Deserialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::debug;
+
+use super::guard::Unguarded;
+use super::problem::Problem;
+use super::router;
+use crate::tenants::Tenants;
+
+/// Connections at once. Those above wait to be accepted.
+const CONNECTIONS: usize = 512;
+/// For the head of a request, and between two of them.
+const HEAD_TIME: Duration = Duration::from_secs(15);
+/// Bytes of a request's head.
+const HEAD: usize = 32 << 10;
+/// For a request, from its head to its answer: a module may take a minute to compile.
+const REQUEST: Duration = Duration::from_mins(5);
+/// For requests under way when serving ends.
+const GRACE: Duration = Duration::from_secs(20);
+/// How long to wait where no connection can be accepted: too many files are open, say.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// `[api]` of the settings of `serve`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ApiSettings {
+    /// Address and port.
+    listen: SocketAddr,
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct ApiServer {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// It can't listen there.
+#[derive(Debug, thiserror::Error)]
+#[error("[api] listen: {address} can't be listened on: {cause}")]
+pub struct ListenError {
+    address: SocketAddr,
+    cause: std::io::Error,
+}
+
+impl ApiServer {
+    /// Listens from now on.
+    pub async fn listen(settings: &ApiSettings) -> Result<Self, ListenError> {
+        let address = settings.listen;
+        let failed = |cause| ListenError { address, cause };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where: with the port, also where any was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop`, and then what is under way.
+    pub async fn serve(self, tenants: Arc<Tenants>, stop: impl Future<Output = ()> + Send) -> Result<(), Unguarded> {
+        let router = router(tenants)?.layer(from_fn(in_time));
+        let (places, stopping) = (Arc::new(Semaphore::new(CONNECTIONS)), watch::Sender::new(false));
+        let mut connections = JoinSet::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut stop => break,
+                accepted = accept(&self.listener, &places) => accepted,
+            };
+            while connections.try_join_next().is_some() {}
+            match accepted {
+                Some((stream, place)) => drop(connections.spawn(connection(stream, router.clone(), stopping.subscribe(), place))),
+                None => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        stopping.send_replace(true);
+        let ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            debug!("requests that took too long were cut off");
+        }
+        Ok(())
+    }
+}
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, place)),
+        Err(error) => {
+            debug!(%error, "a connection can't be accepted");
+            None
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<bool>, place: OwnedSemaphorePermit) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD);
+    let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a client went away");
+    }
+    drop(place);
+}
+
+/// No request holds its place for ever, however slowly it comes; and no answer is kept by anybody in between, or taken for something else than it says.
+async fn in_time(request: Request, next: Next) -> Response {
+    let mut response = match tokio::time::timeout(REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::too_slow().into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -1,0 +1,292 @@
+//! The tenants that a process serves: each with a scheduler, a watch and an account of its own, over one store.
+//!
+//! Nothing of one tenant is reached through another: what a tenant has is looked up under its name, and each has an [`Exporter`] with its own keys. They share the
+//! process's places of work, which are handed out in the order of asking.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use consign_export::{Exporter, Retry};
+use consign_ingest::Importer;
+use consign_ingest::receive::{self, Bounds, Hall, Receiver};
+use consign_model::access::platform;
+use consign_model::alert::Notice;
+use consign_model::audit::Actor;
+use consign_model::{Name, TenantId};
+use consign_store::{Store, StoreError};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::alerts::{AlertSettings, Alerts, Webhook};
+use crate::metrics::Metrics;
+use crate::runner::{News, Policies};
+use crate::scheduler::{Settings, SystemClock, serve};
+
+/// Tenants read at a time.
+const PAGE: usize = 256;
+
+/// Why a tenant can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantError {
+    /// There is none of that name.
+    #[error("there is no tenant '{0}'")]
+    Unknown(TenantId),
+    /// The name is kept for the installation itself.
+    #[error("'{0}' is the name of the installation itself: no tenant can have it")]
+    Reserved(TenantId),
+    /// Its keys can't be opened or made, say.
+    #[error("tenant '{tenant}' cannot be opened: {cause}")]
+    Open {
+        /// Which.
+        tenant: TenantId,
+        /// Why, and the way out.
+        cause: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A tenant's part of the data folder.
+pub struct Opened {
+    /// On the way in.
+    pub importer: Importer,
+    /// On the way out.
+    pub exporter: Exporter,
+}
+
+/// What opening a tenant comes to.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Opened, TenantError>> + Send + 'a>>;
+
+/// Opens a tenant's part of the data folder, and makes its keys where it is new. Who has the master key does this.
+pub trait Opener: Send + Sync {
+    /// Opens it. `maker`: who is written in its log where it is new; unset: whoever has started the process.
+    fn open<'a>(&'a self, tenant: &'a TenantId, maker: Option<&'a Actor>) -> Opening<'a>;
+}
+
+/// Hears of alerts.
+pub type Told = Box<dyn Fn(&TenantId, &Notice) + Send + Sync>;
+/// Hears of runs.
+pub type Heard = Box<dyn Fn(&TenantId, News<'_>) + Send + Sync>;
+
+/// What all tenants are served with.
+pub struct Common {
+    /// What opens them.
+    pub opener: Box<dyn Opener>,
+    /// The store under all of them.
+    pub store: Arc<dyn Store>,
+    /// Of alerts.
+    pub alerts: AlertSettings,
+    /// Who is told of alerts.
+    pub webhook: Option<Webhook>,
+    /// Figures of all.
+    pub metrics: Arc<Metrics>,
+    /// Hears of alerts.
+    pub told: Told,
+    /// Hears of runs.
+    pub news: Heard,
+}
+
+/// A tenant that is being served.
+pub struct Tenant {
+    exporter: Exporter,
+    receiver: Arc<Receiver>,
+    policies: Arc<Policies>,
+    changed: Arc<Notify>,
+}
+
+impl Tenant {
+    /// Its name.
+    pub fn name(&self) -> &TenantId {
+        &self.exporter.tenant
+    }
+
+    /// What it has, and does as it is written in the log: by `actor`.
+    pub fn by(&self, actor: Actor) -> Exporter {
+        Exporter { author: self.exporter.author.acting_as(actor), ..self.exporter.clone() }
+    }
+
+    /// What it has, to look at.
+    pub fn exporter(&self) -> &Exporter {
+        &self.exporter
+    }
+
+    /// What takes its events in.
+    pub fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// Asks for a run. It is made as soon as its policy and the process have room for it; asked again meanwhile it is still one run.
+    pub fn ask(&self, policy: &Name, retry: Retry, by: Actor) {
+        self.policies.ask(policy, retry, by);
+        self.changed.notify_one();
+    }
+
+    /// Whether a run is asked for that has not begun.
+    pub fn is_asked(&self, policy: &Name) -> bool {
+        self.policies.is_asked(policy)
+    }
+
+    /// Policies or targets are others now.
+    pub fn changed(&self) {
+        self.changed.notify_one();
+    }
+}
+
+/// What goes on of one tenant.
+struct Serving {
+    tenant: Arc<Tenant>,
+    alerts: Alerts,
+    receiving: receive::Running,
+    looking: JoinHandle<()>,
+}
+
+/// All tenants that are served.
+pub struct Tenants {
+    common: Arc<Common>,
+    /// Room for events that wait to be stored, of all.
+    hall: Hall,
+    /// Only this one, where the process serves one.
+    only: Option<TenantId>,
+    serving: RwLock<BTreeMap<TenantId, Serving>>,
+    /// The schedulers. Their answer: the tenant, and the policies whose runs were cut off.
+    schedulers: tokio::sync::Mutex<JoinSet<(TenantId, Vec<Name>)>>,
+    /// One at a time is opened, so that none is opened twice.
+    opening: tokio::sync::Mutex<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Tenants {
+    /// None yet. With `only`, it stays with this one.
+    pub fn new(common: Common, only: Option<TenantId>) -> Self {
+        Self {
+            common: Arc::new(common),
+            hall: Hall::new(Bounds::default()),
+            only,
+            serving: RwLock::default(),
+            schedulers: tokio::sync::Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            stop: watch::Sender::new(false),
+        }
+    }
+
+    /// The store under all of them.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.common.store
+    }
+
+    /// Opens all tenants that there are, or the one. What can't be opened is found out before anything runs.
+    pub async fn open_all(&self) -> Result<Vec<Opened>, TenantError> {
+        if let Some(only) = &self.only {
+            return Ok(vec![self.common.opener.open(only, None).await?]);
+        }
+        let (mut opened, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.common.store.tenants(after.as_ref(), PAGE).await?;
+            for tenant in page.iter().filter(|tenant| **tenant != platform()) {
+                opened.push(self.common.opener.open(tenant, None).await?);
+            }
+            match page.into_iter().last() {
+                Some(last) => after = Some(last),
+                None => return Ok(opened),
+            }
+        }
+    }
+
+    /// Begins to serve what was opened.
+    pub async fn serve_all(&self, opened: Vec<Opened>) {
+        let _one_at_a_time = self.opening.lock().await;
+        for one in opened {
+            self.begin(one).await;
+        }
+    }
+
+    /// A tenant that is served.
+    pub fn get(&self, tenant: &TenantId) -> Result<Arc<Tenant>, TenantError> {
+        let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
+        serving.get(tenant).map(|one| Arc::clone(&one.tenant)).ok_or_else(|| TenantError::Unknown(tenant.clone()))
+    }
+
+    /// Tenants after this one, by name.
+    pub fn names(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantId> {
+        let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
+        serving.keys().filter(|tenant| after.is_none_or(|after| *tenant > after)).take(limit).cloned().collect()
+    }
+
+    /// Makes a tenant, and serves it from now on. Answers whether it is new.
+    pub async fn create(&self, tenant: &TenantId, maker: &Actor) -> Result<(Arc<Tenant>, bool), TenantError> {
+        if *tenant == platform() || self.only.as_ref().is_some_and(|only| only != tenant) {
+            return Err(TenantError::Reserved(tenant.clone()));
+        }
+        if let Ok(known) = self.get(tenant) {
+            return Ok((known, false));
+        }
+        let is_new = self.common.store.tenant_keys(tenant).await?.is_none();
+        Ok((self.serve(tenant, maker).await?, is_new))
+    }
+
+    async fn serve(&self, tenant: &TenantId, maker: &Actor) -> Result<Arc<Tenant>, TenantError> {
+        let _one_at_a_time = self.opening.lock().await;
+        if let Ok(known) = self.get(tenant) {
+            return Ok(known);
+        }
+        let opened = self.common.opener.open(tenant, Some(maker)).await?;
+        Ok(self.begin(opened).await)
+    }
+
+    /// Begins to serve one. Whoever calls it keeps others from doing so at the same moment.
+    async fn begin(&self, opened: Opened) -> Arc<Tenant> {
+        let Opened { importer, exporter } = opened;
+        // Whose token it was stands in what an import is called: what comes within an hour is one, by however many.
+        let importer = Importer { author: importer.author.acting_as(Actor::Consign), ..importer };
+        let (receiver, receiving) = Receiver::admitting(importer, &self.hall);
+        let (tenant, common) = (exporter.tenant.clone(), Arc::clone(&self.common));
+        let (of, with) = (tenant.clone(), Arc::clone(&common));
+        let told = Box::new(move |notice: &Notice| (with.told)(&of, notice));
+        let alerts = Alerts::start(exporter.clone(), &common.alerts, common.webhook.clone(), &common.metrics, SystemClock, told);
+        let (of, ear) = (tenant.clone(), alerts.ear());
+        let policies = Arc::new(Policies::new(exporter.clone(), move |news| {
+            (common.news)(&of, news);
+            ear.hear(news);
+        }));
+        let changed = Arc::new(Notify::new());
+        let looking = tokio::spawn({
+            let policies = Arc::clone(&policies);
+            async move { policies.look_at_modules().await }
+        });
+        self.schedulers.lock().await.spawn({
+            let (of, policies, changed, mut stop) = (tenant.clone(), Arc::clone(&policies), Arc::clone(&changed), self.stop.subscribe());
+            async move {
+                // An error is the end of all tenants, which is the end too.
+                let end = async move { drop(stop.wait_for(|stop| *stop).await) };
+                (of, serve(policies, SystemClock, Settings::default(), &changed, end).await.unfinished)
+            }
+        });
+        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed });
+        let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking };
+        self.serving.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().clone(), serving);
+        tenant
+    }
+
+    /// Ends all: runs at a place from where they are taken up. Answers those that were cut off.
+    pub async fn stop(&self) -> Vec<(TenantId, Name)> {
+        self.stop.send_replace(true);
+        let mut unfinished = Vec::new();
+        while let Some(ended) = self.schedulers.lock().await.join_next().await {
+            // One that broke off has cut its runs off as a crash does, and says so itself.
+            let Ok((tenant, policies)) = ended else { continue };
+            unfinished.extend(policies.into_iter().map(|policy| (tenant.clone(), policy)));
+        }
+        unfinished.sort();
+        let serving = std::mem::take(&mut *self.serving.write().unwrap_or_else(PoisonError::into_inner));
+        futures::future::join_all(serving.into_values().map(|one| async move {
+            one.looking.abort();
+            // What was taken in is stored and answered.
+            one.receiving.stop().await;
+            one.alerts.stop().await;
+        }))
+        .await;
+        unfinished
+    }
+}

@@ -1,0 +1,83 @@
+//! Which tenants there are, and tokens.
+//!
+//! A token lies under its tenant and id, as everything of a tenant does; beside it a place by its hash, which is all that who shows one brings along.
+
+use std::ops::Bound;
+
+use consign_model::access::Token;
+use consign_model::audit::{Author, Deed};
+use consign_model::{Digest, Name, TenantId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Embedded;
+use super::key::{Class, Key, Parts};
+use super::record::Flaw;
+use crate::{Result, StoreError};
+
+/// Where a token lies.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    tenant: TenantId,
+    id: Name,
+}
+
+fn token_key(tenant: &TenantId, id: &Name) -> Key {
+    Key::of(Class::Token, tenant).name(id)
+}
+
+fn hash_key(hash: &Digest) -> Key {
+    Key::global(Class::TokenHash).fixed(&hash.0)
+}
+
+impl Embedded {
+    pub(super) fn list_tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {
+        let all = Key::global(Class::Tenant);
+        let from = after.map(|tenant| Key::of(Class::Tenant, tenant));
+        let from = from.as_ref().map_or(Bound::Included(all.bytes()), |key| Bound::Excluded(key.bytes()));
+        let records = self.core.raw_range(from, &all, limit)?;
+        records.iter().map(|(key, _)| Parts::after(&all, key).name().ok_or_else(|| self.core.flawed(key, Flaw::Shape))).collect()
+    }
+
+    pub(super) async fn put_token(&self, tenant: &TenantId, token: &Token, by: &Author) -> Result<()> {
+        let (key, place, tenant_of, token) = (token_key(tenant, &token.id), hash_key(&token.hash), tenant.clone(), token.clone());
+        self.write_audited(tenant, by, move |changes| {
+            if changes.has(&key)? || changes.has(&place)? {
+                return Err(StoreError::Conflict { what: format!("the token {}", token.id) });
+            }
+            changes.put(&key, &token)?;
+            changes.put(&place, &Place { tenant: tenant_of, id: token.id.clone() })?;
+            Ok(((), Some(Deed::TokenMade { token: token.id, named: token.name, role: token.role, expires_at: token.expires_at })))
+        })
+        .await
+    }
+
+    pub(super) fn all_tokens(&self, tenant: &TenantId) -> Result<Vec<Token>> {
+        self.core.all(&Key::of(Class::Token, tenant))
+    }
+
+    pub(super) fn find_token(&self, hash: &Digest) -> Result<Option<(TenantId, Token)>> {
+        let Some(Place { tenant, id }) = self.core.get(&hash_key(hash))? else { return Ok(None) };
+        let key = token_key(&tenant, &id);
+        let token: Token = self.core.get(&key)?.ok_or_else(|| self.core.flawed(key.bytes(), Flaw::Missing))?;
+        // A place that leads to another token would lend somebody else's rights.
+        if token.hash != *hash {
+            return Err(self.core.flawed(key.bytes(), Flaw::Shape));
+        }
+        Ok(Some((tenant, token)))
+    }
+
+    pub(super) async fn end_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>> {
+        let key = token_key(tenant, id);
+        self.write_audited(tenant, by, move |changes| {
+            let Some(known) = changes.get::<Token>(&key)? else { return Ok((None, None)) };
+            if known.revoked_at.is_some() {
+                return Ok((Some(known), None));
+            }
+            let ended = Token { revoked_at: Some(at), ..known };
+            changes.put(&key, &ended)?;
+            let deed = Deed::TokenRevoked { token: ended.id.clone(), named: ended.name.clone() };
+            Ok((Some(ended), Some(deed)))
+        })
+        .await
+    }
+}

@@ -1,0 +1,287 @@
+//! The API of `consign serve`: who may do what of whose, asked for every operation of the document by Python; and a day's work of two tenants through it
+//! alone, which ends in e-mails and in an audit log that says who did what.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::mpsc::Receiver;
+
+use consign_tests::{Consign, Inbox, Ran, Running, Target, python, say, seed, until, until_some};
+use serde_json::{Value, json};
+
+const ROLES: [&str; 5] = ["tenant-administrator", "policy-author", "module-developer", "auditor", "ingest"];
+
+/// A `serve` with an API, and the operator's token.
+struct Server {
+    consign: Consign,
+    running: Option<(Running, Receiver<String>)>,
+    address: String,
+    operator: String,
+}
+
+/// What was answered.
+struct Answer {
+    status: u16,
+    head: String,
+    body: Value,
+}
+
+impl Server {
+    fn start() -> Self {
+        let consign = Consign::new();
+        let operator = consign.json(&["token", "create", "operator", "--role", "platform-administrator"]);
+        let operator = operator["secret"].as_str().unwrap().to_owned();
+        let mut server = Self { consign, running: None, address: String::new(), operator };
+        server.again();
+        server
+    }
+
+    fn again(&mut self) {
+        self.consign.write("consign.toml", "[api]\nlisten = \"127.0.0.1:0\"\n");
+        let config = self.consign.beside("consign.toml").display().to_string();
+        let (running, said) = self.consign.serving(&["--json", "--config", &config]);
+        let started = until_some("serve to start", || said.try_recv().ok());
+        let started: Value = serde_json::from_str(&started).unwrap();
+        started["api"].as_str().unwrap().clone_into(&mut self.address);
+        self.running = Some((running, said));
+    }
+
+    fn stop(&mut self) {
+        let (running, said) = self.running.take().unwrap();
+        assert!(running.interrupt().success());
+        assert_eq!(said.iter().last().unwrap(), r#"{"what":"stopped"}"#);
+    }
+
+    /// One request on a connection of its own.
+    fn ask(&self, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+        }
+        let mut body = String::new();
+        reader.read_to_string(&mut body).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::String(body)), head }
+    }
+
+    /// One that has to be answered with this.
+    #[track_caller]
+    fn asked(&self, method: &str, path: &str, token: &str, body: impl AsRef<[u8]>, status: u16) -> Value {
+        let answer = self.ask(method, path, token, body.as_ref());
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.body);
+        answer.body
+    }
+
+    /// A tenant, and its tokens by role.
+    fn tenant(&self, name: &str) -> Value {
+        self.asked("POST", "/v1/tenants", &self.operator, json!({ "name": name }).to_string(), 201);
+        let token = |role: &str| self.token(name, &self.operator, role)["secret"].clone();
+        ROLES.iter().map(|role| ((*role).to_owned(), token(role))).collect::<serde_json::Map<_, _>>().into()
+    }
+
+    fn token(&self, tenant: &str, by: &str, role: &str) -> Value {
+        let new = json!({ "name": format!("the-{role}"), "role": role, "days": 30 });
+        self.asked("POST", &format!("/v1/tenants/{tenant}/tokens"), by, new.to_string(), 201)
+    }
+}
+
+fn secret<'a>(tokens: &'a Value, role: &str) -> &'a str {
+    tokens[role].as_str().unwrap()
+}
+
+/// A chat of `many` messages, as lines.
+fn lines(chat: &str, many: usize) -> String {
+    let head = json!({ "type": "chat", "id": chat, "kind": "channel", "title": format!("the {chat} desk") });
+    let message = |number: usize| {
+        let at = format!("2026-01-05T08:{:02}:{:02}.000Z", number / 60, number % 60);
+        json!({ "type": "message", "chat": chat, "id": format!("m{number}"), "at": at, "user": "U1", "text": format!("{chat} says {number}") })
+    };
+    std::iter::once(head).chain((0..many).map(message)).fold(String::new(), |all, line| all + &line.to_string() + "\n")
+}
+
+fn policy(inbox: &Inbox, name: &str) -> String {
+    inbox.target().toml_with(&[(name, "")])
+}
+
+/// Waits for a run to end, and answers it.
+fn run_of(server: &Server, tenant: &str, token: &str, policy: &str, ended: usize) -> Value {
+    let path = format!("/v1/tenants/{tenant}/runs?policy={policy}");
+    until_some("the run to end", || {
+        let runs = server.asked("GET", &path, token, "", 200);
+        let done = runs.as_array().unwrap().iter().filter(|run| run["finished_at"].is_string()).count();
+        (done >= ended).then(|| runs[0].clone())
+    })
+}
+
+#[test]
+fn two_tenants_work_through_it_alone() {
+    let (inboxes, mut server) = ([Inbox::start(), Inbox::start()], Server::start());
+    let tenants = ["acme", "other"].map(|name| (name, server.tenant(name)));
+    for (inbox, (name, tokens)) in inboxes.iter().zip(&tenants) {
+        let events = format!("/v1/tenants/{name}/sources/chat/events");
+        let receipt = server.asked("POST", &events, secret(tokens, "ingest"), lines(name, 90), 200);
+        assert_eq!((&receipt["stored"], &receipt["already_there"]), (&json!(90), &json!(0)), "{receipt}");
+        let again = server.asked("POST", &events, secret(tokens, "ingest"), lines(name, 90), 200);
+        assert_eq!((&again["stored"], &again["already_there"]), (&json!(0), &json!(90)), "{again}");
+
+        // An author may not say where e-mails go; an administrator may; then the author's policy can use it.
+        let (author, apply) = (secret(tokens, "policy-author"), format!("/v1/tenants/{name}/apply"));
+        let refused = server.asked("POST", &apply, author, policy(inbox, "all"), 422);
+        assert_eq!(refused["findings"][0]["at"], "target archive", "{refused}");
+        let would = server.asked("POST", &format!("{apply}?check=true"), secret(tokens, "tenant-administrator"), policy(inbox, "all"), 200);
+        let changed = server.asked("POST", &apply, secret(tokens, "tenant-administrator"), policy(inbox, "all"), 200);
+        assert_eq!(would, changed);
+        assert_eq!((&changed[0]["change"], &changed[1]["change"]), (&json!("new"), &json!("new")), "{changed}");
+        let same = server.asked("POST", &apply, author, policy(inbox, "all"), 200);
+        assert!(same.as_array().unwrap().iter().all(|one| one["change"] == "same"), "{same}");
+
+        let asked = server.asked("POST", &format!("/v1/tenants/{name}/policies/all/runs"), author, "", 202);
+        assert_eq!(asked["runs"], format!("/v1/tenants/{name}/runs?policy=all"));
+        let run = run_of(&server, name, secret(tokens, "auditor"), "all", 1);
+        assert_eq!((&run["events"]["exported"], &run["emails"]["accepted"], &run["trigger"]), (&json!(90), &json!(1), &json!("hand")), "{run}");
+        let manifest = server.asked("GET", &format!("/v1/tenants/{name}/runs/all-000001/manifest"), secret(tokens, "auditor"), "", 200);
+        assert_eq!((&manifest["manifest"]["tenant"], &manifest["manifest"]["events"]["exported"]), (&json!(name), &json!(90)));
+        let explained = server.asked("GET", &format!("/v1/tenants/{name}/explain?policy=all&event=m7"), secret(tokens, "auditor"), "", 200);
+        assert_eq!(explained["events"][0]["fate"]["fate"], "exported", "{explained}");
+        let shown = server.ask("GET", &format!("/v1/tenants/{name}/policies/all"), author, b"");
+        assert!(shown.head.to_lowercase().contains("\r\netag: \"1\"\r\n"), "{}", shown.head);
+        assert_eq!(inbox.count(), 1);
+    }
+    let listed = server.asked("GET", "/v1/tenants?limit=1", &server.operator, "", 200);
+    assert_eq!(listed["items"], json!([{ "name": "acme" }]));
+    let next = server.asked("GET", &format!("/v1/tenants?limit=1&after={}", listed["next"].as_str().unwrap()), &server.operator, "", 200);
+    assert_eq!(next, json!({ "items": [{ "name": "other" }] }));
+
+    // After another start all is as it was, and the log says who did what.
+    server.stop();
+    for (name, _) in &tenants {
+        server.consign.run(&["--tenant", name, "audit", "verify"]).succeeded();
+        let log = server.consign.json(&["--tenant", name, "audit", "list"]);
+        let by = |what: &str| {
+            let entry = log.as_array().unwrap().iter().find(|entry| entry["deed"]["what"] == what).unwrap();
+            (entry["by"]["who"].clone(), entry["by"]["role"].clone())
+        };
+        assert_eq!(by("tenant-made"), (json!("token"), json!("platform-administrator")));
+        assert_eq!(by("token-made"), (json!("token"), json!("platform-administrator")));
+        assert_eq!(by("policy-saved"), (json!("token"), json!("tenant-administrator")));
+        assert_eq!(by("run-begun"), (json!("token"), json!("policy-author")));
+        assert_eq!(by("import-begun").0, json!("consign"));
+        let import = log.as_array().unwrap().iter().find(|entry| entry["deed"]["what"] == "import-begun").unwrap();
+        assert!(import["deed"]["input"].as_str().unwrap().contains("/sources/chat/events by token-"), "{import}");
+    }
+    server.again();
+    let (name, tokens) = &tenants[0];
+    server.asked("POST", &format!("/v1/tenants/{name}/policies/all/runs"), secret(tokens, "policy-author"), "", 202);
+    let run = run_of(&server, name, secret(tokens, "auditor"), "all", 2);
+    assert_eq!((&run["run"], &run["events"]["examined"]), (&json!("all-000002"), &json!(0)), "{run}");
+    server.stop();
+}
+
+#[test]
+fn nobody_reaches_what_is_anothers() {
+    let (inbox, mut server) = (Inbox::start(), Server::start());
+    let mut given = json!({ "url": format!("http://{}", server.address), "tokens": {}, "ids": {}, "worthless": [] });
+    for name in ["acme", "other"] {
+        let tokens = server.tenant(name);
+        let admin = secret(&tokens, "tenant-administrator");
+        let (source, policy_name) = (format!("{name}-chat"), format!("{name}-policy"));
+        server.asked("POST", &format!("/v1/tenants/{name}/sources/{source}/events"), admin, lines(name, 3), 200);
+        server.asked("POST", &format!("/v1/tenants/{name}/apply"), admin, policy(&inbox, &policy_name), 200);
+        server.asked("POST", &format!("/v1/tenants/{name}/policies/{policy_name}/runs"), admin, "", 202);
+        let run = run_of(&server, name, admin, &policy_name, 1);
+        let revoked = server.token(name, admin, "tenant-administrator");
+        let path = format!("/v1/tenants/{name}/tokens/{}", revoked["id"].as_str().unwrap());
+        let ended = server.asked("DELETE", &path, admin, "", 200);
+        assert!(ended["revoked_at"].is_string() && ended.get("secret").is_none() && ended.get("hash").is_none(), "{ended}");
+        given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
+        let token = server.token(name, admin, "auditor")["id"].clone();
+        given["ids"][name] = json!({ "policy": policy_name, "run": run["run"], "token": token, "source": source });
+        given["tokens"][name] = tokens;
+    }
+    given["tokens"]["platform"] = json!({ "platform-administrator": server.operator });
+    let file: PathBuf = server.consign.write("given.json", given.to_string());
+    let figures = python("api.py", [&file]);
+    say(format_args!("every operation by every role: {figures}"));
+    assert!(figures["operations"].as_u64() >= Some(20) && figures["not_theirs"].as_u64() > Some(100), "{figures}");
+    server.stop();
+}
+
+/// Requests that schemathesis makes up by the document, valid ones and others: no answer is a fault of ours, and none is off the description.
+#[test]
+fn made_up_requests_are_answered_as_described() {
+    let (inbox, mut server) = (Inbox::start(), Server::start());
+    let tokens = server.tenant("acme");
+    let admin = secret(&tokens, "tenant-administrator");
+    server.asked("POST", "/v1/tenants/acme/sources/chat/events", admin, lines("acme", 5), 200);
+    server.asked("POST", "/v1/tenants/acme/apply", admin, policy(&inbox, "all"), 200);
+    server.asked("POST", "/v1/tenants/acme/policies/all/runs", admin, "", 202);
+    let run = run_of(&server, "acme", admin, "all", 1);
+    let token = server.token("acme", admin, "auditor")["id"].clone();
+    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1" });
+    let examples = if std::env::var_os("CONSIGN_FULL").is_some() { "300" } else { "30" };
+    let seed = seed(&format!("requests by the document, {examples} examples of each operation")).to_string();
+    for (who, token) in [("tenant-administrator", admin), ("auditor", secret(&tokens, "auditor")), ("platform-administrator", &server.operator)] {
+        let mut command = Command::new("st");
+        command.args(["run", &format!("http://{}/openapi.json", server.address), "--header", &format!("Authorization: Bearer {token}")]);
+        command.args(["--max-examples", examples, "--seed", &seed, "--phases", "examples,coverage,fuzzing,stateful", "--no-color"]);
+        // What a TOML file, a module or an event has to be no JSON Schema says.
+        command.args(["--exclude-checks", "positive_data_acceptance"]);
+        let hooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/schemathesis_hooks.py");
+        command.env("SCHEMATHESIS_HOOKS", hooks).env("API_IDS", ids.to_string()).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(inbox.maildir());
+        let ran = Ran::of(command);
+        let figures = ran.stdout.lines().find(|line| line.contains(" generated, ")).unwrap_or_default().trim();
+        say(format_args!("{who}: {figures}"));
+        assert!(ran.code == Some(0) && figures.contains(" passed"), "as {who}, seed {seed}:\n{}{}", ran.stdout, ran.stderr);
+    }
+    // It still serves, and what it has is whole.
+    assert_eq!(server.asked("GET", "/v1/tenants/acme/runs/all-000001", admin, "", 200)["run"], "all-000001");
+    server.stop();
+    server.consign.run(&["--tenant", "acme", "audit", "verify"]).succeeded();
+}
+
+#[test]
+fn what_is_the_machines_is_not_a_tenants() {
+    let mut server = Server::start();
+    let tokens = server.tenant("acme");
+    let admin = secret(&tokens, "tenant-administrator");
+    // What a password is read from goes to whatever host they name.
+    for (line, field) in [
+        ("username = \"u\"\npassword = { env = \"CONSIGN_MASTER_KEY\" }\n", "password"),
+        ("username = \"u\"\npassword = { file = \"/etc/hostname\" }\n", "password"),
+        ("username = \"u\"\npassword = { command = [\"id\"] }\n", "password"),
+        ("dkim = { domain = \"acme.example\", selector = \"s\", key = { file = \"/etc/hostname\" } }\n", "dkim"),
+    ] {
+        let toml = Target::plain(25).with(line.trim_end()).toml();
+        let refused = server.asked("POST", "/v1/tenants/acme/apply", admin, toml, 422);
+        let finding = &refused["findings"][0];
+        assert_eq!(finding["at"], format!("target archive, {field}"), "{refused}");
+        assert!(finding["text"].as_str().unwrap().contains("only its operator"), "{refused}");
+    }
+    assert_eq!(server.asked("GET", "/v1/tenants/acme/targets", admin, "", 200)["items"], json!([]));
+    let reserved = server.asked("POST", "/v1/tenants", &server.operator, r#"{"name":"platform"}"#, 422);
+    assert_eq!(reserved["code"], "reserved-name", "{reserved}");
+    server.asked("POST", "/v1/tenants", &server.operator, r#"{"name":"acme"}"#, 200);
+    server.asked("POST", "/v1/tenants", &server.operator, r#"{"name":"../etc"}"#, 400);
+    server.asked("POST", "/v1/tenants", &server.operator, r#"{"name":"#, 400);
+    server.asked("POST", "/v1/tenants/acme/apply", admin, vec![b'#'; (1 << 20) + 1], 413);
+    server.asked("POST", "/v1/tenants/acme/apply", admin, [0xff, 0xfe], 400);
+    server.asked("GET", "/v1/tenants/acme/held?after=rubbish", admin, "", 400);
+    server.asked("POST", "/v1/tenants/acme/modules", admin, "no module", 422);
+    server.stop();
+    // Without a token of the installation there is nothing to begin with, and its name is nobody's.
+    server.consign.run(&["--tenant", "platform", "sources"]).refused(1, &["'platform' is the name of the installation itself"]);
+    // A token that was taken back by the command line is worth nothing from the next start on, as one by the API is at once.
+    let id = server.consign.json(&["token", "list", "--platform"])[0]["id"].as_str().unwrap().to_owned();
+    server.consign.run(&["token", "revoke", &id, "--platform"]).succeeded();
+    server.again();
+    server.asked("GET", "/v1/me", &server.operator, "", 401);
+    until("a served tenant's administrator to be known", || server.ask("GET", "/v1/me", admin, b"").status == 200);
+    server.stop();
+}
