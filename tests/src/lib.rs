@@ -19,6 +19,7 @@ mod python;
 mod random;
 mod say;
 mod scripted;
+mod served;
 mod wait;
 
 pub use arrived::{Arrived, IN_FLIGHT};
@@ -34,4 +35,5 @@ pub use python::{check, make, python};
 pub use random::Random;
 pub use say::say;
 pub use scripted::{Behaviour, Scripted};
+pub use served::{Answer, Served};
 pub use wait::{until, until_some};

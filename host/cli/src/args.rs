@@ -7,7 +7,7 @@ mod filter;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use consign_model::access::Role;
 use consign_model::target::{ByteSize, Profile};
 use consign_model::{Name, Timestamp};
@@ -34,9 +34,21 @@ pub struct Cli {
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
+    /// How the log is written: for people, or an object a line for programs
+    #[arg(long, global = true, env = "CONSIGN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, hide_default_value = true, hide_possible_values = true, value_name = "text|json")]
+    pub log_format: LogFormat,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines.
+    Text,
+    /// An object a line.
+    Json,
 }
 
 const LOG_HELP: &str = "The log goes to standard error. CONSIGN_LOG says how much of it: error, warn (the default), info, debug, or by part, as consign_export=debug,warn";

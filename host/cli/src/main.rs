@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::args::Cli;
+use crate::args::{Cli, LogFormat};
 use crate::output::{Ending, Failure};
 
 fn main() -> ExitCode {
@@ -25,11 +25,14 @@ fn main() -> ExitCode {
     if !matches!(cli.command, args::Command::Import(_)) {
         memory::take_less();
     }
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("CONSIGN_LOG").unwrap_or_else(|_| "warn".into()))
         .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .init();
+        .with_ansi(false);
+    match cli.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
     let json = cli.json;
     match to_end(commands::dispatch(cli)) {
         Ok(Ending::Done) => ExitCode::SUCCESS,

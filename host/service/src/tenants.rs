@@ -208,6 +208,15 @@ impl Tenants {
         serving.get(tenant).map(|one| Arc::clone(&one.tenant)).ok_or_else(|| TenantError::Unknown(tenant.clone()))
     }
 
+    /// Why the process should be asked for nothing for now; unset where it is ready.
+    pub fn is_not_ready(&self) -> Option<&'static str> {
+        if *self.stop.borrow() {
+            return Some("it is stopping");
+        }
+        let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
+        serving.values().any(|one| !one.looking.is_finished()).then_some("modules are being compiled and tried")
+    }
+
     /// Tenants after this one, by name.
     pub fn names(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantId> {
         let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);

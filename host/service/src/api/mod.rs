@@ -116,13 +116,14 @@ fn router(tenants: Arc<Tenants>) -> Result<Router, Unguarded> {
     let (router, document) = operations().split_for_parts();
     let document = finished(document);
     let guard = Arc::new(Guard::new(&document, Arc::clone(&tenants))?);
-    let shown = Arc::new(document);
+    let (shown, asked) = (Arc::new(document), Arc::clone(&tenants));
     let router = router
         .method_not_allowed_fallback(async || Problem::no_such_method())
         .route_layer(from_fn_with_state(guard, guard::guard))
         .with_state(tenants)
         .route("/openapi.json", get(move || async move { Json(shown.as_ref().clone()).into_response() }))
         .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(move || async move { asked.is_not_ready().map_or(Ok("ready\n"), |why| Err(Problem::not_ready(why))) }))
         .fallback(async || Problem::no_such_address());
     Ok(router)
 }

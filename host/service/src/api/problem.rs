@@ -127,6 +127,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "It was refused", detail)
     }
 
+    /// Not now.
+    pub fn not_ready(why: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not now", why)
+    }
+
     /// A fault of ours, or of the machine. What it is the operator reads in the log.
     pub fn internal(why: &dyn std::fmt::Display) -> Self {
         error!("a request failed: {why}");
