@@ -47,19 +47,21 @@ fn all_are_due_at_once() {
         let policies: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), lines.as_str())).collect();
         server.asked("POST", &format!("/v1/tenants/{}/apply", tenant.0), &tenant.1, inbox.target().toml_with(&policies), 200);
     };
-    let begun = now();
+    let before = now();
     tenants.iter().take(20).for_each(|tenant| apply(tenant, "0 0 0 1 1 *"));
-    let each = (now() - begun) / 20 + 1;
+    let each = (now() - before) / 20 + 1;
     let due = (now() + each * i64::try_from(many).unwrap() * 3 + 5_000) / 1_000 * 1_000;
     let seconds = due / 1_000;
     let schedule = format!("{} {} {} * * *", seconds % 60, seconds / 60 % 60, seconds / 3_600 % 24);
-    tenants.iter().for_each(|tenant| apply(tenant, &schedule));
+    for tenant in &tenants {
+        apply(tenant, &schedule);
+    }
     assert!(now() < due, "applying took too long: it was not to be due before");
 
-    let mut open: Vec<&(String, String)> = tenants.iter().collect();
-    let (mut late, mut began) = (0, 0);
+    let mut waiting: Vec<&(String, String)> = tenants.iter().collect();
+    let (mut late, mut made) = (0, 0);
     until("every policy of every tenant to have run", || {
-        open.retain(|tenant| {
+        waiting.retain(|tenant| {
             let runs = runs(&server, tenant);
             let ended: Vec<_> = by_schedule(&runs).filter(|run| run["finished_at"].is_string()).collect();
             if ended.len() < POLICIES {
@@ -70,18 +72,18 @@ fn all_are_due_at_once() {
                 let time = |field: &str| Timestamp::parse(run[field].as_str().unwrap()).unwrap().0;
                 assert_eq!(time("due"), due);
                 late = late.max(time("started_at") - due);
-                began += 1;
+                made += 1;
             }
             assert_eq!(ended.len(), POLICIES);
             false
         });
-        open.is_empty()
+        waiting.is_empty()
     });
     let memory = server.peak_memory();
-    say(format_args!("{many} tenants, {began} runs due in one second: the last began {late} ms after it; peak memory {} MiB", memory >> 10));
+    say(format_args!("{many} tenants, {made} runs due in one second: the last began {late} ms after it; peak memory {} MiB", memory >> 10));
     assert!((0..=LATE).contains(&late), "a run began {late} ms after it was due");
     assert!(memory <= MEMORY, "{memory} KiB");
-    assert_eq!((began, inbox.count()), (many * POLICIES, BUSY * POLICIES));
+    assert_eq!((made, inbox.count()), (many * POLICIES, BUSY * POLICIES));
     server.stop();
     // All of them are there again, and nothing is made twice.
     server.again();
