@@ -16,7 +16,7 @@ for family in text_string_to_metric_families(text):
     assert family.type in ("counter", "gauge"), family
     for sample in family.samples:
         labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()) if value)
-        assert set(sample.labels) <= {"kind", "policy", "target", "source", "trigger", "result", "outcome", "state"}, sample
+        assert set(sample.labels) <= {"tenant", "kind", "policy", "target", "source", "trigger", "result", "outcome", "state"}, sample
         key = f"{sample.name}{{{labels}}}"
         assert key not in found, key
         found[key] = sample.value

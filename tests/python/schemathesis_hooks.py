@@ -8,7 +8,7 @@ import schemathesis
 IDS = json.loads(os.environ.get("API_IDS", "{}"))
 
 
-@schemathesis.serializer("application/toml", "application/x-ndjson", "application/wasm")
+@schemathesis.serializer("application/toml", "application/x-ndjson", "application/wasm", "text/plain")
 def as_it_is(context, value):
     return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use consign_tests::{Inbox, Ran, Served as Server, Target, python, say, seed, until, until_some};
+use consign_tests::{Inbox, Postfix, Protection, Ran, Served as Server, Target, USER, holds, python, say, seed, until, until_some};
 use serde_json::{Value, json};
 
 fn secret<'a>(tokens: &'a Value, role: &str) -> &'a str {
@@ -118,7 +118,9 @@ fn nobody_reaches_what_is_anothers() {
         assert!(ended["revoked_at"].is_string() && ended.get("secret").is_none() && ended.get("hash").is_none(), "{ended}");
         given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
         let token = server.token(name, admin, "auditor")["id"].clone();
-        given["ids"][name] = json!({ "policy": policy_name, "run": run["run"], "token": token, "source": source });
+        given["ids"][name] =
+            json!({ "policy": policy_name, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret") });
+        server.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
         given["tokens"][name] = tokens;
     }
     given["tokens"]["platform"] = json!({ "platform-administrator": server.operator });
@@ -140,7 +142,7 @@ fn made_up_requests_are_answered_as_described() {
     server.asked("POST", "/v1/tenants/acme/policies/all/runs", admin, "", 202);
     let run = run_of(&server, "acme", admin, "all", 1);
     let token = server.token("acme", admin, "auditor")["id"].clone();
-    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1" });
+    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive" });
     let examples = if std::env::var_os("CONSIGN_FULL").is_some() { "300" } else { "30" };
     let seed = seed(&format!("requests by the document, {examples} examples of each operation")).to_string();
     for (who, token) in [("tenant-administrator", admin), ("auditor", secret(&tokens, "auditor")), ("platform-administrator", &server.operator)] {
@@ -160,6 +162,55 @@ fn made_up_requests_are_answered_as_described() {
     assert_eq!(server.asked("GET", "/v1/tenants/acme/runs/all-000001", admin, "", 200)["run"], "all-000001");
     server.stop();
     server.consign.run(&["--tenant", "acme", "audit", "verify"]).succeeded();
+}
+
+/// A password that is put through the API signs in at a real Postfix, is in no file, answer or log in clear, and can be put right.
+#[test]
+fn a_kept_secret_signs_in_and_is_shown_to_nobody() {
+    let Some(postfix) = Postfix::with(Protection::Good, true) else { return };
+    let mut server = Server::start();
+    let tokens = server.tenant("acme");
+    let admin = secret(&tokens, "tenant-administrator").to_owned();
+    server.asked("POST", "/v1/tenants/acme/sources/chat/events", &admin, lines("acme", 9), 200);
+    let put = |server: &Server, secret: &str, status| server.asked("PUT", "/v1/tenants/acme/secrets/archive", &admin, secret, status);
+    for wrong in ["", "\n", "two\nlines", "a\0b"] {
+        put(&server, wrong, 400);
+    }
+    put(&server, "not that one", 204);
+    // The certificate's file is the machine's, so this target is its operator's to apply; the password is the tenant's.
+    let target = postfix.target().with(&format!("username = {:?}", USER.0)).with("password = { secret = \"archive\" }");
+    let toml = target.toml_with(&[("all", "")]);
+    server.asked("POST", "/v1/tenants/acme/apply", &admin, &toml, 422);
+    server.stop();
+    let file = server.consign.write("acme.toml", &toml).display().to_string();
+    server.consign.run(&["--tenant", "acme", "apply", &file]).succeeded();
+    let missing = toml.replace("secret = \"archive\"", "secret = \"other\"");
+    let file = server.consign.write("missing.toml", missing).display().to_string();
+    server.consign.run(&["--tenant", "acme", "apply", &file]).refused(1, &["there is no secret 'other'", "consign secret keep other"]);
+    server.again();
+    let run = |server: &Server, ended| {
+        server.asked("POST", "/v1/tenants/acme/policies/all/runs", &admin, "", 202);
+        run_of(server, "acme", &admin, "all", ended)
+    };
+    assert_eq!(run(&server, 1)["events"]["held"], 9, "with the wrong one nothing is sent");
+    put(&server, &format!("{}\n", USER.1), 204);
+    let again = run(&server, 2);
+    assert_eq!((&again["tried_again"], &again["tried_again_done"]), (&json!(1), &json!(1)), "{again}");
+    postfix.delivered(1);
+    let listed = server.asked("GET", "/v1/tenants/acme/secrets", &admin, "", 200);
+    assert_eq!((&listed["items"][0]["name"], listed.to_string().contains(USER.1)), (&json!("archive"), false), "{listed}");
+    for path in ["targets", "audit", "policies", "runs", "held"] {
+        let shown = server.asked("GET", &format!("/v1/tenants/acme/{path}"), &admin, "", 200).to_string();
+        assert!(!shown.contains(USER.1), "{path}: {shown}");
+    }
+    server.asked("DELETE", "/v1/tenants/acme/secrets/archive", &admin, "", 204);
+    server.asked("DELETE", "/v1/tenants/acme/secrets/archive", &admin, "", 404);
+    server.stop();
+    assert!(!holds(&server.consign.data(), USER.1), "it lies in the data folder in clear");
+    server.consign.run(&["--tenant", "acme", "run", "all"]).refused(1, &["the secret 'archive'", "consign secret keep archive"]);
+    let log = server.consign.json(&["--tenant", "acme", "audit", "list"]);
+    let deeds = |what: &str| log.as_array().unwrap().iter().filter(|entry| entry["deed"]["what"] == what).count();
+    assert_eq!((deeds("secret-kept"), deeds("secret-removed")), (2, 1), "{log}");
 }
 
 #[test]

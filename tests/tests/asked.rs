@@ -144,7 +144,11 @@ fn files_are_fetched_and_what_is_not_there_is_told_apart() {
         assert_eq!((alert["type"].as_str(), alert["kind"].as_str()), (Some(change), Some("files")), "{alert}");
         let metrics = python("metrics.py", [format!("http://{metrics}/metrics")]);
         assert!(serving.terminate().success());
-        (alert, ["waiting", "gone", "unreadable"].map(|state| metrics[format!("consign_missing_files{{source=s,state={state}}}")].as_f64()))
+        (
+            alert,
+            ["waiting", "gone", "unreadable"]
+                .map(|state| metrics[format!("consign_missing_files{{source=s,state={state},tenant=default}}")].as_f64()),
+        )
     };
     let (alert, counts) = alerts("alert.fired");
     assert_eq!((&alert["unreadable"], &alert["gone"], counts), (&json!(2), &json!(1), [2.0, 1.0, 2.0].map(Some)), "{alert}");

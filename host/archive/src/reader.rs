@@ -5,17 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use consign_model::audit::Actor;
 use consign_model::manifest::Signature;
-use consign_model::{Author, ChatKey, Digest, EventBatch, Extent, Rows, TenantId, TenantKeys};
+use consign_model::{Author, ChatKey, Digest, EventBatch, Extent, Name, Rows, TenantId, TenantKeys};
 use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use ring::signature::Ed25519KeyPair;
 use tokio::runtime::Handle;
+use zeroize::Zeroizing;
 
 use crate::decoded::Decoded;
 use crate::place::Place;
 use crate::seal::Opener;
 use crate::segment::{Arrivals, decode_arrivals, decode_segment};
-use crate::tenant::{self, OpenKeys};
+use crate::tenant::{self, OpenKeys, Secrets};
 use crate::writer::{here, in_background};
 use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey};
 
@@ -25,6 +26,7 @@ pub struct Archive {
     writer: ArchiveWriter,
     opener: Opener,
     signing: Arc<Ed25519KeyPair>,
+    secrets: Secrets,
     decoded: Arc<Decoded>,
 }
 
@@ -33,7 +35,17 @@ impl Archive {
     pub fn open(store: Arc<dyn ObjectStore>, tenant: TenantId, keys: &TenantKeys, master: &MasterKey) -> Result<Self, KeyError> {
         let OpenKeys { identity, signing } = tenant::open(keys, master)?;
         let writer = ArchiveWriter::new(store, tenant, &keys.recipient)?;
-        Ok(Self { writer, opener: Opener::new(identity), signing: Arc::new(signing), decoded: Arc::default() })
+        Ok(Self { writer, opener: Opener::new(identity), signing: Arc::new(signing), secrets: Secrets::new(keys, master)?, decoded: Arc::default() })
+    }
+
+    /// Seals a secret of the tenant, to be kept under this name.
+    pub fn seal_secret(&self, name: &Name, secret: &str) -> Result<String, KeyError> {
+        self.secrets.seal(name, secret)
+    }
+
+    /// Opens it; unset where it is not what was sealed for this tenant under this name.
+    pub fn open_secret(&self, name: &Name, sealed: &str) -> Option<Zeroizing<String>> {
+        self.secrets.open(name, sealed)
     }
 
     /// The writing half.

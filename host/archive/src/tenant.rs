@@ -6,12 +6,13 @@
 //! What is wiped from memory is our own copies. ring wipes none of what it makes of a key (the signing pair, HMAC and AES keys), and offers no way to.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
 use age::secrecy::ExposeSecret;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use consign_model::manifest::Signature;
-use consign_model::{Digest, TenantKeys};
+use consign_model::{Digest, Name, TenantKeys};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -23,6 +24,7 @@ const SEALING: &str = "tenant keys";
 const CHECK: &str = "master key check";
 const IDENTITY: &str = "consign age identity v1";
 const SIGNING: &str = "consign signing key v1";
+const SECRET: &str = "consign tenant secret v1";
 const ALGORITHM: &str = "ed25519-sha256";
 
 /// New keys for a tenant: an age X25519 identity and an Ed25519 key, each sealed under the master key (AES-256-GCM).
@@ -70,6 +72,36 @@ pub(crate) fn open(keys: &TenantKeys, master: &MasterKey) -> Result<OpenKeys, Ke
         .filter(|pair| BASE64_STANDARD.encode(pair.public_key()) == keys.signing_public_key)
         .ok_or(KeyError::Damaged("signing key"))?;
     Ok(OpenKeys { identity, signing })
+}
+
+/// Seals and opens secrets that a tenant gives to be kept: passwords of its targets. Each is bound to the tenant's public key and to its name, so that none can be put
+/// in another's place.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    key: Arc<LessSafeKey>,
+    recipient: String,
+}
+
+impl Secrets {
+    pub fn new(keys: &TenantKeys, master: &MasterKey) -> Result<Self, KeyError> {
+        let derived = master.derive_key("tenant secrets");
+        let key = UnboundKey::new(&AES_256_GCM, derived.as_slice()).map_err(|_| KeyError::NoRandomness)?;
+        Ok(Self { key: Arc::new(LessSafeKey::new(key)), recipient: keys.recipient.clone() })
+    }
+
+    /// Neither an age recipient nor a name holds a slash.
+    fn place(&self, name: &Name) -> String {
+        format!("{}/{name}", self.recipient)
+    }
+
+    pub fn seal(&self, name: &Name, secret: &str) -> Result<String, KeyError> {
+        seal(&self.key, SECRET, &self.place(name), secret.as_bytes())
+    }
+
+    pub fn open(&self, name: &Name, sealed: &str) -> Option<Zeroizing<String>> {
+        let bytes = unseal(&self.key, SECRET, &self.place(name), sealed)?;
+        std::str::from_utf8(&bytes).ok().map(|text| Zeroizing::new(text.to_owned()))
+    }
 }
 
 /// The tenant's age identity (`AGE-SECRET-KEY-1…`): with it `age -d` opens every file of the tenant, without Consign. Whoever has it reads everything.
@@ -148,6 +180,17 @@ mod tests {
             (true, _) => 'A',
         };
         text.chars().enumerate().map(swap).collect()
+    }
+
+    #[test]
+    fn a_secret_is_its_tenants_under_its_name() {
+        let (master, name) = (MasterKey::generate().unwrap(), |text: &str| text.parse::<Name>().unwrap());
+        let [one, other] = [(); 2].map(|()| Secrets::new(&generate_tenant_keys(&master).unwrap(), &master).unwrap());
+        let sealed = one.seal(&name("smtp"), "open sesame").unwrap();
+        assert_eq!(one.open(&name("smtp"), &sealed).unwrap().as_str(), "open sesame");
+        assert_ne!(one.seal(&name("smtp"), "open sesame").unwrap(), sealed, "twice the same shows nothing");
+        assert!(one.open(&name("smtp-2"), &sealed).is_none() && other.open(&name("smtp"), &sealed).is_none());
+        assert!((0..sealed.len()).all(|at| one.open(&name("smtp"), &changed(&sealed, at)).is_none()));
     }
 
     type Field = fn(&mut TenantKeys) -> &mut String;

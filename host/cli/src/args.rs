@@ -197,6 +197,12 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Keep secrets that targets sign in with, sealed under the tenant's keys: nothing shows them again
+    Secret {
+        /// What to do
+        #[command(subcommand)]
+        command: SecretCommand,
+    },
     /// Make tokens for who comes over the network, list them, take them back
     Token {
         /// What to do
@@ -322,6 +328,23 @@ pub enum HeldCommand {
         /// Also where an e-mail would have other bytes than the target may have already: send it as it is composed now
         #[arg(long, conflicts_with = "current", requires = "ids")]
         send_changed: bool,
+    },
+}
+
+/// `secret`
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Keep a secret, which is read from standard input, in the place of one of its name: a target says password = { secret = "NAME" }
+    Keep {
+        /// Its name
+        name: Name,
+    },
+    /// List the names of secrets
+    List,
+    /// Forget a secret
+    Remove {
+        /// Its name
+        name: Name,
     },
 }
 

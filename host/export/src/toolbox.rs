@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use consign_mail::smtp::Target;
 use consign_model::policy::PolicyVersion;
-use consign_model::target::TargetVersion;
-use consign_model::{HeldReason, Name, Run, RunId, Window};
+use consign_model::target::{KeptSecret, TargetSpec, TargetVersion};
+use consign_model::{HeldReason, Name, Run, RunId, Timestamp, Window};
+use zeroize::Zeroizing;
 
 use crate::deliver::Outbox;
 use crate::evaluate::Evaluator;
@@ -25,10 +26,28 @@ impl Exporter {
         let target = self.store.target(&self.tenant, name, None).await?;
         let target = target.ok_or_else(|| ExportError::NoTarget { target: name.clone(), policy: policy.clone() })?;
         // A command that brings a secret may take its time.
-        let spec = target.spec.clone();
-        let connection = blocking(move || Target::from_spec(&spec)).await?.map_err(|cause| ExportError::Target { target: name.clone(), cause })?;
+        let (spec, kept) = (target.spec.clone(), self.kept_secret(&target.spec).await?);
+        let connection = blocking(move || Target::with_kept(&spec, kept.as_ref().map(|secret| secret.as_str())))
+            .await?
+            .map_err(|cause| ExportError::Target { target: name.clone(), cause })?;
         let gate = self.places.gates.of(&self.tenant, name, target.version, target.spec.max_per_minute);
         Ok(Outbox::new(connection, target.spec.retry, gate))
+    }
+}
+
+impl Exporter {
+    /// Keeps a secret for the tenant's targets, sealed. From the next run on it counts.
+    pub async fn keep_secret(&self, name: &Name, secret: &str) -> Result<(), ExportError> {
+        let sealed = self.archive.seal_secret(name, secret).map_err(|error| ExportError::Stopped(error.to_string()))?;
+        let kept = KeptSecret { name: name.clone(), sealed, kept_at: Timestamp::now() };
+        Ok(self.store.keep_secret(&self.tenant, &kept, &self.author).await?)
+    }
+
+    /// The secret that a target names, opened; unset where it names none, or there is none that opens.
+    async fn kept_secret(&self, spec: &TargetSpec) -> Result<Option<Zeroizing<String>>, ExportError> {
+        let Some(name) = spec.kept_secret() else { return Ok(None) };
+        let kept = self.store.secret(&self.tenant, name).await?;
+        Ok(kept.and_then(|kept| self.archive.open_secret(name, &kept.sealed)))
     }
 }
 

@@ -258,6 +258,16 @@ pub enum Deed {
         /// Who had it.
         named: Name,
     },
+    /// A secret was put into the store, new or in the place of another.
+    SecretKept {
+        /// Its name.
+        secret: Name,
+    },
+    /// A secret was taken out of it.
+    SecretRemoved {
+        /// Its name.
+        secret: Name,
+    },
     /// A policy runs a module no more.
     Quarantined {
         /// The policy.

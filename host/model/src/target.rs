@@ -46,6 +46,20 @@ pub enum SecretSource {
     File(PathBuf),
     /// What a command writes to its standard output; a line end at its end is cut. A program and its arguments, run without a shell.
     Command(Vec<String>),
+    /// The store, under the tenant's keys: one that was kept by this name.
+    #[serde(rename = "secret")]
+    Kept(Name),
+}
+
+/// A secret that the store keeps, sealed. Whoever has put it there can put another in its place; nobody reads it again but what signs in with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptSecret {
+    /// Its name.
+    pub name: Name,
+    /// As the archive's room sealed it.
+    pub sealed: String,
+    /// When it was put there.
+    pub kept_at: Timestamp,
 }
 
 /// Without a command's arguments: somebody may have put into them what is no business of a log.
@@ -55,13 +69,14 @@ impl fmt::Debug for SecretSource {
             Self::Env(name) => f.debug_tuple("Env").field(name).finish(),
             Self::File(file) => f.debug_tuple("File").field(file).finish(),
             Self::Command(command) => f.debug_tuple("Command").field(&command.first()).finish_non_exhaustive(),
+            Self::Kept(name) => f.debug_tuple("Kept").field(name).finish(),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const FORMS: &str = "{ env = \"NAME\" }, { file = \"PATH\" } or { command = [\"PROGRAM\", …] }";
+        const FORMS: &str = "{ env = \"NAME\" }, { file = \"PATH\" }, { command = [\"PROGRAM\", …] } or { secret = \"NAME\" }";
         struct Visitor;
         impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = SecretSource;
@@ -89,6 +104,7 @@ impl<'de> Deserialize<'de> for SecretSource {
                 let expected = format_args!("write {FORMS}");
                 let source = match map.next_key::<String>()?.as_deref() {
                     Some("env") => SecretSource::Env(map.next_value().map_err(|_| A::Error::custom(expected))?),
+                    Some("secret") => SecretSource::Kept(map.next_value().map_err(|_| A::Error::custom(expected))?),
                     Some("file") => SecretSource::File(map.next_value().map_err(|_| A::Error::custom(expected))?),
                     // Its own error would echo what stands there.
                     Some("command") => match map.next_value::<Vec<String>>() {
@@ -288,10 +304,16 @@ pub struct TargetSpec {
 }
 
 impl TargetSpec {
+    /// The secret that the store keeps for it.
+    pub fn kept_secret(&self) -> Option<&Name> {
+        self.password.as_ref().and_then(|source| if let SecretSource::Kept(name) = source { Some(name) } else { None })
+    }
+
     /// The first field whose value is read on the machine that sends: a password, a key, certificates. Whoever may not read what lies there must not name it
     /// either, since what is read goes to the host that they name.
     pub fn read_on_this_machine(&self) -> Option<&'static str> {
-        let fields = [("password", self.password.is_some()), ("ca-file", self.ca_file.is_some()), ("dkim", self.dkim.is_some())];
+        let password = self.password.as_ref().is_some_and(|source| !matches!(source, SecretSource::Kept(_)));
+        let fields = [("password", password), ("ca-file", self.ca_file.is_some()), ("dkim", self.dkim.is_some())];
         fields.into_iter().find_map(|(field, is_there)| is_there.then_some(field))
     }
 }
@@ -447,6 +469,12 @@ mod tests {
         }
         let source: SecretSource = serde_json::from_str(r#"{"env":"A"}"#).unwrap();
         assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"env":"A"}"#);
+        let kept: SecretSource = serde_json::from_str(r#"{"secret":"archive"}"#).unwrap();
+        assert_eq!(
+            (&kept, serde_json::to_string(&kept).unwrap().as_str()),
+            (&SecretSource::Kept(Name::from_static("archive")), r#"{"secret":"archive"}"#)
+        );
+        assert!(serde_json::from_str::<SecretSource>(r#"{"secret":"Hunter 2"}"#).is_err_and(|error| !error.to_string().contains("Hunter")));
         for bad in
             [r#"{"command":[]}"#, r#"{"command":[""]}"#, r#"{"command":"hunter2"}"#, r#"{"command":["a",1]}"#, r#"{"command":["a"],"env":"A"}"#]
         {

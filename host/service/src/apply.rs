@@ -156,7 +156,14 @@ pub async fn apply_texts(
         exporter.store.targets(&exporter.tenant).await?.into_iter().map(|target| (target.spec.name.clone(), target)).collect();
     for (path, target) in targets.values() {
         let refused = if is_same(stored.get(&target.name), target) { None } else { not_allowed(target, manner) };
-        let found = check_target(target).into_iter().chain(refused);
+        let missing = match target.kept_secret() {
+            Some(name) if exporter.store.secret(&exporter.tenant, name).await?.is_none() => Some((
+                ", password".to_owned(),
+                format!("there is no secret '{name}': keep it first (consign secret keep {name}, or PUT …/secrets/{name})"),
+            )),
+            _ => None,
+        };
+        let found = check_target(target).into_iter().chain(refused).chain(missing);
         problems.extend(found.map(|(at, text)| problem(path, &format!("target {}{at}", target.name), &text)));
     }
     let sources = exporter.sources().await?;

@@ -15,7 +15,7 @@ use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
 use consign_model::run::{StandIn, Trigger};
 use consign_model::source::{Capabilities, Capture};
-use consign_model::target::TargetVersion;
+use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Extent, Member, ModuleKey, Name, Quarantine, Rows, Run, RunId, RunSummary, TenantId,
@@ -302,6 +302,15 @@ pub trait Store: Send + Sync {
     async fn token_of(&self, hash: &Digest) -> Result<Option<(TenantId, Token)>>;
     /// Takes a token back. Answers how it stands now, which where it was taken back before is as then; unset where there is none.
     async fn revoke_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>>;
+
+    /// Keeps a sealed secret, in the place of one of its name.
+    async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()>;
+    /// A sealed secret.
+    async fn secret(&self, tenant: &TenantId, name: &Name) -> Result<Option<KeptSecret>>;
+    /// All sealed secrets, by name.
+    async fn secrets(&self, tenant: &TenantId) -> Result<Vec<KeptSecret>>;
+    /// Takes a secret out. Answers whether it was there.
+    async fn remove_secret(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool>;
 
     /// Begins an import: adds its source, where it is not there, and enters the import in the log. `input` is the file or folder, as a person named it.
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()>;

@@ -142,6 +142,8 @@ fn line(entry: &Entry) -> String {
             format!("made {token} for {named}, as {role}{until}")
         }
         Deed::TokenRevoked { token, named } => format!("revoked {token} of {named}"),
+        Deed::SecretKept { secret } => format!("kept the secret {secret}"),
+        Deed::SecretRemoved { secret } => format!("removed the secret {secret}"),
         Deed::ModuleKeyRemoved { name, .. } => format!("removed the module key {name}"),
         Deed::Quarantined { policy, module, .. } => format!("quarantined {} for policy {policy}", module.name),
         Deed::Released { policy, module } => format!("released {} for policy {policy}", module.name),

@@ -23,6 +23,7 @@ mod reconcile;
 mod replay;
 mod run;
 mod runs;
+mod secret;
 mod serve;
 mod shadow;
 mod sources;
@@ -68,6 +69,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Keys => init::keys(&open().await?, json),
         Command::Alerts => alerts::alerts(&Place::of(&cli)?, json),
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
+        Command::Secret { command } => secret::secret(&open().await?, command, json).await,
         Command::Token { command } => token::token(&Place::of(&cli)?, command, json).await,
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
         Command::Module { command } => module::module(&open().await?, command, json).await,

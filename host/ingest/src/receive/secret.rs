@@ -28,6 +28,7 @@ pub(crate) async fn read(source: &SecretSource) -> Result<Zeroizing<String>, Sec
         SecretSource::Env(name) => format!("the environment variable {name}"),
         SecretSource::File(file) => format!("the file {}", file.display()),
         // Its arguments may be nobody's business.
+        SecretSource::Kept(name) => format!("the secret '{name}'"),
         SecretSource::Command(command) => format!("the command {}", command.first().map(String::as_str).unwrap_or_default()),
     };
     let text = match source {
@@ -37,6 +38,9 @@ pub(crate) async fn read(source: &SecretSource) -> Result<Zeroizing<String>, Sec
         }),
         SecretSource::File(file) => in_file(file).await,
         SecretSource::Command(command) => output_of(command).await,
+        SecretSource::Kept(_) => {
+            Err("is kept for targets alone: write { env = \"NAME\" }, { file = \"PATH\" } or { command = [\"PROGRAM\", …] }".to_owned())
+        }
     };
     let text = text.map(Zeroizing::new).map_err(|what| SecretFault { place: place.clone(), what })?;
     let secret = Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned());

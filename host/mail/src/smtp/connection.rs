@@ -18,11 +18,11 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use super::auth;
 use super::capabilities::Capabilities;
 use super::fault::{Fault, Step};
 use super::reply::Parser;
 use super::target::{Security, Target, Timeouts, TlsSetup, is_hello};
-use super::{auth, secret};
 use crate::wire::Wire;
 
 /// How long a server's last words are waited for when it takes no more of ours: they say why, but they may never have been said.
@@ -51,10 +51,9 @@ impl Connection {
         // First, since a command may take its time, and a server that has been greeted doesn't wait for ever.
         let credentials = match &target.credentials {
             None => None,
-            Some(credentials) => Some((
-                credentials,
-                secret::read(&credentials.source).await.map_err(|fault| Fault::Setup(format!("no connection was tried: {fault}")))?,
-            )),
+            Some(credentials) => {
+                Some((credentials, credentials.secret.read().await.map_err(|fault| Fault::Setup(format!("no connection was tried: {fault}")))?))
+            }
         };
         let (stream, local) = connect(target).await?;
         let wire = match &target.security {

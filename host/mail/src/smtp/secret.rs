@@ -14,13 +14,14 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use consign_model::Name;
 use consign_model::target::SecretSource;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::target::TargetFault;
+use super::target::{TargetFault, Whence};
 
 /// How long a command may take. One that asks a server for a token takes a second; while it takes longer, nothing is sent over that connection.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -34,7 +35,7 @@ const NOT_INHERITED: &str = "CONSIGN_MASTER_KEY";
 
 /// A secret in memory. Its debug text is not the secret.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(String);
+pub(crate) struct Secret(String);
 
 impl Secret {
     #[cfg(test)]
@@ -60,7 +61,24 @@ pub(super) async fn read(source: &SecretSource) -> Result<Secret, TargetFault> {
         SecretSource::Env(variable) => variable_of(variable),
         SecretSource::File(file) => in_file(file, tokio::fs::read_to_string(file).await),
         SecretSource::Command(command) => output_of(command, LIMIT).await,
+        SecretSource::Kept(name) => kept(name, None),
     }
+}
+
+impl Whence {
+    /// The secret, now.
+    pub(super) async fn read(&self) -> Result<Secret, TargetFault> {
+        match self {
+            Self::Read(source) => read(source).await,
+            Self::AtHand(secret) => Ok(secret.clone()),
+        }
+    }
+}
+
+/// One that is kept for the tenant under this name, where there is one.
+pub(super) fn kept(name: &Name, opened: Option<&str>) -> Result<Secret, TargetFault> {
+    let text = opened.ok_or_else(|| TargetFault::Kept { name: name.to_string(), what: "there is none of that name that can be opened" })?;
+    secret(text, || format!("the secret '{name}'"))
 }
 
 /// Whether it can be read, for a caller that may wait and may or may not run in tokio.
@@ -69,6 +87,7 @@ pub(super) fn try_to_read(source: &SecretSource) -> Result<(), TargetFault> {
         SecretSource::Env(variable) => return variable_of(variable).map(drop),
         SecretSource::File(file) => return in_file(file, std::fs::read_to_string(file)).map(drop),
         SecretSource::Command(command) => command,
+        SecretSource::Kept(name) => return kept(name, None).map(drop),
     };
     let wrong = |what: String| TargetFault::Command { program: program(command).to_owned(), what };
     // Tokio refuses to wait within itself, but not in a thread that is not its own.

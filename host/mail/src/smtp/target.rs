@@ -16,6 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::dkim::Signer;
+use super::secret::Secret;
 use super::{address, dkim, secret};
 use crate::address::Mailbox;
 
@@ -59,12 +60,20 @@ impl Default for Timeouts {
     }
 }
 
+/// Where a secret comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Whence {
+    /// Read anew for each connection: a token that was good for one may have expired before the next.
+    Read(SecretSource),
+    /// It was kept, and is at hand.
+    AtHand(Secret),
+}
+
 /// Signs in with these.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(super) user: String,
-    /// Read anew for each connection: a token that was good for one may have expired before the next.
-    pub(super) source: SecretSource,
+    pub(super) secret: Whence,
     /// Unset: PLAIN, else LOGIN, as the server offers.
     pub(super) mechanism: Option<AuthMechanism>,
 }
@@ -161,6 +170,14 @@ pub enum TargetFault {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// It is kept by nobody, or can't be opened.
+    #[error("the password is the secret '{name}' that is kept for the tenant, and {what}. Keep it anew: consign secret keep {name}")]
+    Kept {
+        /// The secret's name.
+        name: String,
+        /// That there is none, or it is damaged.
+        what: &'static str,
+    },
     /// One of `username` and `password` without the other, or `auth` without them.
     #[error("{what}. Signing in needs both username and password; leave out username, password and auth for a server that asks for none")]
     Credentials {
@@ -234,7 +251,7 @@ impl TargetFault {
     pub fn field(&self) -> &'static str {
         match self {
             Self::Plaintext | Self::TlsSetup { .. } | Self::NoAuthorities { .. } => "tls",
-            Self::Variable { .. } | Self::SecretFile { .. } | Self::Command { .. } | Self::Secret { .. } => "password",
+            Self::Variable { .. } | Self::SecretFile { .. } | Self::Command { .. } | Self::Secret { .. } | Self::Kept { .. } => "password",
             Self::Credentials { .. } => "username",
             Self::CaFile { .. } => "ca-file",
             Self::Host { .. } => "host",
@@ -311,10 +328,15 @@ impl Target {
     /// Checks a target and reads its certificate authorities, now. Its secret is read too, so that one that can't be is told before anything is
     /// begun; where that is by a command this takes as long as the command. Each connection reads it again.
     pub fn from_spec(spec: &TargetSpec) -> Result<Self, TargetError> {
-        Self::read(spec).map_err(|fault| TargetError { target: spec.name.to_string(), fault })
+        Self::with_kept(spec, None)
     }
 
-    fn read(spec: &TargetSpec) -> Result<Self, TargetFault> {
+    /// The same of a target whose secret may be one that is kept for its tenant: that one, opened, where there is one.
+    pub fn with_kept(spec: &TargetSpec, kept: Option<&str>) -> Result<Self, TargetError> {
+        Self::read(spec, kept).map_err(|fault| TargetError { target: spec.name.to_string(), fault })
+    }
+
+    fn read(spec: &TargetSpec, kept: Option<&str>) -> Result<Self, TargetFault> {
         let server_name = server_name(spec)?;
         let security = match (security(spec)?, spec.tls) {
             (None, _) => Security::Plain,
@@ -324,8 +346,14 @@ impl Target {
         let credentials = match signing_in(spec)? {
             None => None,
             Some((user, source)) => {
-                secret::try_to_read(source)?;
-                Some(Credentials { user: user.to_owned(), source: source.clone(), mechanism: spec.auth })
+                let secret = match source {
+                    SecretSource::Kept(name) => Whence::AtHand(secret::kept(name, kept)?),
+                    source => {
+                        secret::try_to_read(source)?;
+                        Whence::Read(source.clone())
+                    }
+                };
+                Some(Credentials { user: user.to_owned(), secret, mechanism: spec.auth })
             }
         };
         let (hello, connections) = (hello(spec)?.map(str::to_owned), connections(spec)?);

@@ -208,6 +208,9 @@ fn read_secret(source: &SecretSource) -> Result<Vec<u8>, WebhookError> {
         SecretSource::File(file) => {
             (format!("the file {}", file.display()), std::fs::read_to_string(file).map_err(|error| format!("can't be read: {error}")))
         }
+        SecretSource::Kept(_) => {
+            ("a secret of a tenant".to_owned(), Err("is kept for targets alone: write { env = \"NAME\" } or { file = \"PATH\" }".to_owned()))
+        }
         SecretSource::Command(_) => ("a command".to_owned(), Err("is not asked for it: write { env = \"NAME\" } or { file = \"PATH\" }".to_owned())),
     };
     let wrong = |what: String| WebhookError::Secret { place: place.clone(), what };

@@ -30,7 +30,7 @@ pub struct Me {
 }
 
 /// Says what the token is worth.
-#[utoipa::path(get, path = "/v1/me", tag = "access", security(("token" = [])),
+#[utoipa::path(get, operation_id = "showMe", path = "/v1/me", tag = "access", security(("token" = [])),
     responses((status = 200, description = "What it is worth", body = Me)))]
 pub async fn show(caller: Caller) -> Json<Me> {
     let token = &caller.token;

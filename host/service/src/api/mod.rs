@@ -12,15 +12,18 @@ mod me;
 mod modules;
 mod policies;
 mod problem;
+mod reader;
 mod runs;
+mod secrets;
 mod server;
 mod sources;
 mod tenants;
 
 use std::sync::Arc;
 
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse;
+use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Json, Router};
 use utoipa::openapi::path::ParameterIn;
@@ -60,6 +63,8 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(policies::run))
         .routes(routes!(policies::retry))
         .routes(routes!(policies::list_targets))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::keep, secrets::forget))
         .routes(routes!(sources::list))
         .routes(routes!(sources::events))
         .routes(routes!(runs::list))
@@ -87,7 +92,7 @@ fn finished(mut document: OpenApi) -> OpenApi {
             let takes_query = operation.parameters.iter().flatten().any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
             let takes_body = operation.request_body.is_some();
             let usual = [
-                (takes_query || takes_body || path.contains("{source}"), "400", "What was sent is not right"),
+                (takes_query || takes_body || path.contains("{source}") || path.contains("{secret}"), "400", "What was sent is not right"),
                 (true, "401", "There is no token, or it is worth nothing"),
                 (true, "403", "The role does not permit it"),
                 (named > 0, "404", "There is no such thing, or it is another tenant's"),
@@ -116,12 +121,15 @@ fn router(tenants: Arc<Tenants>) -> Result<Router, Unguarded> {
     let (router, document) = operations().split_for_parts();
     let document = finished(document);
     let guard = Arc::new(Guard::new(&document, Arc::clone(&tenants))?);
+    let page = reader::page(&document);
     let (shown, asked) = (Arc::new(document), Arc::clone(&tenants));
     let router = router
         .method_not_allowed_fallback(async || Problem::no_such_method())
         .route_layer(from_fn_with_state(guard, guard::guard))
         .with_state(tenants)
         .route("/openapi.json", get(move || async move { Json(shown.as_ref().clone()).into_response() }))
+        .route("/docs", get(move || async move { ([(CONTENT_SECURITY_POLICY, reader::POLICY)], Html(page.clone())) }))
+        .route("/docs.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], reader::STYLE)))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(move || async move { asked.is_not_ready().map_or(Ok("ready\n"), |why| Err(Problem::not_ready(why))) }))
         .fallback(async || Problem::no_such_address());
@@ -150,9 +158,12 @@ mod tests {
     fn every_operation_says_what_it_takes() {
         let document = serde_json::to_value(document()).unwrap();
         let paths = document["paths"].as_object().unwrap();
+        let mut ids = std::collections::BTreeSet::new();
         for (path, item) in paths {
             for (method, operation) in item.as_object().unwrap() {
                 let about = format!("{method} {path}");
+                // By which programs call it.
+                assert!(ids.insert(operation["operationId"].to_string()), "{about}: {}", operation["operationId"]);
                 // What is of a tenant takes a permission, and never just any token.
                 let taken = operation["security"][0][SCHEME].as_array().unwrap();
                 assert_eq!(taken.len(), usize::from(path != "/v1/me"), "{about}");

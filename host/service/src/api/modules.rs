@@ -5,6 +5,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use consign_model::module::ModuleKind;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Page, Paging, bytes, time};
@@ -14,6 +15,8 @@ use crate::modules::{self, Listed, Origin, Voucher};
 
 /// Bytes of an upload: the largest that the sandbox takes, by what made the component, is less.
 const LARGEST: usize = 48 << 20;
+/// Uploads at once: each is in memory as a whole, and is compiled. The others wait.
+static UPLOADS: Semaphore = Semaphore::const_new(4);
 
 /// A module.
 #[derive(Debug, Serialize, ToSchema)]
@@ -65,7 +68,7 @@ fn kind(kind: ModuleKind) -> &'static str {
 }
 
 /// Lists the modules that policies may name.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/modules", tag = "modules", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "listModules", path = "/v1/tenants/{tenant}/modules", tag = "modules", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), Paging),
     responses((status = 200, description = "By name and version", body = Page<ModuleView>)))]
 pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<ModuleView>>, Problem> {
@@ -99,7 +102,7 @@ pub struct Uploaded {
 }
 
 /// Uploads a module. It is checked, compiled in a process of its own and tried on a made-up chat; only what passes is kept.
-#[utoipa::path(post, path = "/v1/tenants/{tenant}/modules", tag = "modules", security(("token" = ["write-modules"])),
+#[utoipa::path(post, operation_id = "uploadModule", path = "/v1/tenants/{tenant}/modules", tag = "modules", security(("token" = ["write-modules"])),
     params(("tenant" = String, Path, description = "The tenant"), Uploading),
     request_body(content_type = "application/wasm", description = "The component", content = String),
     responses(
@@ -109,6 +112,8 @@ pub struct Uploaded {
         (status = 422, description = "It was refused", body = Problem),
     ))]
 pub async fn upload(here: Here, Asked(how): Asked<Uploading>, request: Request) -> Result<(StatusCode, Json<Uploaded>), Problem> {
+    // `Err` can't be: nobody closes it.
+    let _place = UPLOADS.acquire().await.ok();
     let component = bytes(request, LARGEST).await?;
     let voucher = if how.unsigned { Voucher::Unsigned } else { Voucher::Nothing };
     let pushed = modules::push(&here.exporter(), component, voucher).await?;

@@ -82,7 +82,7 @@ fn policy_view(here: &Here, policy: &PolicyVersion) -> PolicyView {
 }
 
 /// Lists the policies.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/policies", tag = "policies", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "listPolicies", path = "/v1/tenants/{tenant}/policies", tag = "policies", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), Paging),
     responses((status = 200, description = "By name", body = Page<PolicyView>)))]
 pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<PolicyView>>, Problem> {
@@ -97,7 +97,7 @@ async fn policy(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
 }
 
 /// Shows a policy.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/policies/{policy}", tag = "policies", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "showPolicy", path = "/v1/tenants/{tenant}/policies/{policy}", tag = "policies", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
     responses((status = 200, description = "As it is in force", body = PolicyView, headers(("etag" = String, description = "Its version")))))]
 pub async fn show(here: Here, Item(name): Item) -> Result<Response, Problem> {
@@ -159,7 +159,7 @@ impl From<Change> for ChangeView {
 /// Checks targets and policies, and puts them into force: all of them or none.
 ///
 /// The body is what `consign apply` reads. A target may name no file, variable or command of the server, and only who may write targets changes one.
-#[utoipa::path(post, path = "/v1/tenants/{tenant}/apply", tag = "policies", security(("token" = ["write-policies"])),
+#[utoipa::path(post, operation_id = "apply", path = "/v1/tenants/{tenant}/apply", tag = "policies", security(("token" = ["write-policies"])),
     params(("tenant" = String, Path, description = "The tenant"), Applying), request_body(content = String, content_type = "application/toml", description = "TOML"),
     responses(
         (status = 200, description = "What changed", body = [ChangeView]),
@@ -183,7 +183,7 @@ pub struct AskedRun {
 }
 
 /// Asks for a run of a policy, whatever its schedule says. It begins as soon as there is room for it.
-#[utoipa::path(post, path = "/v1/tenants/{tenant}/policies/{policy}/runs", tag = "policies", security(("token" = ["write-policies"])),
+#[utoipa::path(post, operation_id = "runPolicy", path = "/v1/tenants/{tenant}/policies/{policy}/runs", tag = "policies", security(("token" = ["write-policies"])),
     params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
     responses((status = 202, description = "Asked for", body = AskedRun)))]
 pub async fn run(here: Here, Item(name): Item) -> Result<(StatusCode, Json<AskedRun>), Problem> {
@@ -223,7 +223,7 @@ pub enum AgainHow {
 }
 
 /// Asks for held windows of a policy to be tried again.
-#[utoipa::path(post, path = "/v1/tenants/{tenant}/policies/{policy}/held/retry", tag = "runs", security(("token" = ["write-policies"])),
+#[utoipa::path(post, operation_id = "retryHeld", path = "/v1/tenants/{tenant}/policies/{policy}/held/retry", tag = "runs", security(("token" = ["write-policies"])),
     params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")), request_body = Again,
     responses((status = 202, description = "Asked for", body = AskedRun)))]
 pub async fn retry(here: Here, Item(name): Item, Given(again): Given<Again>) -> Result<(StatusCode, Json<AskedRun>), Problem> {
@@ -254,7 +254,7 @@ pub struct TargetView {
 }
 
 /// Lists the targets.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/targets", tag = "policies", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "listTargets", path = "/v1/tenants/{tenant}/targets", tag = "policies", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), Paging),
     responses((status = 200, description = "By name", body = Page<TargetView>)))]
 pub async fn list_targets(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<TargetView>>, Problem> {

@@ -125,7 +125,7 @@ pub struct OfPolicy {
 }
 
 /// Lists the newest runs, of one policy or all.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/runs", tag = "runs", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "listRuns", path = "/v1/tenants/{tenant}/runs", tag = "runs", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), OfPolicy),
     responses((status = 200, description = "The newest first", body = [RunView])))]
 pub async fn list(here: Here, Asked(of): Asked<OfPolicy>) -> Result<Json<Vec<RunView>>, Problem> {
@@ -142,7 +142,7 @@ async fn run(here: &Here, id: &str) -> Result<Run, Problem> {
 }
 
 /// Shows a run.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/runs/{run}", tag = "runs", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "showRun", path = "/v1/tenants/{tenant}/runs/{run}", tag = "runs", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("run" = String, Path, description = "The run's id")),
     responses((status = 200, description = "As it stands", body = RunView)))]
 pub async fn show(here: Here, Item(id): Item) -> Result<Json<RunView>, Problem> {
@@ -150,7 +150,7 @@ pub async fn show(here: Here, Item(id): Item) -> Result<Json<RunView>, Problem> 
 }
 
 /// The manifest of a run that has ended, as it was signed.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/runs/{run}/manifest", tag = "runs", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "showManifest", path = "/v1/tenants/{tenant}/runs/{run}/manifest", tag = "runs", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("run" = String, Path, description = "The run's id")),
     responses((status = 200, description = "The signed manifest", body = Object, content_type = "application/json")))]
 pub async fn manifest(here: Here, Item(id): Item) -> Result<Response, Problem> {
@@ -222,7 +222,7 @@ pub struct PolicyOnly {
 }
 
 /// Lists what is held, and why.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/held", tag = "runs", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "listHeld", path = "/v1/tenants/{tenant}/held", tag = "runs", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), PolicyOnly, Paging),
     responses((status = 200, description = "By policy and chat", body = Page<HeldView>)))]
 pub async fn held(here: Here, Asked(of): Asked<PolicyOnly>, Asked(paging): Asked<Paging>) -> Result<Json<Page<HeldView>>, Problem> {
@@ -285,7 +285,7 @@ pub struct Unreadable {
 }
 
 /// Says what became of an event, and why. Reads the chats, or the one.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/explain", tag = "runs", security(("token" = ["read-events"])),
+#[utoipa::path(get, operation_id = "explainEvent", path = "/v1/tenants/{tenant}/explain", tag = "runs", security(("token" = ["read-events"])),
     params(("tenant" = String, Path, description = "The tenant"), WhichEvent),
     responses((status = 200, description = "What became of it", body = Explained)))]
 pub async fn explain(here: Here, Asked(which): Asked<WhichEvent>) -> Result<Json<Explained>, Problem> {
@@ -321,7 +321,7 @@ pub struct Entries {
 }
 
 /// Reads the audit log, from its beginning on. The entries are canonical JSON, so whoever keeps them can check their chain.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/audit", tag = "audit", security(("token" = ["read-audit"])),
+#[utoipa::path(get, operation_id = "readAuditLog", path = "/v1/tenants/{tenant}/audit", tag = "audit", security(("token" = ["read-audit"])),
     params(("tenant" = String, Path, description = "The tenant"), AfterEntry),
     responses((status = 200, description = "By number", body = Entries)))]
 pub async fn audit(here: Here, Asked(which): Asked<AfterEntry>) -> Result<Json<Entries>, Problem> {

@@ -26,7 +26,7 @@ pub struct SourceView {
 }
 
 /// Lists the sources.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/sources", tag = "sources", security(("token" = ["read"])),
+#[utoipa::path(get, operation_id = "listSources", path = "/v1/tenants/{tenant}/sources", tag = "sources", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), Paging),
     responses((status = 200, description = "By name", body = Page<SourceView>)))]
 pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<SourceView>>, Problem> {
@@ -66,7 +66,7 @@ pub struct RefusedLine {
 /// Hands events in: JSON lines, as `consign import --format jsonl` reads them, also with Content-Encoding gzip or zstd.
 ///
 /// The answer is a receipt: whoever gets none, or another, sends the same again, and what is there is stored once. A source that is not there yet is made.
-#[utoipa::path(post, path = "/v1/tenants/{tenant}/sources/{source}/events", tag = "sources", security(("token" = ["write-events"])),
+#[utoipa::path(post, operation_id = "sendEvents", path = "/v1/tenants/{tenant}/sources/{source}/events", tag = "sources", security(("token" = ["write-events"])),
     params(("tenant" = String, Path, description = "The tenant"), ("source" = String, Path, description = "The source")),
     request_body(content = Option<String>, content_type = "application/x-ndjson", description = "A line for each event, chat or user"),
     responses(

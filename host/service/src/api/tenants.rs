@@ -34,7 +34,7 @@ pub struct NewTenant {
 }
 
 /// Lists the tenants.
-#[utoipa::path(get, path = "/v1/tenants", tag = "tenants", security(("token" = ["list-tenants"])), params(Paging),
+#[utoipa::path(get, operation_id = "listTenants", path = "/v1/tenants", tag = "tenants", security(("token" = ["list-tenants"])), params(Paging),
     responses((status = 200, description = "By name", body = Page<TenantView>)))]
 pub async fn list(State(tenants): State<Arc<Tenants>>, Asked(paging): Asked<Paging>) -> Result<Json<Page<TenantView>>, Problem> {
     let limit = paging.limit()?;
@@ -43,7 +43,7 @@ pub async fn list(State(tenants): State<Arc<Tenants>>, Asked(paging): Asked<Pagi
 }
 
 /// Makes a tenant, with keys of its own. One that is there stays as it is.
-#[utoipa::path(post, path = "/v1/tenants", tag = "tenants", security(("token" = ["manage-tenants"])), request_body = NewTenant,
+#[utoipa::path(post, operation_id = "createTenant", path = "/v1/tenants", tag = "tenants", security(("token" = ["manage-tenants"])), request_body = NewTenant,
     responses(
         (status = 201, description = "Made", body = TenantView),
         (status = 200, description = "It was there", body = TenantView),
@@ -167,7 +167,7 @@ pub fn new_token(named: Name, role: Role, days: Option<u16>) -> Result<(Token, T
 pub struct NoRandomness;
 
 /// Lists the tenant's tokens, also those that are worth nothing any more.
-#[utoipa::path(get, path = "/v1/tenants/{tenant}/tokens", tag = "access", security(("token" = ["manage-access"])),
+#[utoipa::path(get, operation_id = "listTokens", path = "/v1/tenants/{tenant}/tokens", tag = "access", security(("token" = ["manage-access"])),
     params(("tenant" = String, Path, description = "The tenant"), Paging),
     responses((status = 200, description = "By id", body = Page<TokenView>)))]
 pub async fn list_tokens(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<TokenView>>, Problem> {
@@ -176,7 +176,7 @@ pub async fn list_tokens(here: Here, Asked(paging): Asked<Paging>) -> Result<Jso
 }
 
 /// Makes a token of the tenant.
-#[utoipa::path(post, path = "/v1/tenants/{tenant}/tokens", tag = "access", security(("token" = ["manage-access"])),
+#[utoipa::path(post, operation_id = "createToken", path = "/v1/tenants/{tenant}/tokens", tag = "access", security(("token" = ["manage-access"])),
     params(("tenant" = String, Path, description = "The tenant")), request_body = NewToken,
     responses(
         (status = 201, description = "Made; its text is shown this once", body = MadeToken),
@@ -192,7 +192,7 @@ pub async fn create_token(here: Here, Given(new): Given<NewToken>) -> Result<(St
 }
 
 /// Takes a token back: from now on it is worth nothing.
-#[utoipa::path(delete, path = "/v1/tenants/{tenant}/tokens/{token}", tag = "access", security(("token" = ["manage-access"])),
+#[utoipa::path(delete, operation_id = "revokeToken", path = "/v1/tenants/{tenant}/tokens/{token}", tag = "access", security(("token" = ["manage-access"])),
     params(("tenant" = String, Path, description = "The tenant"), ("token" = String, Path, description = "The token's id")),
     responses((status = 200, description = "As it is now", body = TokenView)))]
 pub async fn revoke_token(here: Here, Item(id): Item) -> Result<Json<TokenView>, Problem> {

@@ -1,11 +1,11 @@
-//! Which tenants there are, and tokens.
+//! Which tenants there are, tokens, and secrets.
 
 use std::sync::Arc;
 
 use consign_model::Timestamp;
 use consign_model::access::{Role, Token};
 
-use super::samples::{author, keys, name, token};
+use super::samples::{author, keys, name, secret, token};
 use crate::{Store, StoreError};
 
 pub(super) async fn tenants_by_name(store: Arc<dyn Store>) {
@@ -46,4 +46,19 @@ pub(super) async fn tokens_by_tenant_and_hash(store: Arc<dyn Store>) {
     assert_eq!(store.token_of(&first.hash).await.unwrap(), Some((t.clone(), ended.clone())), "who shows it is told so");
     assert_eq!(store.tokens(&t).await.unwrap(), [ended, second]);
     assert_eq!(store.tokens(&t2).await.unwrap(), [token("one", "d")], "that of another tenant stays");
+}
+
+pub(super) async fn secrets_by_name(store: Arc<dyn Store>) {
+    let (t, t2) = (name("t"), name("t-2"));
+    assert_eq!(store.secret(&t, &name("a")).await.unwrap(), None);
+    for one in [secret("b", "1"), secret("a", "2"), secret("b", "3")] {
+        store.keep_secret(&t, &one, &author()).await.unwrap();
+    }
+    assert_eq!(store.secrets(&t).await.unwrap(), [secret("a", "2"), secret("b", "3")], "by name, the last in the place of the first");
+    assert_eq!(store.secret(&t, &name("b")).await.unwrap(), Some(secret("b", "3")));
+    assert_eq!(store.secret(&t2, &name("b")).await.unwrap(), None, "another tenant's");
+    assert!(!store.remove_secret(&t2, &name("b"), &author()).await.unwrap());
+    assert!(store.remove_secret(&t, &name("b"), &author()).await.unwrap());
+    assert!(!store.remove_secret(&t, &name("b"), &author()).await.unwrap(), "it is gone");
+    assert_eq!(store.secrets(&t).await.unwrap(), [secret("a", "2")]);
 }

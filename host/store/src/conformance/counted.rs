@@ -13,7 +13,7 @@ use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
 use consign_model::source::Capture;
-use consign_model::target::TargetVersion;
+use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,
@@ -71,6 +71,10 @@ counted! {
     tokens(tenant: &TenantId) -> Vec<Token>;
     token_of(hash: &Digest) -> Option<(TenantId, Token)>;
     revoke_token(tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Option<Token>;
+    keep_secret(tenant: &TenantId, secret: &KeptSecret, by: &Author) -> ();
+    secret(tenant: &TenantId, name: &Name) -> Option<KeptSecret>;
+    secrets(tenant: &TenantId) -> Vec<KeptSecret>;
+    remove_secret(tenant: &TenantId, name: &Name, by: &Author) -> bool;
     begin_import(tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> ();
     note_replay(tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> ();
     end_import(tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> ();

@@ -38,6 +38,7 @@ macro_rules! checks {
 pub(crate) const CHECKS: &[Check] = checks![
     access::tenants_by_name,
     access::tokens_by_tenant_and_hash,
+    access::secrets_by_name,
     arrivals::tenants_keep_their_first_keys,
     arrivals::sources_and_users,
     arrivals::captures_that_go_on_are_one,

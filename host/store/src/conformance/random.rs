@@ -15,6 +15,7 @@ use consign_model::identity::Identity;
 use consign_model::module::ProbeReport;
 use consign_model::run::Trigger;
 use consign_model::source::Capture;
+use consign_model::target::KeptSecret;
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, FormerName, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState,
@@ -24,7 +25,8 @@ use consign_model::{
 use super::counted::{Calls, Counted};
 use super::samples::{
     IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, identity_map, identity_of, keys, member, module, name, new_run,
-    people, policy, probe, quarantine, refused, release, signing_key, source, summary, target, token, unknown, user, wanted, wanted_state, window,
+    people, policy, probe, quarantine, refused, release, secret, signing_key, source, summary, target, token, unknown, user, wanted, wanted_state,
+    window,
 };
 use crate::{Arrival, Begun, Copies, ModuleRecord, PullCursor, SegmentRecord, SourceRecord, Store, StoreError};
 
@@ -85,6 +87,7 @@ struct Expected {
     modules: BTreeMap<(String, String), ModuleRecord>,
     keys: BTreeMap<Name, ModuleKey>,
     tokens: BTreeMap<Name, Token>,
+    secrets: BTreeMap<Name, KeptSecret>,
     probes: BTreeMap<Digest, ProbeReport>,
     quarantines: BTreeMap<(Name, Digest), Vec<Quarantine>>,
     runs: Vec<Run>,
@@ -120,7 +123,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(33) {
+        match self.random.below(34) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -143,6 +146,7 @@ impl Rehearsal {
             29 => self.settle_wanted(store, &tenant, &mut expected).await,
             30 => self.put_apart(store, &tenant, &mut expected).await,
             31 => self.change_token(store, &tenant, &mut expected).await,
+            32 => self.change_secret(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -457,6 +461,21 @@ impl Rehearsal {
             expected.deeds.push("token-made");
             expected.tokens.insert(one.id.clone(), one);
         }
+    }
+
+    async fn change_secret(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let one = secret(self.random.pick::<&str>(&["smtp", "smtp-2", "s"]), &self.random.below(9).to_string());
+        if self.random.one_in(3) {
+            let there = expected.secrets.remove(&one.name).is_some();
+            assert_eq!(store.remove_secret(tenant, &one.name, &author()).await.unwrap(), there);
+            if there {
+                expected.deeds.push("secret-removed");
+            }
+            return;
+        }
+        store.keep_secret(tenant, &one, &author()).await.unwrap();
+        expected.deeds.push("secret-kept");
+        expected.secrets.insert(one.name.clone(), one);
     }
 
     async fn save_probe(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {

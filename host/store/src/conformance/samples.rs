@@ -10,7 +10,7 @@ use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest,
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::{QuarantineReason, Release};
 use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
-use consign_model::target::TargetVersion;
+use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::{Facts, Participant, SealedFile, Settled};
 use consign_model::{
     Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, ModuleKey, Move, MoveKind,
@@ -61,6 +61,10 @@ pub(crate) fn token(id: &str, secret: &str) -> Token {
         expires_at: Some(Timestamp(9)),
         revoked_at: None,
     }
+}
+
+pub(crate) fn secret(text: &str, sealed: &str) -> KeptSecret {
+    KeptSecret { name: name(text), sealed: sealed.to_owned(), kept_at: Timestamp(4) }
 }
 
 pub(crate) fn source(text: &str) -> SourceRecord {

@@ -1,4 +1,4 @@
-//! Which tenants there are, and tokens.
+//! Which tenants there are, tokens, and secrets.
 //!
 //! A token lies under its tenant and id, as everything of a tenant does; beside it a place by its hash, which is all that who shows one brings along.
 
@@ -6,6 +6,7 @@ use std::ops::Bound;
 
 use consign_model::access::Token;
 use consign_model::audit::{Author, Deed};
+use consign_model::target::KeptSecret;
 use consign_model::{Digest, Name, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,10 @@ struct Place {
 
 fn token_key(tenant: &TenantId, id: &Name) -> Key {
     Key::of(Class::Token, tenant).name(id)
+}
+
+fn secret_key(tenant: &TenantId, name: &Name) -> Key {
+    Key::of(Class::Secret, tenant).name(name)
 }
 
 fn hash_key(hash: &Digest) -> Key {
@@ -77,6 +82,35 @@ impl Embedded {
             changes.put(&key, &ended)?;
             let deed = Deed::TokenRevoked { token: ended.id.clone(), named: ended.name.clone() };
             Ok((Some(ended), Some(deed)))
+        })
+        .await
+    }
+
+    pub(super) async fn put_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()> {
+        let (key, secret) = (secret_key(tenant, &secret.name), secret.clone());
+        self.write_audited(tenant, by, move |changes| {
+            changes.put(&key, &secret)?;
+            Ok(((), Some(Deed::SecretKept { secret: secret.name })))
+        })
+        .await
+    }
+
+    pub(super) fn get_secret(&self, tenant: &TenantId, name: &Name) -> Result<Option<KeptSecret>> {
+        self.core.get(&secret_key(tenant, name))
+    }
+
+    pub(super) fn all_secrets(&self, tenant: &TenantId) -> Result<Vec<KeptSecret>> {
+        self.core.all(&Key::of(Class::Secret, tenant))
+    }
+
+    pub(super) async fn delete_secret(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
+        let (key, name) = (secret_key(tenant, name), name.clone());
+        self.write_audited(tenant, by, move |changes| {
+            if !changes.has(&key)? {
+                return Ok((false, None));
+            }
+            changes.delete(key.bytes());
+            Ok((true, Some(Deed::SecretRemoved { secret: name })))
         })
         .await
     }

@@ -89,10 +89,12 @@ pub(super) enum Class {
     Token = b'a',
     /// Whose token has this hash.
     TokenHash = b'h',
+    /// A secret, sealed.
+    Secret = b'e',
 }
 
 impl Class {
-    const ALL: [Self; 40] = [
+    const ALL: [Self; 41] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -133,12 +135,13 @@ impl Class {
         Self::Audit,
         Self::Token,
         Self::TokenHash,
+        Self::Secret,
     ];
 
     /// Whether the record of this key is one whose changes are audited. Here a class is forgotten in silence; that the others' writes make their
     /// entries is seen to by the writing thread.
     pub(super) fn is_audited(key: &[u8]) -> bool {
-        const AUDITED: [Class; 10] = [
+        const AUDITED: [Class; 11] = [
             Class::IdentityMap,
             Class::Tenant,
             Class::Source,
@@ -149,6 +152,7 @@ impl Class {
             Class::Quarantine,
             Class::Run,
             Class::Token,
+            Class::Secret,
         ];
         AUDITED.iter().any(|class| key.first() == Some(&(*class as u8)))
     }
@@ -171,6 +175,7 @@ impl Class {
             Some(Self::Facts | Self::FactsPiece | Self::Window | Self::Supplement | Self::WindowOfRun | Self::Unsettled) => "a window's record",
             Some(Self::Delivery | Self::SupplementDelivery) => "an e-mail's record in the ledger",
             Some(Self::Token | Self::TokenHash) => "a token's record",
+            Some(Self::Secret) => "a secret's record",
             Some(Self::Audit) => "an entry of the audit log",
         }
     }

@@ -38,7 +38,7 @@ use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
 use consign_model::source::Capture;
-use consign_model::target::TargetVersion;
+use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
     Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,
@@ -139,6 +139,24 @@ impl Store for Embedded {
 
     async fn revoke_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>> {
         self.end_token(tenant, id, at, by).await
+    }
+
+    async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()> {
+        self.put_secret(tenant, secret, by).await
+    }
+
+    async fn secret(&self, tenant: &TenantId, name: &Name) -> Result<Option<KeptSecret>> {
+        consume_budget().await;
+        self.get_secret(tenant, name)
+    }
+
+    async fn secrets(&self, tenant: &TenantId) -> Result<Vec<KeptSecret>> {
+        consume_budget().await;
+        self.all_secrets(tenant)
+    }
+
+    async fn remove_secret(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
+        self.delete_secret(tenant, name, by).await
     }
 
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()> {

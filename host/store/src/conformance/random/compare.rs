@@ -135,6 +135,9 @@ impl Rehearsal {
             assert_eq!(store.token_of(&token.hash).await.unwrap(), Some((tenant.clone(), token.clone())));
         }
         assert_eq!(store.tokens(tenant).await.unwrap(), tokens);
+        assert_eq!(store.secrets(tenant).await.unwrap(), expected.secrets.values().cloned().collect::<Vec<_>>());
+        let name = super::super::samples::name("smtp");
+        assert_eq!(store.secret(tenant, &name).await.unwrap().as_ref(), expected.secrets.get(&name));
         let tenants: Vec<TenantId> = self.expected.iter().filter(|(_, held)| held.tenant.is_some()).map(|(tenant, _)| tenant.clone()).collect();
         assert_eq!(store.tenants(None, usize::MAX).await.unwrap(), tenants);
     }

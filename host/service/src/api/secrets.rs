@@ -1,0 +1,65 @@
+//! Secrets that a tenant's targets sign in with: put here and never read again.
+
+use axum::Json;
+use axum::http::StatusCode;
+use consign_model::target::KeptSecret;
+use serde::Serialize;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::given::{Asked, Item, Page, Paging, Text, name, time};
+use super::guard::Here;
+use super::problem::Problem;
+
+/// Bytes of a secret: tokens of some identity providers have several KiB.
+const MOST: usize = 64 << 10;
+
+/// A secret, without what it is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SecretView {
+    /// By which a target names it: `password = { secret = "NAME" }`.
+    #[schema(example = "archive-password")]
+    name: String,
+    /// When it was put there.
+    kept_at: String,
+}
+
+impl From<KeptSecret> for SecretView {
+    fn from(secret: KeptSecret) -> Self {
+        Self { name: secret.name.to_string(), kept_at: time(secret.kept_at) }
+    }
+}
+
+/// Lists the secrets that are kept, by name alone.
+#[utoipa::path(get, operation_id = "listSecrets", path = "/v1/tenants/{tenant}/secrets", tag = "policies", security(("token" = ["write-targets"])),
+    params(("tenant" = String, Path, description = "The tenant"), Paging),
+    responses((status = 200, description = "By name", body = Page<SecretView>)))]
+pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<SecretView>>, Problem> {
+    let all = here.tenant.exporter().store.secrets(here.tenant.name()).await?;
+    Page::of_all(all, &paging, |secret| secret.name.to_string(), SecretView::from)
+}
+
+/// Keeps a secret, sealed under the tenant's keys, in the place of one of its name. Nothing shows it again; what signs in with it does so from the next run on.
+#[utoipa::path(put, operation_id = "keepSecret", path = "/v1/tenants/{tenant}/secrets/{secret}", tag = "policies", security(("token" = ["write-targets"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("secret" = String, Path, description = "The secret's name")),
+    request_body(content = String, content_type = "text/plain", description = "The secret: one line of text"),
+    responses((status = 204, description = "Kept")))]
+pub async fn keep(here: Here, Item(secret): Item, Text(text): Text) -> Result<StatusCode, Problem> {
+    let (secret, text) = (name("secret", &secret)?, Zeroizing::new(text));
+    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if line.is_empty() || line.len() > MOST || line.chars().any(char::is_control) {
+        return Err(Problem::invalid(format!("a secret is one line of text, of 1 to {MOST} bytes")));
+    }
+    here.exporter().keep_secret(&secret, line).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets a secret. A target that names it can't sign in any more.
+#[utoipa::path(delete, operation_id = "forgetSecret", path = "/v1/tenants/{tenant}/secrets/{secret}", tag = "policies", security(("token" = ["write-targets"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("secret" = String, Path, description = "The secret's name")),
+    responses((status = 204, description = "Forgotten")))]
+pub async fn forget(here: Here, Item(secret): Item) -> Result<StatusCode, Problem> {
+    let none = || Problem::no_such("no-such-secret", format!("there is no secret '{}'", secret.escape_debug()));
+    let (exporter, name) = (here.exporter(), secret.parse().map_err(|_| none())?);
+    if exporter.store.remove_secret(&exporter.tenant, &name, &exporter.author).await? { Ok(StatusCode::NO_CONTENT) } else { Err(none()) }
+}
