@@ -139,7 +139,7 @@ fn named_type(name: &str, schema: &Value) -> Markup {
                 }
             }
             @for part in schema["allOf"].as_array().map(Vec::as_slice).unwrap_or_default() { p { (type_of(part)) } }
-            ul { @for value in values(schema) { li { code { (value) } } } }
+            @if !values(schema).is_empty() { ul { @for value in values(schema) { li { code { (value) } } } } }
         }
     }
 }
@@ -155,12 +155,15 @@ fn values(schema: &Value) -> Vec<String> {
 fn type_of(schema: &Value) -> Markup {
     let reference = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
     let items = &schema["items"];
+    // One that may be missing is one of nothing and itself.
+    let there = schema["oneOf"].as_array().and_then(|ways| ways.iter().find(|one| one["type"] != "null"));
     let kinds = match &schema["type"] {
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect::<Vec<_>>().join(" or "),
         kind => text(kind),
     };
     html! {
         @if let Some(name) = reference { a href={ "#type-" (name) } { (name) } }
+        @else if let Some(one) = there { (type_of(one)) }
         @else if items.is_object() { "List of " (type_of(items)) }
         @else if !kinds.is_empty() { em { (kinds) } }
         @for bound in ["minimum", "maximum", "default", "pattern"] { @if let Some(value) = schema.get(bound) { ", " (bound) " " code { (text(value)) } } }
@@ -200,6 +203,7 @@ mod tests {
         for way in page.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
             assert!(page.contains(&format!("id=\"{way}\"")), "#{way} leads nowhere");
         }
+        assert!(!page.contains("<ul></ul>") && !page.contains("<td> </td>"), "something is empty");
         assert!(!page.contains("<script") && !page.contains(" style="), "the page's own policy forbids it");
     }
 }
