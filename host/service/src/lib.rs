@@ -10,6 +10,9 @@ pub mod modules;
 pub mod promote;
 pub mod runner;
 pub mod scheduler;
+pub mod secrets;
+mod socket;
 pub mod tenants;
 
+pub use self::socket::ListenError;
 pub use consign_model::schedule;

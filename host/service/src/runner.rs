@@ -1,6 +1,6 @@
 //! What joins the scheduler with the export: which policies are planned, and how their runs are made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use consign_export::{ExportError, Exporter, Paused, Progress, Retry};
@@ -33,6 +33,9 @@ struct Asked {
     by: Actor,
 }
 
+/// Runs that are asked for of one policy, and have not begun: more are the newest of them, in place of the oldest.
+const ASKED: usize = 100;
+
 /// Runs policies of one tenant.
 pub struct Policies {
     exporter: Arc<Exporter>,
@@ -40,7 +43,7 @@ pub struct Policies {
     /// Why policies are paused, as it was last said.
     paused: Mutex<HashMap<Name, Paused>>,
     /// Runs that somebody asked for, and that have not begun.
-    asked: Mutex<HashMap<Name, Asked>>,
+    asked: Mutex<HashMap<Name, VecDeque<Asked>>>,
     /// When something of a policy is tried again, as it was after this run of it.
     next_attempts: Mutex<HashMap<Name, (RunId, Option<Timestamp>)>>,
 }
@@ -73,12 +76,31 @@ impl Policies {
 
     /// Asks for a run, whatever the policy's schedule says. It is planned with the others, so that one policy never has two at once.
     pub fn ask(&self, policy: &Name, retry: Retry, by: Actor) {
-        lock(&self.asked).insert(policy.clone(), Asked { retry, by });
+        let mut asked = lock(&self.asked);
+        let asked = asked.entry(policy.clone()).or_default();
+        // The same once more is one run; other windows to be tried again are another.
+        if asked.iter().all(|one| one.retry != retry) {
+            asked.push_back(Asked { retry, by });
+        }
+        while asked.len() > ASKED {
+            asked.pop_front();
+        }
     }
 
     /// Whether a run of it is asked for that has not begun.
     pub fn is_asked(&self, policy: &Name) -> bool {
         lock(&self.asked).contains_key(policy)
+    }
+
+    /// The run that was asked for first.
+    fn next_asked(&self, policy: &Name) -> Option<Asked> {
+        let mut all = lock(&self.asked);
+        let asked = all.get_mut(policy)?;
+        let first = asked.pop_front();
+        if asked.is_empty() {
+            all.remove(policy);
+        }
+        first
     }
 
     fn ended(&self, news: News<'_>) {
@@ -171,8 +193,7 @@ impl Runner for Policies {
     }
 
     async fn retry(&self, policy: &Name) -> Result<Ended, ExportError> {
-        let asked = lock(&self.asked).remove(policy);
-        if let Some(Asked { retry, by }) = asked {
+        if let Some(Asked { retry, by }) = self.next_asked(policy) {
             let author = self.exporter.author.acting_as(by);
             return self.make(&Exporter { author, ..self.exporter.as_ref().clone() }, policy, Trigger::Hand, &retry).await;
         }

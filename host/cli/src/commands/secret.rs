@@ -2,14 +2,12 @@
 
 use std::io::Read as _;
 
+use consign_service::secrets;
 use zeroize::Zeroizing;
 
 use crate::args::SecretCommand;
 use crate::data::Data;
 use crate::output::{Ending, Failure, say, say_json, table};
-
-/// The most bytes that a secret may have: tokens of some identity providers have several KiB.
-const MOST: u64 = 64 << 10;
 
 /// Keeps, lists or removes secrets.
 pub async fn secret(data: &Data, command: &SecretCommand, json: bool) -> Result<Ending, Failure> {
@@ -52,12 +50,9 @@ async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
 fn line() -> Result<Zeroizing<String>, Failure> {
     let mut text = Zeroizing::new(String::new());
     std::io::stdin()
-        .take(MOST + 1)
+        .take(secrets::MOST as u64 + 2)
         .read_to_string(&mut text)
         .map_err(|error| Failure::new(format!("the secret can't be read from standard input: {error}")))?;
-    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if line.is_empty() || line.len() as u64 > MOST || line.chars().any(char::is_control) {
-        return Err(Failure::new(format!("standard input should hold the secret: one line of text, of 1 to {MOST} bytes")));
-    }
+    let line = secrets::line(&text).map_err(|error| Failure::new(format!("standard input does not hold a secret: {error}")))?;
     Ok(Zeroizing::new(line.to_owned()))
 }

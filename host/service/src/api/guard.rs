@@ -3,7 +3,7 @@
 //! Which permission an operation takes stands in its own description (`security` in the document), and is read from there. So the document says what is done, an
 //! operation whose description names none is done for nobody, and whoever adds one can't forget to ask.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
@@ -161,11 +161,8 @@ pub async fn guard(
         return Ok(next.run(request).await);
     }
     let caller = who(&guard.tenants, request.headers()).await?;
-    let named: BTreeSet<&str> = params.iter().filter(|(name, _)| *name == "tenant").map(|(_, value)| value).collect();
-    let tenant = match named.into_iter().next() {
-        None => None,
-        Some(name) => Some(theirs(&guard.tenants, &caller, name)?),
-    };
+    let named = params.iter().find(|(name, _)| *name == "tenant");
+    let tenant = named.map(|(_, name)| theirs(&guard.tenants, &caller, name)).transpose()?;
     if let Takes::Permission(permission) = takes
         && !caller.may(permission)
     {

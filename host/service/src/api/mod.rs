@@ -34,7 +34,7 @@ use utoipa_axum::routes;
 
 use self::guard::{Guard, SCHEME, Unguarded};
 use self::problem::Problem;
-pub use self::server::{ApiServer, ApiSettings, ListenError};
+pub use self::server::{ApiServer, ApiSettings};
 pub use self::tenants::{NoRandomness, new_token};
 use crate::tenants::Tenants;
 

@@ -10,9 +10,7 @@ use zeroize::Zeroizing;
 use super::given::{Asked, Item, Page, Paging, Text, name, time};
 use super::guard::Here;
 use super::problem::Problem;
-
-/// Bytes of a secret: tokens of some identity providers have several KiB.
-const MOST: usize = 64 << 10;
+use crate::secrets;
 
 /// A secret, without what it is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -46,10 +44,7 @@ pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<
     responses((status = 204, description = "Kept")))]
 pub async fn keep(here: Here, Item(secret): Item, Text(text): Text) -> Result<StatusCode, Problem> {
     let (secret, text) = (name("secret", &secret)?, Zeroizing::new(text));
-    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if line.is_empty() || line.len() > MOST || line.chars().any(char::is_control) {
-        return Err(Problem::invalid(format!("a secret is one line of text, of 1 to {MOST} bytes")));
-    }
+    let line = secrets::line(&text).map_err(|error| Problem::invalid(error.to_string()))?;
     here.exporter().keep_secret(&secret, line).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::debug;
@@ -24,6 +24,7 @@ use tracing::debug;
 use super::guard::Unguarded;
 use super::problem::Problem;
 use super::router;
+use crate::socket::{ListenError, Socket};
 use crate::tenants::Tenants;
 
 /// Connections at once. Those above wait to be accepted.
@@ -36,8 +37,6 @@ const HEAD: usize = 32 << 10;
 const REQUEST: Duration = Duration::from_mins(5);
 /// For requests under way when serving ends.
 const GRACE: Duration = Duration::from_secs(20);
-/// How long to wait where no connection can be accepted: too many files are open, say.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// `[api]` of the settings of `serve`.
 #[derive(Debug, Clone, Deserialize)]
@@ -47,34 +46,19 @@ pub struct ApiSettings {
     listen: SocketAddr,
 }
 
-/// A socket that listens.
+/// The API's socket.
 #[derive(Debug)]
-pub struct ApiServer {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-/// It can't listen there.
-#[derive(Debug, thiserror::Error)]
-#[error("[api] listen: {address} can't be listened on: {cause}")]
-pub struct ListenError {
-    address: SocketAddr,
-    cause: std::io::Error,
-}
+pub struct ApiServer(Socket);
 
 impl ApiServer {
     /// Listens from now on.
     pub async fn listen(settings: &ApiSettings) -> Result<Self, ListenError> {
-        let address = settings.listen;
-        let failed = |cause| ListenError { address, cause };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Socket::listen("api", settings.listen).await.map(Self)
     }
 
     /// Where: with the port, also where any was asked for.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// Answers until `stop`, and then what is under way.
@@ -86,13 +70,12 @@ impl ApiServer {
         loop {
             let accepted = tokio::select! {
                 () = &mut stop => break,
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = self.0.accept(&places) => accepted,
             };
             while connections.try_join_next().is_some() {}
-            match accepted {
-                Some((stream, place)) => drop(connections.spawn(connection(stream, router.clone(), stopping.subscribe(), place))),
-                None => tokio::time::sleep(PAUSE).await,
-            }
+            // There always will be places: nobody closes the semaphore.
+            let Some((stream, place)) = accepted else { break };
+            connections.spawn(connection(stream, router.clone(), stopping.subscribe(), place));
         }
         stopping.send_replace(true);
         let ended = async { while connections.join_next().await.is_some() {} };
@@ -100,17 +83,6 @@ impl ApiServer {
             debug!("requests that took too long were cut off");
         }
         Ok(())
-    }
-}
-
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
-        Err(error) => {
-            debug!(%error, "a connection can't be accepted");
-            None
-        }
     }
 }
 

@@ -16,11 +16,11 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tracing::debug;
 
 use super::Metrics;
+use crate::socket::{ListenError, Socket};
 
 /// Connections at once. Those above wait to be accepted.
 const CONNECTIONS: usize = 16;
@@ -29,8 +29,6 @@ const REQUEST: Duration = Duration::from_secs(5);
 const ALL: Duration = Duration::from_secs(15);
 /// Bytes of a request's head; a body is never read.
 const HEAD: usize = 16 << 10;
-/// How long to wait where no connection can be accepted: too many files are open, say.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// `[metrics]` of the settings of `serve`.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,50 +38,26 @@ pub struct MetricsSettings {
     listen: SocketAddr,
 }
 
-/// A socket that listens.
+/// The socket for metrics.
 #[derive(Debug)]
-pub struct MetricsServer {
-    listener: TcpListener,
-    address: SocketAddr,
-}
-
-/// It can't listen there.
-#[derive(Debug, thiserror::Error)]
-#[error("[metrics] listen: {address} can't be listened on: {cause}")]
-pub struct ListenError {
-    address: SocketAddr,
-    cause: std::io::Error,
-}
+pub struct MetricsServer(Socket);
 
 impl MetricsServer {
     /// Listens from now on.
     pub async fn listen(settings: &MetricsSettings) -> Result<Self, ListenError> {
-        let address = settings.listen;
-        let failed = |cause| ListenError { address, cause };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Socket::listen("metrics", settings.listen).await.map(Self)
     }
 
     /// Where: with the port, also where any was asked for.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address()
     }
 
     /// Answers, as long as it is left to.
     pub async fn serve(self, metrics: Arc<Metrics>) {
         let router = Router::new().route("/metrics", get(show)).route("/healthz", get(async || "ok\n")).with_state(metrics);
         let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    debug!(%error, "a connection for metrics can't be accepted");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-            };
+        while let Some((stream, place)) = self.0.accept(&places).await {
             let service = TowerToHyperService::new(router.clone());
             tokio::spawn(async move {
                 let mut http = http1::Builder::new();
