@@ -40,6 +40,11 @@ impl Inbox {
         Self { _server: server, folder, port }
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// How to reach it.
     pub fn target(&self) -> Target {
         Target::plain(self.port)

@@ -3,10 +3,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 use serde_json::{Value, json};
 
+use crate::inbox::Inbox;
 use crate::program::{Consign, Running};
 use crate::wait::until_some;
 
@@ -105,4 +107,60 @@ impl Served {
         let new = json!({ "name": format!("the-{role}"), "role": role, "days": 30 });
         self.asked("POST", &format!("/v1/tenants/{tenant}/tokens"), by, new.to_string(), 201)
     }
+
+    /// Waits until so many runs of a policy have ended, and answers the newest.
+    pub fn run_of(&self, tenant: &str, token: &str, policy: &str, ended: usize) -> Value {
+        let path = format!("/v1/tenants/{tenant}/runs?policy={policy}");
+        until_some("the run to end", || {
+            let runs = self.asked("GET", &path, token, "", 200);
+            let done = runs.as_array().unwrap().iter().filter(|run| run["finished_at"].is_string()).count();
+            (done >= ended).then(|| runs[0].clone())
+        })
+    }
+
+    /// Two tenants with one of everything, `acme` and `other`: a file that tells who has which token, and what there is of each.
+    pub fn two_tenants(&self, inbox: &Inbox) -> PathBuf {
+        let mut given = json!({ "url": format!("http://{}", self.address), "tokens": {}, "ids": {}, "worthless": [] });
+        for name in ["acme", "other"] {
+            let tokens = self.tenant(name);
+            let admin = secret(&tokens, "tenant-administrator");
+            let (source, policy) = (format!("{name}-chat"), format!("{name}-policy"));
+            self.asked("POST", &format!("/v1/tenants/{name}/sources/{source}/events"), admin, event_lines(name, 3), 200);
+            self.asked("POST", &format!("/v1/tenants/{name}/apply"), admin, one_policy(inbox, &policy), 200);
+            self.asked("POST", &format!("/v1/tenants/{name}/policies/{policy}/runs"), admin, "", 202);
+            let run = self.run_of(name, admin, &policy, 1);
+            let revoked = self.token(name, admin, "tenant-administrator");
+            let path = format!("/v1/tenants/{name}/tokens/{}", revoked["id"].as_str().unwrap());
+            let ended = self.asked("DELETE", &path, admin, "", 200);
+            assert!(ended["revoked_at"].is_string() && ended.get("secret").is_none() && ended.get("hash").is_none(), "{ended}");
+            given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
+            let token = self.token(name, admin, "auditor")["id"].clone();
+            let module = "0".repeat(64);
+            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "module": module });
+            self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
+            given["tokens"][name] = tokens;
+        }
+        given["tokens"]["platform"] = json!({ "platform-administrator": self.operator });
+        self.consign.write("given.json", given.to_string())
+    }
+}
+
+/// Of a tenant's tokens that of a role.
+pub fn secret<'a>(tokens: &'a Value, role: &str) -> &'a str {
+    tokens[role].as_str().unwrap()
+}
+
+/// A chat of `many` messages, as lines.
+pub fn event_lines(chat: &str, many: usize) -> String {
+    let head = json!({ "type": "chat", "id": chat, "kind": "channel", "title": format!("the {chat} desk") });
+    let message = |number: usize| {
+        let at = format!("2026-01-05T08:{:02}:{:02}.000Z", number / 60, number % 60);
+        json!({ "type": "message", "chat": chat, "id": format!("m{number}"), "at": at, "user": "U1", "text": format!("{chat} says {number}") })
+    };
+    std::iter::once(head).chain((0..many).map(message)).fold(String::new(), |all, line| all + &line.to_string() + "\n")
+}
+
+/// A policy that exports all to this mailbox, by hand.
+pub fn one_policy(inbox: &Inbox, name: &str) -> String {
+    inbox.target().toml_with(&[(name, "")])
 }

@@ -2,39 +2,14 @@
 //! alone, which ends in e-mails and in an audit log that says who did what.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use consign_tests::{Inbox, Postfix, Protection, Ran, Served as Server, Target, USER, holds, python, say, seed, until, until_some};
-use serde_json::{Value, json};
-
-fn secret<'a>(tokens: &'a Value, role: &str) -> &'a str {
-    tokens[role].as_str().unwrap()
-}
-
-/// A chat of `many` messages, as lines.
-fn lines(chat: &str, many: usize) -> String {
-    let head = json!({ "type": "chat", "id": chat, "kind": "channel", "title": format!("the {chat} desk") });
-    let message = |number: usize| {
-        let at = format!("2026-01-05T08:{:02}:{:02}.000Z", number / 60, number % 60);
-        json!({ "type": "message", "chat": chat, "id": format!("m{number}"), "at": at, "user": "U1", "text": format!("{chat} says {number}") })
-    };
-    std::iter::once(head).chain((0..many).map(message)).fold(String::new(), |all, line| all + &line.to_string() + "\n")
-}
-
-fn policy(inbox: &Inbox, name: &str) -> String {
-    inbox.target().toml_with(&[(name, "")])
-}
-
-/// Waits for a run to end, and answers it.
-fn run_of(server: &Server, tenant: &str, token: &str, policy: &str, ended: usize) -> Value {
-    let path = format!("/v1/tenants/{tenant}/runs?policy={policy}");
-    until_some("the run to end", || {
-        let runs = server.asked("GET", &path, token, "", 200);
-        let done = runs.as_array().unwrap().iter().filter(|run| run["finished_at"].is_string()).count();
-        (done >= ended).then(|| runs[0].clone())
-    })
-}
+use consign_tests::{
+    Inbox, Postfix, Protection, Ran, Served as Server, Target, USER, event_lines as lines, holds, one_policy as policy, python, say, secret, seed,
+    until,
+};
+use serde_json::json;
 
 #[test]
 fn two_tenants_work_through_it_alone() {
@@ -60,7 +35,7 @@ fn two_tenants_work_through_it_alone() {
 
         let asked = server.asked("POST", &format!("/v1/tenants/{name}/policies/all/runs"), author, "", 202);
         assert_eq!(asked["runs"], format!("/v1/tenants/{name}/runs?policy=all"));
-        let run = run_of(&server, name, secret(tokens, "auditor"), "all", 1);
+        let run = server.run_of(name, secret(tokens, "auditor"), "all", 1);
         assert_eq!((&run["events"]["exported"], &run["emails"]["accepted"], &run["trigger"]), (&json!(90), &json!(1), &json!("hand")), "{run}");
         let manifest = server.asked("GET", &format!("/v1/tenants/{name}/runs/all-000001/manifest"), secret(tokens, "auditor"), "", 200);
         assert_eq!((&manifest["manifest"]["tenant"], &manifest["manifest"]["events"]["exported"]), (&json!(name), &json!(90)));
@@ -95,7 +70,7 @@ fn two_tenants_work_through_it_alone() {
     server.again();
     let (name, tokens) = &tenants[0];
     server.asked("POST", &format!("/v1/tenants/{name}/policies/all/runs"), secret(tokens, "policy-author"), "", 202);
-    let run = run_of(&server, name, secret(tokens, "auditor"), "all", 2);
+    let run = server.run_of(name, secret(tokens, "auditor"), "all", 2);
     assert_eq!((&run["run"], &run["events"]["examined"]), (&json!("all-000002"), &json!(0)), "{run}");
     server.stop();
 }
@@ -103,28 +78,7 @@ fn two_tenants_work_through_it_alone() {
 #[test]
 fn nobody_reaches_what_is_anothers() {
     let (inbox, mut server) = (Inbox::start(), Server::start());
-    let mut given = json!({ "url": format!("http://{}", server.address), "tokens": {}, "ids": {}, "worthless": [] });
-    for name in ["acme", "other"] {
-        let tokens = server.tenant(name);
-        let admin = secret(&tokens, "tenant-administrator");
-        let (source, policy_name) = (format!("{name}-chat"), format!("{name}-policy"));
-        server.asked("POST", &format!("/v1/tenants/{name}/sources/{source}/events"), admin, lines(name, 3), 200);
-        server.asked("POST", &format!("/v1/tenants/{name}/apply"), admin, policy(&inbox, &policy_name), 200);
-        server.asked("POST", &format!("/v1/tenants/{name}/policies/{policy_name}/runs"), admin, "", 202);
-        let run = run_of(&server, name, admin, &policy_name, 1);
-        let revoked = server.token(name, admin, "tenant-administrator");
-        let path = format!("/v1/tenants/{name}/tokens/{}", revoked["id"].as_str().unwrap());
-        let ended = server.asked("DELETE", &path, admin, "", 200);
-        assert!(ended["revoked_at"].is_string() && ended.get("secret").is_none() && ended.get("hash").is_none(), "{ended}");
-        given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
-        let token = server.token(name, admin, "auditor")["id"].clone();
-        given["ids"][name] =
-            json!({ "policy": policy_name, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret") });
-        server.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
-        given["tokens"][name] = tokens;
-    }
-    given["tokens"]["platform"] = json!({ "platform-administrator": server.operator });
-    let file: PathBuf = server.consign.write("given.json", given.to_string());
+    let file = server.two_tenants(&inbox);
     let figures = python("api.py", [&file]);
     say(format_args!("every operation by every role: {figures}"));
     assert!(figures["operations"].as_u64() >= Some(20) && figures["not_theirs"].as_u64() > Some(100), "{figures}");
@@ -140,7 +94,7 @@ fn made_up_requests_are_answered_as_described() {
     server.asked("POST", "/v1/tenants/acme/sources/chat/events", admin, lines("acme", 5), 200);
     server.asked("POST", "/v1/tenants/acme/apply", admin, policy(&inbox, "all"), 200);
     server.asked("POST", "/v1/tenants/acme/policies/all/runs", admin, "", 202);
-    let run = run_of(&server, "acme", admin, "all", 1);
+    let run = server.run_of("acme", admin, "all", 1);
     let token = server.token("acme", admin, "auditor")["id"].clone();
     let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive" });
     let examples = if std::env::var_os("CONSIGN_FULL").is_some() { "300" } else { "30" };
@@ -190,7 +144,7 @@ fn a_kept_secret_signs_in_and_is_shown_to_nobody() {
     server.again();
     let run = |server: &Server, ended| {
         server.asked("POST", "/v1/tenants/acme/policies/all/runs", &admin, "", 202);
-        run_of(server, "acme", &admin, "all", ended)
+        server.run_of("acme", &admin, "all", ended)
     };
     assert_eq!(run(&server, 1)["events"]["held"], 9, "with the wrong one nothing is sent");
     put(&server, &format!("{}\n", USER.1), 204);

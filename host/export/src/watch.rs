@@ -12,7 +12,7 @@ use consign_model::audit::{Deed, Entry, FETCHED, SignedEntry};
 use consign_model::manifest::SignedManifest;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::QuarantineReason;
-use consign_model::{ChatKey, Digest, Name, RunState, Timestamp, WantedKind, WantedState};
+use consign_model::{ChatKey, Digest, Name, RunState, Timestamp, WantedKind, WantedState, Window, WindowKey};
 use consign_store::{WantedFilter, WindowFilter};
 
 use crate::audit::{AuditError, verify_store};
@@ -65,6 +65,30 @@ impl MissingFiles {
 }
 
 impl Exporter {
+    /// Held windows of a policy, or of all, by policy and chat: those after this one, at most `limit`.
+    pub async fn held(&self, policy: Option<&Name>, after: Option<&WindowKey>, limit: usize) -> Result<Vec<Window>, ExportError> {
+        let policies = match policy {
+            Some(policy) => vec![policy.clone()],
+            None => self.store.policies(&self.tenant).await?.into_iter().map(|policy| policy.spec.name).collect(),
+        };
+        let mut found = Vec::new();
+        for policy in policies.into_iter().filter(|policy| after.is_none_or(|after| *policy >= after.policy)) {
+            let mut after = after.filter(|after| after.policy == policy).cloned();
+            let filter = WindowFilter::Unsettled(policy);
+            while found.len() < limit {
+                let page = self.store.windows(&self.tenant, &filter, after.as_ref(), PAGE).await?;
+                after = page.last().map(|window| window.key.clone());
+                let is_last = page.len() < PAGE;
+                found.extend(page.into_iter().filter(|window| window.state.held().is_some()));
+                if is_last {
+                    break;
+                }
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
     /// What of a policy is held now. Looks at each held window.
     pub async fn held_now(&self, policy: &Name) -> Result<Option<Condition>, ExportError> {
         let (mut windows, mut events, mut tried_again, mut oldest) = (0, 0, 0, None);

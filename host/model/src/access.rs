@@ -220,6 +220,20 @@ impl Token {
     }
 }
 
+/// Somebody's time in the console, from signing in to signing out. It is worth what the token is worth that they signed in with, as long as that one is worth something:
+/// so a token that is taken back ends every session that came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Of the text that the browser keeps, which is 256 random bits like a token's.
+    pub hash: Digest,
+    /// The token that was shown.
+    pub token: Name,
+    /// When they signed in.
+    pub begun_at: Timestamp,
+    /// From when on it is over.
+    pub ends_at: Timestamp,
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -73,7 +73,8 @@ pub enum DownCause {
 }
 
 impl DownCause {
-    fn text(self) -> &'static str {
+    /// For a person.
+    pub fn text(self) -> &'static str {
         match self {
             Self::Unreachable => "it can't be reached, or lets nobody in",
             Self::NoAnswer => "it takes e-mails and gives no answer",

@@ -7,6 +7,8 @@
 //! What a chain can't know by itself is that its end was cut off. So each run's manifest names the [`Head`] of its time, and an exported log ends with
 //! its head, signed: a log that is shorter than one of these says is cut.
 
+mod words;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -258,6 +260,13 @@ pub enum Deed {
         /// Who had it.
         named: Name,
     },
+    /// Somebody signed in to the console with a token, who is the entry's author.
+    SignedIn {
+        /// Until when, at most.
+        until: Timestamp,
+    },
+    /// They signed out.
+    SignedOut,
     /// A secret was put into the store, new or in the place of another.
     SecretKept {
         /// Its name.

@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod event;
 pub mod extent;
 pub mod fault;
+pub mod figure;
 pub mod id;
 pub mod identity;
 pub mod keys;

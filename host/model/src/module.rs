@@ -15,6 +15,16 @@ pub enum ModuleKind {
     Grouping,
 }
 
+impl ModuleKind {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Criteria => "criteria",
+            Self::Grouping => "grouping",
+        }
+    }
+}
+
 /// Data that a module reads, and a tenant approves when it binds the module. The contract lists which call needs which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

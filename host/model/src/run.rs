@@ -77,6 +77,27 @@ pub struct SupplementCounts {
     pub emails: EmailCounts,
 }
 
+/// What the runs that ended on one day came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DayFigures {
+    /// How many ended.
+    pub runs: u64,
+    /// Their events, each counted in the run that examined it.
+    pub events: EventCounts,
+    /// Their e-mails, with those of windows that were tried again.
+    pub emails: EmailCounts,
+}
+
+impl DayFigures {
+    /// Adds a run that has ended.
+    pub fn add(&mut self, run: &RunSummary) {
+        self.runs += 1;
+        self.events.add(&run.events);
+        self.emails.add(&run.emails);
+        self.emails.add(&run.supplements.emails);
+    }
+}
+
 /// Chats of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChatCounts {

@@ -4,13 +4,17 @@ pub mod alerts;
 pub mod api;
 pub mod apply;
 mod bind;
+mod caller;
+mod console;
 pub mod identities;
 pub mod metrics;
 pub mod modules;
+mod problem;
 pub mod promote;
 pub mod runner;
 pub mod scheduler;
 pub mod secrets;
+pub mod server;
 mod socket;
 pub mod tenants;
 

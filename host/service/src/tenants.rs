@@ -12,10 +12,10 @@ use consign_ingest::Importer;
 use consign_ingest::receive::{self, Bounds, Hall, Receiver};
 use consign_model::access::platform;
 use consign_model::alert::Notice;
-use consign_model::audit::Actor;
+use consign_model::audit::{Actor, Author};
 use consign_model::{Name, TenantId};
 use consign_store::{Store, StoreError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::alerts::{AlertSettings, Alerts, Webhook};
@@ -155,6 +155,8 @@ pub struct Tenants {
     /// One at a time is opened, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
+    /// Who enters into the log of the installation itself: made when it is first asked for.
+    platform: OnceCell<Author>,
 }
 
 impl Tenants {
@@ -168,6 +170,7 @@ impl Tenants {
             schedulers: tokio::sync::Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             stop: watch::Sender::new(false),
+            platform: OnceCell::new(),
         }
     }
 
@@ -276,6 +279,11 @@ impl Tenants {
         let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking };
         self.serving.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().clone(), serving);
         tenant
+    }
+
+    /// What enters into the log of the installation itself.
+    pub async fn platform_author(&self) -> Result<&Author, TenantError> {
+        self.platform.get_or_try_init(async || Ok(self.common.opener.open(&platform(), None).await?.exporter.author)).await
     }
 
     /// Ends all: runs at a place from where they are taken up. Answers those that were cut off.

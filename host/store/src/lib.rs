@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use consign_model::access::Token;
+use consign_model::access::{Session, Token};
 use consign_model::audit::{Author, Cause, Head, ImportFigures, Retried};
 use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
-use consign_model::run::{StandIn, Trigger};
+use consign_model::run::{DayFigures, StandIn, Trigger};
 use consign_model::source::{Capabilities, Capture};
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
@@ -303,6 +303,12 @@ pub trait Store: Send + Sync {
     /// Takes a token back. Answers how it stands now, which where it was taken back before is as then; unset where there is none.
     async fn revoke_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>>;
 
+    /// Keeps a session that has begun, and drops those of the tenant that were over when it began.
+    async fn begin_session(&self, tenant: &TenantId, session: &Session, by: &Author) -> Result<()>;
+    /// A session by the hash of its text, also one that is over.
+    async fn session(&self, tenant: &TenantId, hash: &Digest) -> Result<Option<Session>>;
+    /// Ends a session. Answers whether there was one.
+    async fn end_session(&self, tenant: &TenantId, hash: &Digest, by: &Author) -> Result<bool>;
     /// Keeps a sealed secret, in the place of one of its name.
     async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()>;
     /// A sealed secret.
@@ -427,7 +433,13 @@ pub trait Store: Send + Sync {
     /// One run.
     async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>>;
     /// Runs, of one policy or all, newest first.
-    async fn runs(&self, tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Result<Vec<Run>>;
+    async fn runs(&self, tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Result<Vec<Run>> {
+        Ok(self.runs_before(tenant, policy, None, limit).await?.into_iter().map(|(_, run)| run).collect())
+    }
+    /// The newest of those that were begun before this place, each with its place: where the next page goes on. Places are those of one policy's runs, or of all.
+    async fn runs_before(&self, tenant: &TenantId, policy: Option<&Name>, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Run)>>;
+    /// What the runs came to that ended on each day of UTC, from this time on and before that one: each day that had some, as its beginning.
+    async fn days(&self, tenant: &TenantId, from: Timestamp, until: Timestamp) -> Result<Vec<(Timestamp, DayFigures)>>;
     /// How far a policy has come.
     async fn progress(&self, tenant: &TenantId, policy: &Name) -> Result<Progress>;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use consign_export::audit::{Passed, export, has_manifests, verify_file, verify_store};
 use consign_export::verify::SignatureCheck;
-use consign_model::audit::{Actor, Deed, Entry, SignedEntry};
+use consign_model::audit::{Entry, SignedEntry};
 
 use crate::args::AuditCommand;
 use crate::data::Data;
@@ -109,53 +109,5 @@ async fn write(data: &Data, file: &Path, json: bool) -> Result<(), Failure> {
 
 /// An entry, for a person.
 fn line(entry: &Entry) -> String {
-    let by = match &entry.by {
-        Actor::Person { user, named: Some(named), .. } => format!("{user} ({named})"),
-        Actor::Person { user, .. } => user.clone(),
-        Actor::Token { token, named, role } => format!("{named} ({role}, by {token})"),
-        Actor::Schedule => "schedule".to_owned(),
-        Actor::Consign => "consign".to_owned(),
-    };
-    let what = match &entry.deed {
-        Deed::TenantMade { signing_key, .. } => format!("made the tenant's keys (signing key {signing_key})"),
-        Deed::LogBegun => "began the log of a tenant that is older than it".to_owned(),
-        Deed::ImportBegun { source, format, input, .. } => format!("began to import {} ({format}) into source {source}", input.escape_debug()),
-        Deed::ImportEnded { source, figures, .. } => {
-            let how = if figures.complete { "imported" } else { "FAILED to import all" };
-            format!("{how} into source {source}: {} events stored, {} there already", number(figures.stored), number(figures.already_there))
-        }
-        Deed::IdentitiesApplied { version, users, .. } => format!("identity map {version} with {users} users put into force"),
-        Deed::ReplaySent { run, emails, accepted } => {
-            format!("sent {} e-mails of run {run} once more from its record (replay), {} were accepted", number(*emails), number(*accepted))
-        }
-        Deed::TargetSaved { target, version, .. } => format!("put target {target} version {version} into force"),
-        Deed::PolicySaved { policy, version, cause, .. } => match cause {
-            consign_model::audit::Cause::Apply => format!("put policy {policy} version {version} into force"),
-            consign_model::audit::Cause::Promote { module } => format!("put policy {policy} version {version} into force, promoting {module}"),
-        },
-        Deed::ModulePushed { module, signed_by: Some(key) } => format!("took in module {}, signed by {key}", module.name),
-        Deed::ModulePushed { module, signed_by: None } => format!("took in module {}, without a signature", module.name),
-        Deed::ModuleSigned { module, signed_by } => format!("added the signature of {signed_by} to module {}", module.name),
-        Deed::ModuleKeyAdded { name, .. } => format!("added the module key {name}"),
-        Deed::TokenMade { token, named, role, expires_at } => {
-            let until = expires_at.map(|end| format!(" until {end}")).unwrap_or_default();
-            format!("made {token} for {named}, as {role}{until}")
-        }
-        Deed::TokenRevoked { token, named } => format!("revoked {token} of {named}"),
-        Deed::SecretKept { secret } => format!("kept the secret {secret}"),
-        Deed::SecretRemoved { secret } => format!("removed the secret {secret}"),
-        Deed::ModuleKeyRemoved { name, .. } => format!("removed the module key {name}"),
-        Deed::Quarantined { policy, module, .. } => format!("quarantined {} for policy {policy}", module.name),
-        Deed::Released { policy, module } => format!("released {} for policy {policy}", module.name),
-        Deed::RunBegun { run, retry: Some(retry), .. } => format!("began run {run}, to try {} held windows again ({})", retry.windows, retry.how),
-        Deed::RunBegun { run, .. } => format!("began run {run}"),
-        Deed::RunEnded { run, events, emails, .. } => format!(
-            "ended run {run}: {} events exported in {} e-mails, {} omitted, {} held",
-            number(events.exported),
-            number(emails.accepted),
-            number(events.omitted),
-            number(events.held)
-        ),
-    };
-    format!("{:>5}  {}  {by}: {what}", entry.seq, entry.at)
+    format!("{:>5}  {}  {}: {}", entry.seq, entry.at, entry.by.text(), entry.deed.text())
 }

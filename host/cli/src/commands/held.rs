@@ -1,30 +1,19 @@
 //! `held`
 
 use consign_export::{ExportError, How, Retry, RunReport};
-use consign_model::{HeldReason, Name, Timestamp, Window, WindowKey};
-use consign_store::WindowFilter;
+use consign_model::{HeldReason, Name, Timestamp, Window};
 
 use super::run::{report_json, run_now, say_report};
 use crate::args::HeldCommand;
 use crate::data::Data;
 use crate::output::{Ending, Failure, number, say, say_json};
 
-/// Windows read at a time.
-const PAGE: usize = 256;
-
 /// Lists held windows, or tries them again.
 pub async fn held(data: &Data, policy: Option<&Name>, command: Option<&HeldCommand>, json: bool) -> Result<Ending, Failure> {
-    let policies = match policy {
-        Some(policy) => {
-            let known = data.exporter.store.policy(&data.exporter.tenant, policy, None).await?;
-            vec![known.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?.spec.name]
-        }
-        None => data.exporter.store.policies(&data.exporter.tenant).await?.into_iter().map(|policy| policy.spec.name).collect(),
-    };
-    let mut windows = Vec::new();
-    for policy in &policies {
-        windows.extend(held_windows(data, policy).await?);
+    if let Some(policy) = policy {
+        data.exporter.store.policy(&data.exporter.tenant, policy, None).await?.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?;
     }
+    let windows = data.exporter.held(policy, None, usize::MAX).await?;
     match command {
         Some(HeldCommand::Retry { ids, current, send_changed }) => {
             let how = match (current, send_changed) {
@@ -35,21 +24,6 @@ pub async fn held(data: &Data, policy: Option<&Name>, command: Option<&HeldComma
             retry(data, &windows, ids, how, json).await
         }
         None => list(&windows, json),
-    }
-}
-
-async fn held_windows(data: &Data, policy: &Name) -> Result<Vec<Window>, Failure> {
-    let mut found = Vec::new();
-    let mut after: Option<WindowKey> = None;
-    loop {
-        let filter = WindowFilter::Unsettled(policy.clone());
-        let page = data.exporter.store.windows(&data.exporter.tenant, &filter, after.as_ref(), PAGE).await?;
-        after = page.last().map(|window| window.key.clone());
-        let last = page.len() < PAGE;
-        found.extend(page.into_iter().filter(|window| window.state.held().is_some()));
-        if last {
-            return Ok(found);
-        }
     }
 }
 

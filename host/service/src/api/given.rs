@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// Bytes of a body that is not a module.
 pub const BODY: usize = 1 << 20;

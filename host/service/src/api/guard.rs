@@ -6,20 +6,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::Response;
-use consign_export::Exporter;
-use consign_model::access::{Permission, Role, Standing, Token, TokenSecret, platform};
-use consign_model::audit::Actor;
-use consign_model::{TenantId, Timestamp};
+use consign_model::access::{Permission, TokenSecret};
 use utoipa::openapi::OpenApi;
 
-use super::problem::Problem;
-use crate::tenants::{Tenant, Tenants};
+use crate::caller::{Caller, Here};
+use crate::problem::Problem;
+use crate::tenants::Tenants;
 
 /// How tokens are called in the document.
 pub const SCHEME: &str = "token";
@@ -86,63 +83,6 @@ fn taken(security: &serde_json::Value) -> Option<Takes> {
     }
 }
 
-/// Who asks.
-#[derive(Clone)]
-pub struct Caller {
-    /// What they have shown.
-    pub token: Token,
-    /// Whose it is.
-    pub home: TenantId,
-}
-
-impl Caller {
-    /// For the audit log.
-    pub fn actor(&self) -> Actor {
-        Actor::Token { token: self.token.id.clone(), named: self.token.name.clone(), role: self.token.role }
-    }
-
-    /// Whether they may do this, too.
-    pub fn may(&self, permission: Permission) -> bool {
-        self.token.role.may(permission)
-    }
-
-    /// Their role.
-    pub fn role(&self) -> Role {
-        self.token.role
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| Problem::unauthenticated("there is no token"))
-    }
-}
-
-/// The tenant that an operation is about, as its caller.
-#[derive(Clone)]
-pub struct Here {
-    /// It.
-    pub tenant: Arc<Tenant>,
-    /// Who asks.
-    pub caller: Caller,
-}
-
-impl Here {
-    /// What it has; what is done with it is the caller's deed.
-    pub fn exporter(&self) -> Exporter {
-        self.tenant.by(self.caller.actor())
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Here {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // Set by the guard for every address that names a tenant.
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| Problem::no_such_tenant(""))
-    }
-}
-
 /// Lets through whoever may.
 pub async fn guard(
     State(guard): State<Arc<Guard>>,
@@ -162,11 +102,9 @@ pub async fn guard(
     }
     let caller = who(&guard.tenants, request.headers()).await?;
     let named = params.iter().find(|(name, _)| *name == "tenant");
-    let tenant = named.map(|(_, name)| theirs(&guard.tenants, &caller, name)).transpose()?;
-    if let Takes::Permission(permission) = takes
-        && !caller.may(permission)
-    {
-        return Err(Problem::forbidden(permission.word(), caller.role().word()));
+    let tenant = named.map(|(_, name)| caller.tenant(&guard.tenants, name)).transpose()?;
+    if let Takes::Permission(permission) = takes {
+        caller.must(permission)?;
     }
     if let Some(tenant) = tenant {
         request.extensions_mut().insert(Here { tenant, caller: caller.clone() });
@@ -175,27 +113,13 @@ pub async fn guard(
     Ok(next.run(request).await)
 }
 
-/// A tenant, where it is one of the caller's. Another's is not told from none.
-fn theirs(tenants: &Tenants, caller: &Caller, name: &str) -> Result<Arc<Tenant>, Problem> {
-    let none = || Problem::no_such_tenant(name);
-    let tenant: TenantId = name.parse().map_err(|_| none())?;
-    if caller.home != platform() && caller.home != tenant {
-        return Err(none());
-    }
-    tenants.get(&tenant).map_err(|_| none())
-}
-
 async fn who(tenants: &Tenants, headers: &HeaderMap) -> Result<Caller, Problem> {
     let Some(header) = headers.get(AUTHORIZATION) else { return Err(Problem::unauthenticated("there is no token")) };
     let shown = header.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let shown = shown.and_then(|(_, secret)| TokenSecret::parse(secret.trim()));
     let worthless = || Problem::unauthenticated("this token is none of ours, has been revoked or is over");
     let Some((home, token)) = tenants.store().token_of(&shown.ok_or_else(worthless)?.hash()).await? else { return Err(worthless()) };
-    // A role of the installation counts only where tokens of the installation lie, and no other counts there.
-    match token.standing(Timestamp::now()) {
-        Standing::Valid if token.role.is_of_the_platform() == (home == platform()) => Ok(Caller { token, home }),
-        Standing::Valid | Standing::Expired | Standing::Revoked => Err(worthless()),
-    }
+    Caller::with(token, home).ok_or_else(worthless)
 }
 
 #[cfg(test)]

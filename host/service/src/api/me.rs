@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::given::time;
-use super::guard::Caller;
+use crate::caller::Caller;
 
 /// What a token is worth.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,7 +1,7 @@
 //! The HTTP API: what the command line does, for whoever shows a token.
 //!
 //! ```text
-//! request ─▶ server (limits, time) ─▶ guard (who, which tenant, may they) ─▶ operation (a function for each) ─▶ answer or problem
+//! request ─▶ guard (who, which tenant, may they) ─▶ operation (a function for each) ─▶ answer or problem
 //! ```
 //! Each operation says in its own description which permission it takes, and the guard asks for that and nothing else ([`guard`]). What a client reads stands in types of this
 //! room and not of the model, so that the model can change and the API stay.
@@ -11,11 +11,9 @@ mod guard;
 mod me;
 mod modules;
 mod policies;
-mod problem;
 mod reader;
 mod runs;
 mod secrets;
-mod server;
 mod sources;
 mod tenants;
 
@@ -32,10 +30,13 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::guard::{Guard, SCHEME, Unguarded};
-use self::problem::Problem;
-pub use self::server::{ApiServer, ApiSettings};
-pub use self::tenants::{NoRandomness, new_token};
+pub use self::given::{BODY, Item, bytes, name};
+pub use self::guard::Unguarded;
+use self::guard::{Guard, SCHEME};
+pub use self::modules::{LARGEST, UPLOADS};
+pub use self::runs::manifest;
+pub use self::tenants::{NoRandomness, new_secret, new_token};
+use crate::problem::{self, Problem};
 use crate::tenants::Tenants;
 
 /// The document's head.
@@ -116,8 +117,8 @@ fn finished(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// All operations over these tenants, behind the guard.
-fn router(tenants: Arc<Tenants>) -> Result<Router, Unguarded> {
+/// All operations over these tenants, behind the guard; with the document, and what a machine asks to see that all is well.
+pub fn router(tenants: Arc<Tenants>) -> Result<Router, Unguarded> {
     let (router, document) = operations().split_for_parts();
     let document = finished(document);
     let guard = Arc::new(Guard::new(&document, Arc::clone(&tenants))?);
@@ -131,8 +132,7 @@ fn router(tenants: Arc<Tenants>) -> Result<Router, Unguarded> {
         .route("/docs", get(move || async move { ([(CONTENT_SECURITY_POLICY, reader::POLICY)], Html(page.clone())) }))
         .route("/docs.css", get(async || ([(CONTENT_TYPE, "text/css; charset=utf-8")], reader::STYLE)))
         .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(move || async move { asked.is_not_ready().map_or(Ok("ready\n"), |why| Err(Problem::not_ready(why))) }))
-        .fallback(async || Problem::no_such_address());
+        .route("/readyz", get(move || async move { asked.is_not_ready().map_or(Ok("ready\n"), |why| Err(Problem::not_ready(why))) }));
     Ok(router)
 }
 

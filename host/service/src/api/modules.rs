@@ -3,20 +3,19 @@
 use axum::Json;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use consign_model::module::ModuleKind;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Page, Paging, bytes, time};
-use super::guard::Here;
-use super::problem::Problem;
+use crate::caller::Here;
 use crate::modules::{self, Listed, Origin, Voucher};
+use crate::problem::Problem;
 
 /// Bytes of an upload: the largest that the sandbox takes, by what made the component, is less.
-const LARGEST: usize = 48 << 20;
+pub const LARGEST: usize = 48 << 20;
 /// Uploads at once: each is in memory as a whole, and is compiled. The others wait.
-static UPLOADS: Semaphore = Semaphore::const_new(4);
+pub static UPLOADS: Semaphore = Semaphore::const_new(4);
 
 /// A module.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,19 +50,12 @@ fn view(module: Listed) -> ModuleView {
     ModuleView {
         name: format!("{}@{}", module.manifest.name, module.manifest.version),
         digest: module.digest.to_string(),
-        kind: kind(module.kind),
+        kind: module.kind.word(),
         needs: module.manifest.needs.iter().map(|need| need.word()).collect(),
         summary: module.manifest.summary,
         schema: serde_json::to_value(&module.manifest.config_schema).unwrap_or_default(),
         pushed_at,
         signed_by,
-    }
-}
-
-fn kind(kind: ModuleKind) -> &'static str {
-    match kind {
-        ModuleKind::Criteria => "criteria",
-        ModuleKind::Grouping => "grouping",
     }
 }
 

@@ -15,9 +15,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Given, Item, Page, Paging, Text, time};
-use super::guard::Here;
-use super::problem::Problem;
 use crate::apply::{Change, ChangeKind, Manner, apply_texts};
+use crate::caller::Here;
+use crate::problem::Problem;
 use crate::schedule::Schedule;
 
 /// A policy as it is in force.

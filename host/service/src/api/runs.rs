@@ -1,21 +1,19 @@
 //! What was done: runs, what is held, what became of events, the audit log.
 
-use std::collections::VecDeque;
-
 use axum::Json;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use consign_export::ExportError;
 use consign_model::run::{EmailCounts, EventCounts, Trigger};
-use consign_model::{HeldReason, Name, Run, RunId, RunState, Window, WindowKey};
-use consign_store::{AuditLine, WindowFilter};
+use consign_model::{HeldReason, Run, RunId, RunState, Window, WindowKey};
+use consign_store::AuditLine;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Item, Page, Paging, limit, time};
-use super::guard::Here;
 use super::policies::named;
-use super::problem::Problem;
+use crate::caller::Here;
+use crate::problem::Problem;
 
 /// Events by what became of them.
 #[derive(Debug, Serialize, ToSchema)]
@@ -226,30 +224,9 @@ pub struct PolicyOnly {
     params(("tenant" = String, Path, description = "The tenant"), PolicyOnly, Paging),
     responses((status = 200, description = "By policy and chat", body = Page<HeldView>)))]
 pub async fn held(here: Here, Asked(of): Asked<PolicyOnly>, Asked(paging): Asked<Paging>) -> Result<Json<Page<HeldView>>, Problem> {
-    let (store, tenant) = (&here.tenant.exporter().store, here.tenant.name());
-    let mut policies: VecDeque<Name> = match named(&here, of.policy.as_deref()).await? {
-        Some(policy) => VecDeque::from([policy]),
-        None => store.policies(tenant).await?.into_iter().map(|policy| policy.spec.name).collect(),
-    };
-    let (mut after, limit): (Option<WindowKey>, _) = (paging.after()?, paging.limit()?);
-    policies.retain(|policy| after.as_ref().is_none_or(|after| *policy >= after.policy));
-    let mut found = Vec::new();
-    while let Some(policy) = policies.pop_front() {
-        let filter = WindowFilter::Unsettled(policy);
-        loop {
-            let page = store.windows(tenant, &filter, after.as_ref(), limit + 1).await?;
-            let is_last = page.len() <= limit;
-            after = page.last().map(|window| window.key.clone());
-            found.extend(page.into_iter().filter(|window| window.state.held().is_some()));
-            if is_last || found.len() > limit {
-                break;
-            }
-        }
-        if found.len() > limit {
-            break;
-        }
-        after = None;
-    }
+    let policy = named(&here, of.policy.as_deref()).await?;
+    let (after, limit): (Option<WindowKey>, _) = (paging.after()?, paging.limit()?);
+    let found = here.tenant.exporter().held(policy.as_ref(), after.as_ref(), limit + 1).await?;
     Ok(Page::of(found, limit, |window| window.key.clone(), |window| held_view(&window)))
 }
 

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::given::{Asked, Item, Page, Paging, Text, name, time};
-use super::guard::Here;
-use super::problem::Problem;
+use crate::caller::Here;
+use crate::problem::Problem;
 use crate::secrets;
 
 /// A secret, without what it is.

@@ -8,8 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::given::{Asked, Item, Page, Paging, name, time};
-use super::guard::Here;
-use super::problem::Problem;
+use crate::caller::Here;
+use crate::problem::Problem;
 
 /// A connected platform.
 #[derive(Debug, Serialize, ToSchema)]

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::given::{Asked, Given, Item, Page, Paging, name, time};
-use super::guard::{Caller, Here};
-use super::problem::Problem;
+use crate::caller::{Caller, Here};
+use crate::problem::Problem;
 use crate::tenants::Tenants;
 
 /// A tenant.
@@ -147,11 +147,16 @@ pub struct MadeToken {
     secret: String,
 }
 
-/// Makes a token, and what is kept of it. Nothing is stored yet.
-pub fn new_token(named: Name, role: Role, days: Option<u16>) -> Result<(Token, TokenSecret), NoRandomness> {
+/// Makes the text of a token.
+pub fn new_secret() -> Result<TokenSecret, NoRandomness> {
     let mut random = [0; 32];
     SystemRandom::new().fill(&mut random).map_err(|_| NoRandomness)?;
-    let secret = TokenSecret::new(&random);
+    Ok(TokenSecret::new(&random))
+}
+
+/// Makes a token, and what is kept of it. Nothing is stored yet.
+pub fn new_token(named: Name, role: Role, days: Option<u16>) -> Result<(Token, TokenSecret), NoRandomness> {
+    let secret = new_secret()?;
     // Of the hash of the hash: so an id tells nothing by which a token could be looked for.
     let id = format!("token-{}", Digest::of(&secret.hash().0).short());
     let created_at = Timestamp::now();

@@ -1,9 +1,9 @@
-//! Which tenants there are, tokens, and secrets.
+//! Which tenants there are, tokens, sessions, and secrets.
 
 use std::sync::Arc;
 
-use consign_model::Timestamp;
-use consign_model::access::{Role, Token};
+use consign_model::access::{Role, Session, Token};
+use consign_model::{Digest, Timestamp};
 
 use super::samples::{author, keys, name, secret, token};
 use crate::{Store, StoreError};
@@ -46,6 +46,35 @@ pub(super) async fn tokens_by_tenant_and_hash(store: Arc<dyn Store>) {
     assert_eq!(store.token_of(&first.hash).await.unwrap(), Some((t.clone(), ended.clone())), "who shows it is told so");
     assert_eq!(store.tokens(&t).await.unwrap(), [ended, second]);
     assert_eq!(store.tokens(&t2).await.unwrap(), [token("one", "d")], "that of another tenant stays");
+}
+
+pub(super) async fn sessions_by_hash(store: Arc<dyn Store>) {
+    let (t, t2) = (name("t"), name("t-2"));
+    let made = |text: &str, begun_at, ends_at| Session {
+        hash: Digest::of(text.as_bytes()),
+        token: name("token-1"),
+        begun_at: Timestamp(begun_at),
+        ends_at: Timestamp(ends_at),
+    };
+    let [first, second, third] = [made("a", 1, 5), made("b", 2, 90), made("c", 5, 95)];
+    for one in [&first, &second] {
+        store.begin_session(&t, one, &author()).await.unwrap();
+    }
+    store.begin_session(&t2, &first, &author()).await.unwrap();
+    assert_eq!(store.session(&t, &first.hash).await.unwrap(), Some(first.clone()), "whether it is over is for who asks to say");
+    assert_eq!(store.session(&t2, &second.hash).await.unwrap(), None, "another tenant's");
+    store.begin_session(&t, &third, &author()).await.unwrap();
+    assert_eq!(store.session(&t, &first.hash).await.unwrap(), None, "it was over when the next began");
+    assert_eq!(store.session(&t2, &first.hash).await.unwrap(), Some(first), "of another tenant nothing is dropped");
+    assert_eq!(store.session(&t, &second.hash).await.unwrap(), Some(second.clone()));
+    assert!(!store.end_session(&t2, &second.hash, &author()).await.unwrap());
+    assert!(store.end_session(&t, &second.hash, &author()).await.unwrap());
+    assert!(!store.end_session(&t, &second.hash, &author()).await.unwrap(), "it has ended");
+    assert_eq!(store.session(&t, &second.hash).await.unwrap(), None);
+    let log = store.audit(&t, 0, 9).await.unwrap();
+    let deeds = ["signed-in", "signed-in", "signed-in", "signed-out"];
+    assert_eq!(log.len(), deeds.len());
+    assert!(log.iter().zip(deeds).all(|(line, deed)| line.line.contains(&format!("\"what\":\"{deed}\""))), "{log:?}");
 }
 
 pub(super) async fn secrets_by_name(store: Arc<dyn Store>) {

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use consign_model::access::Token;
+use consign_model::access::{Session, Token};
 use consign_model::audit::{Author, Cause, Head, ImportFigures};
 use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
+use consign_model::run::DayFigures;
 use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
@@ -71,6 +72,9 @@ counted! {
     tokens(tenant: &TenantId) -> Vec<Token>;
     token_of(hash: &Digest) -> Option<(TenantId, Token)>;
     revoke_token(tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Option<Token>;
+    begin_session(tenant: &TenantId, session: &Session, by: &Author) -> ();
+    session(tenant: &TenantId, hash: &Digest) -> Option<Session>;
+    end_session(tenant: &TenantId, hash: &Digest, by: &Author) -> bool;
     keep_secret(tenant: &TenantId, secret: &KeptSecret, by: &Author) -> ();
     secret(tenant: &TenantId, name: &Name) -> Option<KeptSecret>;
     secrets(tenant: &TenantId) -> Vec<KeptSecret>;
@@ -124,6 +128,8 @@ counted! {
     finish_run(tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest, by: &Author) -> ();
     run(tenant: &TenantId, run: &RunId) -> Option<Run>;
     runs(tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Vec<Run>;
+    runs_before(tenant: &TenantId, policy: Option<&Name>, before: Option<u64>, limit: usize) -> Vec<(u64, Run)>;
+    days(tenant: &TenantId, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, DayFigures)>;
     progress(tenant: &TenantId, policy: &Name) -> Progress;
     save_facts(tenant: &TenantId, facts: &Facts) -> Digest;
     facts(tenant: &TenantId, digest: &Digest) -> Option<Facts>;

@@ -9,7 +9,7 @@ mod compare;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use consign_model::access::Token;
+use consign_model::access::{Session, Token};
 use consign_model::audit::{Cause, ImportFigures};
 use consign_model::identity::Identity;
 use consign_model::module::ProbeReport;
@@ -87,6 +87,7 @@ struct Expected {
     modules: BTreeMap<(String, String), ModuleRecord>,
     keys: BTreeMap<Name, ModuleKey>,
     tokens: BTreeMap<Name, Token>,
+    sessions: BTreeMap<Digest, Session>,
     secrets: BTreeMap<Name, KeptSecret>,
     probes: BTreeMap<Digest, ProbeReport>,
     quarantines: BTreeMap<(Name, Digest), Vec<Quarantine>>,
@@ -123,7 +124,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(34) {
+        match self.random.below(35) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -147,6 +148,7 @@ impl Rehearsal {
             30 => self.put_apart(store, &tenant, &mut expected).await,
             31 => self.change_token(store, &tenant, &mut expected).await,
             32 => self.change_secret(store, &tenant, &mut expected).await,
+            33 => self.change_session(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -463,6 +465,24 @@ impl Rehearsal {
         }
     }
 
+    async fn change_session(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let hash = Digest::of(&[u8::try_from(self.random.below(6)).unwrap()]);
+        if self.random.one_in(3) {
+            let there = expected.sessions.remove(&hash).is_some();
+            assert_eq!(store.end_session(tenant, &hash, &author()).await.unwrap(), there);
+            if there {
+                expected.deeds.push("signed-out");
+            }
+            return;
+        }
+        let mut at = |from: i64| Timestamp(from + i64::try_from(self.random.below(50)).unwrap());
+        let one = Session { hash, token: name("token-1"), begun_at: at(0), ends_at: at(20) };
+        store.begin_session(tenant, &one, &author()).await.unwrap();
+        expected.deeds.push("signed-in");
+        expected.sessions.retain(|_, known| known.ends_at > one.begun_at);
+        expected.sessions.insert(hash, one);
+    }
+
     async fn change_secret(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
         let one = secret(self.random.pick::<&str>(&["smtp", "smtp-2", "s"]), &self.random.below(9).to_string());
         if self.random.one_in(3) {
@@ -553,7 +573,7 @@ impl Rehearsal {
         }
         let place = usize::try_from(self.random.below(expected.runs.len() as u64)).unwrap();
         let run = &mut expected.runs[place];
-        let (at, figures) = (Timestamp(i64::try_from(self.random.below(1_000)).unwrap()), summary(&run.id, &run.policy));
+        let (at, figures) = (Timestamp(30_000_000 * i64::try_from(self.random.below(9)).unwrap()), summary(&run.id, &run.policy));
         store.finish_run(tenant, &run.id, at, &figures, &Digest::of(run.id.as_str().as_bytes()), &author()).await.unwrap();
         if run.state == RunState::Running {
             run.state = RunState::Finished { at, summary: figures };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consign_model::run::Trigger;
+use consign_model::run::{DayFigures, Trigger};
 use consign_model::{Digest, Run, RunId, RunState, Timestamp};
 
 use super::samples::{arrival, author, chat_key, name, new_run, summary};
@@ -101,10 +101,53 @@ pub(super) async fn lists_and_ids(store: Arc<dyn Store>) {
     assert_eq!(ids(store.runs(&tenant, Some(&name("p")), 2).await.unwrap()), ["p-000003", "p-000002"]);
     assert_eq!(ids(store.runs(&tenant, Some(&name("p")), 9).await.unwrap()), ["p-000003", "p-000002", "p-000001"]);
     assert!(store.runs(&tenant, Some(&name("x")), 9).await.unwrap().is_empty());
+    // Page by page they are the same, of all and of one policy.
+    for policy in [None, Some(name("p"))] {
+        let (mut paged, mut before) = (Vec::new(), None);
+        loop {
+            let page = store.runs_before(&tenant, policy.as_ref(), before, 2).await.unwrap();
+            let Some((place, _)) = page.last() else { break };
+            before = Some(*place);
+            paged.extend(page.into_iter().map(|(_, run)| run));
+        }
+        assert_eq!(paged, store.runs(&tenant, policy.as_ref(), 100).await.unwrap());
+    }
     for text in ["p-000001", "p-000001-000001"] {
         assert_eq!(store.run(&tenant, &RunId::from_text(text)).await.unwrap().unwrap().id.as_str(), text);
     }
     for text in ["", "p", "p-", "-1", "p-1", "p-+00001", "p-0000001", "p-000004", "P-000001", "p-000001\0", "🎉-000001"] {
         assert_eq!(store.run(&tenant, &RunId::from_text(text)).await.unwrap(), None, "{text:?}");
     }
+}
+
+pub(super) async fn days(store: Arc<dyn Store>) {
+    const DAY: i64 = 86_400_000;
+    let tenant = name("t");
+    let mut runs = Vec::new();
+    for at in [5, DAY - 1, 3 * DAY, 3 * DAY + 7, 9 * DAY] {
+        let run = new(store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap());
+        let mut figures = summary(&run.id, &run.policy);
+        figures.emails.accepted = u64::try_from(at).unwrap();
+        figures.supplements.emails.accepted = 1;
+        // Ending once more counts nothing twice.
+        for _ in 0..2 {
+            store.finish_run(&tenant, &run.id, Timestamp(at), &figures, &Digest::of(b"m"), &author()).await.unwrap();
+        }
+        runs.push(figures);
+    }
+    new(store.begin_run(&tenant, &new_run("p", Trigger::Hand), &author()).await.unwrap());
+    let figures = |of: &[usize]| {
+        let mut sum = DayFigures::default();
+        for place in of {
+            sum.add(&runs[*place]);
+        }
+        sum
+    };
+    let [first, fourth, tenth] =
+        [(0, figures(&[0, 1])), (3, figures(&[2, 3])), (9, figures(&[4]))].map(|(day, figures)| (Timestamp(day * DAY), figures));
+    assert_eq!((first.1.runs, first.1.events.examined, first.1.emails.accepted), (2, 6, 5 + 86_399_999 + 2));
+    assert_eq!(store.days(&tenant, Timestamp(0), Timestamp::MAX).await.unwrap(), [first, fourth, tenth]);
+    assert_eq!(store.days(&tenant, Timestamp(3 * DAY), Timestamp(9 * DAY)).await.unwrap(), [fourth]);
+    assert_eq!(store.days(&tenant, Timestamp(1), Timestamp(3 * DAY)).await.unwrap(), [], "days are whole");
+    assert_eq!(store.days(&name("t2"), Timestamp(0), Timestamp::MAX).await.unwrap(), []);
 }

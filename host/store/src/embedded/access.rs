@@ -1,10 +1,10 @@
-//! Which tenants there are, tokens, and secrets.
+//! Which tenants there are, tokens, sessions, and secrets.
 //!
 //! A token lies under its tenant and id, as everything of a tenant does; beside it a place by its hash, which is all that who shows one brings along.
 
 use std::ops::Bound;
 
-use consign_model::access::Token;
+use consign_model::access::{Session, Token};
 use consign_model::audit::{Author, Deed};
 use consign_model::target::KeptSecret;
 use consign_model::{Digest, Name, TenantId, Timestamp};
@@ -32,6 +32,10 @@ fn secret_key(tenant: &TenantId, name: &Name) -> Key {
 
 fn hash_key(hash: &Digest) -> Key {
     Key::global(Class::TokenHash).fixed(&hash.0)
+}
+
+fn session_key(tenant: &TenantId, hash: &Digest) -> Key {
+    Key::of(Class::Session, tenant).fixed(&hash.0)
 }
 
 impl Embedded {
@@ -82,6 +86,38 @@ impl Embedded {
             changes.put(&key, &ended)?;
             let deed = Deed::TokenRevoked { token: ended.id.clone(), named: ended.name.clone() };
             Ok((Some(ended), Some(deed)))
+        })
+        .await
+    }
+
+    pub(super) async fn put_session(&self, tenant: &TenantId, session: &Session, by: &Author) -> Result<()> {
+        let (all, key, session) = (Key::of(Class::Session, tenant), session_key(tenant, &session.hash), session.clone());
+        self.write_audited(tenant, by, move |changes| {
+            let core = changes.core()?;
+            for (place, record) in core.raw_range(Bound::Included(all.bytes()), &all, usize::MAX)? {
+                let known: Session = core.value(&place, &record)?;
+                if known.ends_at <= session.begun_at {
+                    changes.delete(&place);
+                }
+            }
+            changes.put(&key, &session)?;
+            Ok(((), Some(Deed::SignedIn { until: session.ends_at })))
+        })
+        .await
+    }
+
+    pub(super) fn get_session(&self, tenant: &TenantId, hash: &Digest) -> Result<Option<Session>> {
+        self.core.get(&session_key(tenant, hash))
+    }
+
+    pub(super) async fn delete_session(&self, tenant: &TenantId, hash: &Digest, by: &Author) -> Result<bool> {
+        let key = session_key(tenant, hash);
+        self.write_audited(tenant, by, move |changes| {
+            if !changes.has(&key)? {
+                return Ok((false, None));
+            }
+            changes.delete(key.bytes());
+            Ok((true, Some(Deed::SignedOut)))
         })
         .await
     }

@@ -238,10 +238,9 @@ impl Core {
         self.raw_before(prefix, &prefix.end())
     }
 
-    /// The last raw records under a prefix, last first, at most `limit`.
-    pub(super) fn raw_newest(&self, prefix: &Key, limit: usize) -> Result<Vec<(IVec, IVec)>> {
-        let end = prefix.end();
-        self.guarded("reading records", |tree| tree.range::<&[u8], _>(prefix.bytes()..end.as_slice()).rev().take(limit).collect())
+    /// The last raw records under a prefix and before `end`, last first, at most `limit`.
+    pub(super) fn raw_newest(&self, prefix: &Key, end: &[u8], limit: usize) -> Result<Vec<(IVec, IVec)>> {
+        self.guarded("reading records", |tree| tree.range::<&[u8], _>(prefix.bytes()..end).rev().take(limit).collect())
     }
 
     /// The last value under a prefix.

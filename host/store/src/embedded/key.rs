@@ -91,10 +91,14 @@ pub(super) enum Class {
     TokenHash = b'h',
     /// A secret, sealed.
     Secret = b'e',
+    /// Somebody's time in the console.
+    Session = b'v',
+    /// What the runs of a day came to. Days before the release that began to count them have none.
+    Day = b'y',
 }
 
 impl Class {
-    const ALL: [Self; 41] = [
+    const ALL: [Self; 43] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -136,12 +140,14 @@ impl Class {
         Self::Token,
         Self::TokenHash,
         Self::Secret,
+        Self::Session,
+        Self::Day,
     ];
 
     /// Whether the record of this key is one whose changes are audited. Here a class is forgotten in silence; that the others' writes make their
     /// entries is seen to by the writing thread.
     pub(super) fn is_audited(key: &[u8]) -> bool {
-        const AUDITED: [Class; 11] = [
+        const AUDITED: [Class; 12] = [
             Class::IdentityMap,
             Class::Tenant,
             Class::Source,
@@ -153,6 +159,7 @@ impl Class {
             Class::Run,
             Class::Token,
             Class::Secret,
+            Class::Session,
         ];
         AUDITED.iter().any(|class| key.first() == Some(&(*class as u8)))
     }
@@ -171,11 +178,12 @@ impl Class {
             Some(Self::Target) => "a target's record",
             Some(Self::Policy | Self::Progress | Self::Quarantine) => "a policy's record",
             Some(Self::Module | Self::ModuleName | Self::ModuleKey | Self::Probe) => "a module's record",
-            Some(Self::Run | Self::RunOrder) => "a run's record",
+            Some(Self::Run | Self::RunOrder | Self::Day) => "a run's record",
             Some(Self::Facts | Self::FactsPiece | Self::Window | Self::Supplement | Self::WindowOfRun | Self::Unsettled) => "a window's record",
             Some(Self::Delivery | Self::SupplementDelivery) => "an e-mail's record in the ledger",
             Some(Self::Token | Self::TokenHash) => "a token's record",
             Some(Self::Secret) => "a secret's record",
+            Some(Self::Session) => "a session's record",
             Some(Self::Audit) => "an entry of the audit log",
         }
     }

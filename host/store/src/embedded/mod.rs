@@ -31,12 +31,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use consign_model::access::Token;
+use consign_model::access::{Session, Token};
 use consign_model::audit::{Author, Cause, Deed, Head, ImportFigures};
 use consign_model::identity::{Identity, IdentityMap};
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
+use consign_model::run::DayFigures;
 use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
@@ -139,6 +140,19 @@ impl Store for Embedded {
 
     async fn revoke_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>> {
         self.end_token(tenant, id, at, by).await
+    }
+
+    async fn begin_session(&self, tenant: &TenantId, session: &Session, by: &Author) -> Result<()> {
+        self.put_session(tenant, session, by).await
+    }
+
+    async fn session(&self, tenant: &TenantId, hash: &Digest) -> Result<Option<Session>> {
+        consume_budget().await;
+        self.get_session(tenant, hash)
+    }
+
+    async fn end_session(&self, tenant: &TenantId, hash: &Digest, by: &Author) -> Result<bool> {
+        self.delete_session(tenant, hash, by).await
     }
 
     async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()> {
@@ -385,9 +399,14 @@ impl Store for Embedded {
         self.get_run(tenant, run)
     }
 
-    async fn runs(&self, tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Result<Vec<Run>> {
+    async fn runs_before(&self, tenant: &TenantId, policy: Option<&Name>, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Run)>> {
         consume_budget().await;
-        self.list_runs(tenant, policy, limit)
+        self.list_runs(tenant, policy, before, limit)
+    }
+
+    async fn days(&self, tenant: &TenantId, from: Timestamp, until: Timestamp) -> Result<Vec<(Timestamp, DayFigures)>> {
+        consume_budget().await;
+        self.list_days(tenant, from, until)
     }
 
     async fn progress(&self, tenant: &TenantId, policy: &Name) -> Result<Progress> {

@@ -1,7 +1,9 @@
 //! Runs. Beginning one is a claim: the writing thread decides, so of any number of callers one gets it.
 
+use std::ops::Bound;
+
 use consign_model::audit::{Author, Deed};
-use consign_model::run::Trigger;
+use consign_model::run::{DayFigures, Trigger};
 use consign_model::{Digest, Name, Run, RunId, RunState, RunSummary, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +35,13 @@ fn key_of(tenant: &TenantId, run: &RunId) -> Option<Key> {
     let (policy, number): (Name, u64) = (policy.parse().ok()?, number.parse().ok()?);
     // A person may leave out zeros or add a sign; only the id itself is the id.
     (RunId::new(&policy, number) == *run).then(|| run_key(tenant, &policy, number))
+}
+
+const DAY: i64 = 86_400_000;
+
+/// A day of UTC by its number since 1970; those before it, which no clock shows, are one.
+fn day_key(tenant: &TenantId, at: Timestamp) -> Key {
+    Key::of(Class::Day, tenant).number(u64::try_from(at.0.div_euclid(DAY)).unwrap_or(0))
 }
 
 impl Embedded {
@@ -124,6 +133,10 @@ impl Embedded {
                 supplements: summary.supplements,
                 manifest,
             };
+            let day = day_key(&tenant, at);
+            let mut figures: DayFigures = changes.get(&day)?.unwrap_or_default();
+            figures.add(&summary);
+            changes.put(&day, &figures)?;
             run.state = RunState::Finished { at, summary };
             changes.put(&key, &run)?;
             changes.put(&progress, &row)?;
@@ -136,17 +149,32 @@ impl Embedded {
         key_of(tenant, run).map_or(Ok(None), |key| self.core.get(&key))
     }
 
-    pub(super) fn list_runs(&self, tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Result<Vec<Run>> {
-        if let Some(policy) = policy {
-            let records = self.core.raw_newest(&Key::of(Class::Run, tenant).name(policy), limit)?;
-            return records.iter().map(|(key, record)| self.core.value(key, record)).collect();
-        }
-        let records = self.core.raw_newest(&Key::of(Class::RunOrder, tenant), limit)?;
-        let run_of = |(key, record): &(sled::IVec, sled::IVec)| {
-            let id: RunId = self.core.value(key, record)?;
-            self.get_run(tenant, &id)?.ok_or_else(|| self.core.flawed(key, Flaw::Missing))
+    pub(super) fn list_runs(&self, tenant: &TenantId, policy: Option<&Name>, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Run)>> {
+        let all = match policy {
+            Some(policy) => Key::of(Class::Run, tenant).name(policy),
+            None => Key::of(Class::RunOrder, tenant),
         };
-        records.iter().map(run_of).collect()
+        let end = before.map_or_else(|| all.end(), |before| all.clone().number(before).bytes().to_vec());
+        let found = |(key, record): &(sled::IVec, sled::IVec)| {
+            let place = Parts::after(&all, key).number().ok_or_else(|| self.core.flawed(key, Flaw::Shape))?;
+            if policy.is_some() {
+                return Ok((place, self.core.value(key, record)?));
+            }
+            let id: RunId = self.core.value(key, record)?;
+            Ok((place, self.get_run(tenant, &id)?.ok_or_else(|| self.core.flawed(key, Flaw::Missing))?))
+        };
+        self.core.raw_newest(&all, &end, limit)?.iter().map(found).collect()
+    }
+
+    pub(super) fn list_days(&self, tenant: &TenantId, from: Timestamp, until: Timestamp) -> Result<Vec<(Timestamp, DayFigures)>> {
+        let all = Key::of(Class::Day, tenant);
+        let found = |(key, record): (sled::IVec, sled::IVec)| {
+            let day = Parts::after(&all, &key).number().and_then(|day| i64::try_from(day).ok()?.checked_mul(DAY));
+            Ok((Timestamp(day.ok_or_else(|| self.core.flawed(&key, Flaw::Shape))?), self.core.value(&key, &record)?))
+        };
+        let records = self.core.raw_range(Bound::Included(day_key(tenant, from).bytes()), &all, usize::MAX)?;
+        let days = records.into_iter().map(found).collect::<Result<Vec<_>>>()?;
+        Ok(days.into_iter().filter(|(day, _)| (from..until).contains(day)).collect())
     }
 
     pub(super) fn get_progress(&self, tenant: &TenantId, policy: &Name) -> Result<Progress> {

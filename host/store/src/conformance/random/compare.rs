@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use consign_model::run::DayFigures;
 use consign_model::source::Capture;
 use consign_model::{
     ChatKey, Delivery, Digest, EventHash, Member, Name, Quarantine, Run, RunId, RunState, TenantId, Timestamp, WantedFile, WantedKey, WantedKind,
@@ -129,7 +130,28 @@ impl Rehearsal {
         }
     }
 
+    async fn compare_runs(store: &dyn Store, tenant: &TenantId, expected: &Expected) {
+        let mut runs = store.runs(tenant, None, usize::MAX).await.unwrap();
+        runs.reverse();
+        assert_eq!(runs, expected.runs);
+        let mut paged = store.runs_before(tenant, None, None, runs.len() / 2).await.unwrap();
+        paged.extend(store.runs_before(tenant, None, paged.last().map(|(place, _)| *place), usize::MAX).await.unwrap());
+        let paged: Vec<Run> = paged.into_iter().map(|(_, run)| run).rev().collect();
+        assert_eq!(paged, runs);
+        let mut days: BTreeMap<Timestamp, DayFigures> = BTreeMap::new();
+        for run in &expected.runs {
+            if let RunState::Finished { at, summary } = &run.state {
+                days.entry(Timestamp(at.0 - at.0 % 86_400_000)).or_default().add(summary);
+            }
+        }
+        assert_eq!(store.days(tenant, Timestamp(0), Timestamp::MAX).await.unwrap(), days.into_iter().collect::<Vec<_>>());
+    }
+
     async fn compare_tokens(&self, store: &dyn Store, tenant: &TenantId, expected: &Expected) {
+        for text in 0..6 {
+            let hash = Digest::of(&[text]);
+            assert_eq!(store.session(tenant, &hash).await.unwrap().as_ref(), expected.sessions.get(&hash));
+        }
         let tokens: Vec<_> = expected.tokens.values().cloned().collect();
         for token in &tokens {
             assert_eq!(store.token_of(&token.hash).await.unwrap(), Some((tenant.clone(), token.clone())));
@@ -230,9 +252,7 @@ impl Rehearsal {
                 }
             }
             self.compare_wanted(store, tenant, expected).await;
-            let mut runs = store.runs(tenant, None, usize::MAX).await.unwrap();
-            runs.reverse();
-            assert_eq!(runs, expected.runs);
+            Self::compare_runs(store, tenant, expected).await;
             let mut deliveries: BTreeMap<&WindowKey, Vec<Delivery>> = BTreeMap::new();
             for one in expected.deliveries.values() {
                 deliveries.entry(&one.key.window).or_default().push(one.clone());

@@ -1,4 +1,4 @@
-//! Where the API listens: connections, their number and their time.
+//! Where the API and the console listen: connections, their number and their time.
 //!
 //! There is no TLS here: a proxy stands before it and has the certificate, so it listens on this machine alone unless somebody writes otherwise.
 
@@ -21,9 +21,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::debug;
 
-use super::guard::Unguarded;
-use super::problem::Problem;
-use super::router;
+use crate::api::{self, Unguarded};
+use crate::console;
+use crate::problem::Problem;
 use crate::socket::{ListenError, Socket};
 use crate::tenants::Tenants;
 
@@ -63,7 +63,8 @@ impl ApiServer {
 
     /// Answers until `stop`, and then what is under way.
     pub async fn serve(self, tenants: Arc<Tenants>, stop: impl Future<Output = ()> + Send) -> Result<(), Unguarded> {
-        let router = router(tenants)?.layer(from_fn(in_time));
+        let router = api::router(Arc::clone(&tenants))?.merge(console::router(tenants));
+        let router = router.fallback(async || Problem::no_such_address()).layer(from_fn(in_time));
         let (places, stopping) = (Arc::new(Semaphore::new(CONNECTIONS)), watch::Sender::new(false));
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
@@ -103,14 +104,14 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
     drop(place);
 }
 
-/// No request holds its place for ever, however slowly it comes; and no answer is kept by anybody in between, or taken for something else than it says.
+/// No request holds its place for ever, however slowly it comes; and no answer is kept by anybody that does not say so itself, or taken for something else than it says.
 async fn in_time(request: Request, next: Next) -> Response {
     let mut response = match tokio::time::timeout(REQUEST, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::too_slow().into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use consign_export::ExportError;
+use consign_export::{ExportError, ShelfError};
 use consign_model::Name;
 use consign_store::StoreError;
 use serde::Serialize;
@@ -47,11 +47,11 @@ pub struct Problem {
 pub struct Finding {
     /// Line, counted from 1, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
+    pub line: Option<usize>,
     /// Which part: `policy fx-desk, criteria 1 (std/keywords), /any/0`.
-    at: String,
+    pub at: String,
     /// What is wrong, and the way out.
-    text: String,
+    pub text: String,
 }
 
 impl Problem {
@@ -107,6 +107,17 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid", "What was sent is not right", detail)
     }
 
+    /// Another site's page has asked for it.
+    pub fn from_elsewhere() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "from-elsewhere",
+            "That was not asked for from here",
+            "what changes something is asked for from a page of this console, and not from another site's",
+        )
+        .hint("a proxy that stands before it has to hand on the headers Host and Origin as they are")
+    }
+
     /// It is larger than it may be.
     pub fn too_large(most: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "What was sent is too large", format!("at most {most} bytes are read"))
@@ -139,9 +150,37 @@ impl Problem {
     }
 }
 
+/// For whoever shows it otherwise than as JSON.
+impl Problem {
+    /// Of the answer.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The kind, for a person.
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// What is wrong this time.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What to do about it.
+    pub fn hinted(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// All that is wrong, where that is more than one thing.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.status();
         let mut response = (status, Json(self)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA));
         if status == StatusCode::UNAUTHORIZED {
@@ -181,6 +220,9 @@ impl From<ExportError> for Problem {
             ExportError::NoPolicy(policy) => no_policy(&policy),
             ExportError::NoRun(run) => Self::no_such("no-such-run", format!("there is no run '{}'", run.as_str().escape_debug())),
             ExportError::NoSource(source) => Self::no_such("no-such-source", format!("there is no source '{source}'")),
+            ExportError::Module(ShelfError::Unknown { reference, .. }) => {
+                Self::no_such("no-such-module", format!("there is no module '{}'", reference.escape_debug()))
+            }
             ExportError::Store(error) => error.into(),
             other => Self::internal(&other),
         }
