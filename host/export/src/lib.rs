@@ -20,6 +20,7 @@ pub mod manifest;
 pub mod modules;
 mod owed;
 mod pages;
+mod places;
 pub mod preview;
 pub mod quarantine;
 mod reader;
@@ -47,6 +48,7 @@ use consign_store::{Store, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::deliver::Gates;
+use crate::places::Shared;
 use crate::verdicts::Recent;
 
 pub use files::write_durably;
@@ -115,12 +117,8 @@ impl Default for Pace {
 /// What all runs of a process share.
 #[derive(Debug)]
 pub struct Places {
-    /// For windows at work. Each holds a thread that waits for other threads (of the archive), so there must always be some left: far fewer than
-    /// tokio has for blocking work (512).
-    pub(crate) windows: Semaphore,
-    /// For windows that are being evaluated. Each may hold as much memory as all modules of its policy together may have; and a module's time is
-    /// measured by the clock, so it must not wait long for a processor.
-    pub(crate) evaluations: Semaphore,
+    /// For windows at work, and those of them that are being evaluated.
+    pub(crate) work: Shared,
     /// Windows that shadows look at.
     pub(crate) shadows: Semaphore,
     /// Before each target.
@@ -129,15 +127,12 @@ pub struct Places {
     pub(crate) verdicts: Recent,
 }
 
+/// Windows at work of all tenants: so many that beside one that has its two thirds there is room for a whole run of another.
+const WINDOWS: usize = 144;
+
 impl Default for Places {
     fn default() -> Self {
-        Self {
-            windows: Semaphore::new(96),
-            evaluations: Semaphore::new(cores() * 2),
-            shadows: Semaphore::new(1),
-            gates: Gates::default(),
-            verdicts: Recent::default(),
-        }
+        Self { work: Shared::new(WINDOWS, cores() * 2, cores()), shadows: Semaphore::new(1), gates: Gates::default(), verdicts: Recent::default() }
     }
 }
 

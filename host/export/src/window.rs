@@ -24,6 +24,7 @@ use crate::deliver::{Asked, Delivered, Outbox, changed, compare, deliver, is_of_
 use crate::evaluate::{Evaluation, Evaluator, Work};
 use crate::freeze::AtHand;
 use crate::owed::Got;
+use crate::places::Kind;
 use crate::quarantine::Ward;
 use crate::reader::Reader;
 use crate::said::{Said, Words};
@@ -69,8 +70,7 @@ pub(crate) async fn work(
     permit: Option<SemaphorePermit<'_>>,
 ) -> Result<WindowState, ExportError> {
     let Exporter { tenant, store, .. } = exporter;
-    // `Err` can't be: nobody closes it.
-    let place = exporter.places.windows.acquire().await.ok();
+    let place = exporter.places.work.take(Kind::Window, tenant).await;
     let may_seal = tools.binder.1.begin();
     let known = if at_hand.is_some() { Vec::new() } else { store.deliveries(tenant, &window.key).await? };
     let known: HashMap<(u32, u32), Delivery> = known.into_iter().map(|one| ((one.key.group, one.key.part), one)).collect();
@@ -210,14 +210,16 @@ pub(crate) async fn make(
             segments,
             exporter.pace.held_bytes,
         );
+        let places = &exporter.places.work;
         let evaluation = {
-            let _place = runtime.block_on(exporter.places.evaluations.acquire()).ok();
+            let _place = runtime.block_on(places.take(Kind::Evaluation, &exporter.tenant));
             // While this one waited for its place, others may have failed.
             if let Some(reason) = tools.ward.refuses(&evaluator.policy) {
                 return Made { refused: true, ..Made::held(reason, said) };
             }
             let begun = Instant::now();
-            let evaluation = evaluator.evaluate(&mut Work::new(&window, &facts, &mut reader, &mut said, &tools.ward));
+            let evaluation =
+                places.in_turn(&exporter.tenant, || evaluator.evaluate(&mut Work::new(&window, &facts, &mut reader, &mut said, &tools.ward)));
             if let Some(budget) = &tools.budget {
                 budget.earn(begun.elapsed());
             }
@@ -241,7 +243,8 @@ pub(crate) async fn make(
             runtime: &runtime,
         };
         // A receiver that is gone has failed, and says so itself.
-        let held = composer.compose(&evaluation, &mut reader, &mut |composed| into.blocking_send(composed).is_ok()).err();
+        let mut take = |composed| into.blocking_send(composed).is_ok();
+        let held = places.in_turn(&exporter.tenant, || composer.compose(&evaluation, &mut reader, &mut take)).err();
         // Its e-mails are all handed over: from here on nothing can change them or delay them.
         drop(into);
         let mut seen = Seen::default();

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use chrono::Offset as _;
 use chrono::TimeZone as _;
@@ -15,6 +14,7 @@ use consign_model::{Timestamp, batch::NO_SENDER};
 use wasmtime::component::{Resource, ResourceTable};
 
 use crate::bindings::criteria::consign::filter::{data, log, types};
+use crate::deadline::Deadline;
 use crate::limiter::Limiter;
 use crate::logs::{LogSink, told};
 use crate::needles::Matcher;
@@ -41,7 +41,7 @@ impl fmt::Display for Stop {
 
 impl std::error::Error for Stop {}
 
-fn stop<T>(reason: Stop) -> wasmtime::Result<T> {
+pub fn stop<T>(reason: Stop) -> wasmtime::Result<T> {
     Err(wasmtime::Error::new(reason))
 }
 
@@ -90,7 +90,7 @@ pub struct State {
     /// The configuration's keyword lists, compiled.
     pub needles: Arc<[Matcher]>,
     /// When the call under way has to be over.
-    pub deadline: Instant,
+    pub deadline: Deadline,
     /// What a language runtime finds where it looks for a world.
     pub world: World,
 }
@@ -98,7 +98,7 @@ pub struct State {
 impl State {
     /// What every host function begins with.
     pub fn enter(&self, function: &'static str, need: Option<Need>) -> wasmtime::Result<()> {
-        if Instant::now() >= self.deadline {
+        if self.deadline.is_over() {
             return stop(Stop::OutOfTime);
         }
         match need {

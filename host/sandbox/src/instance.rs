@@ -3,17 +3,18 @@
 //! What a failed call leaves behind is never used again: [`Instance::call`] hands the failure out, and whoever holds the instance drops it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use consign_model::module::Tier;
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, Trap, WasmBacktrace};
+use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::criteria::consign::filter::types;
 use crate::bindings::criteria::{CriteriaModule, CriteriaModulePre};
 use crate::bindings::grouping::{GroupingModule, GroupingModulePre};
+use crate::deadline::{Deadline, thread_time};
 use crate::failure::{Call, Clock, Frame};
-use crate::host::{NeedSet, State, Stop};
+use crate::host::{NeedSet, State, Stop, stop};
 use crate::limiter::Limiter;
 use crate::logs::{LogSink, one_line};
 use crate::needles::Matcher;
@@ -91,9 +92,11 @@ impl<G: Guest> Instance<G> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let (limiter, logs, world) = (Limiter::new(limits, tier), LogSink::new(limits), World::new(now));
-        let state = State { table, limiter, logs, allowed, needles, deadline: Instant::now(), world };
+        let state = State { table, limiter, logs, allowed, needles, deadline: Deadline::after(Duration::ZERO), world };
         let mut store = Store::new(sandbox.engine(), state);
         store.limiter(|state| &mut state.limiter);
+        // Epochs count up by the clock; whether the time is over only the thread can say.
+        store.epoch_deadline_callback(|store| if store.data().deadline.is_over() { stop(Stop::OutOfTime) } else { Ok(UpdateDeadline::Continue(1)) });
         store.set_max_component_handles(limits.handles);
         Self { sandbox: sandbox.clone(), store, guest: None, spent: Duration::ZERO, usage: Usage::default() }
     }
@@ -125,12 +128,12 @@ impl<G: Guest> Instance<G> {
         }
         let ticks = budget.as_millis() / TICK.as_millis() + 1;
         let fuel = fuel(call, limits);
-        let begun = Instant::now();
         self.store.set_hostcall_fuel(fuel);
         self.store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
-        self.store.data_mut().deadline = begun + budget;
+        self.store.data_mut().deadline = Deadline::after(budget);
+        let begun = thread_time();
         let answer = f(self.guest.as_ref(), &mut self.store);
-        let took = begun.elapsed();
+        let took = thread_time().saturating_sub(begun);
         self.spent += took;
         self.usage.add(call, took);
         self.usage.memory_bytes = self.store.data().limiter.used();
@@ -138,8 +141,8 @@ impl<G: Guest> Instance<G> {
     }
 
     /// What the host's own checks cost is counted too.
-    pub fn deadline_of_checks(&self) -> Instant {
-        Instant::now() + self.sandbox.limits().chat_time.saturating_sub(self.spent)
+    pub fn deadline_of_checks(&self) -> Deadline {
+        Deadline::after(self.sandbox.limits().chat_time.saturating_sub(self.spent))
     }
 
     /// That the time for this chat is over.

@@ -14,6 +14,7 @@ mod chat;
 pub mod compile;
 mod config;
 mod contract;
+mod deadline;
 mod examine;
 mod facts;
 mod failure;

@@ -9,13 +9,12 @@
 //! Texts and keywords are compared as they are: no normalisation, so "é" as one character and as two are different keywords. Ignoring case means
 //! [`fold`](crate::fold), whole words that no letter, digit or underscore (by Unicode) stands before or after the keyword.
 
-use std::time::Instant;
-
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Input, MatchKind};
 use consign_model::TextColumn;
 use serde_json::Value;
 
 use crate::ConfigError;
+use crate::deadline::Deadline;
 use crate::fold::{fold_into, folds_into_ascii};
 use crate::schema::escaped;
 
@@ -221,7 +220,7 @@ impl Matcher {
     }
 
     /// For each text 1 where it holds any of the keywords, else 0. Unset when the time is over.
-    pub fn matches(&self, texts: &TextColumn, deadline: Instant) -> Option<Vec<u8>> {
+    pub fn matches(&self, texts: &TextColumn, deadline: Deadline) -> Option<Vec<u8>> {
         self.column(texts, deadline, |automaton, text, watch| {
             for piece in pieces(automaton, text) {
                 watch.spend(piece.get_range().len())?;
@@ -243,7 +242,7 @@ impl Matcher {
     }
 
     /// For each text how many of the keywords it holds, 255 for that many and more. Unset when the time is over.
-    pub fn counts(&self, texts: &TextColumn, deadline: Instant) -> Option<Vec<u8>> {
+    pub fn counts(&self, texts: &TextColumn, deadline: Deadline) -> Option<Vec<u8>> {
         // In which text a keyword was last seen, counted from 1.
         let mut seen = vec![0_u32; self.needles];
         let mut text_number = 0_u32;
@@ -270,7 +269,7 @@ impl Matcher {
     }
 
     /// `look` answers for one text; unset when the time is over.
-    fn column(&self, texts: &TextColumn, deadline: Instant, mut look: impl FnMut(&AhoCorasick, &str, &mut Watch) -> Option<u8>) -> Option<Vec<u8>> {
+    fn column(&self, texts: &TextColumn, deadline: Deadline, mut look: impl FnMut(&AhoCorasick, &str, &mut Watch) -> Option<u8>) -> Option<Vec<u8>> {
         let Some(automaton) = &self.automaton else { return Some(vec![0; texts.len()]) };
         let mut column = Vec::with_capacity(texts.len());
         let mut folded = String::new();
@@ -296,7 +295,7 @@ impl Matcher {
 
 /// Looks at the clock now and then.
 struct Watch {
-    deadline: Instant,
+    deadline: Deadline,
     left: usize,
 }
 
@@ -305,7 +304,7 @@ impl Watch {
     fn spend(&mut self, bytes: usize) -> Option<()> {
         match self.left.checked_sub(bytes) {
             Some(left) => self.left = left,
-            None if Instant::now() >= self.deadline => return None,
+            None if self.deadline.is_over() => return None,
             None => self.left = BYTES_BETWEEN_LOOKS,
         }
         Some(())

@@ -1,7 +1,7 @@
 //! The tenants that a process serves: each with a scheduler, a watch and an account of its own, over one store.
 //!
 //! Nothing of one tenant is reached through another: what a tenant has is looked up under its name, and each has an [`Exporter`] with its own keys. They share the
-//! process's places of work, which are handed out in the order of asking.
+//! process's places of work, of which each has its part.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;

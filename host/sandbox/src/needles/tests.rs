@@ -1,10 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::*;
 
-fn later() -> Instant {
-    Instant::now() + Duration::from_mins(1)
+fn later() -> Deadline {
+    Deadline::after(Duration::from_mins(1))
 }
 
 fn matches(needles: &[&str], ignore_case: bool, whole_words: bool, text: &str) -> bool {
@@ -68,8 +68,8 @@ fn time_runs_out() {
     let long = "a".repeat(BYTES_BETWEEN_LOOKS);
     let column = [long.as_str(), &long].into_iter().collect();
     let matcher = Matcher::new(&["b"], false, false, None).unwrap();
-    assert_eq!(matcher.matches(&column, Instant::now()), None);
-    assert_eq!(matcher.counts(&column, Instant::now()), None);
+    assert_eq!(matcher.matches(&column, Deadline::after(Duration::ZERO)), None);
+    assert_eq!(matcher.counts(&column, Deadline::after(Duration::ZERO)), None);
 }
 
 /// Keywords that are each other's ends: nearly a thousand million matches, none of them a whole word.
@@ -82,8 +82,8 @@ fn time_runs_out_within_one_text() {
     let matcher = Matcher::new(&needles, false, true, None).unwrap();
     let begun = Instant::now();
     let soon = Duration::from_millis(100);
-    assert_eq!(matcher.matches(&column, begun + soon), None);
-    assert_eq!(matcher.counts(&column, begun + soon), None);
+    assert_eq!(matcher.matches(&column, Deadline::after(soon)), None);
+    assert_eq!(matcher.counts(&column, Deadline::after(soon)), None);
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 

@@ -2,12 +2,12 @@
 //! thousand groups, and is named by ranges.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
 
 use consign_model::window::Participant;
 
 use super::criteria::rule_index;
 use crate::bindings::grouping::exports::consign::filter::grouping as raw;
+use crate::deadline::Deadline;
 use crate::logs::{one_line, told};
 use crate::{Assignment, Group, LeftOut, Limits, Placement};
 
@@ -68,7 +68,7 @@ impl Placed {
     }
 
     /// Checks all placements against the groups. Unset when the time is over.
-    pub fn check(&self, groups: &[Group], participants: &[Participant], deadline: Instant) -> Option<Result<(), String>> {
+    pub fn check(&self, groups: &[Group], participants: &[Participant], deadline: Deadline) -> Option<Result<(), String>> {
         if self.groups as usize > groups.len() {
             return Some(Err(format!(
                 "it placed events into group {}, and names {} groups, counted from 0",
@@ -85,7 +85,7 @@ impl Placed {
         for batch in &self.batches {
             let mut extremes = None;
             for (number, one) in batch.assigned.iter().enumerate() {
-                if number % 256 == 0 && Instant::now() >= deadline {
+                if number % 256 == 0 && deadline.is_over() {
                     return None;
                 }
                 let subject = groups.get(one.group as usize).and_then(|group| group.subject);
@@ -233,12 +233,12 @@ impl Extremes {
     }
 
     /// Whether every event of the range falls into a stay. A block that no single stay covers is looked at by halves.
-    fn all_within(&self, first: usize, last: usize, stays: &Stays, deadline: Instant) -> Within {
+    fn all_within(&self, first: usize, last: usize, stays: &Stays, deadline: Deadline) -> Within {
         let mut open = vec![(self.0.len().saturating_sub(1), 0)];
         let mut steps = 0_u32;
         while let Some((level, block)) = open.pop() {
             steps += 1;
-            if steps.is_multiple_of(4096) && Instant::now() >= deadline {
+            if steps.is_multiple_of(4096) && deadline.is_over() {
                 return Within::OutOfTime;
             }
             let (start, end) = (block << level, (block + 1) << level);

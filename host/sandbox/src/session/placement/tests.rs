@@ -78,7 +78,7 @@ fn within(times: &[i64], range: (u32, u32), stays: &[(Option<i64>, Option<i64>)]
     let own = placement(&[(range.0, range.1, 1), (0, last, 0)], &[]);
     placed.take(&own, times, 0, &Limits::default()).unwrap();
     let groups = check_groups(vec![group("all", None), group("u", Some(0))], 1, &Limits::default()).unwrap();
-    placed.check(&groups, &participants, Instant::now() + Duration::from_mins(1)).unwrap()
+    placed.check(&groups, &participants, Deadline::after(Duration::from_mins(1))).unwrap()
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn groups_that_were_never_named() {
     let mut placed = Placed::default();
     placed.take(&placement(&[(0, 0, 3)], &[]), &[0], 0, &Limits::default()).unwrap();
     let groups = check_groups(vec![group("a", None)], 0, &Limits::default()).unwrap();
-    let error = placed.check(&groups, &[], Instant::now() + Duration::from_mins(1)).unwrap().unwrap_err();
+    let error = placed.check(&groups, &[], Deadline::after(Duration::from_mins(1))).unwrap().unwrap_err();
     assert!(error.contains("group 3"), "{error}");
 }
 
