@@ -170,6 +170,12 @@ def first_export(visit, given):
     expect(page.get_by_role("heading", name="Due next")).to_be_visible()
     expect(page.locator("ol.due li")).to_have_count(10)
     visit.look("policy")
+    page.get_by_role("link", name="Preview").click()
+    expect(page.locator("ol.funnel")).to_contain_text("60")
+    page.locator("details.email summary").click()
+    expect(page.locator("details.email pre")).to_contain_text("the libor fixing")
+    visit.look("preview")
+    visit.go("/policies/rates")
     visit.press("Run it now")
     expect(page.get_by_role("status")).to_contain_text("asked for")
 

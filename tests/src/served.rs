@@ -113,7 +113,8 @@ impl Served {
         let path = format!("/v1/tenants/{tenant}/runs?policy={policy}");
         until_some("the run to end", || {
             let runs = self.asked("GET", &path, token, "", 200);
-            let done = runs.as_array().unwrap().iter().filter(|run| run["finished_at"].is_string()).count();
+            let runs = runs["items"].as_array().unwrap();
+            let done = runs.iter().filter(|run| run["finished_at"].is_string()).count();
             (done >= ended).then(|| runs[0].clone())
         })
     }

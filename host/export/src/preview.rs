@@ -1,4 +1,4 @@
-//! What a run would do, without doing it: e-mails go into a folder, and nothing into the store.
+//! What a run would do, without doing it: e-mails go to whoever asked for them, and nothing into the store.
 //!
 //! It takes the same way as a run (the same freezing, evaluating and composing), but its windows exist in memory only. Where a run was interrupted the
 //! next one begins by ending that, so a preview does too: with the windows that are frozen already, as they were frozen; with those that it had not come
@@ -45,11 +45,50 @@ pub struct Preview {
     pub supplements: SupplementCounts,
     /// Chats that a run would hold: source, id and reason.
     pub held: Vec<(Name, String, HeldReason)>,
+    /// Whether it ended before it had looked at all chats, as it was asked to.
+    #[serde(skip_serializing_if = "is_false")]
+    pub is_cut: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_false(is: &bool) -> bool {
+    !is
+}
+
+/// What becomes of an e-mail that would be sent.
+pub trait Showcase: Send {
+    /// Takes it: the id of its window, its group and its part, both counted from 1, and its bytes.
+    fn take(&mut self, window: &str, group: u32, part: u32, email: &[u8]) -> Result<(), ExportError>;
+    /// Whether it has seen enough: then no further chat is looked at.
+    fn has_enough(&self) -> bool;
+}
+
+/// A folder of `.eml` files.
+pub struct Folder<'a>(&'a Path);
+
+impl<'a> Folder<'a> {
+    /// This one, in place of an earlier preview's. What else is in it stays.
+    pub fn of_new(folder: &'a Path) -> Result<Self, ExportError> {
+        crate::files::create_private_folder(folder).map_err(|error| file_error("make", folder, &error))?;
+        clear(folder).map_err(|error| file_error("remove an earlier preview from", folder, &error))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Showcase for Folder<'_> {
+    fn take(&mut self, window: &str, group: u32, part: u32, email: &[u8]) -> Result<(), ExportError> {
+        let path = self.0.join(file_name(window, group, part));
+        crate::files::write_private(&path, email).map_err(|error| file_error("write", &path, &error))
+    }
+
+    fn has_enough(&self) -> bool {
+        false
+    }
 }
 
 impl Exporter {
-    /// Composes what the next run of a policy would send, into `folder` as `.eml` files, in place of an earlier preview's.
-    pub async fn preview(&self, policy: &Name, folder: &Path) -> Result<Preview, ExportError> {
+    /// Composes what the next run of a policy would send, and hands it to `shown`.
+    pub async fn preview(&self, policy: &Name, shown: &mut dyn Showcase) -> Result<Preview, ExportError> {
         let (policy, target, stands_in) = match self.standing(policy, Purpose::Preview).await? {
             Standing::Runs(how) => *how,
             Standing::Paused(paused) => return Err(ExportError::Paused(Box::new(paused))),
@@ -72,8 +111,6 @@ impl Exporter {
         for run in interrupted.iter().chain([&run]) {
             runs.push((run, Toolbox::open(self, run, Purpose::Preview).await?));
         }
-        crate::files::create_private_folder(folder).map_err(|error| file_error("make", folder, &error))?;
-        clear(folder).map_err(|error| file_error("remove an earlier preview from", folder, &error))?;
         let preview = Preview {
             policy: name,
             stands_in,
@@ -83,8 +120,9 @@ impl Exporter {
             chats: 0,
             supplements: SupplementCounts::default(),
             held: Vec::new(),
+            is_cut: false,
         };
-        let mut work = Work { exporter: self, folder, totals: Totals::default(), preview };
+        let mut work = Work { exporter: self, shown, totals: Totals::default(), preview };
         let frozen = work.frozen(&runs).await?;
         work.arrived(&runs, &frozen).await?;
         Ok(Preview { events: work.totals.events, emails: work.totals.emails, ..work.preview })
@@ -94,7 +132,7 @@ impl Exporter {
 /// A preview as it goes on.
 struct Work<'a> {
     exporter: &'a Exporter,
-    folder: &'a Path,
+    shown: &'a mut dyn Showcase,
     totals: Totals,
     preview: Preview,
 }
@@ -112,6 +150,10 @@ impl Work<'_> {
         let mut windows = Windows::new(self.exporter, WindowFilter::Unsettled(self.preview.policy.clone()));
         while let Some(page) = windows.next().await? {
             for window in page {
+                if self.shown.has_enough() {
+                    self.preview.is_cut = true;
+                    return Ok(chats);
+                }
                 match window.state.held() {
                     None => {
                         chats.insert(window.key.chat.clone());
@@ -145,6 +187,10 @@ impl Work<'_> {
             let Some((last, _)) = chats.last() else { return Ok(()) };
             after = *last;
             for (_, chat) in chats {
+                if self.shown.has_enough() {
+                    self.preview.is_cut = true;
+                    return Ok(());
+                }
                 let mut next = store.next_window(tenant, &self.preview.policy, &chat).await?;
                 let mut any = false;
                 for (run, toolbox) in runs {
@@ -176,8 +222,8 @@ impl Work<'_> {
         let (into, from) = mpsc::channel::<Composed>(1);
         let making = make(self.exporter, &tools, window.clone(), at_hand, into).await?;
         let id = window.key.id();
-        let (written, made) = tokio::join!(write_all(from, self.folder, &id, &accepted), making);
-        let (emails, mut rows, copies) = written?;
+        let (shown, made) = tokio::join!(show_all(from, self.shown, &id, &accepted), making);
+        let (emails, mut rows, copies) = shown?;
         let Made { evaluation, held: reason, .. } = made.map_err(|error| ExportError::Stopped(error.to_string()))?;
         let examined = window.events();
         let omitted = evaluation.map(|evaluation| evaluation.omitted(window.key.from)).unwrap_or_default();
@@ -200,10 +246,10 @@ impl Work<'_> {
     }
 }
 
-/// Writes e-mails as they come, but for those that the target has `accepted` (by group and part). Counts, rows, and copies.
-async fn write_all(
+/// Shows e-mails as they come, but for those that the target has `accepted` (by group and part). Counts, rows, and copies.
+async fn show_all(
     mut from: mpsc::Receiver<Composed>,
-    folder: &Path,
+    shown: &mut dyn Showcase,
     window: &str,
     accepted: &HashSet<(u32, u32)>,
 ) -> Result<(EmailCounts, Vec<u32>, u64), ExportError> {
@@ -214,8 +260,7 @@ async fn write_all(
         if accepted.contains(&(one.group, one.email.part)) {
             emails.accepted += 1;
         } else {
-            let path = folder.join(file_name(window, one.group.saturating_add(1), one.email.part));
-            crate::files::write_private(&path, &one.email.bytes).map_err(|error| file_error("write", &path, &error))?;
+            shown.take(window, one.group.saturating_add(1), one.email.part, &one.email.bytes)?;
             emails.bytes += one.email.bytes.len() as u64;
         }
         copies += one.rows.len() as u64;

@@ -218,6 +218,7 @@ impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::NoPolicy(policy) => no_policy(&policy),
+            ExportError::Paused(paused) => Self::conflict(paused.text()),
             ExportError::NoRun(run) => Self::no_such("no-such-run", format!("there is no run '{}'", run.as_str().escape_debug())),
             ExportError::NoSource(source) => Self::no_such("no-such-source", format!("there is no source '{source}'")),
             ExportError::Module(ShelfError::Unknown { reference, .. }) => {

@@ -1,5 +1,6 @@
 //! `run`
 
+use consign_export::preview::Folder;
 use consign_export::{Progress, Retry, RunReport};
 use consign_model::run::Trigger;
 use consign_model::{Name, RunSummary};
@@ -124,7 +125,7 @@ pub fn say_summary(summary: &RunSummary) {
 }
 
 async fn preview(data: &Data, policy: &Name, folder: &std::path::Path, json: bool) -> Result<Ending, Failure> {
-    let preview = data.exporter.preview(policy, folder).await?;
+    let preview = data.exporter.preview(policy, &mut Folder::of_new(folder)?).await?;
     if json {
         say_json(&preview)?;
     } else {

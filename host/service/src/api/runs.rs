@@ -111,26 +111,15 @@ fn run_view(run: Run) -> RunView {
     }
 }
 
-/// Of which policy, and how many.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct OfPolicy {
-    /// Only this policy's.
-    policy: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 500, default = 100)]
-    limit: Option<u16>,
-}
-
-/// Lists the newest runs, of one policy or all.
+/// Lists runs, of one policy or all.
 #[utoipa::path(get, operation_id = "listRuns", path = "/v1/tenants/{tenant}/runs", tag = "runs", security(("token" = ["read"])),
-    params(("tenant" = String, Path, description = "The tenant"), OfPolicy),
-    responses((status = 200, description = "The newest first", body = [RunView])))]
-pub async fn list(here: Here, Asked(of): Asked<OfPolicy>) -> Result<Json<Vec<RunView>>, Problem> {
+    params(("tenant" = String, Path, description = "The tenant"), PolicyOnly, Paging),
+    responses((status = 200, description = "The newest first", body = Page<RunView>)))]
+pub async fn list(here: Here, Asked(of): Asked<PolicyOnly>, Asked(paging): Asked<Paging>) -> Result<Json<Page<RunView>>, Problem> {
     let policy = named(&here, of.policy.as_deref()).await?;
-    let limit = limit(of.limit)?;
-    let runs = here.tenant.exporter().store.runs(here.tenant.name(), policy.as_ref(), limit).await?;
-    Ok(Json(runs.into_iter().map(run_view).collect()))
+    let (before, limit): (Option<u64>, _) = (paging.after()?, paging.limit()?);
+    let found = here.tenant.exporter().store.runs_before(here.tenant.name(), policy.as_ref(), before, limit + 1).await?;
+    Ok(Page::of(found, limit, |(place, _)| *place, |(_, run)| run_view(run)))
 }
 
 async fn run(here: &Here, id: &str) -> Result<Run, Problem> {

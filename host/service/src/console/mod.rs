@@ -21,6 +21,7 @@ mod overview;
 mod page;
 mod plot;
 mod policies;
+mod preview;
 mod runs;
 mod sign_in;
 mod sources;
@@ -72,6 +73,7 @@ fn places() -> Vec<Place> {
         page("/t/{tenant}", Read, overview::show),
         page("/t/{tenant}/policies", Read, policies::list),
         page("/t/{tenant}/policies/{policy}", Read, policies::show),
+        page("/t/{tenant}/policies/{policy}/preview", ReadEvents, preview::show),
         page("/t/{tenant}/write", WritePolicies, policies::write),
         action("/t/{tenant}/write", WritePolicies, policies::apply),
         action("/t/{tenant}/policies/{policy}/run", WritePolicies, policies::run),

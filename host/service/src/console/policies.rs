@@ -70,7 +70,7 @@ fn state(here: &Here, policy: &PolicyVersion) -> Markup {
     }
 }
 
-async fn find(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
+pub async fn find(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
     let none = || Problem::no_such("no-such-policy", format!("there is no policy '{}'", name.escape_debug()));
     let name: Name = name.parse().map_err(|_| none())?;
     here.tenant.exporter().store.policy(here.tenant.name(), &name, None).await?.ok_or_else(none)
@@ -97,6 +97,7 @@ pub async fn show(here: Here, Item(name): Item, Query(asked): Query) -> Page {
         p.summary {
             (state(&here, &policy)) " Version " (policy.version) ", in force since " (time(policy.applied_at)) ". To " strong { (policy.spec.target) } "."
         }
+        @if here.caller.may(Permission::ReadEvents) { p { a href=(to("/preview")) { "Preview" } ": what the next run would export, and each e-mail as it will look." } }
         @if here.caller.may(Permission::WritePolicies) {
             div.actions {
                 (button(&to("/run"), "Run it now"))
