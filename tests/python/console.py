@@ -1,7 +1,7 @@
 """Does a compliance officer's work in a real browser, and looks at each page as axe, a phone and a keyboard do.
 
-    console.py FILE     a JSON file: url, token (a tenant administrator's), tenant, port (of a mail server that takes all), module (a component's file),
-                        shots (a folder for pictures)
+    console.py FILE     a JSON file: url, token (a tenant administrator's), tenant, port (of a mail server that takes all), module and failing (files of components, the
+                        second of one that traps), shots (a folder for pictures)
 
 Nothing is asked of the server but what the browser asks it for; but for the events, which a program sends with a token that was made in the browser.
 """
@@ -201,6 +201,20 @@ def first_export(visit, given):
     assert (manifest["tenant"], manifest["events"]["exported"]) == (visit.tenant, 20), manifest["events"]
 
 
+def target(visit):
+    page = visit.page
+    visit.go("/policies")
+    page.get_by_role("link", name="archive", exact=True).click()
+    visit.press("Check the connection")
+    expect(page.get_by_role("status")).to_contain_text("It answers")
+    visit.look("target")
+    visit.press("Send a test e-mail")
+    expect(page.get_by_role("status")).to_contain_text("accepted")
+    visit.go("/targets/nowhere")
+    visit.press("Check the connection")
+    expect(page.get_by_role("alert")).to_contain_text("no connection")
+
+
 def pause(visit):
     page = visit.page
     visit.go("/policies/rates")
@@ -209,8 +223,51 @@ def pause(visit):
     expect(page.get_by_text("Version 2")).to_be_visible()
     visit.press("Resume")
     expect(page.locator("ol.due li")).to_have_count(10)
-    page.get_by_role("link", name="Change").click()
+    page.get_by_role("link", name="Change as TOML").click()
     assert 'any = ["libor"]' in page.get_by_label("Targets and policies, as TOML").input_value()
+
+
+def form(visit):
+    """A policy without a line of TOML."""
+    page = visit.page
+    visit.go("/policies")
+    page.get_by_role("link", name="A new policy").click()
+    page.get_by_label("Name", exact=True).fill("by-form")
+    page.get_by_label("Target").select_option("archive")
+    page.get_by_label("When it runs").select_option("hand")
+    visit.press("Add a criterion")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("by-form")
+    page.get_by_label("Module").select_option("std/keywords")
+    visit.press("Show its fields")
+    visit.press("Put into force")
+    expect(page.get_by_role("alert")).to_contain_text("by-form, criteria 1")
+    words = page.get_by_label("Any of")
+    words.fill("libor\nlibor")
+    page.get_by_label("Ignore case").select_option("yes")
+    visit.press("Check")
+    # What is wrong stands at its field.
+    expect(words).to_have_attribute("aria-invalid", "true")
+    expect(words).to_have_value("libor\nlibor")
+    visit.look("form")
+    visit.wrong.clear()
+    words.fill("libor\nfixing")
+    visit.press("Check")
+    expect(page.get_by_role("status")).to_contain_text("policy by-form is new")
+    visit.press("Put into force")
+    expect(page.get_by_role("heading", name="by-form")).to_be_visible()
+    page.get_by_text("As it is written").click()
+    written = page.locator("details pre").last
+    expect(written).to_contain_text('any = ["libor", "fixing"]')
+    expect(written).to_contain_text("ignore-case = true")
+    # Changed by the form it stays as it was, but for what is changed.
+    page.get_by_role("link", name="Change", exact=True).click()
+    expect(page.get_by_label("Any of")).to_have_value("libor\nfixing")
+    page.get_by_label("Name", exact=True).focus()
+    visit.press("Remove criterion 1")
+    expect(page.get_by_text("All of them: there is no criterion.")).to_be_visible()
+    visit.press("Put into force")
+    expect(page.get_by_text("Every event is exported.")).to_be_visible()
+    expect(page.get_by_text("Version 2")).to_be_visible()
 
 
 def held(visit):
@@ -256,6 +313,32 @@ def modules(visit, given):
     visit.look("module")
     visit.go("/modules")
     visit.look("modules")
+
+
+def quarantine(visit, given):
+    page = visit.page
+    visit.go("/modules")
+    page.get_by_label("Upload a module").set_input_files(given["failing"])
+    visit.press("Upload")
+    expect(page.get_by_role("status")).to_contain_text("It is kept")
+    visit.go("/write")
+    page.get_by_label("Targets and policies, as TOML").fill(
+        '[[policy]]\nname = "breaks"\ntarget = "archive"\nquarantine-after = 1\n[[policy.criteria]]\nmodule = "acme/traps"\nneeds = []\n')
+    visit.press("Put into force")
+    visit.press("Run it now")
+    for _ in range(200):
+        visit.go("/policies/breaks")
+        if page.get_by_text("is quarantined").count():
+            break
+        page.wait_for_timeout(100)
+    visit.look("quarantined")
+    visit.go("/runs/breaks-000001/logs")
+    expect(page.get_by_role("table", name="Lines")).to_contain_text("acme/traps@1.0.0")
+    visit.look("logs")
+    visit.go("/policies/breaks")
+    visit.press("Release acme/traps@1.0.0")
+    expect(page.get_by_role("status")).to_contain_text("It is released")
+    assert page.get_by_text("is quarantined").count() == 0
 
 
 def explain(visit):
@@ -304,7 +387,7 @@ def audit_and_out(visit):
     page = visit.page
     visit.go("/audit")
     entries = page.get_by_role("table", name="Entries")
-    for deed in ["signed in to the console", "made token-", "put policy rates version 3", "took in module acme/no-files@1.0.0", "removed the secret archive-password"]:
+    for deed in ["signed in to the console", "made token-", "put policy rates version 3", "took in module acme/no-files@1.0.0", "removed the secret archive-password", "released acme/traps@1.0.0"]:
         expect(entries).to_contain_text(deed)
     visit.look("audit")
     cookies = visit.context.cookies()
@@ -324,9 +407,12 @@ def main(given):
         visit = Visit(browser, given)
         sign_in(visit, given)
         first_export(visit, given)
+        target(visit)
         pause(visit)
+        form(visit)
         held(visit)
         modules(visit, given)
+        quarantine(visit, given)
         explain(visit)
         secrets(visit)
         from_elsewhere(visit, browser)

@@ -127,7 +127,13 @@ impl Served {
             let admin = secret(&tokens, "tenant-administrator");
             let (source, policy) = (format!("{name}-chat"), format!("{name}-policy"));
             self.asked("POST", &format!("/v1/tenants/{name}/sources/{source}/events"), admin, event_lines(name, 3), 200);
-            self.asked("POST", &format!("/v1/tenants/{name}/apply"), admin, one_policy(inbox, &policy), 200);
+            self.asked(
+                "POST",
+                &format!("/v1/tenants/{name}/apply"),
+                admin,
+                one_policy(inbox, &policy).replace("= \"archive\"", &format!("= \"{name}-target\"")),
+                200,
+            );
             self.asked("POST", &format!("/v1/tenants/{name}/policies/{policy}/runs"), admin, "", 202);
             let run = self.run_of(name, admin, &policy, 1);
             let revoked = self.token(name, admin, "tenant-administrator");
@@ -137,7 +143,7 @@ impl Served {
             given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
             let token = self.token(name, admin, "auditor")["id"].clone();
             let module = "0".repeat(64);
-            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "module": module });
+            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module });
             self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
             given["tokens"][name] = tokens;
         }

@@ -96,7 +96,7 @@ fn made_up_requests_are_answered_as_described() {
     server.asked("POST", "/v1/tenants/acme/policies/all/runs", admin, "", 202);
     let run = server.run_of("acme", admin, "all", 1);
     let token = server.token("acme", admin, "auditor")["id"].clone();
-    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive" });
+    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive", "target": "archive" });
     let examples = if std::env::var_os("CONSIGN_FULL").is_some() { "300" } else { "30" };
     let seed = seed(&format!("requests by the document, {examples} examples of each operation")).to_string();
     for (who, token) in [("tenant-administrator", admin), ("auditor", secret(&tokens, "auditor")), ("platform-administrator", &server.operator)] {
@@ -165,6 +165,20 @@ fn a_kept_secret_signs_in_and_is_shown_to_nobody() {
     let log = server.consign.json(&["--tenant", "acme", "audit", "list"]);
     let deeds = |what: &str| log.as_array().unwrap().iter().filter(|entry| entry["deed"]["what"] == what).count();
     assert_eq!((deeds("secret-kept"), deeds("secret-removed")), (2, 1), "{log}");
+}
+
+#[test]
+fn worthless_tokens_are_slowed_down_and_others_are_not() {
+    let mut server = Server::start();
+    let worthless = format!("consign_{}", "0".repeat(64));
+    let refused = (0..3_000).map(|_| server.ask("GET", "/v1/me", &worthless, b"").status).find(|status| *status != 401);
+    assert_eq!(refused, Some(429), "3,000 were answered for what they are");
+    let answer = server.ask("GET", "/v1/me", &worthless, b"");
+    assert!(answer.status == 401 || answer.head.to_lowercase().contains("\r\nretry-after: 1\r\n"), "{}", answer.head);
+    for _ in 0..50 {
+        server.asked("GET", "/v1/me", &server.operator, "", 200);
+    }
+    server.stop();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use consign_tests::{Inbox, Served as Server, python, say};
-use guests::{WITH_FILES, leaves_out};
+use guests::{TRAPS, WITH_FILES, fails_later, leaves_out};
 use serde_json::json;
 
 /// Where pictures of the pages are kept for whoever wants to see them.
@@ -25,14 +25,16 @@ fn an_officer_does_everything_in_a_browser() {
     // Nobody listens there, once it is dropped.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let module = server.consign.write("no-files.wasm", leaves_out("acme/no-files", "1.0.0", WITH_FILES));
+    let failing = server.consign.write("traps.wasm", fails_later("acme/traps", "1.0.0", TRAPS));
     let given = json!({
         "url": format!("http://{}", server.address), "tenant": "acme", "token": tokens["tenant-administrator"], "port": inbox.port(), "closed": closed,
-        "module": module, "shots": shots(),
+        "module": module, "failing": failing, "shots": shots(),
     });
     let figures = python("console.py", [server.consign.write("given.json", given.to_string())]);
     say(format_args!("in a browser: {figures}; pictures are in {}", shots().display()));
-    assert!(figures["pages"].as_u64() >= Some(17), "{figures}");
-    assert_eq!(inbox.count(), 1);
+    assert!(figures["pages"].as_u64() >= Some(21), "{figures}");
+    // The export, and the test.
+    assert_eq!(inbox.count(), 2);
     server.stop();
 }
 
@@ -43,6 +45,6 @@ fn everybody_sees_what_is_theirs() {
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/service/console.tsv");
     let figures = python("console_roles.py", [list, file]);
     say(format_args!("every page by every role: {figures}"));
-    assert!(figures["pages"].as_u64() >= Some(31) && figures["not_theirs"].as_u64() > Some(200), "{figures}");
+    assert!(figures["pages"].as_u64() >= Some(38) && figures["not_theirs"].as_u64() > Some(200), "{figures}");
     server.stop();
 }

@@ -191,6 +191,12 @@ pub enum Command {
     },
     /// List the alerts that fire: what is held, down, silent or broken, as `serve` last saw it, also while it runs
     Alerts,
+    /// Look at everything that the installation rests on, of all tenants or, with --tenant, one, and say what is wrong: exit code 3 if anything
+    Doctor {
+        /// Ask no target
+        #[arg(long)]
+        offline: bool,
+    },
     /// Run all tenants' policies when they are due (or, with --tenant, one's), answer the API, and say a line about each run
     Serve {
         /// Settings (TOML): data, master-key-file, tenant, [api], [alerts], [metrics], [ingest]

@@ -153,6 +153,9 @@ pub enum ExportError {
         /// The policy.
         policy: Name,
     },
+    /// No such target.
+    #[error("there is no target '{0}': apply one")]
+    NoSuchTarget(Name),
     /// No such run.
     #[error("there is no run '{0}': see 'consign runs'")]
     NoRun(RunId),

@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 
 /// After this time half of what a tenant has had is forgotten.
 const HALF_LIFE: Duration = Duration::from_secs(30);
+/// Seconds that are no more than another's, however little that one has had: many runs that begin at once are all alike.
+const LITTLE: f64 = 5.0;
 /// As tokio's threads for blocking work have.
 const STACK: usize = 2 << 20;
 
@@ -74,7 +76,7 @@ impl Account {
 
     /// Whether it has had much more than somebody who is at work, and has had this.
     fn is_ahead(&self, least: f64, now: f64) -> bool {
-        self.had(now) > 2.0 * least
+        self.had(now) > 2.0 * least + LITTLE
     }
 
     fn is_at_work(&self) -> bool {

@@ -59,8 +59,8 @@ fn is_false(is: &bool) -> bool {
 pub trait Showcase: Send {
     /// Takes it: the id of its window, its group and its part, both counted from 1, and its bytes.
     fn take(&mut self, window: &str, group: u32, part: u32, email: &[u8]) -> Result<(), ExportError>;
-    /// Whether it has seen enough: then no further chat is looked at.
-    fn has_enough(&self) -> bool;
+    /// Asked before each chat, whatever comes of it: whether that one is looked at too.
+    fn wants_another(&mut self) -> bool;
 }
 
 /// A folder of `.eml` files.
@@ -81,8 +81,8 @@ impl Showcase for Folder<'_> {
         crate::files::write_private(&path, email).map_err(|error| file_error("write", &path, &error))
     }
 
-    fn has_enough(&self) -> bool {
-        false
+    fn wants_another(&mut self) -> bool {
+        true
     }
 }
 
@@ -150,7 +150,7 @@ impl Work<'_> {
         let mut windows = Windows::new(self.exporter, WindowFilter::Unsettled(self.preview.policy.clone()));
         while let Some(page) = windows.next().await? {
             for window in page {
-                if self.shown.has_enough() {
+                if !self.shown.wants_another() {
                     self.preview.is_cut = true;
                     return Ok(chats);
                 }
@@ -187,7 +187,7 @@ impl Work<'_> {
             let Some((last, _)) = chats.last() else { return Ok(()) };
             after = *last;
             for (_, chat) in chats {
-                if self.shown.has_enough() {
+                if !self.shown.wants_another() {
                     self.preview.is_cut = true;
                     return Ok(());
                 }

@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use consign_mail::smtp::Target;
+use consign_mail::probe::test_email;
+use consign_mail::smtp::{Checked, Sender, Target};
 use consign_model::policy::PolicyVersion;
 use consign_model::target::{KeptSecret, TargetSpec, TargetVersion};
-use consign_model::{HeldReason, Name, Run, RunId, Timestamp, Window};
+use consign_model::{HeldReason, Name, RecipientOutcome, Run, RunId, Timestamp, Window};
 use zeroize::Zeroizing;
 
 use crate::deliver::Outbox;
@@ -25,13 +26,38 @@ impl Exporter {
     async fn outbox(&self, policy: &Name, name: &Name) -> Result<Outbox, ExportError> {
         let target = self.store.target(&self.tenant, name, None).await?;
         let target = target.ok_or_else(|| ExportError::NoTarget { target: name.clone(), policy: policy.clone() })?;
-        // A command that brings a secret may take its time.
-        let (spec, kept) = (target.spec.clone(), self.kept_secret(&target.spec).await?);
-        let connection = blocking(move || Target::with_kept(&spec, kept.as_ref().map(|secret| secret.as_str())))
-            .await?
-            .map_err(|cause| ExportError::Target { target: name.clone(), cause })?;
         let gate = self.places.gates.of(&self.tenant, name, target.version, target.spec.max_per_minute);
-        Ok(Outbox::new(connection, target.spec.retry, gate))
+        Ok(Outbox::new(self.connection(&target.spec).await?, target.spec.retry, gate))
+    }
+
+    /// How to connect to a target, with what signs in.
+    async fn connection(&self, spec: &TargetSpec) -> Result<Target, ExportError> {
+        // A command that brings a secret may take its time.
+        let (name, spec, kept) = (spec.name.clone(), spec.clone(), self.kept_secret(spec).await?);
+        let connection = blocking(move || Target::with_kept(&spec, kept.as_ref().map(|secret| secret.as_str()))).await?;
+        connection.map_err(|cause| ExportError::Target { target: name, cause })
+    }
+
+    async fn known_target(&self, name: &Name) -> Result<TargetSpec, ExportError> {
+        let target = self.store.target(&self.tenant, name, None).await?;
+        Ok(target.ok_or_else(|| ExportError::NoSuchTarget(name.clone()))?.spec)
+    }
+
+    /// Connects to a target as for an e-mail, and sends nothing. The inner error is for a person: it does not answer, or lets nobody in.
+    pub async fn check_target(&self, name: &Name) -> Result<Result<Checked, String>, ExportError> {
+        let sender = Sender::new(self.connection(&self.known_target(name).await?).await?);
+        Ok(sender.check().await)
+    }
+
+    /// Sends a test e-mail to a target, and says what became of it for each recipient. It is in no ledger: it has nothing of anybody's messages.
+    pub async fn send_test(&self, name: &Name) -> Result<Vec<RecipientOutcome>, ExportError> {
+        let spec = self.known_target(name).await?;
+        let email = test_email(&self.tenant, &spec, Timestamp::now()).map_err(|error| ExportError::Stopped(error.to_string()))?;
+        let sender = Sender::new(self.connection(&spec).await?);
+        let sent = sender.send(&spec.from, &spec.to, &email).await;
+        sender.close().await;
+        tracing::info!(tenant = %self.tenant, target = %name, "a test e-mail was sent by {}", self.author.actor().text());
+        Ok(sent)
     }
 }
 

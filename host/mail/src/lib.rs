@@ -4,6 +4,7 @@ pub mod address;
 pub mod compose;
 pub mod inbox;
 pub mod lint;
+pub mod probe;
 mod profile;
 pub mod smtp;
 pub mod template;

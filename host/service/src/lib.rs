@@ -3,6 +3,7 @@
 pub mod alerts;
 pub mod api;
 pub mod apply;
+mod attempts;
 mod bind;
 mod caller;
 mod console;

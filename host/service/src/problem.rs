@@ -4,7 +4,7 @@
 //! tenant that is somebody else's is one that there is not.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use consign_export::{ExportError, ShelfError};
@@ -138,6 +138,16 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "It was refused", detail)
     }
 
+    /// Too many tokens that are worth nothing.
+    pub fn too_many_attempts() -> Self {
+        Self::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-attempts",
+            "Too many attempts",
+            "too many worthless tokens were shown: one that is worth something is taken at any time",
+        )
+    }
+
     /// Not now.
     pub fn not_ready(why: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not now", why)
@@ -183,6 +193,9 @@ impl IntoResponse for Problem {
         let status = self.status();
         let mut response = (status, Json(self)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"consign\""));
         }
@@ -218,6 +231,8 @@ impl From<ExportError> for Problem {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::NoPolicy(policy) => no_policy(&policy),
+            ExportError::NoSuchTarget(target) => Self::no_such("no-such-target", format!("there is no target '{target}'")),
+            ExportError::Target { .. } => Self::refused("target-unusable", error.to_string()),
             ExportError::Paused(paused) => Self::conflict(paused.text()),
             ExportError::NoRun(run) => Self::no_such("no-such-run", format!("there is no run '{}'", run.as_str().escape_debug())),
             ExportError::NoSource(source) => Self::no_such("no-such-source", format!("there is no source '{source}'")),

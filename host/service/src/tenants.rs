@@ -19,6 +19,7 @@ use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::alerts::{AlertSettings, Alerts, Webhook};
+use crate::attempts::Attempts;
 use crate::metrics::Metrics;
 use crate::runner::{News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
@@ -157,6 +158,8 @@ pub struct Tenants {
     stop: watch::Sender<bool>,
     /// Who enters into the log of the installation itself: made when it is first asked for.
     platform: OnceCell<Author>,
+    /// Worthless tokens that were shown.
+    pub(crate) attempts: Attempts,
 }
 
 impl Tenants {
@@ -171,6 +174,7 @@ impl Tenants {
             opening: tokio::sync::Mutex::default(),
             stop: watch::Sender::new(false),
             platform: OnceCell::new(),
+            attempts: Attempts::default(),
         }
     }
 

@@ -4,6 +4,7 @@ mod alerts;
 mod apply;
 mod audit;
 mod demo;
+mod doctor;
 mod explain;
 mod fetch;
 mod filter;
@@ -68,6 +69,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Lint { files, profile, max_size } => lint::lint(files, *profile, *max_size, json),
         Command::Keys => init::keys(&open().await?, json),
         Command::Alerts => alerts::alerts(&Place::of(&cli)?, json),
+        Command::Doctor { offline } => doctor::doctor(&cli, *offline, json).await,
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
         Command::Secret { command } => secret::secret(&open().await?, command, json).await,
         Command::Token { command } => token::token(&Place::of(&cli)?, command, json).await,

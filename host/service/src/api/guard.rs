@@ -117,7 +117,7 @@ async fn who(tenants: &Tenants, headers: &HeaderMap) -> Result<Caller, Problem> 
     let Some(header) = headers.get(AUTHORIZATION) else { return Err(Problem::unauthenticated("there is no token")) };
     let shown = header.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let shown = shown.and_then(|(_, secret)| TokenSecret::parse(secret.trim()));
-    let worthless = || Problem::unauthenticated("this token is none of ours, has been revoked or is over");
+    let worthless = || tenants.attempts.failed("this token is none of ours, has been revoked or is over");
     let Some((home, token)) = tenants.store().token_of(&shown.ok_or_else(worthless)?.hash()).await? else { return Err(worthless()) };
     Caller::with(token, home).ok_or_else(worthless)
 }

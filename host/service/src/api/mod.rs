@@ -6,15 +6,20 @@
 //! Each operation says in its own description which permission it takes, and the guard asks for that and nothing else ([`guard`]). What a client reads stands in types of this
 //! room and not of the model, so that the model can change and the API stay.
 
+mod audit;
+mod explain;
 mod given;
 mod guard;
+mod held;
 mod me;
 mod modules;
 mod policies;
+mod quarantine;
 mod reader;
 mod runs;
 mod secrets;
 mod sources;
+mod targets;
 mod tenants;
 
 use std::sync::Arc;
@@ -63,7 +68,9 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(policies::apply))
         .routes(routes!(policies::run))
         .routes(routes!(policies::retry))
-        .routes(routes!(policies::list_targets))
+        .routes(routes!(targets::list))
+        .routes(routes!(targets::check))
+        .routes(routes!(targets::test))
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::keep, secrets::forget))
         .routes(routes!(sources::list))
@@ -71,9 +78,12 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(runs::list))
         .routes(routes!(runs::show))
         .routes(routes!(runs::manifest))
-        .routes(routes!(runs::held))
-        .routes(routes!(runs::explain))
-        .routes(routes!(runs::audit))
+        .routes(routes!(runs::logs))
+        .routes(routes!(held::list))
+        .routes(routes!(explain::explain))
+        .routes(routes!(audit::audit))
+        .routes(routes!(quarantine::list))
+        .routes(routes!(quarantine::release))
         .routes(routes!(modules::list, modules::upload))
 }
 
@@ -98,6 +108,7 @@ fn finished(mut document: OpenApi) -> OpenApi {
                 (true, "403", "The role does not permit it"),
                 (named > 0, "404", "There is no such thing, or it is another tenant's"),
                 (takes_body, "413", "The body is too large"),
+                (true, "429", "Too many worthless tokens were shown"),
             ];
             let responses = &mut operation.responses.responses;
             for (_, status, description) in usual.into_iter().filter(|(is_so, ..)| *is_so) {

@@ -1,4 +1,4 @@
-//! Policies and targets: what is in force, and putting it there.
+//! Policies: what is in force, and putting it and targets there.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use consign_export::{ExportError, How, Retry};
 use consign_model::access::Permission;
 use consign_model::policy::PolicyVersion;
-use consign_model::target::TargetVersion;
 use consign_model::{Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -90,7 +89,7 @@ pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<
     Page::of_all(all, &paging, |policy| policy.spec.name.to_string(), |policy| policy_view(&here, &policy))
 }
 
-async fn policy(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
+pub async fn policy(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
     let none = || Problem::no_such("no-such-policy", format!("there is no policy '{}'", name.escape_debug()));
     let name: Name = name.parse().map_err(|_| none())?;
     here.tenant.exporter().store.policy(here.tenant.name(), &name, None).await?.ok_or_else(none)
@@ -237,35 +236,6 @@ pub async fn retry(here: Here, Item(name): Item, Given(again): Given<Again>) -> 
         AgainHow::SendChanged => How::SendChanged,
     };
     Ok(ask(&here, &policy.spec.name, Retry::These { ids: again.windows, how }))
-}
-
-/// A target as it is in force. Where its password is read is shown, the password never is.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct TargetView {
-    /// Its name.
-    name: String,
-    /// Its version, counted from 1.
-    version: u32,
-    /// When this version was put into force.
-    applied_at: String,
-    /// As it was written, with all that was left out.
-    #[schema(value_type = Object)]
-    spec: serde_json::Value,
-}
-
-/// Lists the targets.
-#[utoipa::path(get, operation_id = "listTargets", path = "/v1/tenants/{tenant}/targets", tag = "policies", security(("token" = ["read"])),
-    params(("tenant" = String, Path, description = "The tenant"), Paging),
-    responses((status = 200, description = "By name", body = Page<TargetView>)))]
-pub async fn list_targets(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<TargetView>>, Problem> {
-    let all = here.tenant.exporter().store.targets(here.tenant.name()).await?;
-    let view = |target: TargetVersion| TargetView {
-        name: target.spec.name.to_string(),
-        version: target.version,
-        applied_at: time(target.applied_at),
-        spec: serde_json::to_value(&target.spec).unwrap_or_default(),
-    };
-    Page::of_all(all, &paging, |target| target.spec.name.to_string(), view)
 }
 
 /// Answers what a policy's name in a query means.

@@ -12,7 +12,8 @@ use crate::problem::Problem;
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    fn read(text: &[u8]) -> Self {
+    /// What stands in a body, or after a `?`.
+    pub fn read(text: &[u8]) -> Self {
         Self(form_urlencoded::parse(text).into_owned().collect())
     }
 

@@ -21,10 +21,13 @@ mod overview;
 mod page;
 mod plot;
 mod policies;
+mod policy_form;
 mod preview;
 mod runs;
+mod schema_form;
 mod sign_in;
 mod sources;
+mod targets;
 
 use std::sync::Arc;
 
@@ -74,13 +77,20 @@ fn places() -> Vec<Place> {
         page("/t/{tenant}/policies", Read, policies::list),
         page("/t/{tenant}/policies/{policy}", Read, policies::show),
         page("/t/{tenant}/policies/{policy}/preview", ReadEvents, preview::show),
+        page("/t/{tenant}/form", WritePolicies, policy_form::show),
+        action("/t/{tenant}/form", WritePolicies, policy_form::write),
         page("/t/{tenant}/write", WritePolicies, policies::write),
         action("/t/{tenant}/write", WritePolicies, policies::apply),
         action("/t/{tenant}/policies/{policy}/run", WritePolicies, policies::run),
         action("/t/{tenant}/policies/{policy}/enabled", WritePolicies, policies::enable),
+        action("/t/{tenant}/policies/{policy}/release", WritePolicies, policies::release),
+        page("/t/{tenant}/targets/{target}", Read, targets::show),
+        action("/t/{tenant}/targets/{target}/check", WriteTargets, targets::check),
+        action("/t/{tenant}/targets/{target}/test", WriteTargets, targets::test),
         page("/t/{tenant}/runs", Read, runs::list),
         page("/t/{tenant}/runs/{run}", Read, runs::show),
         page("/t/{tenant}/runs/{run}/progress", Read, runs::progress),
+        page("/t/{tenant}/runs/{run}/logs", ReadEvents, runs::logs),
         page("/t/{tenant}/runs/{run}/manifest", Read, runs::manifest),
         action("/t/{tenant}/runs/{run}/verify", Read, runs::verify),
         page("/t/{tenant}/held", Read, held::list),

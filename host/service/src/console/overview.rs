@@ -77,17 +77,19 @@ fn due_next(here: &Here, policies: &[PolicyVersion]) -> Markup {
     }
 }
 
-/// A target, and how it is as far as this process has seen.
+/// A target, and how it is.
 pub fn target_line(exporter: &Exporter, target: &TargetVersion) -> Markup {
     let spec = &target.spec;
+    html! { li { a href=(address(&exporter.tenant, &format!("/targets/{}", spec.name))) { (spec.name) } " " span.hint { (spec.host) ":" (spec.port) } " " (health(exporter, target)) } }
+}
+
+/// How a target is, as far as this process has seen.
+pub fn health(exporter: &Exporter, target: &TargetVersion) -> Markup {
     html! {
-        li {
-            strong { (spec.name) } " " span.hint { (spec.host) ":" (spec.port) } " "
-            @match exporter.reachable(&spec.name, target.version) {
-                Reachable::Up => (badge("good", "answers")),
-                Reachable::Unknown => (badge("note", "not known yet")),
-                Reachable::Down { cause, next_attempt } => { (badge("bad", "down")) " " (cause.text()) "; it is asked again at " (time(next_attempt)) },
-            }
+        @match exporter.reachable(&target.spec.name, target.version) {
+            Reachable::Up => (badge("good", "answers")),
+            Reachable::Unknown => (badge("note", "not known yet")),
+            Reachable::Down { cause, next_attempt } => { (badge("bad", "down")) " " (cause.text()) "; it is asked again at " (time(next_attempt)) },
         }
     }
 }
@@ -104,7 +106,7 @@ fn first_steps(here: &Here, has_sources: bool, has_targets: bool, policy: Option
             ol {
                 (step(has_sources, html! { "Events come in: " a href=(address(tenant, "/sources")) { "how to send some" } "." }))
                 (step(has_targets, html! { "A target says where e-mails go: " a href=(write) { "write one" } "." }))
-                (step(policy.is_some(), html! { "A policy says what is exported, and when: " a href=(write) { "write one" } "." }))
+                (step(policy.is_some(), html! { "A policy says what is exported, and when: " a href=(address(tenant, "/form")) { "write one" } "." }))
                 (step(has_run, html! { "It runs: " a href=(policy_page) { "run it now" } "." }))
             }
         }

@@ -8,7 +8,7 @@ use consign_export::{Exporter, Retry};
 use consign_model::access::Permission;
 use consign_model::module::BoundModule;
 use consign_model::policy::{PolicyFile, PolicyVersion};
-use consign_model::{Name, PolicySpec};
+use consign_model::{Digest, Name, PolicySpec};
 use maud::{Markup, html};
 
 use super::form::{Fields, Query};
@@ -53,7 +53,7 @@ pub async fn list(here: Here) -> Page {
         ]
     };
     let body = html! {
-        @if here.caller.may(Permission::WritePolicies) { p { a.button href=(address(tenant, "/write")) { "Write a policy" } } }
+        @if here.caller.may(Permission::WritePolicies) { div.actions { a.button href=(address(tenant, "/form")) { "A new policy" } a.button href=(address(tenant, "/write")) { "Write targets and policies as TOML" } } }
         @if policies.is_empty() { p { "There is no policy yet." } } @else {
             (table("Policies", &["Policy", "Target", "State", "Due next", "Modules"], &[], policies.iter().map(row)))
         }
@@ -87,12 +87,21 @@ pub async fn show(here: Here, Item(name): Item, Query(asked): Query) -> Page {
         @match asked.get("done") {
             Some("asked") => (done("The run is asked for, and begins as soon as there is room for it.")),
             Some("applied") => (done("It is in force.")),
+            Some("released") => (done("It is released: the policy runs it again, from where its windows ended.")),
             Some("enabled") => (done("It runs by its schedule again.")),
             Some("paused") => (done("It is paused: nothing is lost, its windows begin where the last ones ended.")),
             _ => {}
         }
         @for one in &quarantined {
-            div.notice.bad role="status" { p { strong { (one.module) " is quarantined" } " since " (time(one.since)) ": " (one.text()) } }
+            div.notice.bad role="status" {
+                p { strong { (one.module) " is quarantined" } " since " (time(one.since)) ": " (one.text()) ". Put a mended module into the policy, or let it run again as it is." }
+                @if here.caller.may(Permission::WritePolicies) {
+                    form.inline method="post" action=(to("/release")) {
+                        input type="hidden" name="module" value=(one.digest);
+                        p { button aria-label={ "Release " (one.module) } { "Release" } }
+                    }
+                }
+            }
         }
         p.summary {
             (state(&here, &policy)) " Version " (policy.version) ", in force since " (time(policy.applied_at)) ". To " strong { (policy.spec.target) } "."
@@ -105,7 +114,8 @@ pub async fn show(here: Here, Item(name): Item, Query(asked): Query) -> Page {
                     input type="hidden" name="enabled" value=(!policy.spec.enabled);
                     button { @if policy.spec.enabled { "Pause" } @else { "Resume" } }
                 }
-                a.button href=(address(tenant, &format!("/write?policy={name}"))) { "Change" }
+                a.button href=(address(tenant, &format!("/form?policy={name}"))) { "Change" }
+                a.button href=(address(tenant, &format!("/write?policy={name}"))) { "Change as TOML" }
             }
         }
         div.columns {
@@ -144,16 +154,16 @@ fn decides(policy: &PolicyVersion) -> Markup {
 }
 
 /// A policy as TOML.
-fn written(spec: &PolicySpec) -> String {
+pub fn written(spec: &PolicySpec) -> String {
     let file = PolicyFile { target: Vec::new(), policy: vec![spec.clone()] };
     toml::to_string(&file).map(|text| text.trim_start_matches("target = []\n").trim_start().to_owned()).unwrap_or_default()
 }
 
 /// Where policies and targets are written.
 pub async fn write(here: Here, Query(asked): Query) -> Page {
-    let text = match (asked.get("policy"), asked.get("target")) {
-        (Some(name), _) => written(&find(&here, name).await?.spec),
-        (None, Some(_) | None) => FIRST.to_owned(),
+    let text = match asked.get("policy") {
+        Some(name) => written(&find(&here, name).await?.spec),
+        None => FIRST.to_owned(),
     };
     Ok(editor(&here, &text, &html! {}))
 }
@@ -201,7 +211,7 @@ pub async fn apply(here: Here, form: Fields) -> Result<Response, Trouble> {
     Ok(Redirect::to(&address(here.tenant.name(), policy.as_deref().unwrap_or("/policies"))).into_response())
 }
 
-fn changed(changes: &[Change], only_check: bool) -> Markup {
+pub fn changed(changes: &[Change], only_check: bool) -> Markup {
     let word = |change: &Change| match &change.change {
         ChangeKind::New => "is new".to_owned(),
         ChangeKind::Same => "stays as it is".to_owned(),
@@ -242,6 +252,15 @@ pub async fn enable(here: Here, Item(name): Item, form: Fields) -> Result<Redire
     here.tenant.changed();
     let word = if enabled { "enabled" } else { "paused" };
     Ok(Redirect::to(&address(here.tenant.name(), &format!("/policies/{name}?done={word}"))))
+}
+
+/// Lets a policy run a module again that was quarantined.
+pub async fn release(here: Here, Item(name): Item, form: Fields) -> Result<Redirect, Trouble> {
+    let policy = find(&here, &name).await?;
+    let module = Digest::try_from(form.one("module")?.to_owned()).map_err(|_| Problem::invalid("module: this is no module's SHA-256"))?;
+    here.exporter().release(&policy.spec.name, Some(&module), here.caller.token.name.as_str()).await?;
+    here.tenant.changed();
+    Ok(Redirect::to(&address(here.tenant.name(), &format!("/policies/{}?done=released", policy.spec.name))))
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use crate::caller::Here;
 
 /// E-mails after which no further chat is looked at: a person reads no more, and a preview is no run.
 const EMAILS: usize = 100;
-/// Chats whose e-mails are composed at most, of which none may come.
+/// Bytes of e-mails after which it is likewise.
 const BYTES: usize = 8 << 20;
+/// Chats that are looked at, of which no e-mail may come.
+const CHATS: usize = 2_000;
 /// Of an e-mail's text, what is shown.
 const TEXT: usize = 20_000;
 /// Previews at once: each is as much work as a small run. The others wait.
@@ -37,6 +39,7 @@ struct Shown {
 struct First {
     emails: Vec<Shown>,
     bytes: usize,
+    chats: usize,
 }
 
 impl Showcase for First {
@@ -48,8 +51,9 @@ impl Showcase for First {
         Ok(())
     }
 
-    fn has_enough(&self) -> bool {
-        self.emails.len() >= EMAILS || self.bytes >= BYTES
+    fn wants_another(&mut self) -> bool {
+        self.chats += 1;
+        self.chats <= CHATS && self.emails.len() < EMAILS && self.bytes < BYTES
     }
 }
 

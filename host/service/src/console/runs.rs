@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use consign_export::verify::{SignatureCheck, verify as verify_manifests};
 use consign_export::{Exporter, manifest::path};
+use consign_model::access::Permission;
 use consign_model::manifest::OmittedCount;
 use consign_model::run::{EmailCounts, EventCounts, Trigger};
 use consign_model::{Delivery, Name, Run, RunId, RunState, RunSummary, TenantId, Window, WindowKey, WindowState};
@@ -20,6 +21,8 @@ use crate::problem::Problem;
 const PAGE: usize = 50;
 /// Chats on a page of a run.
 const CHATS: usize = 50;
+/// Lines of modules that are shown.
+const LINES: usize = 1_000;
 /// Chats that are looked at for what a run left out by which rule, and for how far it has come.
 const COUNTED: usize = 2_000;
 
@@ -105,6 +108,7 @@ pub async fn show(here: Here, Item(id): Item, Query(asked): Query) -> Page {
                 (omitted(&here, &run).await?)
                 div.actions {
                     a.button href=(address(tenant, &format!("/runs/{}/manifest", run.id))) { "Download the manifest" }
+                    @if here.caller.may(Permission::ReadEvents) { a.button href=(address(tenant, &format!("/runs/{}/logs", run.id))) { "What modules said" } }
                     form.inline method="post" action=(address(tenant, &format!("/runs/{}/verify", run.id))) hx-post=(address(tenant, &format!("/runs/{}/verify", run.id))) hx-target="#verified" hx-swap="innerHTML" { button { "Verify now" } }
                 }
                 div id="verified" aria-live="polite" {}
@@ -202,6 +206,30 @@ pub async fn progress(here: Here, Item(id): Item) -> Result<Response, Trouble> {
 /// The manifest of a run that has ended, as a file.
 pub async fn manifest(here: Here, run: Item) -> Result<Response, Trouble> {
     Ok(crate::api::manifest(here, run).await?)
+}
+
+/// What the modules said in a run.
+pub async fn logs(here: Here, Item(id): Item) -> Page {
+    let run = find(&here, &id).await?;
+    let said = here.tenant.exporter().said(&run.id).await?;
+    let rows = said.iter().flat_map(|window| window.said.iter().map(move |line| (window, line))).take(LINES);
+    let rows: Vec<_> = rows
+        .map(|(window, line)| {
+            vec![
+                html! { (window.chat.id) },
+                html! { (line.module) },
+                badge(if line.level == "failed" || line.level == "error" { "bad" } else { "note" }, &line.level),
+                html! { (line.text) },
+            ]
+        })
+        .collect();
+    let body = html! {
+        p { "Of the run " a href=(address(here.tenant.name(), &format!("/runs/{}", run.id))) { (run.id) } ". It may repeat what was written in chats." }
+        @if rows.is_empty() { p { "No module said anything." } }
+        @if rows.len() == LINES { p.hint { "The first " (LINES) " lines; the API has all." } }
+        @if !rows.is_empty() { (table("Lines", &["Chat", "Module", "Level", "Words"], &[], rows)) }
+    };
+    Ok(tenant_page(&here, Tab::Runs, "What modules said", &body))
 }
 
 /// Checks a run's manifest: that it is whole, and that this tenant has signed it.

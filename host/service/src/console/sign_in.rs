@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use consign_model::access::{Session, TokenSecret};
 use consign_model::{TenantId, Timestamp};
@@ -61,8 +61,8 @@ pub async fn sign_in(State(tenants): State<Arc<Tenants>>, form: Fields) -> Resul
         None => None,
     };
     let Some(caller) = known.and_then(|(home, token)| Caller::with(token, home)) else {
-        let wrong = Problem::unauthenticated("this token is none of ours, has been revoked or is over");
-        return Ok(to_mend(StatusCode::UNAUTHORIZED, page(form.get("back"), Some(&wrong))));
+        let wrong = tenants.attempts.failed("this token is none of ours, has been revoked or is over");
+        return Ok(to_mend(wrong.status(), page(form.get("back"), Some(&wrong))));
     };
     let (secret, now) = (new_secret().map_err(|error| Problem::internal(&error))?, Timestamp::now());
     let ends_at = caller.token.expires_at.map_or(i64::MAX, |end| end.0).min(now.0.saturating_add(HOURS * 3_600_000));

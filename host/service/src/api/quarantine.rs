@@ -1,0 +1,64 @@
+//! Modules that a policy does not run any more, until a person has decided about them.
+
+use axum::Json;
+use consign_model::{Digest, Quarantine};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::given::{Given, Item, time};
+use super::policies::policy;
+use crate::caller::Here;
+use crate::problem::Problem;
+
+/// A module's quarantine.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuarantineView {
+    /// `name@version`.
+    #[schema(example = "acme/desks@1.2.0")]
+    module: String,
+    /// SHA-256 of the component.
+    digest: String,
+    /// Since when.
+    since: String,
+    /// Why, for a person.
+    text: String,
+}
+
+impl From<Quarantine> for QuarantineView {
+    fn from(one: Quarantine) -> Self {
+        Self { text: one.text(), since: time(one.since), digest: one.digest.to_string(), module: one.module }
+    }
+}
+
+/// Lists a policy's quarantines that hold.
+#[utoipa::path(get, operation_id = "listQuarantines", path = "/v1/tenants/{tenant}/policies/{policy}/quarantines", tag = "policies", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
+    responses((status = 200, description = "Those that hold", body = [QuarantineView])))]
+pub async fn list(here: Here, Item(name): Item) -> Result<Json<Vec<QuarantineView>>, Problem> {
+    let policy = policy(&here, &name).await?;
+    let all = here.tenant.exporter().in_force(&policy.spec.name).await?;
+    Ok(Json(all.into_iter().map(QuarantineView::from).collect()))
+}
+
+/// What is released.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Releasing {
+    /// SHA-256 of the module; unset: all of the policy's.
+    module: Option<String>,
+}
+
+/// Ends quarantines of a policy: it runs these modules again, from where its windows ended.
+#[utoipa::path(post, operation_id = "releaseQuarantines", path = "/v1/tenants/{tenant}/policies/{policy}/quarantines/release", tag = "policies", security(("token" = ["write-policies"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")), request_body = Releasing,
+    responses((status = 200, description = "Those that were ended", body = [QuarantineView])))]
+pub async fn release(here: Here, Item(name): Item, Given(what): Given<Releasing>) -> Result<Json<Vec<QuarantineView>>, Problem> {
+    let policy = policy(&here, &name).await?;
+    let module: Option<Digest> = what
+        .module
+        .map(|digest| Digest::try_from(digest).map_err(|_| Problem::invalid("module: write the SHA-256 of the component in hexadecimal digits")))
+        .transpose()?;
+    let ended = here.exporter().release(&policy.spec.name, module.as_ref(), here.caller.token.name.as_str()).await?;
+    here.tenant.changed();
+    Ok(Json(ended.into_iter().map(QuarantineView::from).collect()))
+}
