@@ -16,9 +16,9 @@ from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = "/usr/bin/chromium"
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}
-FIRST = """
+TARGET = """
 [[target]]
-name = "archive"
+name = "{name}"
 host = "127.0.0.1"
 port = {port}
 tls = "none"
@@ -26,25 +26,16 @@ allow-plaintext = true
 from = "journal@corp.example"
 to = ["ingest@archive.example"]
 subject = "a test"
-
+"""
+POLICIES = """
 [[policy]]
 name = "rates"
 target = "archive"
-schedule = {{ cron = "30 2 * * *", time-zone = "Europe/Berlin" }}
+schedule = { cron = "30 2 * * *", time-zone = "Europe/Berlin" }
 
 [[policy.criteria]]
 module = "std/keywords"
-config = {{ any = ["libor"] }}
-
-[[target]]
-name = "nowhere"
-host = "127.0.0.1"
-port = {closed}
-tls = "none"
-allow-plaintext = true
-from = "journal@corp.example"
-to = ["ingest@archive.example"]
-subject = "a test"
+config = { any = ["libor"] }
 
 [[policy]]
 name = "held"
@@ -146,7 +137,7 @@ def first_export(visit, given):
     visit.look("sources")
 
     visit.go("/write")
-    text = FIRST.format(port=given["port"], closed=given["closed"])
+    text = TARGET.format(name="archive", port=given["port"]) + TARGET.format(name="nowhere", port=given["closed"]) + POLICIES
     editor = page.get_by_label("Targets and policies, as TOML")
     editor.fill(text.replace('any = ["libor"]', 'anny = ["libor"]'))
     visit.press("Put into force")
