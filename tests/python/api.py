@@ -17,6 +17,7 @@ MAY = {
     "platform-administrator": {"list-tenants", "manage-tenants", "manage-access", "read", "read-audit"},
     "tenant-administrator": {
         "manage-access", "read", "read-events", "read-audit", "write-policies", "write-targets", "write-modules", "write-events",
+        "manage-keeping",
     },
     "policy-author": {"read", "read-events", "write-policies"},
     "module-developer": {"read", "write-modules"},

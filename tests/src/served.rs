@@ -49,7 +49,9 @@ impl Served {
 
     /// Starts it again.
     pub fn again(&mut self) {
-        self.consign.write("consign.toml", "[api]\nlisten = \"127.0.0.1:0\"\n");
+        let backups = self.consign.beside("backups").display().to_string();
+        let settings = format!("[api]\nlisten = \"127.0.0.1:0\"\n[backup]\nfolder = \"{backups}\"\nevery = \"100 days\"\nkeep = 3\n");
+        self.consign.write("consign.toml", settings);
         let config = self.consign.beside("consign.toml").display().to_string();
         let (running, said) = self.consign.serving(&["--json", "--config", &config]);
         let started = until_some("serve to start", || said.try_recv().ok());
@@ -72,19 +74,7 @@ impl Served {
 
     /// One request on a connection of its own.
     pub fn ask(&self, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n", body.len());
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
-        }
-        let mut body = String::new();
-        reader.read_to_string(&mut body).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::String(body)), head }
+        ask(&self.address, method, path, token, body)
     }
 
     /// One that has to be answered with this.
@@ -143,13 +133,32 @@ impl Served {
             given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
             let token = self.token(name, admin, "auditor")["id"].clone();
             let module = "0".repeat(64);
-            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module });
+            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold") });
             self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
+            let hold = json!({ "name": format!("{name}-hold"), "reason": "a matter", "source": source });
+            self.asked("POST", &format!("/v1/tenants/{name}/holds"), admin, hold.to_string(), 201);
             given["tokens"][name] = tokens;
         }
         given["tokens"]["platform"] = json!({ "platform-administrator": self.operator });
         self.consign.write("given.json", given.to_string())
     }
+}
+
+/// One request to a server on a connection of its own.
+pub fn ask(address: &str, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+    }
+    let mut body = String::new();
+    reader.read_to_string(&mut body).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::String(body)), head }
 }
 
 /// Of a tenant's tokens that of a role.

@@ -27,6 +27,13 @@ const PART: usize = 8 * 1024 * 1024;
 /// who finds it there has waited until the other one was done with it. (One process only; with a shared store each put is durable when visible.)
 static SAME_DIGEST: [tokio::sync::Mutex<()>; 256] = [const { tokio::sync::Mutex::const_new(()) }; 256];
 
+pub(crate) async fn lock_digest(digest: &Digest) -> Option<tokio::sync::MutexGuard<'static, ()>> {
+    match SAME_DIGEST.get(usize::from(digest.0.first().copied().unwrap_or_default())) {
+        Some(lock) => Some(lock.lock().await),
+        None => None,
+    }
+}
+
 /// An attachment of which some pieces have arrived. Dropped before [`AttachmentUpload::finish`], it leaves nothing behind.
 pub struct AttachmentUpload {
     writer: ArchiveWriter,
@@ -107,11 +114,8 @@ impl AttachmentUpload {
         }
         let digest = hasher.finish();
         let location = writer.place.path(&Place::attachment(&digest))?;
-        let lock = SAME_DIGEST.get(usize::from(digest.0.first().copied().unwrap_or_default()));
-        let guard = match lock {
-            Some(lock) => Some(lock.lock().await),
-            None => None,
-        };
+        let guard = lock_digest(&digest).await;
+        writer.uses.came(&digest);
         let there = There::look(&writer, &location, size).await?;
         match (held, there) {
             (Held::Broken, _) => return Err(broken()),

@@ -122,6 +122,14 @@ pub enum ArchiveError {
         /// Why.
         source: object_store::Error,
     },
+    /// A file could not be deleted.
+    #[error("the archive's file {path} can't be deleted now: {source}; it is tried again")]
+    Unwritable {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: object_store::Error,
+    },
     /// Another file is there already, and is left as it is.
     #[error("the archive has another file at {path} already, and never overwrites one")]
     Occupied {
@@ -157,7 +165,7 @@ impl ArchiveError {
     /// Whether the same call may succeed later without anybody mending anything.
     pub fn passes_by_waiting(&self) -> bool {
         match self {
-            Self::NothingThere { .. } | Self::Unreadable { .. } | Self::NotStored { .. } | Self::BrokenOff { .. } => true,
+            Self::NothingThere { .. } | Self::Unreadable { .. } | Self::NotStored { .. } | Self::Unwritable { .. } | Self::BrokenOff { .. } => true,
             Self::Missing { .. }
             | Self::Damaged { .. }
             | Self::WrongKey { .. }

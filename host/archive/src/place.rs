@@ -69,9 +69,21 @@ impl Place {
         format!("attachments/{folder}/{hex}.age")
     }
 
+    /// The SHA-256 of the plaintext of the attachment at a path; unset where it is none's.
+    pub fn attachment_at(path: &str) -> Option<Digest> {
+        let hex = path.rsplit('/').next()?.strip_suffix(".age")?;
+        let digest = Digest::try_from(hex.to_owned()).ok()?;
+        (Self::attachment(&digest) == path).then_some(digest)
+    }
+
     /// The tenant's folder itself.
     pub fn folder(&self) -> Path {
         Path::from(self.0.as_str())
+    }
+
+    /// Whether it is the path of a segment or an arrival file.
+    pub fn is_of_events(path: &str) -> bool {
+        matches!(path.split('/').next(), Some("segments" | "arrivals"))
     }
 
     /// Whether other rooms may write there: conversation files are written by their own functions only, and never again.

@@ -23,7 +23,7 @@ use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey};
 /// A tenant's archive, open for reading and writing. Cloning is cheap.
 #[derive(Clone)]
 pub struct Archive {
-    writer: ArchiveWriter,
+    pub(crate) writer: ArchiveWriter,
     opener: Opener,
     signing: Arc<Ed25519KeyPair>,
     secrets: Secrets,
@@ -74,13 +74,16 @@ impl Archive {
         here(&location, || read_segment(&self.opener, &location, &file, extent.digest, chat))
     }
 
+    /// A file of several chats, all of it.
+    pub async fn arrivals(&self, path: &str, digest: &Digest) -> Result<Arrivals, ArchiveError> {
+        let (location, file) = self.fetch(path).await?;
+        let (opener, expected, about) = (self.opener.clone(), *digest, location.clone());
+        in_background(&location, move || read_arrivals(&opener, &about, &file, &expected)).await
+    }
+
     /// Rows of a file of several chats, which is decoded as a whole, and kept for whoever asks next.
     async fn piece(&self, chat: &ChatKey, extent: Extent<'_>, rows: Rows) -> Result<EventBatch, ArchiveError> {
-        let arrivals = self.decoded.get(extent.digest, async {
-            let (location, file) = self.fetch(extent.path).await?;
-            let (opener, expected, about) = (self.opener.clone(), *extent.digest, location.clone());
-            in_background(&location, move || read_arrivals(&opener, &about, &file, &expected)).await
-        });
+        let arrivals = self.decoded.get(extent.digest, self.arrivals(extent.path, extent.digest));
         let location = self.writer.place.path(extent.path)?;
         arrivals.await?.piece(chat, rows).ok_or_else(|| others(&location))
     }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::attachment::AttachmentUpload;
 use crate::place::Place;
 use crate::segment::{encode_arrivals, record_batch, write_file};
+use crate::uses::{Use, Uses};
 use crate::{ArchiveError, KeyError, Sealer};
 
 /// How much of an attachment is read at a time.
@@ -28,18 +29,25 @@ pub struct StoredSegment {
     pub digest: Digest,
 }
 
-/// Writes a tenant's files. Knows the public key only: it can't read what it wrote. Cloning is cheap.
+/// Writes a tenant's files. Knows the public key only: it can't read what it wrote. Cloning is cheap, and a clone knows of the same [`Use`]s: in a process all of a
+/// tenant's are clones of one.
 #[derive(Clone)]
 pub struct ArchiveWriter {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) place: Place,
     pub(crate) sealer: Sealer,
+    pub(crate) uses: Arc<Uses>,
 }
 
 impl ArchiveWriter {
     /// For a tenant and its age recipient (`age1…`).
     pub fn new(store: Arc<dyn ObjectStore>, tenant: TenantId, recipient: &str) -> Result<Self, KeyError> {
-        Ok(Self { store, place: Place::new(tenant), sealer: Sealer::new(recipient)? })
+        Ok(Self { store, place: Place::new(tenant), sealer: Sealer::new(recipient)?, uses: Arc::default() })
+    }
+
+    /// Somebody begins to store attachments, and then the events that name them: until this is dropped, none of these is deleted.
+    pub fn begin_use(&self) -> Use {
+        self.uses.begin()
     }
 
     /// Stores a segment. When this returns it is durable, and its position may be published. The same batch again makes another file

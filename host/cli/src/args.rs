@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "clap shows these texts as they stand")]
 
 mod filter;
+mod keeping;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use consign_model::{Name, Timestamp};
 use consign_source::Format;
 
 pub use filter::{BenchArgs, CaptureArgs, EventsArgs, FilterCommand, FilterKind, FilterLanguage, RunFilterArgs, TestArgs};
+pub use keeping::{EraseArgs, HoldCommand, PlaceArgs, RetentionCommand};
 
 /// Exports recorded chats to e-mail archives, by policy, and proves that nothing was lost.
 #[derive(Debug, Parser)]
@@ -181,8 +183,12 @@ pub enum Command {
         #[arg(long, value_name = "SIZE", value_parser = size)]
         max_size: Option<ByteSize>,
     },
-    /// Show the tenant's public keys
-    Keys,
+    /// Show the tenant's public keys; or write the private one down that opens its files, for age
+    Keys {
+        /// Write the private key into this new file, that only you can read: with it 'age -d -i FILE' opens every file of the tenant without Consign. The audit log says so
+        #[arg(long, value_name = "FILE")]
+        write_identity: Option<PathBuf>,
+    },
     /// The log of who changed what, and which runs there were: list it, export it, check it
     Audit {
         /// What to do
@@ -245,6 +251,35 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
+    /// Make a backup of the data folder: what is new since the last one in DIR is copied
+    Backup {
+        /// Where to; better on another disk
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
+        /// How many backups stay in DIR, with this one [default: all]
+        #[arg(long, value_name = "N")]
+        keep: Option<usize>,
+    },
+    /// Put a backup back, into a new data folder that --data names; says what it can't know
+    Restore {
+        /// What 'backup' wrote into, for the newest; or one of the times in it
+        #[arg(value_name = "BACKUP")]
+        from: PathBuf,
+    },
+    /// Say how long events are kept, and delete what is over
+    Retention {
+        /// What to do
+        #[command(subcommand)]
+        command: RetentionCommand,
+    },
+    /// Legal holds: what they cover is not deleted
+    Hold {
+        /// What to do
+        #[command(subcommand)]
+        command: HoldCommand,
+    },
+    /// Erase a user's events, with a certificate in the audit log
+    Erase(EraseArgs),
     /// Write filter modules: make, build, check, test, run and measure them
     Filter {
         /// What to do

@@ -1,13 +1,14 @@
 //! Opening the data folder: the store, the archive with its keys, the sandbox, and the rooms that join them.
 
+use std::collections::HashMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use consign_archive::{Archive, ArchiveWriter, MasterKey, ObjectStore, generate_tenant_keys, holds_files, open_store, sweep};
+use consign_archive::{Archive, MasterKey, ObjectStore, age_identity, generate_tenant_keys, holds_files, open_store, sweep};
 use consign_export::{Exporter, Pace, Places, Shelf, StopSign};
 use consign_ingest::Importer;
 use consign_model::access::platform;
@@ -16,6 +17,7 @@ use consign_model::{TenantId, TenantKeys};
 use consign_sandbox::{CacheKey, CodeCache, Compile, CompileChild, Sandbox, SandboxConfig};
 use consign_service::tenants::{Opened, Opener, Opening, TenantError};
 use consign_store::{Embedded, Store};
+use zeroize::Zeroizing;
 
 use crate::args::Cli;
 use crate::output::Failure;
@@ -85,6 +87,8 @@ pub struct Installation {
     master: Arc<MasterKey>,
     shelf: Arc<Shelf>,
     places: Arc<Places>,
+    /// Each tenant's archive, once: whoever deletes a file knows of all who use it.
+    archives: Mutex<HashMap<TenantId, Arc<Archive>>>,
     /// The file with the master key, where we had to make one.
     made: Option<PathBuf>,
 }
@@ -112,6 +116,7 @@ pub struct Data {
     pub exporter: Exporter,
     /// The tenant's keys, the private ones sealed.
     pub keys: TenantKeys,
+    master: Arc<MasterKey>,
     /// Whether keys were made just now.
     pub new: Option<NewKeys>,
     /// Ready when the store writes nothing more until the folder is opened anew, with the reason.
@@ -142,7 +147,12 @@ impl Data {
         let (installation, store_failure) = Installation::open(place).await?;
         let TenantData { importer, exporter, keys, is_new } = installation.tenant(&place.tenant).await?;
         let new = is_new.then_some(NewKeys { master_key_file: installation.made });
-        Ok(Self { importer, exporter, keys, new, store_failure })
+        Ok(Self { importer, exporter, keys, master: installation.master, new, store_failure })
+    }
+
+    /// The private key that opens the tenant's files, as age has it.
+    pub fn identity(&self) -> Result<Zeroizing<String>, Failure> {
+        Ok(age_identity(&self.keys, &self.master)?)
     }
 }
 
@@ -182,7 +192,10 @@ impl Installation {
         let cache = CodeCache { dir: folder.join("cache"), key: CacheKey(*master.derive_key("consign module cache")), most_bytes: CACHE_BYTES };
         let sandbox = Sandbox::new(SandboxConfig { cache: Some(cache), compile: compile_child(), ..SandboxConfig::default() })?;
         let shelf = Arc::new(Shelf::new(&folder.join("modules"), Arc::new(sandbox)));
-        Ok((Self { place: place.clone(), store, objects, master: Arc::new(master), shelf, places: Arc::default(), made }, failure))
+        Ok((
+            Self { place: place.clone(), store, objects, master: Arc::new(master), shelf, places: Arc::default(), archives: Mutex::default(), made },
+            failure,
+        ))
     }
 
     /// A tenant's part, with keys that are made where it is new.
@@ -204,11 +217,11 @@ impl Installation {
             Some(keys) => (false, keys),
             None => (true, generate_tenant_keys(&self.master)?),
         };
-        let archive = Arc::new(Archive::open(Arc::clone(&self.objects), tenant.clone(), &keys, &self.master)?);
+        let archive = self.archive_of(tenant, &keys)?;
         let (author, maker) = (archive.author(self.person()), archive.author(actor));
         // The store is locked, so nobody else has made the tenant meanwhile. One that is there stays as it is; only its audit log begins, where it has none yet.
         self.store.create_tenant(tenant, &keys, &maker).await?;
-        let writer = ArchiveWriter::new(Arc::clone(&self.objects), tenant.clone(), &keys.recipient)?;
+        let writer = archive.writer().clone();
         let exporter = Exporter {
             tenant: tenant.clone(),
             store: Arc::clone(&self.store),
@@ -222,6 +235,17 @@ impl Installation {
         };
         let importer = Importer { tenant: tenant.clone(), store: Arc::clone(&self.store), archive: writer, author };
         Ok(TenantData { importer, exporter, keys, is_new })
+    }
+
+    /// A tenant's archive, opened the first time.
+    fn archive_of(&self, tenant: &TenantId, keys: &TenantKeys) -> Result<Arc<Archive>, Failure> {
+        let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(archive) = archives.get(tenant) {
+            return Ok(Arc::clone(archive));
+        }
+        let archive = Arc::new(Archive::open(Arc::clone(&self.objects), tenant.clone(), keys, &self.master)?);
+        archives.insert(tenant.clone(), Arc::clone(&archive));
+        Ok(archive)
     }
 
     /// The store.

@@ -18,21 +18,27 @@ pub(crate) async fn set_apart(exporter: &Exporter, chat: &ChatKey, segments: Vec
     Ok(apart)
 }
 
-async fn of_its_own(exporter: &Exporter, chat: &ChatKey, segment: SegmentRecord) -> Result<SegmentRecord, HeldReason> {
+async fn of_its_own(exporter: &Exporter, chat: &ChatKey, mut segment: SegmentRecord) -> Result<SegmentRecord, HeldReason> {
     let Exporter { archive, store, tenant, .. } = exporter;
     let fault = |error: &dyn std::fmt::Display| HeldReason::Archive { text: error.to_string() };
-    let mut batch = archive.segment(chat, segment.extent()).await.map_err(|error| fault(&error))?;
-    batch.first = segment.first;
-    let stored = archive.writer().put_segment(chat, &batch).await.map_err(|error| fault(&error))?;
-    let own = SegmentRecord { path: stored.path, digest: stored.digest, row: None, ..segment };
-    match store.put_apart(tenant, chat, &own).await {
-        Ok(()) => Ok(own),
-        // Somebody else has done it meanwhile: theirs is the one that counts.
-        Err(StoreError::Conflict { .. }) => {
-            let known = store.segments(tenant, chat, own.first).await.map_err(|error| fault(&error))?;
-            let theirs = known.into_iter().find(|one| one.first == own.first && one.events == own.events && one.row.is_none());
-            theirs.ok_or_else(|| fault(&"the index has no such segment any more: restore the store from a backup"))
+    loop {
+        let mut batch = archive.segment(chat, segment.extent()).await.map_err(|error| fault(&error))?;
+        batch.first = segment.first;
+        let stored = archive.writer().put_segment(chat, &batch).await.map_err(|error| fault(&error))?;
+        let also_in = Some((segment.path.clone(), segment.digest));
+        let own = SegmentRecord { path: stored.path, digest: stored.digest, row: None, also_in, ..segment.clone() };
+        match store.put_apart(tenant, chat, &own).await {
+            Ok(()) => return Ok(own),
+            // Somebody else has done it meanwhile, and theirs is the one that counts; or the file with the other chats is another by now.
+            Err(StoreError::Conflict { .. }) => {
+                let known = store.segments(tenant, chat, own.first).await.map_err(|error| fault(&error))?;
+                match known.into_iter().find(|one| one.first == own.first && one.events == own.events) {
+                    Some(theirs) if theirs.row.is_none() => return Ok(theirs),
+                    Some(other) if other.path != segment.path => segment = other,
+                    _ => return Err(fault(&"the index has no such segment any more: restore the store from a backup")),
+                }
+            }
+            Err(error) => return Err(fault(&error)),
         }
-        Err(error) => Err(fault(&error)),
     }
 }

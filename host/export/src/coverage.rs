@@ -152,6 +152,7 @@ impl Exporter {
 
     /// What the archive has of a source, chat by chat.
     pub async fn coverage(&self, source: &Name) -> Result<Coverage, ExportError> {
+        let _use = self.archive.begin_use();
         let known = self.sources().await?.into_iter().find(|one| one.name == *source);
         let SourceUse { name, view, ways } = known.ok_or_else(|| ExportError::NoSource(source.clone()))?;
         let captured = self.store.captures(&self.tenant, source).await?;

@@ -13,7 +13,7 @@ use consign_model::manifest::{OmittedCount, RuleRef};
 use consign_model::module::BoundModule;
 use consign_model::policy::{Match, PolicyVersion, Since};
 use consign_model::window::Facts;
-use consign_model::{EventBatch, HeldReason, Window};
+use consign_model::{EventBatch, Gone, HeldReason, Window};
 use consign_sandbox::{BatchView, Bound, ChatContext, Failure, Group};
 
 use self::columns::{Column, KEEP, Session, rule_code};
@@ -50,6 +50,8 @@ pub(crate) enum Beside {
 
 /// The rule of an event before the policy's `since`.
 const BEFORE_SINCE: &str = "before-since";
+/// The rule of an event that was deleted before the policy came to it.
+const DELETED: &str = "deleted";
 
 /// What became of a window's events.
 #[derive(Default)]
@@ -208,7 +210,7 @@ impl Evaluator {
             if compared {
                 evaluation.columns = sessions.iter().map(Session::decided).collect();
             }
-            return Self::whole_chat_in(evaluation, &sessions, work.window);
+            return Self::whole_chat_in(evaluation, &sessions, work);
         }
         for index in 0..work.reader.batches() {
             let (batch, view) = work.batch(index)?;
@@ -217,7 +219,8 @@ impl Evaluator {
                 let column = session.evaluate(&view, work.said);
                 columns.push(column.map_err(|failure| failed(ready, failure, Some(Witness { batch: index, kept: None }), work))?);
             }
-            self.judge(&mut evaluation, &columns, &batch)?;
+            let gone = work.reader.segments().get(index).and_then(|segment| segment.gone.clone()).unwrap_or_default();
+            self.judge(&mut evaluation, &columns, &batch, &gone)?;
             if compared {
                 columns::append(&mut evaluation.columns, columns);
             }
@@ -238,23 +241,37 @@ impl Evaluator {
     }
 
     /// A chat that is exported as it is, encrypted: all of it in one group, and no event is looked at.
-    fn whole_chat_in(mut evaluation: Evaluation, sessions: &[Session<'_>], window: &Window) -> Result<Evaluation, HeldReason> {
+    fn whole_chat_in(mut evaluation: Evaluation, sessions: &[Session<'_>], work: &Work<'_>) -> Result<Evaluation, HeldReason> {
         if let Some(session) = sessions.iter().find(|session| session.constant().is_none()) {
             return Err(HeldReason::Module { module: session.module.name.clone(), text: WANTS_EVENTS.to_owned(), fault: None });
         }
-        let events =
-            u32::try_from(window.events()).map_err(|_| HeldReason::Compose { text: "the window has more than 4,294,967,295 events".to_owned() })?;
+        let events = u32::try_from(work.window.events())
+            .map_err(|_| HeldReason::Compose { text: "the window has more than 4,294,967,295 events".to_owned() })?;
         evaluation.verdicts = vec![0; events as usize];
-        evaluation.kept = (0..events).collect();
-        let group = Group { key: "chat".to_owned(), title: String::new(), subject: None, labels: Vec::new() };
-        evaluation.groups.push(GroupPlan { group, spans: vec![(0, events.saturating_sub(1))] });
+        for segment in work.reader.segments() {
+            let Some(gone) = &segment.gone else { continue };
+            let number = evaluation.number(vec![of_the_policy(DELETED)])?;
+            for position in gone.iter().map(|row| segment.first + u64::from(row)) {
+                let verdict = position.checked_sub(work.window.key.from).and_then(|row| evaluation.verdicts.get_mut(usize::try_from(row).ok()?));
+                if let Some(verdict) = verdict {
+                    *verdict = number;
+                }
+            }
+        }
+        evaluation.kept = evaluation.grouped().collect();
+        if let Some(last) = u32::try_from(evaluation.kept.len()).ok().and_then(|kept| kept.checked_sub(1)) {
+            let group = Group { key: "chat".to_owned(), title: String::new(), subject: None, labels: Vec::new() };
+            evaluation.groups.push(GroupPlan { group, spans: vec![(0, last)] });
+        }
         Ok(evaluation)
     }
 
-    fn judge(&self, evaluation: &mut Evaluation, columns: &[Column], batch: &EventBatch) -> Result<(), HeldReason> {
+    fn judge(&self, evaluation: &mut Evaluation, columns: &[Column], batch: &EventBatch, gone: &Gone) -> Result<(), HeldReason> {
         for row in 0..batch.len() {
-            let reason = if self.is_early(batch, row) {
-                Some(vec![RuleRef { module: "policy".to_owned(), rule: BEFORE_SINCE.to_owned() }])
+            let reason = if gone.has(u32::try_from(row).unwrap_or(u32::MAX)) {
+                Some(vec![of_the_policy(DELETED)])
+            } else if self.is_early(batch, row) {
+                Some(vec![of_the_policy(BEFORE_SINCE)])
             } else {
                 self.out_by(columns.iter(), row)
             };
@@ -312,6 +329,11 @@ impl Evaluator {
         evaluation.groups = groups;
         Ok(())
     }
+}
+
+/// A rule that is no module's.
+fn of_the_policy(rule: &str) -> RuleRef {
+    RuleRef { module: "policy".to_owned(), rule: rule.to_owned() }
 }
 
 /// That a module failed: it is written down where it counts, and the event is looked for at which it comes.

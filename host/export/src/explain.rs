@@ -24,6 +24,9 @@ pub struct Explanation {
     pub at: Timestamp,
     /// Its position in the chat.
     pub position: u64,
+    /// Whether it was deleted since, by retention or erasure.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
     /// What became of it.
     pub fate: Fate,
     /// What decided about it; unset where no run has come to it.
@@ -131,6 +134,7 @@ impl Exporter {
     /// Everything with this id, and what later brought files of it: ids are unique in a chat, not over chats, so there may be several. `chat` narrows it
     /// to one.
     pub async fn explain(&self, policy: &Name, event: &str, chat: Option<&str>) -> Result<Explained, ExportError> {
+        let _use = self.archive.begin_use();
         let policy = self.store.policy(&self.tenant, policy, None).await?.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?;
         let mut found = Explained::default();
         let mut after = 0;
@@ -163,7 +167,8 @@ impl Exporter {
                     let at = Timestamp(batch.times.get(row).copied().unwrap_or_default());
                     let (fate, decided) = self.fate(policy, chat, position, at, segment.arrival).await?;
                     let (chat, event, kind) = (chat.clone(), id.to_owned(), batch.kind(row).word());
-                    found.events.push(Explanation { chat, event, kind, at, position, fate, decided });
+                    let deleted = segment.has_lost(row);
+                    found.events.push(Explanation { chat, event, kind, at, position, deleted, fate, decided });
                 }
             }
         }

@@ -19,6 +19,7 @@ mod freeze;
 pub mod manifest;
 pub mod modules;
 mod owed;
+mod owes;
 mod pages;
 mod places;
 pub mod preview;
@@ -53,6 +54,7 @@ use crate::verdicts::Recent;
 
 pub use files::write_durably;
 pub use modules::{Found, Shelf, ShelfError};
+pub use owes::Owes;
 pub use quarantine::Paused;
 pub use run::{How, Progress, Retry, RunReport, Watch};
 

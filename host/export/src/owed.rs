@@ -15,7 +15,7 @@ use consign_model::module::BoundModule;
 use consign_model::policy::PolicyVersion;
 use consign_model::run::Trigger;
 use consign_model::window::{Facts, Gained};
-use consign_model::{ChatKey, Digest, HeldReason, Name, Run, Timestamp, Window, WindowKey, WindowState};
+use consign_model::{ChatKey, Digest, Gone, HeldReason, Name, Run, Timestamp, Window, WindowKey, WindowState};
 use consign_store::{SegmentRecord, StoreError, WindowFilter};
 
 use crate::evaluate::Evaluation;
@@ -174,6 +174,13 @@ impl Exporter {
         let mut segments = self.store.segments(&self.tenant, &window.key.chat, window.key.from).await?;
         segments.retain(|segment| segment.end() <= window.to);
         Ok(AtHand { facts, segments })
+    }
+
+    /// How many of a window's events were deleted since.
+    pub(crate) async fn gone_in(&self, window: &Window) -> Result<u64, ExportError> {
+        let segments = self.store.segments(&self.tenant, &window.key.chat, window.key.from).await?;
+        let of = segments.iter().filter(|segment| segment.end() <= window.to);
+        Ok(of.filter_map(|segment| segment.gone.as_ref()).map(Gone::count).sum())
     }
 
     /// What was known of the chat and its people when a window was frozen.
@@ -339,6 +346,13 @@ pub(crate) struct Supplements<'a> {
 }
 
 impl Owing {
+    /// Whether somebody is owed something of this window.
+    pub(crate) fn concerns(&self, window: &Window) -> bool {
+        self.windows
+            .get(&window.key.from)
+            .is_some_and(|one| !one.unfrozen.is_empty() || one.supplements.iter().any(|supplement| !is_done(&supplement.window)))
+    }
+
     /// Of an event that is in a window and was not left out by a criterion.
     pub(crate) fn of(&self, window: &Window, position: u64, at: Timestamp) -> Supplements<'_> {
         let mut found = Supplements::default();

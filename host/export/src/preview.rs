@@ -89,6 +89,7 @@ impl Showcase for Folder<'_> {
 impl Exporter {
     /// Composes what the next run of a policy would send, and hands it to `shown`.
     pub async fn preview(&self, policy: &Name, shown: &mut dyn Showcase) -> Result<Preview, ExportError> {
+        let _use = self.archive.begin_use();
         let (policy, target, stands_in) = match self.standing(policy, Purpose::Preview).await? {
             Standing::Runs(how) => *how,
             Standing::Paused(paused) => return Err(ExportError::Paused(Box::new(paused))),

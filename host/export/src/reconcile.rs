@@ -97,6 +97,9 @@ pub struct EventAccount {
     pub at: Timestamp,
     /// Its position in the chat.
     pub position: u64,
+    /// Whether it was deleted since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
     /// What became of it.
     #[serde(flatten)]
     pub account: Account,
@@ -117,11 +120,20 @@ pub struct Counts {
     pub owed: u64,
     /// See [`Account::NotYetDue`].
     pub not_yet_due: u64,
+    /// Of all these, so many were deleted since.
+    #[serde(skip_serializing_if = "is_none")]
+    pub deleted: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
-    fn count(&mut self, account: &Account) {
+    fn count(&mut self, account: &Account, deleted: bool) {
         self.events += 1;
+        self.deleted += u64::from(deleted);
         *match account {
             Account::Exported { .. } => &mut self.exported,
             Account::Omitted { .. } => &mut self.omitted,
@@ -138,6 +150,7 @@ impl Counts {
         self.held += other.held;
         self.owed += other.owed;
         self.not_yet_due += other.not_yet_due;
+        self.deleted += other.deleted;
     }
 }
 
@@ -226,6 +239,7 @@ impl Reconciled {
 impl Exporter {
     /// Accounts for every event of a period under a policy, chat by chat and in the order of arrival.
     pub async fn reconcile(&self, policy: &Name, period: Period, each: EachEvent<'_>) -> Result<Reconciled, ExportError> {
+        let _use = self.archive.begin_use();
         let policy = self.store.policy(&self.tenant, policy, None).await?.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?;
         let mut found = Reconciled { policy: policy.spec.name.clone(), period, total: Counts::default(), chats: Vec::new(), gaps: Vec::new() };
         let mut hours: BTreeMap<Name, BTreeSet<i64>> = BTreeMap::new();
@@ -300,9 +314,10 @@ impl Exporter {
                         account
                     }
                 };
-                counts.count(&account);
+                let deleted = segment.has_lost(row);
+                counts.count(&account, deleted);
                 let (source, chat) = (chat.source.clone(), chat.id.clone());
-                let event = EventAccount { source, chat, event: id.to_owned(), kind: batch.kind(row).word(), at, position, account };
+                let event = EventAccount { source, chat, event: id.to_owned(), kind: batch.kind(row).word(), at, position, deleted, account };
                 each(&event).map_err(|error| ExportError::File { doing: "write", path: "the account".into(), cause: error.to_string() })?;
             }
         }

@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use consign_model::audit::Deed;
+use consign_model::figure::number;
 use consign_model::manifest::RuleRef;
 use consign_model::{ChatKey, Delivery, Digest, RunId, Timestamp, Window};
 use consign_store::WindowFilter;
@@ -115,6 +117,7 @@ pub struct Replayed {
 impl Exporter {
     /// Makes a run's windows again and compares.
     pub async fn replay(&self, run: &RunId, wanted: Wanted<'_>) -> Result<Replayed, ExportError> {
+        let _use = self.archive.begin_use();
         let run = self.store.run(&self.tenant, run).await?.ok_or_else(|| ExportError::NoRun(run.clone()))?;
         if let Some(folder) = wanted.write {
             std::fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
@@ -146,7 +149,8 @@ impl Exporter {
         }
         toolbox.close().await;
         if let Some(sent) = found.sent.as_ref().filter(|sent| sent.emails > 0) {
-            self.store.note_replay(&self.tenant, &run.id, sent.emails, sent.accepted, &self.author).await?;
+            let deed = Deed::ReplaySent { run: run.id.clone(), emails: sent.emails, accepted: sent.accepted };
+            self.store.note(&self.tenant, &deed, &self.author).await?;
         }
         Ok(found)
     }
@@ -163,6 +167,10 @@ impl Exporter {
         let Some(verdicts) = window.state.settled().and_then(|settled| settled.verdicts.clone()) else {
             return Ok(Err(window.state.held().map_or_else(|| "it has not ended".to_owned(), consign_model::HeldReason::text)));
         };
+        let gone = self.gone_in(window).await?;
+        if gone > 0 {
+            return Ok(Err(format!("{} of its events were deleted since (see 'consign audit list')", number(gone))));
+        }
         let then = self.verdicts(&window.key, &verdicts).await?;
         let ledger = self.store.deliveries(&self.tenant, &window.key).await?;
         let (into, from) = mpsc::channel::<Composed>(1);

@@ -142,6 +142,7 @@ impl RunReport {
 impl Exporter {
     /// Runs a policy now, after taking up a run of it that was interrupted.
     pub async fn run(&self, policy: &Name, trigger: Trigger, retry: &Retry, watch: Watch<'_>) -> Result<RunReport, ExportError> {
+        let _use = self.archive.begin_use();
         let mut resumed = None;
         let author = match trigger {
             Trigger::Hand => self.author.clone(),
@@ -194,6 +195,7 @@ impl Exporter {
 
     /// Takes up a policy's interrupted run, if there is one.
     pub async fn resume(&self, policy: &Name, watch: Watch<'_>) -> Result<Option<RunSummary>, ExportError> {
+        let _use = self.archive.begin_use();
         let runs = self.store.runs(&self.tenant, Some(policy), 1).await?;
         match runs.into_iter().find(|run| run.state == RunState::Running) {
             Some(run) => Ok(Some(self.go_on(&run, &Retry::of(run.trigger), &self.author.acting_as(Actor::Consign), watch).await?)),

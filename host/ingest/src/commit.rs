@@ -87,7 +87,18 @@ async fn with_files(importer: &Importer, prepared: Vec<(Arrival, Option<New>)>) 
         if let Some(New { batch, first_at, last_at }) = new {
             let events = u32::try_from(batch.len()).map_err(|_| IngestError::Stopped("a piece of more than 4,294,967,295 events".to_owned()))?;
             let (first, chat) = (batch.first, arrival.chat.key.clone());
-            let segment = move |files::Place { path, digest, row }| SegmentRecord { first, events, path, digest, row, first_at, last_at, arrival: 0 };
+            let segment = move |files::Place { path, digest, row }| SegmentRecord {
+                first,
+                events,
+                path,
+                digest,
+                row,
+                first_at,
+                last_at,
+                arrival: 0,
+                gone: None,
+                also_in: None,
+            };
             segments.push((arrivals.len(), segment));
             news.push((chat, batch));
         }

@@ -132,6 +132,7 @@ impl Importer {
         let (importer, source, input, runtime) = (self.clone(), source.clone(), input.to_owned(), Handle::current());
         let record = SourceRecord::new(source.clone(), format.word(), format.capabilities());
         let reading = tokio::task::spawn_blocking(move || {
+            let _use = importer.archive.begin_use();
             let mut intake = Intake::new(&importer, &runtime, Some(Begin { record, input }), Files::new());
             intake.turn_to(&source, format.capabilities().edits);
             let read = read(&mut intake).map_err(IngestError::from).and_then(|report| intake.finish().map(|()| report));
@@ -161,6 +162,7 @@ impl Importer {
     async fn store_together(&self, batches: Vec<(Name, Edits, Arc<Gathered>)>, files: Files) -> (Files, Result<Vec<Counts>, IngestError>) {
         let (importer, runtime) = (self.clone(), Handle::current());
         let storing = tokio::task::spawn_blocking(move || {
+            let _use = importer.archive.begin_use();
             let mut intake = Intake::new(&importer, &runtime, None, files);
             let stored = batches.iter().try_for_each(|(source, edits, gathered)| {
                 intake.turn_to(source, *edits);

@@ -62,6 +62,8 @@ pub enum Permission {
     WriteModules,
     /// Hands events in.
     WriteEvents,
+    /// Says how long events are kept, places and lifts legal holds, and erases users' events.
+    ManageKeeping,
 }
 
 impl Role {
@@ -72,11 +74,14 @@ impl Role {
     /// What it permits.
     pub fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            ListTenants, ManageAccess, ManageTenants, Read, ReadAudit, ReadEvents, WriteEvents, WriteModules, WritePolicies, WriteTargets,
+            ListTenants, ManageAccess, ManageKeeping, ManageTenants, Read, ReadAudit, ReadEvents, WriteEvents, WriteModules, WritePolicies,
+            WriteTargets,
         };
         match self {
             Self::PlatformAdministrator => &[ListTenants, ManageTenants, ManageAccess, Read, ReadAudit],
-            Self::TenantAdministrator => &[ManageAccess, Read, ReadEvents, ReadAudit, WritePolicies, WriteTargets, WriteModules, WriteEvents],
+            Self::TenantAdministrator => {
+                &[ManageAccess, Read, ReadEvents, ReadAudit, WritePolicies, WriteTargets, WriteModules, WriteEvents, ManageKeeping]
+            }
             Self::PolicyAuthor => &[Read, ReadEvents, WritePolicies],
             Self::ModuleDeveloper => &[Read, WriteModules],
             Self::Auditor => &[Read, ReadEvents, ReadAudit],
@@ -115,7 +120,7 @@ impl fmt::Display for Role {
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ListTenants,
         Self::ManageTenants,
         Self::ManageAccess,
@@ -126,6 +131,7 @@ impl Permission {
         Self::WriteTargets,
         Self::WriteModules,
         Self::WriteEvents,
+        Self::ManageKeeping,
     ];
 
     /// As it is written.
@@ -141,6 +147,7 @@ impl Permission {
             Self::WriteTargets => "write-targets",
             Self::WriteModules => "write-modules",
             Self::WriteEvents => "write-events",
+            Self::ManageKeeping => "manage-keeping",
         }
     }
 }

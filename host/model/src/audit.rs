@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::access::Role;
 use crate::canonical::{NotCanonical, canonical};
+use crate::keeping::{Hold, Rule};
 use crate::manifest::Signature;
 use crate::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use crate::{Digest, Name, PublicKey, RunId, TenantId, Timestamp};
@@ -122,6 +123,42 @@ pub struct Retried {
     pub windows: u64,
     /// SHA-256 over their ids, sorted, a line feed after each.
     pub ids: Digest,
+}
+
+/// By what events were deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Deletion {
+    /// A rule of retention.
+    Retention,
+    /// Somebody asked for a user's events to be erased.
+    Erasure {
+        /// The source.
+        source: Name,
+        /// The platform's id of the user.
+        user: String,
+    },
+}
+
+/// That a user's events were erased, and which were not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The source.
+    pub source: Name,
+    /// The platform's id of the user.
+    pub user: String,
+    /// Why it was asked for.
+    pub reason: String,
+    /// Chats that the user is known to have been in, all of which were looked through.
+    pub chats: u64,
+    /// Events that were erased now: the user's own, and edits and deletions of them.
+    pub erased: u64,
+    /// Events that stay since an export still owes them.
+    pub owed: u64,
+    /// Events that stay since a legal hold covers them.
+    pub held: u64,
+    /// Files that hung on them and on no other event, and went with them.
+    pub files: u64,
 }
 
 /// What an import did, as far as it came.
@@ -277,6 +314,37 @@ pub enum Deed {
         /// Its name.
         secret: Name,
     },
+    /// Rules of retention or legal holds were changed.
+    KeepingChanged {
+        /// The version that is in force from now on.
+        version: u32,
+        /// Its rules, all of them.
+        rules: Vec<Rule>,
+        /// Holds that were placed.
+        placed: Vec<Hold>,
+        /// Holds that were lifted.
+        lifted: Vec<Name>,
+    },
+    /// Events were deleted: what they said, who sent them, and which files hung on them. Their places and times stay.
+    EventsDeleted {
+        /// By what.
+        why: Deletion,
+        /// Which version of rules and holds allowed it.
+        keeping: u32,
+        /// How many.
+        events: u64,
+        /// Of so many chats.
+        chats: u64,
+        /// SHA-256 over the SHA-256 (32 bytes each) of every file that had them, in the order of deleting.
+        files: Digest,
+    },
+    /// All events of a user were erased, but for what may not go.
+    Erased {
+        /// What was done: the certificate.
+        certificate: Certificate,
+    },
+    /// The private key that opens the tenant's files was written down for somebody, who can read them without Consign from then on.
+    IdentityRevealed,
     /// A policy runs a module no more.
     Quarantined {
         /// The policy.

@@ -17,6 +17,7 @@ pub mod fault;
 pub mod figure;
 pub mod id;
 pub mod identity;
+pub mod keeping;
 pub mod keys;
 pub mod manifest;
 pub mod module;
@@ -41,6 +42,7 @@ pub use delivery::{Delivery, DeliveryKey, Obstacle, Outcome, RecipientOutcome, R
 pub use event::{Attachment, Event, EventHash, EventIdentity, EventKind, Flags};
 pub use extent::{Extent, Rows};
 pub use id::{Digest, InvalidName, Name, RunId, TenantId};
+pub use keeping::{Gone, Hold, Keeping};
 pub use keys::{ModuleKey, PublicKey, TenantKeys};
 pub use policy::PolicySpec;
 pub use quarantine::Quarantine;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use consign_export::Exporter;
+use consign_life::Life;
 use consign_model::access::{Permission, Role, Standing, Token, platform};
 use consign_model::audit::{Actor, Author};
 use consign_model::{TenantId, Timestamp};
@@ -90,6 +91,11 @@ impl Here {
     /// What it has; what is done with it is the caller's deed.
     pub fn exporter(&self) -> Exporter {
         self.tenant.by(self.caller.actor())
+    }
+
+    /// What lets its events go, as the caller's deed.
+    pub fn life(&self) -> Life {
+        self.tenant.life().by(self.exporter().author)
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use consign_export::{ExportError, ShelfError};
+use consign_life::LifeError;
 use consign_model::Name;
 use consign_store::StoreError;
 use serde::Serialize;
@@ -15,6 +16,7 @@ use tracing::error;
 use utoipa::ToSchema;
 
 use crate::apply::ApplyError;
+use crate::backup::BackupError;
 use crate::modules::PushError;
 use crate::tenants::TenantError;
 
@@ -241,6 +243,29 @@ impl From<ExportError> for Problem {
             }
             ExportError::Store(error) => error.into(),
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<BackupError> for Problem {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::NoFolder | BackupError::Busy => Self::conflict(error.to_string()),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<LifeError> for Problem {
+    fn from(error: LifeError) -> Self {
+        match error {
+            LifeError::NoSource(_) => Self::no_such("no-such-source", error.to_string()),
+            LifeError::NoUser { .. } => Self::no_such("no-such-user", error.to_string()),
+            LifeError::NoReason => Self::invalid(error.to_string()),
+            LifeError::Busy => Self::conflict(error.to_string()),
+            LifeError::Store(error) => error.into(),
+            LifeError::Export(error) => error.into(),
+            LifeError::Archive(_) => Self::internal(&error),
         }
     }
 }

@@ -4,22 +4,26 @@
 //! process's places of work, of which each has its part.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use consign_export::{Exporter, Retry};
 use consign_ingest::Importer;
 use consign_ingest::receive::{self, Bounds, Hall, Receiver};
+use consign_life::Life;
 use consign_model::access::platform;
 use consign_model::alert::Notice;
 use consign_model::audit::{Actor, Author};
 use consign_model::{Name, TenantId};
 use consign_store::{Store, StoreError};
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::alerts::{AlertSettings, Alerts, Webhook};
 use crate::attempts::Attempts;
+use crate::backup::{self, BackedUp, BackupError, BackupSettings};
+use crate::ending;
 use crate::metrics::Metrics;
 use crate::runner::{News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
@@ -87,6 +91,10 @@ pub struct Common {
     pub told: Told,
     /// Hears of runs.
     pub news: Heard,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where backups go.
+    pub backup: Option<BackupSettings>,
 }
 
 /// A tenant that is being served.
@@ -95,6 +103,8 @@ pub struct Tenant {
     receiver: Arc<Receiver>,
     policies: Arc<Policies>,
     changed: Arc<Notify>,
+    life: Arc<Life>,
+    keeping: Arc<Notify>,
 }
 
 impl Tenant {
@@ -129,6 +139,16 @@ impl Tenant {
         self.policies.is_asked(policy)
     }
 
+    /// What lets its events go when they are over.
+    pub fn life(&self) -> &Life {
+        &self.life
+    }
+
+    /// Rules or holds are others now.
+    pub fn keeping_changed(&self) {
+        self.keeping.notify_one();
+    }
+
     /// Policies or targets are others now.
     pub fn changed(&self) {
         self.changed.notify_one();
@@ -141,6 +161,7 @@ struct Serving {
     alerts: Alerts,
     receiving: receive::Running,
     looking: JoinHandle<()>,
+    ending: JoinHandle<()>,
 }
 
 /// All tenants that are served.
@@ -158,6 +179,10 @@ pub struct Tenants {
     stop: watch::Sender<bool>,
     /// Who enters into the log of the installation itself: made when it is first asked for.
     platform: OnceCell<Author>,
+    /// One tenant at a time has events deleted.
+    ending: Arc<Semaphore>,
+    /// One backup at a time.
+    backing_up: tokio::sync::Mutex<()>,
     /// Worthless tokens that were shown.
     pub(crate) attempts: Attempts,
 }
@@ -174,6 +199,8 @@ impl Tenants {
             opening: tokio::sync::Mutex::default(),
             stop: watch::Sender::new(false),
             platform: OnceCell::new(),
+            ending: Arc::new(Semaphore::new(1)),
+            backing_up: tokio::sync::Mutex::default(),
             attempts: Attempts::default(),
         }
     }
@@ -279,10 +306,23 @@ impl Tenants {
                 (of, serve(policies, SystemClock, Settings::default(), &changed, end).await.unfinished)
             }
         });
-        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed });
-        let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking };
+        let (life, keeping) = (Arc::new(Life::new(exporter.clone())), Arc::<Notify>::default());
+        let ending = tokio::spawn(ending::watch(Arc::clone(&life), exporter.clone(), Arc::clone(&keeping), Arc::clone(&self.ending)));
+        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, life, keeping });
+        let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking, ending };
         self.serving.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().clone(), serving);
         tenant
+    }
+
+    /// Makes a backup where the settings say.
+    pub async fn back_up(&self) -> Result<BackedUp, BackupError> {
+        let settings = self.common.backup.as_ref().ok_or(BackupError::NoFolder)?;
+        let _one = self.backing_up.try_lock().map_err(|_| BackupError::Busy)?;
+        let uses = {
+            let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
+            serving.values().map(|one| one.tenant.exporter.archive.begin_use()).collect()
+        };
+        backup::back_up(self.common.store.as_ref(), &self.common.data, uses, &settings.folder, Some(settings.keep)).await
     }
 
     /// What enters into the log of the installation itself.
@@ -303,6 +343,7 @@ impl Tenants {
         let serving = std::mem::take(&mut *self.serving.write().unwrap_or_else(PoisonError::into_inner));
         futures::future::join_all(serving.into_values().map(|one| async move {
             one.looking.abort();
+            one.ending.abort();
             // What was taken in is stored and answered.
             one.receiving.stop().await;
             one.alerts.stop().await;

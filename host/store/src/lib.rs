@@ -4,12 +4,14 @@
 //! so that sled in one process and `PostgreSQL` under several nodes can both keep it. One conformance suite holds them to it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use consign_model::access::{Session, Token};
-use consign_model::audit::{Author, Cause, Head, ImportFigures, Retried};
+use consign_model::audit::{Author, Cause, Deed, Deletion, Head, ImportFigures, Retried};
 use consign_model::identity::{Identity, IdentityMap};
+use consign_model::keeping::{Gone, Keeping};
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -63,6 +65,12 @@ pub struct SegmentRecord {
     pub last_at: Timestamp,
     /// The arrival that brought it; given by the store.
     pub arrival: u64,
+    /// Which of its events were deleted since: their places are there, and times; nothing that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
+    /// Another file in which its events still are: the one among other chats' from which they got a file of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also_in: Option<(String, Digest)>,
 }
 
 impl SegmentRecord {
@@ -72,10 +80,35 @@ impl SegmentRecord {
         Extent { path: &self.path, digest: &self.digest, rows }
     }
 
+    /// Whether its event in this row was deleted.
+    pub fn has_lost(&self, row: usize) -> bool {
+        self.gone.as_ref().is_some_and(|gone| u32::try_from(row).is_ok_and(|row| gone.has(row)))
+    }
+
     /// The position after its last event.
     pub fn end(&self) -> u64 {
         self.first.saturating_add(u64::from(self.events))
     }
+}
+
+/// A segment that takes the place of one, with other files: some events of it, or of others that lay with it, are gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The chat.
+    pub chat: ChatKey,
+    /// As it is until now: refused as a conflict where it is another.
+    pub was: SegmentRecord,
+    /// As it is from now on: the same positions and times of the same arrival, and none of its events back that was gone.
+    pub now: SegmentRecord,
+}
+
+/// By what events are deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What they are deleted for.
+    pub why: Deletion,
+    /// The version of rules and holds that allows it.
+    pub keeping: u32,
 }
 
 /// Which events of a chat a user's own export was seen to hold.
@@ -360,9 +393,21 @@ pub trait Store: Send + Sync {
     async fn pull_cursors(&self, tenant: &TenantId, source: &Name) -> Result<Vec<PullCursor>>;
     /// The segments that hold positions from `from` on, by position.
     async fn segments(&self, tenant: &TenantId, chat: &ChatKey, from: u64) -> Result<Vec<SegmentRecord>>;
-    /// Puts a segment of the same events, which has a file of its own, in the place of one whose events lie among other chats'. Refused as a conflict where there is none such
-    /// any more.
+    /// Puts a segment of the same events, which has a file of its own, in the place of one whose events lie among other chats', in the file that it says they are also in. Refused
+    /// as a conflict where there is none such any more.
     async fn put_apart(&self, tenant: &TenantId, chat: &ChatKey, segment: &SegmentRecord) -> Result<()>;
+    /// Rules of retention and legal holds.
+    async fn keeping(&self, tenant: &TenantId) -> Result<Keeping>;
+    /// Puts rules and holds in the place of those before. Refused as a conflict unless its version is one more than theirs.
+    async fn put_keeping(&self, tenant: &TenantId, keeping: &Keeping, by: &Author) -> Result<()>;
+    /// Puts segments in the place of others, all or nothing, and lists the files that are named no more as left over, with `others`, of which nobody knows yet whether they are. Refused as a conflict where one is not as it was,
+    /// or rules and holds have another version.
+    async fn replace_segments(&self, tenant: &TenantId, replaced: &[Replaced], others: &[String], decided: &Decided, by: &Author) -> Result<()>;
+    /// Files that are named no more and not yet deleted, by their paths, at most `limit`.
+    async fn leftovers(&self, tenant: &TenantId, limit: usize) -> Result<Vec<String>>;
+    /// One of them is deleted.
+    async fn forget_leftover(&self, tenant: &TenantId, path: &str) -> Result<()>;
+
     /// Commits what arrived for some chats, all or nothing, and gives it the next arrival number. Counted from 1, without gaps that matter.
     async fn commit(&self, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64>;
     /// The newest arrival's number; 0 where nothing has arrived.
@@ -428,8 +473,6 @@ pub trait Store: Send + Sync {
     async fn begin_run(&self, tenant: &TenantId, run: &NewRun, by: &Author) -> Result<Begun>;
     /// Ends a run: its figures, its manifest's SHA-256, and the policy's cursor at the run's `until`. Ending it again changes nothing.
     async fn finish_run(&self, tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest, by: &Author) -> Result<()>;
-    /// Enters in the log that e-mails of a run were sent again from its record.
-    async fn note_replay(&self, tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> Result<()>;
     /// One run.
     async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>>;
     /// Runs, of one policy or all, newest first.
@@ -468,6 +511,15 @@ pub trait Store: Send + Sync {
     /// The e-mails of a window, by group and part.
     async fn deliveries(&self, tenant: &TenantId, window: &WindowKey) -> Result<Vec<Delivery>>;
 
+    /// Writes everything, as it is at one moment, into a folder that is not there yet, from which [`Embedded::open`] opens it. Says how many records. Writes wait meanwhile.
+    /// A store that has means of its own for this refuses it.
+    async fn copy(&self, to: &Path) -> Result<u64> {
+        let cause = format!("this store is copied by its own means, and not into {}", to.display());
+        Err(StoreError::Failed { doing: "copying the store".to_owned(), cause })
+    }
+
+    /// Enters in the log what was done that changes nothing here: e-mails sent again, a key shown.
+    async fn note(&self, tenant: &TenantId, deed: &Deed, by: &Author) -> Result<()>;
     /// Lines of the audit log after this entry, at most `limit`.
     async fn audit(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>>;
     /// The log's last entry; unset before the first.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use consign_archive::{Archive, ArchiveError, ArchiveWriter, KeyError, MasterKey, ObjectStore, generate_tenant_keys, open_store};
+use consign_archive::{Archive, ArchiveError, KeyError, MasterKey, ObjectStore, generate_tenant_keys, open_store};
 use consign_export::chats::{Chats, ReadError, ShownChat, Span};
 use consign_ingest::{Imported, Importer, IngestError};
 use consign_model::audit::Actor;
@@ -145,7 +145,7 @@ impl Ground {
         let archive = Arc::new(Archive::open(Arc::clone(objects), tenant.clone(), &keys, master)?);
         let author = archive.author(Actor::Consign);
         runtime.block_on(store.create_tenant(&tenant, &keys, &author))?;
-        let writer = ArchiveWriter::new(Arc::clone(objects), tenant.clone(), &keys.recipient)?;
+        let writer = archive.writer().clone();
         let importer = Importer { tenant: tenant.clone(), store: Arc::clone(store), archive: writer, author };
         let chats = Chats { tenant, store: Arc::clone(store), archive, held_bytes: HELD_BYTES };
         let mut laid = Laid { chats, source: source.clone(), imported: Vec::new(), arrivals: Vec::new(), runtime: runtime.clone() };

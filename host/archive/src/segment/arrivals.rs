@@ -29,6 +29,11 @@ impl Arrivals {
         self.batch.slice(first..first.checked_add(rows.count as usize)?, piece.first)
     }
 
+    /// Whose events these are, chat after chat: the chat, its rows here, and the position of the first.
+    pub fn pieces(&self) -> impl Iterator<Item = (&ChatKey, Rows, u64)> {
+        self.pieces.iter().map(|piece| (&piece.chat, piece.rows, piece.first))
+    }
+
     /// Bytes of text in it: what it costs to hold, roughly.
     pub fn text_bytes(&self) -> usize {
         self.batch.text_bytes() + self.pieces.iter().map(|piece| piece.chat.id.len() + 96).sum::<usize>()

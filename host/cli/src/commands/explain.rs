@@ -27,7 +27,7 @@ pub async fn explain(data: &Data, policy: &Name, event: &str, chat: Option<&str>
 }
 
 fn say_explanation(found: &Explanation) {
-    let Explanation { chat, event, kind, at, position, fate, decided } = found;
+    let Explanation { chat, event, kind, at, position, deleted, fate, decided } = found;
     say(format_args!("{kind} {event} of {at}, in chat {} of source {} (position {position}):", chat.id, chat.source));
     match fate {
         Fate::Exported { run, emails } => {
@@ -54,6 +54,9 @@ fn say_explanation(found: &Explanation) {
         Fate::InWork { run } => say(format_args!("  run {run} is at work on it, or was interrupted: run the policy again")),
         Fate::BeforeSince => say("  it had arrived before the policy was applied, whose since = \"now\" begins after it"),
         Fate::NotYet => say("  no run of this policy has come to it yet"),
+    }
+    if *deleted {
+        say("  deleted since, by the rules of retention or an erasure: see 'consign audit list'");
     }
     if let Some(decided) = decided {
         say(format_args!(

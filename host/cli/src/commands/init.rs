@@ -1,6 +1,11 @@
 //! `init` and `keys`.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use consign_model::audit::Deed;
 
 use crate::data::{Data, Place};
 use crate::output::{Ending, Failure, say, say_json};
@@ -24,11 +29,22 @@ pub async fn init(place: &Place, json: bool) -> Result<Ending, Failure> {
     if !made {
         say(format_args!("{} is ready; tenant '{}' has its keys.", place.folder.display(), place.tenant));
     }
-    keys(&data, false)
+    keys(&data, None, false).await
 }
 
 /// Shows the public keys.
-pub fn keys(data: &Data, json: bool) -> Result<Ending, Failure> {
+pub async fn keys(data: &Data, write_identity: Option<&Path>, json: bool) -> Result<Ending, Failure> {
+    if let Some(path) = write_identity {
+        // Before it is written: nobody has it of whom the log does not tell.
+        data.exporter.store.note(&data.exporter.tenant, &Deed::IdentityRevealed, &data.exporter.author).await?;
+        let text = data.identity()?;
+        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()
+        });
+        written.map_err(|error| Failure::new(format!("cannot write {}: {error}; name a new file", path.display())))?;
+    }
     if json {
         say_json(&serde_json::json!({ "recipient": data.keys.recipient, "signing_key": data.keys.signing_public_key }))?;
     } else {

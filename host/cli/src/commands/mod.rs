@@ -3,6 +3,7 @@
 mod alerts;
 mod apply;
 mod audit;
+mod backup;
 mod demo;
 mod doctor;
 mod explain;
@@ -14,6 +15,7 @@ mod import;
 mod inbox;
 mod ingest;
 mod init;
+mod keeping;
 mod lint;
 mod logs;
 mod module;
@@ -67,7 +69,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Verify { manifests, mail, key } => verify::verify(manifests, mail.as_deref(), key.as_deref(), json),
         Command::Audit { command } => audit::audit(command, open, json).await,
         Command::Lint { files, profile, max_size } => lint::lint(files, *profile, *max_size, json),
-        Command::Keys => init::keys(&open().await?, json),
+        Command::Keys { write_identity } => init::keys(&open().await?, write_identity.as_deref(), json).await,
         Command::Alerts => alerts::alerts(&Place::of(&cli)?, json),
         Command::Doctor { offline } => doctor::doctor(&cli, *offline, json).await,
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
@@ -76,6 +78,11 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
         Command::Module { command } => module::module(&open().await?, command, json).await,
         Command::Shadow { policy, command } => shadow::shadow(&open().await?, policy.as_ref(), command.as_ref(), json).await,
+        Command::Backup { to, keep } => backup::backup(&Place::of(&cli)?, to, *keep, json).await,
+        Command::Restore { from } => backup::restore(&cli, from, json).await,
+        Command::Retention { command } => keeping::retention(&open().await?, command, json).await,
+        Command::Hold { command } => keeping::hold(&open().await?, command, json).await,
+        Command::Erase(args) => keeping::erase(&open().await?, args, json).await,
         Command::Quarantine { command } => quarantine::quarantine(&open().await?, command, json).await,
         Command::Filter { command } => filter::filter(&cli, command).await,
     }

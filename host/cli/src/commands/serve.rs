@@ -12,6 +12,7 @@ use consign_model::access::platform;
 use consign_model::alert::{Change, Notice};
 use consign_model::{Name, RunSummary, TenantId, Timestamp};
 use consign_service::alerts::{AlertSettings, Webhook};
+use consign_service::backup::{BackupSettings, make_by_itself};
 use consign_service::metrics::{Metrics, MetricsServer, MetricsSettings};
 use consign_service::runner::News;
 use consign_service::server::{ApiServer, ApiSettings};
@@ -37,6 +38,7 @@ struct Config {
     metrics: Option<MetricsSettings>,
     api: Option<ApiSettings>,
     ingest: Option<IngestSettings>,
+    backup: Option<BackupSettings>,
 }
 
 /// Where things are served.
@@ -96,6 +98,8 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         metrics: Arc::clone(&metrics),
         told: Box::new(move |tenant, notice| say_notice(&Voice { tenant, is_told: names_tenants, json }, notice)),
         news: Box::new(move |tenant, news| say_news(&Voice { tenant, is_told: names_tenants, json }, news)),
+        data: place.folder.clone(),
+        backup: config.backup.clone(),
     };
     let tenants = Arc::new(Tenants::new(common, only));
     let opened = tenants.open_all().await?;
@@ -107,6 +111,7 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     let names: Vec<&TenantId> = opened.iter().map(|one| &one.exporter.tenant).collect();
     say_started(&place, &names, &addresses, json);
     tenants.serve_all(opened).await;
+    let backing_up = config.backup.map(|settings| tokio::spawn(make_by_itself(Arc::clone(&tenants), settings)));
     let serving = metrics_server.map(|server| tokio::spawn(server.serve(metrics)));
     let (stop_api, api_stops) = oneshot::channel::<()>();
     let answering = api.map(|api| {
@@ -135,8 +140,8 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     if let Some(ingesting) = ingesting.filter(|_| failed.is_none()) {
         ingesting.stop().await;
     }
-    if let Some(serving) = serving {
-        serving.abort();
+    for by_the_way in serving.into_iter().chain(backing_up) {
+        by_the_way.abort();
     }
     for (tenant, policy) in &unfinished {
         let voice = Voice { tenant, is_told: names_tenants, json };

@@ -85,6 +85,7 @@ impl Fetcher {
 
     /// Lists what is missing in all events of a source that arrived before such files were listed. Says how many became known. Reads every event of the source.
     pub async fn look_for(&self, source: &Name) -> Result<u64, FetchError> {
+        let _use = self.archive.begin_use();
         let Importer { tenant, store, .. } = &self.importer;
         let (mut after, mut count) = (0, 0);
         loop {

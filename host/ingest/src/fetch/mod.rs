@@ -104,6 +104,7 @@ impl Fetcher {
     ///
     /// The first time under these rules, files that might not be asked for before are looked at again, since rules may have changed.
     pub async fn pass(&self, source: Option<&Name>, now: Timestamp, stop: impl Future<Output = ()>) -> Result<Vec<Fetched>, FetchError> {
+        let _use = self.archive.begin_use();
         let (mut all, mut failed) = (Vec::new(), None);
         let mut stop = std::pin::pin!(stop);
         for (name, rules) in self.rules.iter().filter(|(name, _)| source.is_none_or(|only| only == *name)) {

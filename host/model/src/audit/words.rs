@@ -1,6 +1,6 @@
 //! The audit log's words, for a person.
 
-use super::{Actor, Cause, Deed};
+use super::{Actor, Cause, Deed, Deletion};
 use crate::figure::number;
 
 impl Actor {
@@ -50,6 +50,31 @@ impl Deed {
             Self::SecretKept { secret } => format!("kept the secret {secret}"),
             Self::SecretRemoved { secret } => format!("removed the secret {secret}"),
             Self::ModuleKeyRemoved { name, .. } => format!("removed the module key {name}"),
+            Self::KeepingChanged { version, rules, placed, lifted } => {
+                let mut parts: Vec<String> = placed.iter().map(|hold| format!("placed the hold {} on {}", hold.name, hold.text())).collect();
+                parts.extend(lifted.iter().map(|name| format!("lifted the hold {name}")));
+                if parts.is_empty() {
+                    parts.push(format!("put {} rules of retention into force (version {version})", rules.len()));
+                }
+                parts.join(", ")
+            }
+            Self::EventsDeleted { why, events, chats, .. } => {
+                let why = match why {
+                    Deletion::Retention => "by the rules of retention".to_owned(),
+                    Deletion::Erasure { source, user } => format!("of user {} of source {source}, by erasure", user.escape_debug()),
+                };
+                format!("deleted {} events of {} chats {why}", number(*events), number(*chats))
+            }
+            Self::Erased { certificate } => format!(
+                "erased user {} of source {}: {} events in {} chats; {} stay as they are owed, {} as they are held",
+                certificate.user.escape_debug(),
+                certificate.source,
+                number(certificate.erased),
+                number(certificate.chats),
+                number(certificate.owed),
+                number(certificate.held)
+            ),
+            Self::IdentityRevealed => "wrote the private key of the tenant's files into a file".to_owned(),
             Self::Quarantined { policy, module, .. } => format!("quarantined {} for policy {policy}", module.name),
             Self::Released { policy, module } => format!("released {} for policy {policy}", module.name),
             Self::RunBegun { run, retry: Some(retry), .. } => format!("began run {run}, to try {} held windows again ({})", retry.windows, retry.how),

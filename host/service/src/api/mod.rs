@@ -7,10 +7,12 @@
 //! room and not of the model, so that the model can change and the API stay.
 
 mod audit;
+mod backups;
 mod explain;
 mod given;
 mod guard;
 mod held;
+mod keeping;
 mod me;
 mod modules;
 mod policies;
@@ -63,6 +65,7 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(tenants::list, tenants::create))
         .routes(routes!(tenants::list_tokens, tenants::create_token))
         .routes(routes!(tenants::revoke_token))
+        .routes(routes!(backups::make))
         .routes(routes!(policies::list))
         .routes(routes!(policies::show))
         .routes(routes!(policies::apply))
@@ -80,6 +83,12 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(runs::manifest))
         .routes(routes!(runs::logs))
         .routes(routes!(held::list))
+        .routes(routes!(keeping::show))
+        .routes(routes!(keeping::set_rules))
+        .routes(routes!(keeping::retain))
+        .routes(routes!(keeping::place))
+        .routes(routes!(keeping::lift))
+        .routes(routes!(keeping::erase))
         .routes(routes!(explain::explain))
         .routes(routes!(audit::audit))
         .routes(routes!(quarantine::list))

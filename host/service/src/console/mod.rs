@@ -16,6 +16,7 @@ mod form;
 mod gate;
 mod held;
 mod home;
+mod keeping;
 mod modules;
 mod overview;
 mod page;
@@ -67,7 +68,9 @@ fn action<H: Handler<T, Arc<Tenants>>, T: 'static>(path: &'static str, takes: Pe
 }
 
 fn places() -> Vec<Place> {
-    use Permission::{ListTenants, ManageAccess, ManageTenants, Read, ReadAudit, ReadEvents, WriteModules, WritePolicies, WriteTargets};
+    use Permission::{
+        ListTenants, ManageAccess, ManageKeeping, ManageTenants, Read, ReadAudit, ReadEvents, WriteModules, WritePolicies, WriteTargets,
+    };
     vec![
         Place { method: Method::GET, path: "/", takes: None, answer: get(home::begin) },
         Place { method: Method::POST, path: "/sign-out", takes: None, answer: post(sign_in::sign_out) },
@@ -101,6 +104,13 @@ fn places() -> Vec<Place> {
         page("/t/{tenant}/sources", Read, sources::list),
         page("/t/{tenant}/explain", ReadEvents, explain::show),
         page("/t/{tenant}/audit", ReadAudit, audit::show),
+        page("/t/{tenant}/keeping", Read, keeping::show),
+        action("/t/{tenant}/keeping/rules", ManageKeeping, keeping::set_rule),
+        action("/t/{tenant}/keeping/rules/unset", ManageKeeping, keeping::unset_rule),
+        action("/t/{tenant}/keeping/run", ManageKeeping, keeping::count),
+        action("/t/{tenant}/keeping/holds", ManageKeeping, keeping::place),
+        action("/t/{tenant}/keeping/holds/{hold}/lift", ManageKeeping, keeping::lift),
+        action("/t/{tenant}/keeping/erase", ManageKeeping, keeping::erase),
         page("/t/{tenant}/access", ManageAccess, access::show),
         action("/t/{tenant}/access/tokens", ManageAccess, access::make),
         action("/t/{tenant}/access/tokens/{token}/revoke", ManageAccess, access::revoke),

@@ -37,6 +37,8 @@ pub enum Tab {
     Sources,
     /// What became of an event.
     Explain,
+    /// How long events are kept.
+    Keeping,
     /// Who did what.
     Audit,
     /// Who may do what.
@@ -46,7 +48,7 @@ pub enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Overview,
         Self::Policies,
         Self::Runs,
@@ -54,6 +56,7 @@ impl Tab {
         Self::Modules,
         Self::Sources,
         Self::Explain,
+        Self::Keeping,
         Self::Audit,
         Self::Access,
         Self::Secrets,
@@ -69,6 +72,7 @@ impl Tab {
             Self::Modules => ("Modules", Permission::Read, "/modules"),
             Self::Sources => ("Sources", Permission::Read, "/sources"),
             Self::Explain => ("Explain", Permission::ReadEvents, "/explain"),
+            Self::Keeping => ("Keeping", Permission::Read, "/keeping"),
             Self::Audit => ("Audit log", Permission::ReadAudit, "/audit"),
             Self::Access => ("Access", Permission::ManageAccess, "/access"),
             Self::Secrets => ("Secrets", Permission::WriteTargets, "/secrets"),

@@ -156,13 +156,16 @@ pub(super) async fn a_segment_gets_a_file_of_its_own_once(store: Arc<dyn Store>)
     let rows: Vec<Option<u32>> = together.iter().map(|one| one.row).collect();
     assert_eq!(rows, [Some(70), Some(0), None]);
     let [before, ..] = together.as_slice() else { panic!("three segments") };
-    let apart = SegmentRecord { path: "apart".into(), digest: Digest::of(b"apart"), row: None, ..before.clone() };
+    let also_in = Some((before.path.clone(), before.digest));
+    let apart = SegmentRecord { path: "apart".into(), digest: Digest::of(b"apart"), row: None, also_in, ..before.clone() };
     // What is not of the very same events, or lies together with others' too.
     let others = [
         SegmentRecord { events: 2, ..apart.clone() },
         SegmentRecord { first: 1, ..apart.clone() },
         SegmentRecord { arrival: 2, ..apart.clone() },
         SegmentRecord { row: Some(7), ..apart.clone() },
+        SegmentRecord { also_in: None, ..apart.clone() },
+        SegmentRecord { also_in: Some(("another".into(), before.digest)), ..apart.clone() },
         SegmentRecord { first: 5, events: 1, ..apart.clone() },
     ];
     for other in &others {

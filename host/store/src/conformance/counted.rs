@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use consign_model::access::{Session, Token};
-use consign_model::audit::{Author, Cause, Head, ImportFigures};
+use consign_model::audit::{Author, Cause, Deed, Head, ImportFigures};
 use consign_model::identity::{Identity, IdentityMap};
+use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -22,8 +23,8 @@ use consign_model::{
 };
 
 use crate::{
-    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Result, SegmentRecord, SourceRecord, Store,
-    WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, SegmentRecord,
+    SourceRecord, Store, WantedFilter, WindowFilter,
 };
 
 /// How often each method was called, by name.
@@ -67,6 +68,11 @@ macro_rules! counted {
 counted! {
     create_tenant(tenant: &TenantId, keys: &TenantKeys, by: &Author) -> TenantKeys;
     tenant_keys(tenant: &TenantId) -> Option<TenantKeys>;
+    keeping(tenant: &TenantId) -> Keeping;
+    put_keeping(tenant: &TenantId, keeping: &Keeping, by: &Author) -> ();
+    replace_segments(tenant: &TenantId, replaced: &[Replaced], others: &[String], decided: &Decided, by: &Author) -> ();
+    leftovers(tenant: &TenantId, limit: usize) -> Vec<String>;
+    forget_leftover(tenant: &TenantId, path: &str) -> ();
     tenants(after: Option<&TenantId>, limit: usize) -> Vec<TenantId>;
     add_token(tenant: &TenantId, token: &Token, by: &Author) -> ();
     tokens(tenant: &TenantId) -> Vec<Token>;
@@ -80,7 +86,7 @@ counted! {
     secrets(tenant: &TenantId) -> Vec<KeptSecret>;
     remove_secret(tenant: &TenantId, name: &Name, by: &Author) -> bool;
     begin_import(tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> ();
-    note_replay(tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> ();
+    note(tenant: &TenantId, deed: &Deed, by: &Author) -> ();
     end_import(tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> ();
     sources(tenant: &TenantId) -> Vec<SourceRecord>;
     put_users(tenant: &TenantId, source: &Name, users: &[User], now: Timestamp) -> u64;

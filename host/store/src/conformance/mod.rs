@@ -9,6 +9,7 @@ mod access;
 mod arrivals;
 pub(crate) mod audit;
 pub(crate) mod counted;
+mod keeping;
 mod modules;
 mod policies;
 mod races;
@@ -55,6 +56,8 @@ pub(crate) const CHECKS: &[Check] = checks![
     arrivals::tenants_and_chats_are_apart,
     audit::each_change_has_its_entry,
     audit::each_tenant_has_its_own_log,
+    keeping::rules_and_holds_by_version,
+    keeping::segments_lose_events_once,
     policies::versions_follow_each_other,
     modules::modules_by_digest,
     modules::keys_by_name,

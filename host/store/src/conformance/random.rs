@@ -5,13 +5,15 @@
 //! method of the trait is among them, or the check fails.
 
 mod compare;
+mod keeping;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use consign_model::access::{Session, Token};
-use consign_model::audit::{Cause, ImportFigures};
+use consign_model::audit::{Cause, Deed, ImportFigures};
 use consign_model::identity::Identity;
+use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
 use consign_model::run::Trigger;
 use consign_model::source::Capture;
@@ -95,6 +97,8 @@ struct Expected {
     due: BTreeMap<Name, Timestamp>,
     windows: BTreeMap<WindowKey, Window>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
+    keeping: Keeping,
+    leftovers: BTreeSet<String>,
     /// What the audit log tells of.
     deeds: Vec<&'static str>,
 }
@@ -124,7 +128,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(35) {
+        match self.random.below(37) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -149,6 +153,8 @@ impl Rehearsal {
             31 => self.change_token(store, &tenant, &mut expected).await,
             32 => self.change_secret(store, &tenant, &mut expected).await,
             33 => self.change_session(store, &tenant, &mut expected).await,
+            34 => self.change_keeping(store, &tenant, &mut expected).await,
+            35 => self.delete_events(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -162,7 +168,8 @@ impl Rehearsal {
         }
         let known = expected.tenant.get_or_insert_with(|| made.clone());
         assert_eq!(store.create_tenant(tenant, &made, &author()).await.unwrap(), *known);
-        store.note_replay(tenant, &RunId::from_text("p-000001"), 2, 1, &author()).await.unwrap();
+        let sent = Deed::ReplaySent { run: RunId::from_text("p-000001"), emails: 2, accepted: 1 };
+        store.note(tenant, &sent, &author()).await.unwrap();
         expected.deeds.push("replay-sent");
         let at = Timestamp(i64::try_from(self.random.below(1_000)).unwrap());
         let one = SourceRecord { created_at: at, ..source(self.random.pick::<&str>(&["s", "s-a", "s-b"])) };
@@ -318,7 +325,8 @@ impl Rehearsal {
         let Some(segments) = expected.segments.get_mut(&chat).filter(|segments| !segments.is_empty()) else { return };
         let at = usize::try_from(self.random.below(segments.len() as u64)).unwrap();
         let Some(known) = segments.get_mut(at) else { return };
-        let apart = SegmentRecord { path: "apart".into(), row: None, ..known.clone() };
+        let also_in = Some((known.path.clone(), known.digest));
+        let apart = SegmentRecord { path: "apart".into(), row: None, also_in, ..known.clone() };
         let answer = store.put_apart(tenant, &chat, &apart).await;
         if known.row.is_some() {
             answer.unwrap();

@@ -106,6 +106,8 @@ pub(crate) fn segment(first: u64, events: u32) -> SegmentRecord {
         first_at: Timestamp(i64::try_from(first).unwrap()),
         last_at: Timestamp(i64::try_from(first).unwrap() + i64::from(events)),
         arrival: 0,
+        gone: None,
+        also_in: None,
     }
 }
 

@@ -323,6 +323,44 @@ fn create(path: &Path, index: &Path) -> Result<()> {
         .map_err(failed(format!("making {}", index.display())))
 }
 
+/// Writes all records of a database into a new folder, which is closed in order then. Says how many.
+pub(super) fn write_copy(core: &Core, totals: &Totals, to: &Path) -> Result<u64> {
+    DirBuilder::new().mode(0o700).create(to).map_err(failed(format!("making the folder {}", to.display())))?;
+    let index = to.join("index");
+    let copy = Core::new(open_sled(to, &index)?, to.to_owned());
+    let mut from = Bound::Unbounded;
+    loop {
+        let step = core
+            .guarded("reading all records", |tree| tree.range((from.clone(), Bound::Unbounded)).take(CHECK_STEP).collect::<sled::Result<Vec<_>>>())?;
+        let Some((last, _)) = step.last() else { break };
+        from = Bound::Excluded(last.clone());
+        let mut batch = sled::Batch::default();
+        for (key, record) in step {
+            // What is damaged is found out now, and not when the copy is needed.
+            core.bytes(&key, &record)?;
+            batch.insert(key, record);
+        }
+        copy.guarded("writing the copy", |tree| tree.apply_batch(batch))?;
+    }
+    check(&copy, totals)?;
+    copy.guarded("writing the copy", sled::Tree::flush)?;
+    copy.close()?;
+    if !released(&index) {
+        return Err(StoreError::Failed { doing: "writing the copy".into(), cause: "it was not closed in time; try again".into() });
+    }
+    let mark = || {
+        sync_folder(&index)?;
+        let line = Line { format: FORMAT, committed: totals.batches, closed: Some(checksum(&index)?) };
+        let file = File::options().write(true).create_new(true).open(to.join("consign.mark"))?;
+        let mark = Mark { file: Mutex::new(file), committed: totals.batches.into(), leave_open: AtomicBool::new(false) };
+        mark.write(&line)?;
+        mark.sync()?;
+        File::open(to)?.sync_all()
+    };
+    mark().map_err(failed(format!("writing {}", to.display())))?;
+    Ok(totals.records)
+}
+
 /// Opens a database that is known to be whole.
 fn open_index(path: &Path, index: &Path) -> Result<(Core, Totals)> {
     let core = Core::new(open_sled(path, index)?, path.to_owned());

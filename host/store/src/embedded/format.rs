@@ -12,6 +12,7 @@
 //! - 3: in whose own exports events were seen, and a tenant's identity map, in records of their own.
 //! - 4: files that events name and that are not there, in records of their own. Of what arrived before nothing is listed until it is looked for.
 //! - 5: segments whose events lie in a file with other chats'.
+//! - 6: segments some of whose events were deleted. An earlier release would take these for events without a text, and export them.
 
 use std::ops::Bound;
 
@@ -23,7 +24,7 @@ use super::{audit, record};
 use crate::{Result, StoreError};
 
 /// Of what is written. A release that writes what this one cannot read must have another.
-pub(super) const FORMAT: u32 = 5;
+pub(super) const FORMAT: u32 = 6;
 
 /// From which on every log has its beginning: of one that is empty none is owed.
 const BEGINS_LOGS: u32 = 2;

@@ -177,7 +177,9 @@ impl Embedded {
         let write = move |changes: &mut Changes| {
             let known: Option<SegmentRecord> = changes.get(&key)?;
             let same = |known: &SegmentRecord| {
-                known.row.is_some() && segment.row.is_none() && known.events == segment.events && known.arrival == segment.arrival
+                let was = Some((known.path.clone(), known.digest));
+                let alike = known.events == segment.events && known.arrival == segment.arrival && known.gone == segment.gone;
+                known.row.is_some() && segment.row.is_none() && alike && segment.also_in == was
             };
             if known.as_ref().is_some_and(same) {
                 changes.put(&key, &segment)

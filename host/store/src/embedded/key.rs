@@ -93,12 +93,16 @@ pub(super) enum Class {
     Secret = b'e',
     /// Somebody's time in the console.
     Session = b'v',
+    /// Rules of retention and legal holds.
+    Keeping = b'g',
+    /// A file that is named no more, and not yet deleted.
+    Leftover = b'x',
     /// What the runs of a day came to. Days before the release that began to count them have none.
     Day = b'y',
 }
 
 impl Class {
-    const ALL: [Self; 43] = [
+    const ALL: [Self; 45] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -141,13 +145,15 @@ impl Class {
         Self::TokenHash,
         Self::Secret,
         Self::Session,
+        Self::Keeping,
+        Self::Leftover,
         Self::Day,
     ];
 
     /// Whether the record of this key is one whose changes are audited. Here a class is forgotten in silence; that the others' writes make their
     /// entries is seen to by the writing thread.
     pub(super) fn is_audited(key: &[u8]) -> bool {
-        const AUDITED: [Class; 12] = [
+        const AUDITED: [Class; 13] = [
             Class::IdentityMap,
             Class::Tenant,
             Class::Source,
@@ -160,6 +166,7 @@ impl Class {
             Class::Token,
             Class::Secret,
             Class::Session,
+            Class::Keeping,
         ];
         AUDITED.iter().any(|class| key.first() == Some(&(*class as u8)))
     }
@@ -184,6 +191,8 @@ impl Class {
             Some(Self::Token | Self::TokenHash) => "a token's record",
             Some(Self::Secret) => "a secret's record",
             Some(Self::Session) => "a session's record",
+            Some(Self::Keeping) => "the record of rules and holds",
+            Some(Self::Leftover) => "the record of a file to be deleted",
             Some(Self::Audit) => "an entry of the audit log",
         }
     }

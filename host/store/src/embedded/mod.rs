@@ -14,6 +14,7 @@ mod folder;
 mod format;
 mod identities;
 mod index;
+mod keeping;
 mod key;
 mod ledger;
 mod modules;
@@ -34,6 +35,7 @@ use async_trait::async_trait;
 use consign_model::access::{Session, Token};
 use consign_model::audit::{Author, Cause, Deed, Head, ImportFigures};
 use consign_model::identity::{Identity, IdentityMap};
+use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
@@ -53,8 +55,8 @@ use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
 use crate::{
-    Arrival, AuditLine, Begun, Copies, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Result, SegmentRecord, SourceRecord, Store,
-    WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, SegmentRecord,
+    SourceRecord, Store, WantedFilter, WindowFilter,
 };
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
@@ -265,6 +267,26 @@ impl Store for Embedded {
         self.set_apart(tenant, chat, segment).await
     }
 
+    async fn keeping(&self, tenant: &TenantId) -> Result<Keeping> {
+        self.get_keeping(tenant)
+    }
+
+    async fn put_keeping(&self, tenant: &TenantId, keeping: &Keeping, by: &Author) -> Result<()> {
+        self.save_keeping(tenant, keeping, by).await
+    }
+
+    async fn replace_segments(&self, tenant: &TenantId, replaced: &[Replaced], others: &[String], decided: &Decided, by: &Author) -> Result<()> {
+        self.replace(tenant, replaced, others, decided, by).await
+    }
+
+    async fn leftovers(&self, tenant: &TenantId, limit: usize) -> Result<Vec<String>> {
+        self.list_leftovers(tenant, limit)
+    }
+
+    async fn forget_leftover(&self, tenant: &TenantId, path: &str) -> Result<()> {
+        self.drop_leftover(tenant, path).await
+    }
+
     async fn commit(&self, tenant: &TenantId, arrivals: &[Arrival]) -> Result<u64> {
         self.commit_arrivals(tenant, arrivals).await
     }
@@ -389,11 +411,6 @@ impl Store for Embedded {
         self.end_run(tenant, run, at, summary, manifest, by).await
     }
 
-    async fn note_replay(&self, tenant: &TenantId, run: &RunId, emails: u64, accepted: u64, by: &Author) -> Result<()> {
-        let run = run.clone();
-        self.write_audited(tenant, by, move |_| Ok(((), Some(Deed::ReplaySent { run, emails, accepted })))).await
-    }
-
     async fn run(&self, tenant: &TenantId, run: &RunId) -> Result<Option<Run>> {
         consume_budget().await;
         self.get_run(tenant, run)
@@ -457,6 +474,15 @@ impl Store for Embedded {
     async fn deliveries(&self, tenant: &TenantId, window: &WindowKey) -> Result<Vec<Delivery>> {
         consume_budget().await;
         self.deliveries_of(tenant, window)
+    }
+
+    async fn copy(&self, to: &Path) -> Result<u64> {
+        self.writer.copy(to.to_owned()).await
+    }
+
+    async fn note(&self, tenant: &TenantId, deed: &Deed, by: &Author) -> Result<()> {
+        let deed = deed.clone();
+        self.write_audited(tenant, by, move |_| Ok(((), Some(deed)))).await
     }
 
     async fn audit(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>> {

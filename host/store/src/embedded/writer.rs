@@ -334,6 +334,13 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// Writes all records as they are at one moment into a new folder, while nothing else is written.
+    pub(super) async fn copy(&self, to: std::path::PathBuf) -> Result<u64> {
+        self.write(move |changes| super::folder::write_copy(changes.core()?.as_ref(), &changes.bench.totals, &to)).await
+    }
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.queue.take());

@@ -251,6 +251,7 @@ impl Rehearsal {
                     assert_eq!(store.next_window(tenant, of, chat).await.unwrap(), next);
                 }
             }
+            Self::compare_keeping(store, tenant, expected).await;
             self.compare_wanted(store, tenant, expected).await;
             Self::compare_runs(store, tenant, expected).await;
             let mut deliveries: BTreeMap<&WindowKey, Vec<Delivery>> = BTreeMap::new();

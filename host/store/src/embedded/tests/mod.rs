@@ -41,7 +41,8 @@ async fn random_operations_survive_opening_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut rehearsal = Rehearsal::new(seed);
     let (rounds, calls) = ((operations / 2_000).max(10), Calls::default());
-    for _ in 0..rounds {
+    let copies = tempfile::tempdir().unwrap();
+    for round in 0..rounds {
         let store = Embedded::open(folder.path()).unwrap();
         let counted = Counted { store: &store, calls: &calls };
         rehearsal.compare(&counted).await;
@@ -49,6 +50,11 @@ async fn random_operations_survive_opening_again() {
             rehearsal.step(&counted).await;
         }
         store.check().await.unwrap();
+        let copy = copies.path().join(round.to_string());
+        store.copy(&copy).await.unwrap();
+        let copy = Embedded::open(&copy).unwrap();
+        assert!(!copy.is_recovered(), "a copy is closed in order");
+        rehearsal.compare(&copy).await;
     }
     rehearsal.compare(&Embedded::open(folder.path()).unwrap()).await;
     println!("opened {} times", rounds + 1);
@@ -79,6 +85,52 @@ async fn writers_share_flushes() {
     println!("1,000 writes of 100 writers in {flushes} flushes");
     assert!(flushes <= 200, "{flushes} flushes");
     assert_eq!(batches(&store) - batches_before, flushes, "a batch for each write is two writes to the file");
+}
+
+/// Whatever goes on meanwhile, a copy is what was there at one moment; and where something lies already it is left alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_are_of_one_moment() {
+    let (folder, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = Arc::new(Embedded::open(folder.path()).unwrap());
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let store = Arc::clone(&store);
+            let chats = [0, 1].map(|chat| chat_key("s", &format!("C{writer}-{chat}")));
+            // Both chats get an event, or none.
+            tokio::spawn(async move {
+                for event in 0..200 {
+                    let both = [arrival(&chats[0], event, 1), arrival(&chats[1], event, 1)];
+                    store.commit(&name("t"), &both).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let mut newest = 0;
+    for number in 0..5 {
+        let to = copies.path().join(number.to_string());
+        store.copy(&to).await.unwrap();
+        let copy = Embedded::open(&to).unwrap();
+        copy.check().await.unwrap();
+        let arrivals = copy.newest_arrival(&name("t")).await.unwrap();
+        assert!(arrivals >= newest, "a later copy has all that an earlier one has");
+        newest = arrivals;
+        let mut events = 0;
+        for writer in 0..8 {
+            let segments = async |chat: u8| copy.segments(&name("t"), &chat_key("s", &format!("C{writer}-{chat}")), 0).await.unwrap().len();
+            let (one, other) = (segments(0).await, segments(1).await);
+            assert_eq!(one, other);
+            events += one as u64;
+        }
+        assert_eq!(events, arrivals);
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let there = copies.path().join("0");
+    let refused = store.copy(&there).await;
+    assert!(matches!(refused, Err(crate::StoreError::Failed { .. })), "{refused:?}");
+    Embedded::open(&there).unwrap();
+    println!("5 copies of up to {newest} arrivals");
 }
 
 #[tokio::test]
