@@ -358,6 +358,38 @@ def secrets(visit):
     expect(page.get_by_text("There is none yet.")).to_be_visible()
 
 
+def keeping(visit):
+    page = visit.page
+    visit.go("/keeping")
+    expect(page.get_by_text("everything is kept for ever")).to_be_visible()
+    page.get_by_label("Keep for").fill("soon")
+    visit.press("Set the rule")
+    expect(page.get_by_text('write it as "7 years"')).to_be_visible()
+    visit.wrong.clear()
+    visit.go("/keeping")
+    page.get_by_label("Keep for").fill("7 years")
+    visit.press("Set the rule")
+    expect(page.get_by_role("row", name="all others 7years")).to_be_visible()
+    page.locator("#hold").fill("matter-7")
+    page.locator("#why").fill("matter 7 of 2026")
+    visit.press("Place it")
+    expect(page.get_by_role("row", name="matter-7 everything")).to_be_visible()
+    visit.look("keeping")
+    visit.press("What would go now?")
+    expect(page.get_by_role("status")).to_contain_text("events would go now")
+    visit.press("Take back the rule of all others")
+    expect(page.get_by_text("everything is kept for ever")).to_be_visible()
+    page.locator("#erase-source").select_option(index=1)
+    page.locator("#erase-user").fill("nobody-of-them")
+    page.locator("#erase-why").fill("asked on 2026-03-01")
+    visit.press("What would go?")
+    expect(page.get_by_text("no user of source")).to_be_visible()
+    visit.wrong.clear()
+    visit.go("/keeping")
+    visit.press("Lift matter-7")
+    expect(page.get_by_text("There is none.")).to_be_visible()
+
+
 def from_elsewhere(visit, browser):
     """Another site's page sends a form here, from a browser that has signed in."""
     page = visit.context.new_page()
@@ -406,6 +438,7 @@ def main(given):
         quarantine(visit, given)
         explain(visit)
         secrets(visit)
+        keeping(visit)
         from_elsewhere(visit, browser)
         audit_and_out(visit)
         assert not visit.wrong, visit.wrong
