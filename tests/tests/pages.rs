@@ -6,7 +6,7 @@ use std::sync::Arc;
 use consign_model::audit::{Actor, Author, Cause};
 use consign_model::manifest::Signature;
 use consign_model::policy::PolicyVersion;
-use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
+use consign_model::run::{ChatCounts, Costs, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use consign_model::{Digest, Name, RunSummary, Timestamp};
 use consign_store::{Begun, Embedded, NewRun, Store};
 use consign_tests::{Inbox, Served as Server, event_lines, python, say, secret};
@@ -49,6 +49,7 @@ async fn runs(store: Arc<Embedded>, tenant: Name, policy: Name, many: i64, now: 
             shadows: Vec::new(),
             quarantined: Vec::new(),
             stands_in: None,
+            costs: Costs::default(),
             lacking: Vec::new(),
             manifest: String::new(),
             millis: 900,

@@ -65,19 +65,6 @@ impl Archive {
             Err(source) => Err(ArchiveError::Unwritable { path: location.to_string(), source }),
         }
     }
-
-    /// Deletes every file of the tenant. Says how many.
-    pub async fn delete_everything(&self) -> Result<u64, ArchiveError> {
-        let folder = self.writer.place.folder();
-        let unreadable = |source| ArchiveError::Unreadable { path: folder.to_string(), source };
-        let (mut files, mut deleted) = (self.writer.store.list(Some(&folder)), 0);
-        while let Some(file) = files.next().await {
-            self.remove(&file.map_err(unreadable)?.location).await?;
-            deleted += 1;
-        }
-        drop(files);
-        Ok(deleted)
-    }
 }
 
 impl Unnamed<'_> {

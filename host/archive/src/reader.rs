@@ -137,6 +137,17 @@ impl Archive {
         Author::new(actor, move |digest| tenant::sign(&signing, digest))
     }
 
+    /// Bytes of all files of the tenant, encrypted as they lie there.
+    pub async fn stored_bytes(&self) -> Result<u64, ArchiveError> {
+        let folder = self.writer.place.folder();
+        let unreadable = |source| ArchiveError::Unreadable { path: folder.to_string(), source };
+        let (mut files, mut bytes) = (self.writer.store.list(Some(&folder)), 0);
+        while let Some(file) = files.next().await {
+            bytes += file.map_err(unreadable)?.size;
+        }
+        Ok(bytes)
+    }
+
     async fn fetch(&self, path: &str) -> Result<(Path, Bytes), ArchiveError> {
         let location = self.writer.place.path(path)?;
         let got = match self.writer.store.get(&location).await {

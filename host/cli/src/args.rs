@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use consign_model::access::Role;
 use consign_model::target::{ByteSize, Profile};
 use consign_model::{Name, Timestamp};
+use consign_service::bill::Month;
 use consign_source::Format;
 
 pub use filter::{BenchArgs, CaptureArgs, EventsArgs, FilterCommand, FilterKind, FilterLanguage, RunFilterArgs, TestArgs};
@@ -250,6 +251,15 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: QuarantineCommand,
+    },
+    /// Show what a tenant has used in a month: events, e-mails, bytes, and its modules' processor time
+    Bill {
+        /// The month, of UTC, as 2026-03 [default: this one]
+        #[arg(long, value_name = "MONTH")]
+        month: Option<Month>,
+        /// As CSV
+        #[arg(long)]
+        csv: bool,
     },
     /// Make a backup of the data folder: what is new since the last one in DIR is copied
     Backup {

@@ -485,6 +485,7 @@ impl Exporter {
             quarantined: toolbox.ward.new_ones(),
             stands_in: run.stands_in.clone(),
             lacking,
+            costs: toolbox.meter.costs(),
             manifest: path.display().to_string(),
             millis: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         };

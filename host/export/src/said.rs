@@ -3,7 +3,11 @@
 //! It may hold message text, so it is sealed with the window's verdicts and read by whom may read events. The reason that a window is held for is in
 //! the store and in the manifest, and never has a module's own words.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use consign_model::module::BoundModule;
+use consign_model::run::{Cost, Costs};
 use consign_model::{ChatKey, RunId};
 use consign_sandbox::{Failure, Level, LogLine};
 use consign_store::WindowFilter;
@@ -23,11 +27,41 @@ pub struct Said {
     pub text: String,
 }
 
-/// What the modules of one window said, in order.
+/// What the modules of one window said, in order; and where what they use is added up.
 #[derive(Default)]
-pub(crate) struct Words(pub Vec<Said>);
+pub(crate) struct Words {
+    pub said: Vec<Said>,
+    meter: Option<Arc<Meter>>,
+}
+
+/// What modules use, over the windows of a run.
+#[derive(Default)]
+pub(crate) struct Meter(Mutex<Costs>);
+
+impl Meter {
+    /// So far.
+    pub fn costs(&self) -> Costs {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl Words {
+    /// Of a window of a run that is measured.
+    pub fn metered(meter: &Arc<Meter>) -> Self {
+        Self { said: Vec::new(), meter: Some(Arc::clone(meter)) }
+    }
+
+    /// A module has had so much of a processor, and was shown so many events meanwhile.
+    pub fn spent(&self, module: &BoundModule, time: Duration, events: usize) {
+        let Some(meter) = &self.meter else { return };
+        let cost = Cost { micros: u64::try_from(time.as_micros()).unwrap_or(u64::MAX), events: events as u64 };
+        let mut costs = meter.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match costs.get_mut(&module.name) {
+            Some(known) => known.add(&cost),
+            None => drop(costs.insert(module.name.clone(), cost)),
+        }
+    }
+
     /// Takes in log lines.
     pub fn hear(&mut self, module: &BoundModule, lines: Vec<LogLine>) {
         for line in lines {
@@ -66,11 +100,11 @@ impl Words {
 
     /// Adds what shadows said.
     pub fn add_shadows(&mut self, said: Self) {
-        self.0.extend(said.0.into_iter().map(|one| Said { module: format!("{} (shadow)", one.module), ..one }));
+        self.said.extend(said.said.into_iter().map(|one| Said { module: format!("{} (shadow)", one.module), ..one }));
     }
 
     fn add(&mut self, module: &BoundModule, level: &str, text: String) {
-        self.0.push(Said { module: module.name.clone(), level: level.to_owned(), text });
+        self.said.push(Said { module: module.name.clone(), level: level.to_owned(), text });
     }
 }
 

@@ -16,6 +16,7 @@ use crate::deliver::Outbox;
 use crate::evaluate::Evaluator;
 use crate::modules::blocking;
 use crate::quarantine::Ward;
+use crate::said::Meter;
 use crate::shadow::Budget;
 use crate::verdicts::Binder;
 use crate::window::Tools;
@@ -87,6 +88,8 @@ pub(crate) struct Toolbox<'a> {
     pub ward: Arc<Ward>,
     /// Unset for a preview, which runs no shadows.
     budget: Option<Arc<Budget>>,
+    /// What the run's modules have used.
+    pub meter: Arc<Meter>,
     binder: Arc<Binder>,
     made: tokio::sync::Mutex<HashMap<(u32, u32), Tried>>,
     /// By target: a window goes to the target that it was composed for, also where the policy has another one by now.
@@ -116,7 +119,7 @@ impl<'a> Toolbox<'a> {
         let ward = Arc::new(Ward::open(exporter, run, &policy, purpose).await?);
         let budget = (purpose == Purpose::Run).then(Arc::default);
         let (made, outboxes) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { exporter, run: run.id.clone(), purpose, policy, ward, budget, binder: Arc::default(), made, outboxes })
+        Ok(Self { exporter, run: run.id.clone(), purpose, policy, ward, budget, meter: Arc::default(), binder: Arc::default(), made, outboxes })
     }
 
     /// The connections to a target.
@@ -150,7 +153,7 @@ impl<'a> Toolbox<'a> {
         // A window of an earlier run was compared then, if it could be: its figures are that run's. So was what a supplement is to.
         let budget = self.budget.clone().filter(|_| window.run == self.run && !window.key.is_supplement());
         let binder = (self.run.clone(), Arc::clone(&self.binder));
-        Ok(Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget, binder }))
+        Ok(Ok(Tools { evaluator, target, ward: Arc::clone(&self.ward), budget, meter: Arc::clone(&self.meter), binder }))
     }
 
     async fn made(&self, window: &Window) -> Result<Tried, ExportError> {

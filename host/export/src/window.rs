@@ -27,7 +27,7 @@ use crate::owed::Got;
 use crate::places::Kind;
 use crate::quarantine::Ward;
 use crate::reader::Reader;
-use crate::said::{Said, Words};
+use crate::said::{Meter, Said, Words};
 use crate::shadow::{self, Budget, Seen};
 use crate::verdicts::{Binder, VerdictEmail, VerdictFile, VerdictOmitted, ranges};
 use crate::{ExportError, Exporter};
@@ -46,6 +46,8 @@ pub(crate) struct Tools {
     pub ward: Arc<Ward>,
     /// What shadows may take; unset where none is run.
     pub budget: Option<Arc<Budget>>,
+    /// Where what modules use is added up.
+    pub meter: Arc<Meter>,
     /// The run that works, and what it binds verdicts with.
     pub binder: (RunId, Arc<Binder>),
 }
@@ -167,7 +169,7 @@ pub(crate) struct Made {
 
 impl Made {
     fn held(reason: HeldReason, said: Words) -> Self {
-        Self { evaluation: None, held: Some(reason), said: said.0, seen: Seen::default(), refused: false }
+        Self { evaluation: None, held: Some(reason), said: said.said, seen: Seen::default(), refused: false }
     }
 }
 
@@ -195,7 +197,7 @@ pub(crate) async fn make(
     let (exporter, tools) = (exporter.clone(), tools.clone());
     let runtime = Handle::current();
     Ok(tokio::task::spawn_blocking(move || {
-        let mut said = Words::default();
+        let mut said = Words::metered(&tools.meter);
         let evaluator = &tools.evaluator;
         let segments = if evaluator.policy.spec.decrypt { Ok(segments) } else { runtime.block_on(set_apart(&exporter, &window.key.chat, segments)) };
         let segments = match segments {
@@ -249,7 +251,7 @@ pub(crate) async fn make(
         drop(into);
         let mut seen = Seen::default();
         if let Some(budget) = tools.budget.as_ref().filter(|_| !evaluator.shadows.is_empty()) {
-            let mut heard = Words::default();
+            let mut heard = Words::metered(&tools.meter);
             // A place of their own: they take none of those who evaluate for an export.
             let _place = runtime.block_on(exporter.places.shadows.acquire()).ok();
             let mut work = Work::new(&window, &facts, &mut reader, &mut heard, &tools.ward);
@@ -259,7 +261,7 @@ pub(crate) async fn make(
             seen = compared.unwrap_or_else(|| shadow::unseen(evaluator));
             said.add_shadows(heard);
         }
-        Made { evaluation: Some(evaluation), held, said: said.0, seen, refused: false }
+        Made { evaluation: Some(evaluation), held, said: said.said, seen, refused: false }
     }))
 }
 

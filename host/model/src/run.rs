@@ -1,5 +1,7 @@
 //! A run of a policy and its figures.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::shadow::ShadowDifference;
@@ -77,8 +79,42 @@ pub struct SupplementCounts {
     pub emails: EmailCounts,
 }
 
-/// What the runs that ended on one day came to.
+/// What a module used of a processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cost {
+    /// Processor time of its calls, in microseconds.
+    pub micros: u64,
+    /// Events that it was shown; none where it decided by chats.
+    pub events: u64,
+}
+
+impl Cost {
+    /// Adds more of it.
+    pub fn add(&mut self, other: &Self) {
+        self.micros = self.micros.saturating_add(other.micros);
+        self.events = self.events.saturating_add(other.events);
+    }
+
+    /// Processor seconds that a million events take at this rate; unset where it was shown none.
+    pub fn seconds_per_million(&self) -> Option<f64> {
+        // Microseconds for an event are seconds for a million of them.
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        (self.events > 0).then(|| self.micros as f64 / self.events as f64)
+    }
+}
+
+/// What modules used, by `name@version`.
+pub type Costs = BTreeMap<String, Cost>;
+
+/// Adds costs to others.
+pub fn add_costs(to: &mut Costs, costs: &Costs) {
+    for (module, cost) in costs {
+        to.entry(module.clone()).or_default().add(cost);
+    }
+}
+
+/// What the runs that ended on one day came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DayFigures {
     /// How many ended.
     pub runs: u64,
@@ -86,6 +122,12 @@ pub struct DayFigures {
     pub events: EventCounts,
     /// Their e-mails, with those of windows that were tried again.
     pub emails: EmailCounts,
+    /// What their modules used. Days before the release that began to measure it have none.
+    #[serde(default, skip_serializing_if = "Costs::is_empty")]
+    pub costs: Costs,
+    /// The most bytes of the archive that were seen on that day, encrypted as they lie there; 0 where nobody looked.
+    #[serde(default)]
+    pub stored: u64,
 }
 
 impl DayFigures {
@@ -95,6 +137,7 @@ impl DayFigures {
         self.events.add(&run.events);
         self.emails.add(&run.emails);
         self.emails.add(&run.supplements.emails);
+        add_costs(&mut self.costs, &run.costs);
     }
 }
 
@@ -211,6 +254,9 @@ pub struct RunSummary {
     /// What its policy requires of sources and these do not give: they did when the policy was applied, and have had another way in since.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lacking: Vec<Lack>,
+    /// What its modules and their shadows used. Of one that was interrupted only what was measured since it was taken up.
+    #[serde(default, skip_serializing_if = "Costs::is_empty")]
+    pub costs: Costs,
     /// Path of the manifest.
     pub manifest: String,
     /// How long it took, in milliseconds; `run --json` prints `seconds`.

@@ -1,4 +1,4 @@
-//! Lets go what is over, by itself: some times a day, and when somebody has changed the rules.
+//! Lets go what is over, by itself: some times a day, and when somebody has changed the rules. Looks meanwhile how much is stored, for the bill.
 //!
 //! Tenants take turns, each after a pause of its own, so that hundreds of them are not gone through at once when the process begins.
 
@@ -29,6 +29,14 @@ pub async fn watch(life: Arc<Life>, exporter: Exporter, changed: Arc<Notify>, on
                 tracing::info!(tenant = %exporter.tenant, deleted = retained.deleted, files = retained.files, "{} events were over and are deleted", number(retained.deleted));
             }
             Err(error) => tracing::warn!(tenant = %exporter.tenant, "what is over could not be deleted, and is tried again: {error}"),
+        }
+        match exporter.archive.stored_bytes().await {
+            Ok(bytes) => {
+                if let Err(error) = exporter.store.note_stored(&exporter.tenant, Timestamp::now(), bytes).await {
+                    tracing::warn!(tenant = %exporter.tenant, "how much is stored could not be noted: {error}");
+                }
+            }
+            Err(error) => tracing::warn!(tenant = %exporter.tenant, "how much is stored could not be seen: {error}"),
         }
         pause = EVERY;
     }

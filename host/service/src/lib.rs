@@ -5,6 +5,7 @@ pub mod api;
 pub mod apply;
 mod attempts;
 pub mod backup;
+pub mod bill;
 mod bind;
 mod caller;
 mod console;

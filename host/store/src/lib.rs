@@ -483,6 +483,8 @@ pub trait Store: Send + Sync {
     async fn runs_before(&self, tenant: &TenantId, policy: Option<&Name>, before: Option<u64>, limit: usize) -> Result<Vec<(u64, Run)>>;
     /// What the runs came to that ended on each day of UTC, from this time on and before that one: each day that had some, as its beginning.
     async fn days(&self, tenant: &TenantId, from: Timestamp, until: Timestamp) -> Result<Vec<(Timestamp, DayFigures)>>;
+    /// So many bytes of the tenant's archive were seen at this time: of a day the most is kept.
+    async fn note_stored(&self, tenant: &TenantId, at: Timestamp, bytes: u64) -> Result<()>;
     /// How far a policy has come.
     async fn progress(&self, tenant: &TenantId, policy: &Name) -> Result<Progress>;
 

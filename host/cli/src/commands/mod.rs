@@ -4,6 +4,7 @@ mod alerts;
 mod apply;
 mod audit;
 mod backup;
+mod bill;
 mod demo;
 mod doctor;
 mod explain;
@@ -78,6 +79,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
         Command::Module { command } => module::module(&open().await?, command, json).await,
         Command::Shadow { policy, command } => shadow::shadow(&open().await?, policy.as_ref(), command.as_ref(), json).await,
+        Command::Bill { month, csv } => bill::bill(&open().await?, *month, *csv, json).await,
         Command::Backup { to, keep } => backup::backup(&Place::of(&cli)?, to, *keep, json).await,
         Command::Restore { from } => backup::restore(&cli, from, json).await,
         Command::Retention { command } => keeping::retention(&open().await?, command, json).await,

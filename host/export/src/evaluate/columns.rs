@@ -98,6 +98,7 @@ impl<'a> Session<'a> {
         let mut session = bound.criteria(Arc::clone(chat))?;
         let begun = session.begin();
         said.hear(module, session.take_logs());
+        said.spent(module, session.usage().total(), 0);
         let state = match begun? {
             Decision::Inspect => State::Asks(Box::new(session)),
             Decision::KeepAll => State::Decided(0),
@@ -127,8 +128,10 @@ impl<'a> Session<'a> {
         let verdicts = match &mut self.state {
             State::Decided(verdict) => Verdicts::Same(*verdict),
             State::Asks(session) => {
+                let before = session.usage().total();
                 let verdicts = session.evaluate(view);
                 said.hear(self.module, session.take_logs());
+                said.spent(self.module, session.usage().total().saturating_sub(before), view.len());
                 Verdicts::Each(verdicts?)
             }
         };

@@ -40,6 +40,7 @@ pub(crate) fn run((module, bound): &Ready, kept: &[u32], work: &mut Work<'_>, ma
     let mut session = bound.grouping(work.chat_for(module)).map_err(|failure| Stop::Failed(failure, None))?;
     let begun = session.begin();
     work.said.hear(module, session.take_logs());
+    work.said.spent(module, session.usage().total(), 0);
     begun.map_err(|failure| Stop::Failed(failure, None))?;
     let mut spans: Vec<Vec<(u32, u32)>> = Vec::new();
     let mut left_out = Vec::new();
@@ -51,8 +52,10 @@ pub(crate) fn run((module, bound): &Ready, kept: &[u32], work: &mut Work<'_>, ma
         let (batch, view) = work.batch(index).map_err(Stop::Held)?;
         let (shown, rows) = kept_of(kept, start, view);
         if !rows.is_empty() {
+            let before = session.usage().total();
             let placement = session.place(&shown);
             work.said.hear(module, session.take_logs());
+            work.said.spent(module, session.usage().total().saturating_sub(before), rows.len());
             let placement = placement.map_err(|failure| Stop::Failed(failure, Some(index)))?;
             for one in placement.assigned {
                 let group = one.group as usize;
@@ -75,8 +78,10 @@ pub(crate) fn run((module, bound): &Ready, kept: &[u32], work: &mut Work<'_>, ma
     if !may_go_on() {
         return Err(Stop::Asked);
     }
+    let before = session.usage().total();
     let groups = session.finish();
     work.said.hear(module, session.take_logs());
+    work.said.spent(module, session.usage().total().saturating_sub(before), 0);
     let groups = groups.map_err(|failure| Stop::Failed(failure, None))?;
     spans.resize_with(groups.len(), Vec::new);
     let groups = groups.into_iter().zip(spans).map(|(group, spans)| GroupPlan { group, spans }).collect();

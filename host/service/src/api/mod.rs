@@ -8,6 +8,7 @@
 
 mod audit;
 mod backups;
+mod bill;
 mod explain;
 mod given;
 mod guard;
@@ -66,6 +67,8 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(tenants::list_tokens, tenants::create_token))
         .routes(routes!(tenants::revoke_token))
         .routes(routes!(backups::make))
+        .routes(routes!(bill::all))
+        .routes(routes!(bill::show))
         .routes(routes!(policies::list))
         .routes(routes!(policies::show))
         .routes(routes!(policies::apply))

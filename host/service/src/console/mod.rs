@@ -10,6 +10,7 @@
 mod access;
 mod assets;
 mod audit;
+mod bill;
 mod due;
 mod explain;
 mod form;
@@ -77,6 +78,8 @@ fn places() -> Vec<Place> {
         page("/tenants", ListTenants, home::tenants),
         action("/tenants", ManageTenants, home::create),
         page("/t/{tenant}", Read, overview::show),
+        page("/t/{tenant}/bill", Read, bill::show),
+        page("/t/{tenant}/bill.csv", Read, bill::file),
         page("/t/{tenant}/policies", Read, policies::list),
         page("/t/{tenant}/policies/{policy}", Read, policies::show),
         page("/t/{tenant}/policies/{policy}/preview", ReadEvents, preview::show),

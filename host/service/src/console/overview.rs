@@ -54,6 +54,7 @@ pub async fn show(here: Here) -> Page {
         section aria-labelledby="days" {
             h2 id="days" { "The last " (DAYS) " days" }
             (plot(&whole_days(&days, now, DAYS)))
+            p { a href=(address(tenant, "/bill")) { "What this month has used: the bill" } }
         }
         section aria-labelledby="newest" {
             h2 id="newest" { "The newest runs" }

@@ -135,6 +135,7 @@ counted! {
     run(tenant: &TenantId, run: &RunId) -> Option<Run>;
     runs(tenant: &TenantId, policy: Option<&Name>, limit: usize) -> Vec<Run>;
     runs_before(tenant: &TenantId, policy: Option<&Name>, before: Option<u64>, limit: usize) -> Vec<(u64, Run)>;
+    note_stored(tenant: &TenantId, at: Timestamp, bytes: u64) -> ();
     days(tenant: &TenantId, from: Timestamp, until: Timestamp) -> Vec<(Timestamp, DayFigures)>;
     progress(tenant: &TenantId, policy: &Name) -> Progress;
     save_facts(tenant: &TenantId, facts: &Facts) -> Digest;

@@ -98,6 +98,7 @@ struct Expected {
     windows: BTreeMap<WindowKey, Window>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
     keeping: Keeping,
+    stored: BTreeMap<Timestamp, u64>,
     leftovers: BTreeSet<String>,
     /// What the audit log tells of.
     deeds: Vec<&'static str>,

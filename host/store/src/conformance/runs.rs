@@ -146,8 +146,13 @@ pub(super) async fn days(store: Arc<dyn Store>) {
     let [first, fourth, tenth] =
         [(0, figures(&[0, 1])), (3, figures(&[2, 3])), (9, figures(&[4]))].map(|(day, figures)| (Timestamp(day * DAY), figures));
     assert_eq!((first.1.runs, first.1.events.examined, first.1.emails.accepted), (2, 6, 5 + 86_399_999 + 2));
-    assert_eq!(store.days(&tenant, Timestamp(0), Timestamp::MAX).await.unwrap(), [first, fourth, tenth]);
-    assert_eq!(store.days(&tenant, Timestamp(3 * DAY), Timestamp(9 * DAY)).await.unwrap(), [fourth]);
+    assert_eq!(store.days(&tenant, Timestamp(0), Timestamp::MAX).await.unwrap(), [first.clone(), fourth.clone(), tenth.clone()]);
+    assert_eq!(store.days(&tenant, Timestamp(3 * DAY), Timestamp(9 * DAY)).await.unwrap(), std::slice::from_ref(&fourth));
     assert_eq!(store.days(&tenant, Timestamp(1), Timestamp(3 * DAY)).await.unwrap(), [], "days are whole");
+    for bytes in [5, 9, 7] {
+        store.note_stored(&tenant, Timestamp(4 * DAY + 1), bytes).await.unwrap();
+    }
+    let seen = (Timestamp(4 * DAY), DayFigures { stored: 9, ..DayFigures::default() });
+    assert_eq!(store.days(&tenant, Timestamp(0), Timestamp::MAX).await.unwrap(), [first, fourth, seen, tenth]);
     assert_eq!(store.days(&name("t2"), Timestamp(0), Timestamp::MAX).await.unwrap(), []);
 }

@@ -9,7 +9,7 @@ use consign_model::manifest::Signature;
 use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest, ProbeOutcome, ProbeReport, ProbeStep, Producer, Tier};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::{QuarantineReason, Release};
-use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
+use consign_model::run::{ChatCounts, Cost, Costs, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::{Facts, Participant, SealedFile, Settled};
 use consign_model::{
@@ -239,6 +239,7 @@ pub(crate) fn summary(run: &RunId, policy: &Name) -> RunSummary {
         quarantined: Vec::new(),
         stands_in: None,
         lacking: Vec::new(),
+        costs: Costs::from([("acme/one@1.0.0".to_owned(), Cost { micros: 7, events: 3 })]),
         manifest: "manifests/x.json".into(),
         millis: 12,
     }

@@ -426,6 +426,10 @@ impl Store for Embedded {
         self.list_days(tenant, from, until)
     }
 
+    async fn note_stored(&self, tenant: &TenantId, at: Timestamp, bytes: u64) -> Result<()> {
+        self.keep_stored(tenant, at, bytes).await
+    }
+
     async fn progress(&self, tenant: &TenantId, policy: &Name) -> Result<Progress> {
         consume_budget().await;
         self.get_progress(tenant, policy)

@@ -166,6 +166,17 @@ impl Embedded {
         self.core.raw_newest(&all, &end, limit)?.iter().map(found).collect()
     }
 
+    pub(super) async fn keep_stored(&self, tenant: &TenantId, at: Timestamp, bytes: u64) -> Result<()> {
+        let day = day_key(tenant, at);
+        self.writer
+            .write(move |changes| {
+                let mut figures: DayFigures = changes.get(&day)?.unwrap_or_default();
+                figures.stored = figures.stored.max(bytes);
+                changes.put(&day, &figures)
+            })
+            .await
+    }
+
     pub(super) fn list_days(&self, tenant: &TenantId, from: Timestamp, until: Timestamp) -> Result<Vec<(Timestamp, DayFigures)>> {
         let all = Key::of(Class::Day, tenant);
         let found = |(key, record): (sled::IVec, sled::IVec)| {

@@ -144,6 +144,9 @@ impl Rehearsal {
                 days.entry(Timestamp(at.0 - at.0 % 86_400_000)).or_default().add(summary);
             }
         }
+        for (day, bytes) in &expected.stored {
+            days.entry(*day).or_default().stored = *bytes;
+        }
         assert_eq!(store.days(tenant, Timestamp(0), Timestamp::MAX).await.unwrap(), days.into_iter().collect::<Vec<_>>());
     }
 

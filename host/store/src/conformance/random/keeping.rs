@@ -10,6 +10,7 @@ use crate::{Decided, Replaced, SegmentRecord, Store, StoreError};
 
 impl Rehearsal {
     pub(super) async fn change_keeping(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        self.note_stored(store, tenant, expected).await;
         let called = name(self.random.pick::<&str>(&["a", "b", "c"]));
         let (source, chat, user, from, until) = (None, None, None, None, None);
         let hold = Hold { name: called.clone(), reason: "matter".into(), source, chat, user, from, until, placed_at: Timestamp(1) };
@@ -28,6 +29,14 @@ impl Rehearsal {
             expected.deeds.push("keeping-changed");
         }
         assert_eq!(store.keeping(tenant).await.unwrap(), expected.keeping);
+    }
+
+    /// Bytes that were seen of a day's archive.
+    async fn note_stored(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let (at, bytes) = (Timestamp(i64::try_from(self.random.below(5 * 86_400_000)).unwrap()), self.random.below(1_000));
+        store.note_stored(tenant, at, bytes).await.unwrap();
+        let most = expected.stored.entry(Timestamp(at.0 - at.0 % 86_400_000)).or_default();
+        *most = bytes.max(*most);
     }
 
     pub(super) async fn delete_events(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
