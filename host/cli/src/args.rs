@@ -7,6 +7,7 @@ mod keeping;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consign_model::access::Role;
@@ -403,7 +404,21 @@ pub enum TokenCommand {
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
         days: Option<u16>,
     },
-    /// List the tenant's tokens
+    /// Make a link that signs somebody in to the console once, who has no token yet; it is shown this once
+    Link {
+        /// Who will use it
+        name: Name,
+        /// What the session may do
+        #[arg(long, value_parser = role, default_value = "tenant-administrator")]
+        role: Role,
+        /// For how long it can be used, a week at most
+        #[arg(long, value_parser = within, default_value = "1h", value_name = "TIME")]
+        within: Duration,
+        /// Where a browser finds the console
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8480")]
+        console: String,
+    },
+    /// List the tenant's tokens and links
     List {
         /// Those of the installation instead
         #[arg(long)]
@@ -417,6 +432,13 @@ pub enum TokenCommand {
         #[arg(long)]
         platform: bool,
     },
+}
+
+/// A link's time.
+fn within(text: &str) -> Result<Duration, String> {
+    let time: Duration = text.parse::<humantime::Duration>().map_err(|error| format!("{error}: write 30m, or 2h"))?.into();
+    let (least, most) = (Duration::from_mins(1), Duration::from_hours(7 * 24));
+    if (least..=most).contains(&time) { Ok(time) } else { Err("1 minute to 7 days".to_owned()) }
 }
 
 fn role(text: &str) -> Result<Role, String> {

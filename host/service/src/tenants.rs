@@ -95,6 +95,8 @@ pub struct Common {
     pub data: PathBuf,
     /// Where backups go.
     pub backup: Option<BackupSettings>,
+    /// Where the console is to a browser, `https://consign.example`; unset where nobody has said it.
+    pub url: Option<String>,
 }
 
 /// A tenant that is being served.
@@ -208,6 +210,11 @@ impl Tenants {
     /// The store under all of them.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.common.store
+    }
+
+    /// Where the console is to a browser, `https://consign.example`; unset where nobody has said it.
+    pub fn url(&self) -> Option<&str> {
+        self.common.url.as_deref()
     }
 
     /// Opens all tenants that there are, or the one. What can't be opened is found out before anything runs.

@@ -336,7 +336,8 @@ pub trait Store: Send + Sync {
     /// Takes a token back. Answers how it stands now, which where it was taken back before is as then; unset where there is none.
     async fn revoke_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>>;
 
-    /// Keeps a session that has begun, and drops those of the tenant that were over when it began.
+    /// Keeps a session that has begun, and drops those of the tenant that were over when it began. One that a link began uses that up: refused as a conflict where the
+    /// link was used before, or is worth nothing.
     async fn begin_session(&self, tenant: &TenantId, session: &Session, by: &Author) -> Result<()>;
     /// A session by the hash of its text, also one that is over.
     async fn session(&self, tenant: &TenantId, hash: &Digest) -> Result<Option<Session>>;

@@ -100,6 +100,7 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         news: Box::new(move |tenant, news| say_news(&Voice { tenant, is_told: names_tenants, json }, news)),
         data: place.folder.clone(),
         backup: config.backup.clone(),
+        url: api.as_ref().and_then(ApiServer::url).map(str::to_owned),
     };
     let tenants = Arc::new(Tenants::new(common, only));
     let opened = tenants.open_all().await?;

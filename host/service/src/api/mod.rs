@@ -13,6 +13,7 @@ mod given;
 mod guard;
 mod held;
 mod keeping;
+mod links;
 mod me;
 mod modules;
 mod policies;
@@ -40,9 +41,10 @@ use utoipa_axum::routes;
 pub use self::given::{BODY, Item, bytes, name};
 pub use self::guard::Unguarded;
 use self::guard::{Guard, SCHEME};
+pub use self::links::link;
 pub use self::modules::{LARGEST, UPLOADS};
 pub use self::runs::manifest;
-pub use self::tenants::{NoRandomness, new_secret, new_token};
+pub use self::tenants::{NoRandomness, new_link, new_secret, new_token, random};
 use crate::problem::{self, Problem};
 use crate::tenants::Tenants;
 
@@ -66,6 +68,7 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(tenants::list_tokens, tenants::create_token))
         .routes(routes!(tenants::revoke_token))
         .routes(routes!(backups::make))
+        .routes(routes!(links::create))
         .routes(routes!(policies::list))
         .routes(routes!(policies::show))
         .routes(routes!(policies::apply))

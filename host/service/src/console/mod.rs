@@ -12,6 +12,7 @@ mod assets;
 mod audit;
 mod due;
 mod explain;
+mod first;
 mod form;
 mod gate;
 mod held;
@@ -127,8 +128,10 @@ pub fn router(tenants: Arc<Tenants>) -> Router {
         router.route(&format!("{ROOT}{}", place.path), place.answer.route_layer(from_fn_with_state(gate, gate::pass)))
     });
     let signing_in = get(sign_in::show).post(sign_in::sign_in).route_layer(from_fn(gate::only_from_here));
+    let by_a_link = get(first::show).post(first::sign_in).route_layer(from_fn(gate::only_from_here));
     behind_the_gate
         .route(&format!("{ROOT}/sign-in"), signing_in)
+        .route(&format!("{ROOT}/first"), by_a_link)
         .merge(assets::router())
         .route("/", get(async || Redirect::to("/console/")))
         .route(ROOT, get(async || Redirect::to("/console/")))

@@ -128,7 +128,7 @@ fn frame(title: &str, caller: Option<&Caller>, tenant: Option<&TenantId>, nav: &
                     @if let Some(tenant) = tenant { span.tenant { (tenant) } }
                     @if let Some(caller) = caller {
                         form.who method="post" action={ (ROOT) "/sign-out" } {
-                            span { (caller.token.name) ", " (caller.role().word()) }
+                            span { (caller.name()) ", " (caller.role().word()) }
                             button.plain { "Sign out" }
                         }
                     }

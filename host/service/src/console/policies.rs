@@ -258,7 +258,7 @@ pub async fn enable(here: Here, Item(name): Item, form: Fields) -> Result<Redire
 pub async fn release(here: Here, Item(name): Item, form: Fields) -> Result<Redirect, Trouble> {
     let policy = find(&here, &name).await?;
     let module = Digest::try_from(form.one("module")?.to_owned()).map_err(|_| Problem::invalid("module: this is no module's SHA-256"))?;
-    here.exporter().release(&policy.spec.name, Some(&module), here.caller.token.name.as_str()).await?;
+    here.exporter().release(&policy.spec.name, Some(&module), here.caller.name()).await?;
     here.tenant.changed();
     Ok(Redirect::to(&address(here.tenant.name(), &format!("/policies/{}?done=released", policy.spec.name))))
 }

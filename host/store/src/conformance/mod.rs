@@ -40,6 +40,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     access::tenants_by_name,
     access::tokens_by_tenant_and_hash,
     access::secrets_by_name,
+    access::links_once,
     access::sessions_by_hash,
     arrivals::tenants_keep_their_first_keys,
     arrivals::sources_and_users,

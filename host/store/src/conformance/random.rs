@@ -10,7 +10,7 @@ mod keeping;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use consign_model::access::{Session, Token};
+use consign_model::access::{Session, SignedInBy, Token};
 use consign_model::audit::{Cause, Deed, ImportFigures};
 use consign_model::identity::Identity;
 use consign_model::keeping::Keeping;
@@ -484,7 +484,7 @@ impl Rehearsal {
             return;
         }
         let mut at = |from: i64| Timestamp(from + i64::try_from(self.random.below(50)).unwrap());
-        let one = Session { hash, token: name("token-1"), begun_at: at(0), ends_at: at(20) };
+        let one = Session { hash, by: SignedInBy::Token(name("no-such-token")), begun_at: at(0), ends_at: at(20) };
         store.begin_session(tenant, &one, &author()).await.unwrap();
         expected.deeds.push("signed-in");
         expected.sessions.retain(|_, known| known.ends_at > one.begun_at);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use consign_model::access::{Role, Token};
+use consign_model::access::{Role, Token, TokenKind};
 use consign_model::audit::{Actor, Author};
 use consign_model::identity::{Identity, IdentityMap, Period};
 use consign_model::manifest::Signature;
@@ -60,6 +60,8 @@ pub(crate) fn token(id: &str, secret: &str) -> Token {
         created_at: Timestamp(3),
         expires_at: Some(Timestamp(9)),
         revoked_at: None,
+        kind: TokenKind::Bearer,
+        made_by: None,
     }
 }
 
