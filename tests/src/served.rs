@@ -1,6 +1,7 @@
 //! A `serve` with an API, asked by bare HTTP: one request on each connection, so that nothing of a client stands between.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct Served {
     pub operator: String,
     /// More lines of its settings.
     pub settings: String,
+    /// Where all that it logs goes, from the next start on; unset: a little of it to standard error.
+    pub log: Option<PathBuf>,
 }
 
 /// What was answered.
@@ -57,7 +60,7 @@ impl Served {
         let consign = Consign::new();
         let operator = consign.json(&["token", "create", "operator", "--role", "platform-administrator"]);
         let operator = operator["secret"].as_str().unwrap().to_owned();
-        let mut server = Self { consign, running: None, address: String::new(), operator, settings };
+        let mut server = Self { consign, running: None, address: String::new(), operator, settings, log: None };
         server.again();
         server
     }
@@ -68,7 +71,11 @@ impl Served {
         let settings = format!("[api]\nlisten = \"127.0.0.1:0\"\n[backup]\nfolder = \"{backups}\"\nevery = \"100 days\"\nkeep = 3\n{}", self.settings);
         self.consign.write("consign.toml", settings);
         let config = self.consign.beside("consign.toml").display().to_string();
-        let (running, said) = self.consign.serving(&["--json", "--config", &config]);
+        let mut command = self.consign.command(&["serve", "--json", "--config", &config]);
+        if let Some(log) = &self.log {
+            command.env("CONSIGN_LOG", "trace").stderr(File::create(log).unwrap());
+        }
+        let (running, said) = Consign::hearing(command);
         let started = until_some("serve to start", || said.try_recv().ok());
         let started: Value = serde_json::from_str(&started).unwrap();
         started["api"].as_str().unwrap().clone_into(&mut self.address);

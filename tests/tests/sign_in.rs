@@ -1,7 +1,11 @@
 //! How people come in who have no token: by a link that is good once; and by an issuer of `OpenID` Connect, of which one stands beside that can also misbehave.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use consign_tests::{Answer, Served as Server, holds};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use consign_tests::{Answer, Consign, Running, Served as Server, files_below, holds, python, say, until_some};
 use serde_json::{Value, json};
 
 /// What stands after the `#` of a link.
@@ -88,4 +92,107 @@ fn a_first_administrator_comes_in_by_a_link_that_is_good_once() {
     }
     server.stop();
     server.consign.run(&["--tenant", "acme", "audit", "verify"]).succeeded();
+}
+
+/// The issuer that stands in for others', and where it is.
+fn issuer(beside: &Consign) -> (Running, String) {
+    let mut command = Command::new("python3");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/issuer.py");
+    command.arg(script).arg(CLIENT_SECRET).arg(beside.write("said", "")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let (running, said) = Consign::hearing(command);
+    let port = until_some("the issuer to start", || said.try_recv().ok());
+    (running, format!("http://127.0.0.1:{port}"))
+}
+
+/// With letters that a form has to write otherwise.
+const CLIENT_SECRET: &str = "open:sesame & +close%";
+
+/// Issuers of the settings; who is in the first of the groups is an administrator of acme.
+fn settings(secret: &str, issuer: &str, dead: u16, group: &str) -> String {
+    let one = |name: &str, title: &str, address: &str| {
+        format!(
+            r#"
+[[sign-in]]
+name = "{name}"
+title = "{title}"
+issuer = "{address}"
+client-id = "consign"
+client-secret = {{ file = "{secret}" }}
+scopes = ["email", "groups"]
+rules = [
+    {{ claim = "groups", is = ["{group}"], tenant = "acme", role = "tenant-administrator" }},
+    {{ claim = "/realm/roles", is = "ops", role = "platform-administrator" }},
+    {{ claim = "groups", is = "lost", tenant = "nowhere", role = "auditor" }},
+    {{ claim = "email", domain = "audit.example", tenant = "acme", role = "auditor" }},
+]
+"#
+        )
+    };
+    let more = ["other", "named", "liar", "huge"].map(|name| one(name, name, &format!("{issuer}/{name}"))).concat();
+    one("corp", "Corp & Sons", issuer) + &more + &one("dead", "Dead", &format!("http://127.0.0.1:{dead}"))
+}
+
+#[test]
+fn people_sign_in_by_an_issuer_whatever_it_does() {
+    let beside = Consign::new();
+    let (_running, issuer) = issuer(&beside);
+    let secret = beside.write("secret", format!("{CLIENT_SECRET}\n")).display().to_string();
+    // Nobody listens there, once it is dropped.
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Server::start_with(settings(&secret, &issuer, dead, "consign-officers"));
+    server.stop();
+    server.log = Some(beside.beside("log"));
+    server.again();
+    let tokens = server.tenant("acme");
+    let given = json!({ "url": format!("http://{}", server.address), "issuer": issuer, "token": tokens["tenant-administrator"] });
+    let figures = python("sign_in.py", [server.consign.write("given.json", given.to_string())]);
+    say(format_args!("by an issuer: {figures}"));
+    assert!(figures["wrong"].as_u64() >= Some(25) && figures["good"] == 6, "{figures}");
+
+    let log = std::fs::read(beside.beside("log")).unwrap();
+    assert!(log.len() > 10_000, "all is logged");
+    // A session outlives the process, and not the rule that has let somebody in.
+    let session = figures["session"].as_str().unwrap();
+    let status = |server: &Server, path: &str| server.browse("GET", path, session, "").status;
+    server.stop();
+    server.again();
+    assert_eq!(status(&server, "/console/t/acme/access"), 200);
+    server.stop();
+    server.settings = settings(&secret, &issuer, dead, "consign-lawyers");
+    server.again();
+    assert_eq!(status(&server, "/console/t/acme/access"), 303);
+    server.stop();
+
+    // Nothing that the issuer gave, or was given, is kept or logged.
+    let said = std::fs::read_to_string(beside.beside("said")).unwrap();
+    assert!(said.lines().count() > 50, "{said}");
+    let mut kept: Vec<Vec<u8>> = files_below(&server.consign.data(), "").iter().map(|path| std::fs::read(path).unwrap()).collect();
+    kept.push(log);
+    let has = |text: &str| kept.iter().any(|file| file.windows(text.len()).any(|some| some == text.as_bytes()));
+    assert!(has("s-ann") && !said.lines().any(has) && !has(CLIENT_SECRET));
+    server.consign.run(&["--tenant", "acme", "audit", "verify"]).succeeded();
+}
+
+#[test]
+fn settings_that_would_let_the_wrong_ones_in_are_refused() {
+    let consign = Consign::new();
+    let good = "[api]\nlisten = \"127.0.0.1:0\"\n[[sign-in]]\nname = \"corp\"\nissuer = \"https://id.corp.example\"\nclient-id = \"c\"\n\
+                rules = [{ claim = \"groups\", is = \"a\", tenant = \"acme\", role = \"auditor\" }]\n";
+    for (from, to, says) in [
+        ("https://id", "http://id", "in clear"),
+        ("https://id.corp.example", "id.corp.example", "no URL"),
+        ("https://id.corp.example", "ftp://id.corp.example", "https"),
+        ("https://id.corp.example", "https://id.corp.example/?a=b", "has a ?"),
+        ("127.0.0.1:0", "0.0.0.0:0", "url ="),
+        ("[{ claim = \"groups\", is = \"a\", tenant = \"acme\", role = \"auditor\" }]", "[]", "nobody would be let in"),
+        (", tenant = \"acme\"", "", "write tenant"),
+        ("client-id = \"c\"", "client-id = \"c\"\nclient-secret = { file = \"/no/such\" }", "/no/such can't be read"),
+        ("client-id = \"c\"", "client-id = \"c\"\nclient-secret = { command = [\"sesame\"] }", "file = "),
+        ("127.0.0.1:0\"", "127.0.0.1:0\"\nurl = \"https://consign.example/console\"", "https://consign.example"),
+    ] {
+        assert!(good.contains(from), "{from}");
+        let file = consign.write("consign.toml", good.replacen(from, to, 1)).display().to_string();
+        let ran = consign.run(&["serve", "--config", &file]).refused(1, &[says]);
+        assert!(!ran.stderr.contains("sesame"), "{}", ran.stderr);
+    }
 }

@@ -74,6 +74,11 @@ impl Problem {
     }
 
     /// A token that does not permit this.
+    /// Somebody who has come to sign in by an issuer's word, and is not.
+    pub fn not_signed_in(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not-signed-in", "You are not signed in", detail)
+    }
+
     pub fn forbidden(permission: &str, role: &str) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,

@@ -24,6 +24,7 @@ use crate::alerts::{AlertSettings, Alerts, Webhook};
 use crate::attempts::Attempts;
 use crate::backup::{self, BackedUp, BackupError, BackupSettings};
 use crate::ending;
+use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::runner::{News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
@@ -97,6 +98,8 @@ pub struct Common {
     pub backup: Option<BackupSettings>,
     /// Where the console is to a browser, `https://consign.example`; unset where nobody has said it.
     pub url: Option<String>,
+    /// Who vouches for people.
+    pub issuers: Issuers,
 }
 
 /// A tenant that is being served.
@@ -210,6 +213,11 @@ impl Tenants {
     /// The store under all of them.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.common.store
+    }
+
+    /// Who vouches for people.
+    pub fn issuers(&self) -> &Issuers {
+        &self.common.issuers
     }
 
     /// Where the console is to a browser, `https://consign.example`; unset where nobody has said it.

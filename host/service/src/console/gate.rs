@@ -15,7 +15,7 @@ use consign_model::{TenantId, Timestamp};
 
 use super::ROOT;
 use super::page::Trouble;
-use crate::caller::{Caller, Here};
+use crate::caller::{By, Caller, Here};
 use crate::problem::Problem;
 use crate::tenants::Tenants;
 
@@ -97,7 +97,7 @@ pub async fn who(tenants: &Tenants, headers: &HeaderMap) -> Result<Option<Signed
             let token = tenants.store().tokens(&home).await?.into_iter().find(|token| token.id == *id);
             token.and_then(|token| Caller::with(token, home))
         }
-        SignedInBy::Person(_) => None,
+        SignedInBy::Person(person) => tenants.issuers().still(person, &home).then(|| Caller::of(By::Person(person.clone()), home)).flatten(),
     };
     Ok(caller.map(|caller| SignedIn { caller, session }))
 }

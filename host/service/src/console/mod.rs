@@ -10,6 +10,7 @@
 mod access;
 mod assets;
 mod audit;
+mod by_issuer;
 mod due;
 mod explain;
 mod first;
@@ -138,6 +139,8 @@ pub fn router(tenants: Arc<Tenants>) -> Router {
         .route(&format!("{ROOT}/{{*rest}}"), any(async || page::Trouble::from(Problem::no_such_address())))
         .layer(from_fn(page::headers))
         .with_state(tenants)
+        .route(&format!("{ROOT}/sign-in/{{issuer}}"), get(by_issuer::begin))
+        .route(&format!("{ROOT}/sign-in/{{issuer}}/back"), get(by_issuer::end))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Signing in, with a token, and out.
+//! Signing in, with a token, and out; and what is the same however somebody signs in.
 //!
 //! The token goes once from the form to here; what the browser keeps is the text of a session, which ends by itself and with the token.
 
@@ -15,10 +15,10 @@ use consign_store::StoreError;
 use maud::{Markup, html};
 use zeroize::Zeroizing;
 
-use super::ROOT;
 use super::form::{Fields, Query};
 use super::gate::{COOKIE_NAME, SignedIn, who};
 use super::page::{Trouble, plain_page, problem, to_mend};
+use super::{ROOT, by_issuer};
 use crate::api::new_secret;
 use crate::caller::Caller;
 use crate::problem::Problem;
@@ -37,12 +37,13 @@ pub async fn show(State(tenants): State<Arc<Tenants>>, Query(asked): Query, head
         Problem::invalid("your browser has not kept the session")
             .hint("the console needs https, unless it is opened on the machine itself: put it behind a proxy that has a certificate")
     });
-    Ok(page(asked.get("back"), not_kept.as_ref()).into_response())
+    Ok(page(&tenants, asked.get("back"), not_kept.as_ref()).into_response())
 }
 
-fn page(back: Option<&str>, wrong: Option<&Problem>) -> Markup {
+fn page(tenants: &Tenants, back: Option<&str>, wrong: Option<&Problem>) -> Markup {
     let body = html! {
         @if let Some(wrong) = wrong { (problem(wrong)) }
+        (by_issuer::ways(tenants, back))
         form.stacked method="post" action={ (ROOT) "/sign-in" } {
             @if let Some(back) = back { input type="hidden" name="back" value=(back); }
             label for="token" { "Your token" }
@@ -63,7 +64,7 @@ pub async fn sign_in(State(tenants): State<Arc<Tenants>>, form: Fields) -> Resul
     };
     let Some(caller) = known.and_then(|(home, token)| Caller::with(token, home)).filter(Caller::shows_a_token) else {
         let wrong = tenants.attempts.failed("this token is none of ours, has been revoked or is over");
-        return Ok(to_mend(wrong.status(), page(form.get("back"), Some(&wrong))));
+        return Ok(to_mend(wrong.status(), page(&tenants, form.get("back"), Some(&wrong))));
     };
     let until = caller.ends_at().map_or(LONGEST, |end| LONGEST.min(end.0.saturating_sub(Timestamp::now().0)));
     let by = SignedInBy::Token(caller.id().parse().map_err(|_| Problem::internal(&"a token's id is no name"))?);
