@@ -68,7 +68,8 @@ impl Served {
     /// Starts it again.
     pub fn again(&mut self) {
         let backups = self.consign.beside("backups").display().to_string();
-        let settings = format!("[api]\nlisten = \"127.0.0.1:0\"\n[backup]\nfolder = \"{backups}\"\nevery = \"100 days\"\nkeep = 3\n{}", self.settings);
+        let settings =
+            format!("[api]\nlisten = \"127.0.0.1:0\"\n[backup]\nfolder = \"{backups}\"\nevery = \"100 days\"\nkeep = 3\n{}", self.settings);
         self.consign.write("consign.toml", settings);
         let config = self.consign.beside("consign.toml").display().to_string();
         let mut command = self.consign.command(&["serve", "--json", "--config", &config]);
@@ -165,6 +166,10 @@ impl Served {
             self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
             let hold = json!({ "name": format!("{name}-hold"), "reason": "a matter", "source": source });
             self.asked("POST", &format!("/v1/tenants/{name}/holds"), admin, hold.to_string(), 201);
+            // Something that waits for a second person, which nobody is in these tests.
+            self.asked("PUT", &format!("/v1/tenants/{name}/two-people"), admin, r#"{"on":true}"#, 200);
+            let other = one_policy(inbox, &policy).replace("= \"archive\"", &format!("= \"{name}-target\"")).replace("ingest@", "another@");
+            given["ids"][name]["proposal"] = self.asked("POST", &format!("/v1/tenants/{name}/apply"), admin, other, 202)["id"].take();
             given["tokens"][name] = tokens;
         }
         given["tokens"]["platform"] = json!({ "platform-administrator": self.operator });

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consign_model::access::Role;
 use consign_model::target::{ByteSize, Profile};
-use consign_model::{Name, Timestamp};
+use consign_model::{Digest, Name, Timestamp};
 use consign_source::Format;
 
 pub use filter::{BenchArgs, CaptureArgs, EventsArgs, FilterCommand, FilterKind, FilterLanguage, RunFilterArgs, TestArgs};
@@ -221,6 +221,12 @@ pub enum Command {
         /// What to do
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Look at what waits for a second person, and approve it or not; or ask for two people
+    Proposal {
+        /// What to do
+        #[command(subcommand)]
+        command: ProposalCommand,
     },
     /// Receive e-mails into a Maildir, for trying things
     Inbox {
@@ -434,6 +440,10 @@ pub enum TokenCommand {
     },
 }
 
+fn digest(text: &str) -> Result<Digest, String> {
+    Digest::try_from(text.to_owned()).map_err(|_| "64 hexadecimal digits".to_owned())
+}
+
 /// A link's time.
 fn within(text: &str) -> Result<Duration, String> {
     let time: Duration = text.parse::<humantime::Duration>().map_err(|error| format!("{error}: write 30m, or 2h"))?.into();
@@ -444,6 +454,46 @@ fn within(text: &str) -> Result<Duration, String> {
 fn role(text: &str) -> Result<Role, String> {
     let all = Role::ALL.map(Role::word).join(", ");
     Role::ALL.into_iter().find(|role| role.word() == text).ok_or_else(|| format!("not a role: {all}"))
+}
+
+/// `proposal`
+#[derive(Debug, Subcommand)]
+pub enum ProposalCommand {
+    /// List the tenant's proposals
+    List,
+    /// Show what one would change
+    Show {
+        /// As the list has it
+        id: String,
+    },
+    /// Put into force what another person has proposed
+    Approve {
+        /// As the list has it
+        id: String,
+        /// Its digest, as 'show' has it
+        #[arg(value_parser = digest)]
+        digest: Digest,
+    },
+    /// Put an end to a proposal
+    Reject {
+        /// As the list has it
+        id: String,
+    },
+    /// Have dangerous changes take two people, or one again, which takes two itself: new and changed targets, and letting a module see into messages
+    TwoPeople {
+        /// Two
+        #[arg(value_enum)]
+        is: OnOff,
+    },
+}
+
+/// A switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnOff {
+    /// It is so.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// `module`

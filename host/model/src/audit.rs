@@ -332,6 +332,32 @@ pub enum Deed {
     },
     /// They signed out.
     SignedOut,
+    /// What is dangerous takes two people from now on, or one again.
+    TwoPeopleSet {
+        /// Two.
+        on: bool,
+    },
+    /// Something that takes two people was proposed.
+    Proposed {
+        /// Its id.
+        proposal: Name,
+        /// Of all that it would put into force.
+        digest: Digest,
+        /// What it is about: `target archive`, `policy fx-desk`, `setting two-people`.
+        about: Vec<String>,
+    },
+    /// It was approved, by the entry's author. What it puts into force follows.
+    ProposalApproved {
+        /// Its id.
+        proposal: Name,
+        /// Of all that it puts into force.
+        digest: Digest,
+    },
+    /// It was rejected, by the entry's author.
+    ProposalRejected {
+        /// Its id.
+        proposal: Name,
+    },
     /// A secret was put into the store, new or in the place of another.
     SecretKept {
         /// Its name.

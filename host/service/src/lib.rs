@@ -16,6 +16,7 @@ pub mod modules;
 mod outward;
 mod problem;
 pub mod promote;
+pub mod proposals;
 pub mod runner;
 pub mod scheduler;
 pub mod secrets;

@@ -17,6 +17,7 @@ mod links;
 mod me;
 mod modules;
 mod policies;
+mod proposals;
 mod quarantine;
 mod reader;
 mod runs;
@@ -97,6 +98,11 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::release))
         .routes(routes!(modules::list, modules::upload))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::show))
+        .routes(routes!(proposals::approve))
+        .routes(routes!(proposals::reject))
+        .routes(routes!(proposals::two_people, proposals::set_two_people))
 }
 
 /// The document that describes all operations.

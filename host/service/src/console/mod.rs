@@ -26,6 +26,7 @@ mod plot;
 mod policies;
 mod policy_form;
 mod preview;
+mod proposals;
 mod runs;
 mod schema_form;
 mod sign_in;
@@ -116,6 +117,11 @@ fn places() -> Vec<Place> {
         page("/t/{tenant}/access", ManageAccess, access::show),
         action("/t/{tenant}/access/tokens", ManageAccess, access::make),
         action("/t/{tenant}/access/tokens/{token}/revoke", ManageAccess, access::revoke),
+        page("/t/{tenant}/proposals", Read, proposals::list),
+        page("/t/{tenant}/proposals/{proposal}", Read, proposals::show),
+        action("/t/{tenant}/proposals/{proposal}/approve", WritePolicies, proposals::approve),
+        action("/t/{tenant}/proposals/{proposal}/reject", WritePolicies, proposals::reject),
+        action("/t/{tenant}/two-people", WriteTargets, proposals::require),
         page("/t/{tenant}/secrets", WriteTargets, access::secrets),
         action("/t/{tenant}/secrets", WriteTargets, access::keep),
         action("/t/{tenant}/secrets/{secret}/forget", WriteTargets, access::forget),
@@ -133,14 +139,14 @@ pub fn router(tenants: Arc<Tenants>) -> Router {
     behind_the_gate
         .route(&format!("{ROOT}/sign-in"), signing_in)
         .route(&format!("{ROOT}/first"), by_a_link)
+        .route(&format!("{ROOT}/sign-in/{{issuer}}"), get(by_issuer::begin))
+        .route(&format!("{ROOT}/sign-in/{{issuer}}/back"), get(by_issuer::end))
         .merge(assets::router())
         .route("/", get(async || Redirect::to("/console/")))
         .route(ROOT, get(async || Redirect::to("/console/")))
         .route(&format!("{ROOT}/{{*rest}}"), any(async || page::Trouble::from(Problem::no_such_address())))
         .layer(from_fn(page::headers))
         .with_state(tenants)
-        .route(&format!("{ROOT}/sign-in/{{issuer}}"), get(by_issuer::begin))
-        .route(&format!("{ROOT}/sign-in/{{issuer}}/back"), get(by_issuer::end))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub(crate) mod counted;
 mod keeping;
 mod modules;
 mod policies;
+mod proposals;
 mod races;
 pub(crate) mod random;
 mod runs;
@@ -60,6 +61,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     keeping::rules_and_holds_by_version,
     keeping::segments_lose_events_once,
     policies::versions_follow_each_other,
+    proposals::decided_once,
     modules::modules_by_digest,
     modules::keys_by_name,
     modules::the_newest_probe,

@@ -8,6 +8,7 @@ use consign_model::identity::{Identity, IdentityMap, Period};
 use consign_model::manifest::Signature;
 use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest, ProbeOutcome, ProbeReport, ProbeStep, Producer, Tier};
 use consign_model::policy::PolicyVersion;
+use consign_model::proposal::{Proposal, Proposed};
 use consign_model::quarantine::{QuarantineReason, Release};
 use consign_model::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use consign_model::target::{KeptSecret, TargetVersion};
@@ -62,6 +63,20 @@ pub(crate) fn token(id: &str, secret: &str) -> Token {
         revoked_at: None,
         kind: TokenKind::Bearer,
         made_by: None,
+    }
+}
+
+/// One that is open for a hundred milliseconds.
+pub(crate) fn proposal(id: &str, at: i64) -> Proposal {
+    Proposal {
+        id: name(id),
+        at: Timestamp(at),
+        by: author().actor().clone(),
+        expires_at: Timestamp(at + 100),
+        what: Proposed::OnePerson,
+        digest: Digest::of(id.as_bytes()),
+        changes: Vec::new(),
+        decision: None,
     }
 }
 
