@@ -1,6 +1,6 @@
 """Does a compliance officer's work in a real browser, and looks at each page as axe, a phone and a keyboard do.
 
-    console.py FILE     a JSON file: url, token (a tenant administrator's), tenant, port (of a mail server that takes all), module and failing (files of components, the
+    console.py FILE     a JSON file: url, token (a tenant administrator's), link (that signs one in once), tenant, port (of a mail server that takes all), module and failing (files of components, the
                         second of one that traps), shots (a folder for pictures)
 
 Nothing is asked of the server but what the browser asks it for; but for the events, which a program sends with a token that was made in the browser.
@@ -87,6 +87,22 @@ def send(url, tenant, token):
     request = urllib.request.Request(f"{url}/v1/tenants/{tenant}/sources/chat/events", data=body, headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=30) as answer:
         assert json.load(answer)["stored"] == 60
+
+
+def by_a_link(visit, given):
+    """The code goes from the link to the form, and is nowhere in the address that is asked for or kept."""
+    page, asked = visit.page, []
+    page.on("request", lambda request: asked.append(request.url + (request.headers.get("referer") or "")))
+    page.goto(given["link"])
+    code = given["link"].split("#")[1]
+    expect(page.get_by_label("The link's code")).to_have_value(code)
+    assert page.url == f"{visit.url}/console/first", page.url
+    visit.look("first")
+    visit.press("Sign in, and use up the link")
+    page.wait_for_url(f"{visit.url}/console/t/{visit.tenant}")
+    assert asked and not any(code in one for one in asked)
+    visit.press("Sign out")
+    assert not visit.context.cookies()
 
 
 def sign_in(visit, given):
@@ -406,6 +422,23 @@ def from_elsewhere(visit, browser):
     expect(visit.page.get_by_text("Version 3")).to_be_visible()
 
 
+def two_people(visit, given):
+    page = visit.page
+    visit.go("/proposals")
+    visit.press("Have it take two people")
+    expect(page.get_by_role("status")).to_contain_text("takes two people")
+    visit.go("/write")
+    page.get_by_label("Targets and policies, as TOML").fill(TARGET.format(name="archive", port=given["port"]).replace("ingest@", "else@"))
+    visit.press("Put into force")
+    expect(page.get_by_role("status")).to_contain_text("waits for another")
+    expect(page.get_by_role("table", name="target archive")).to_contain_text("else@archive.example")
+    expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    visit.look("proposal")
+    visit.press("Take it back")
+    expect(page.get_by_role("row", name="target archive")).to_contain_text("rejected")
+    visit.look("proposals")
+
+
 def audit_and_out(visit):
     page = visit.page
     visit.go("/audit")
@@ -428,6 +461,7 @@ def main(given):
         # As root Chromium has no sandbox of its own to give; it sees nothing but this server.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         visit = Visit(browser, given)
+        by_a_link(visit, given)
         sign_in(visit, given)
         first_export(visit, given)
         target(visit)
@@ -440,6 +474,7 @@ def main(given):
         secrets(visit)
         keeping(visit)
         from_elsewhere(visit, browser)
+        two_people(visit, given)
         audit_and_out(visit)
         assert not visit.wrong, visit.wrong
         print(json.dumps({"pages": visit.looks, "browser": browser.version}))

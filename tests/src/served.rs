@@ -1,6 +1,7 @@
 //! A `serve` with an API, asked by bare HTTP: one request on each connection, so that nothing of a client stands between.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -24,6 +25,10 @@ pub struct Served {
     pub address: String,
     /// A token of a platform administrator.
     pub operator: String,
+    /// More lines of its settings.
+    pub settings: String,
+    /// Where all that it logs goes, from the next start on; unset: a little of it to standard error.
+    pub log: Option<PathBuf>,
 }
 
 /// What was answered.
@@ -36,13 +41,26 @@ pub struct Answer {
     pub body: Value,
 }
 
+impl Answer {
+    /// A cookie that it sets, to be sent back; unset where it sets none.
+    pub fn cookie(&self) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")).find_map(|(_, value)| value.split(';').next())
+    }
+}
+
 impl Served {
     /// Starts one on a new data folder.
     pub fn start() -> Self {
+        Self::start_with(String::new())
+    }
+
+    /// Starts one on a new data folder, with these further lines of settings.
+    pub fn start_with(settings: String) -> Self {
         let consign = Consign::new();
         let operator = consign.json(&["token", "create", "operator", "--role", "platform-administrator"]);
         let operator = operator["secret"].as_str().unwrap().to_owned();
-        let mut server = Self { consign, running: None, address: String::new(), operator };
+        let mut server = Self { consign, running: None, address: String::new(), operator, settings, log: None };
         server.again();
         server
     }
@@ -50,10 +68,15 @@ impl Served {
     /// Starts it again.
     pub fn again(&mut self) {
         let backups = self.consign.beside("backups").display().to_string();
-        let settings = format!("[api]\nlisten = \"127.0.0.1:0\"\n[backup]\nfolder = \"{backups}\"\nevery = \"100 days\"\nkeep = 3\n");
+        let settings =
+            format!("[api]\nlisten = \"127.0.0.1:0\"\n[backup]\nfolder = \"{backups}\"\nevery = \"100 days\"\nkeep = 3\n{}", self.settings);
         self.consign.write("consign.toml", settings);
         let config = self.consign.beside("consign.toml").display().to_string();
-        let (running, said) = self.consign.serving(&["--json", "--config", &config]);
+        let mut command = self.consign.command(&["serve", "--json", "--config", &config]);
+        if let Some(log) = &self.log {
+            command.env("CONSIGN_LOG", "trace").stderr(File::create(log).unwrap());
+        }
+        let (running, said) = Consign::hearing(command);
         let started = until_some("serve to start", || said.try_recv().ok());
         let started: Value = serde_json::from_str(&started).unwrap();
         started["api"].as_str().unwrap().clone_into(&mut self.address);
@@ -75,6 +98,12 @@ impl Served {
     /// One request on a connection of its own.
     pub fn ask(&self, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
         ask(&self.address, method, path, token, body)
+    }
+
+    /// What a browser asks from a page of the console, with this cookie.
+    pub fn browse(&self, method: &str, path: &str, cookie: &str, form: &str) -> Answer {
+        let head = format!("Sec-Fetch-Site: same-origin\r\nContent-Type: application/x-www-form-urlencoded\r\nCookie: {cookie}\r\n");
+        ask_with(&self.address, method, path, &head, form.as_bytes())
     }
 
     /// One that has to be answered with this.
@@ -137,6 +166,10 @@ impl Served {
             self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
             let hold = json!({ "name": format!("{name}-hold"), "reason": "a matter", "source": source });
             self.asked("POST", &format!("/v1/tenants/{name}/holds"), admin, hold.to_string(), 201);
+            // Something that waits for a second person, which nobody is in these tests.
+            self.asked("PUT", &format!("/v1/tenants/{name}/two-people"), admin, r#"{"on":true}"#, 200);
+            let other = one_policy(inbox, &policy).replace("= \"archive\"", &format!("= \"{name}-target\"")).replace("ingest@", "another@");
+            given["ids"][name]["proposal"] = self.asked("POST", &format!("/v1/tenants/{name}/apply"), admin, other, 202)["id"].take();
             given["tokens"][name] = tokens;
         }
         given["tokens"]["platform"] = json!({ "platform-administrator": self.operator });
@@ -146,8 +179,13 @@ impl Served {
 
 /// One request to a server on a connection of its own.
 pub fn ask(address: &str, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
+    ask_with(address, method, path, &format!("Authorization: Bearer {token}\r\n"), body)
+}
+
+/// One with these lines of its head.
+fn ask_with(address: &str, method: &str, path: &str, more: &str, body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\n{more}Content-Length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
     let mut reader = BufReader::new(stream);

@@ -96,7 +96,7 @@ fn made_up_requests_are_answered_as_described() {
     server.asked("POST", "/v1/tenants/acme/policies/all/runs", admin, "", 202);
     let run = server.run_of("acme", admin, "all", 1);
     let token = server.token("acme", admin, "auditor")["id"].clone();
-    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive", "target": "archive", "hold": "matter" });
+    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive", "target": "archive", "hold": "matter", "proposal": "proposal-0" });
     let examples = if std::env::var_os("CONSIGN_FULL").is_some() { "300" } else { "30" };
     let seed = seed(&format!("requests by the document, {examples} examples of each operation")).to_string();
     for (who, token) in [("tenant-administrator", admin), ("auditor", secret(&tokens, "auditor")), ("platform-administrator", &server.operator)] {

@@ -26,13 +26,15 @@ fn an_officer_does_everything_in_a_browser() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let module = server.consign.write("no-files.wasm", leaves_out("acme/no-files", "1.0.0", WITH_FILES));
     let failing = server.consign.write("traps.wasm", fails_later("acme/traps", "1.0.0", TRAPS));
+    let link =
+        server.asked("POST", "/v1/tenants/acme/links", &server.operator, r#"{"name":"ann","role":"tenant-administrator"}"#, 201)["link"].take();
     let given = json!({
-        "url": format!("http://{}", server.address), "tenant": "acme", "token": tokens["tenant-administrator"], "port": inbox.port(), "closed": closed,
+        "link": link, "url": format!("http://{}", server.address), "tenant": "acme", "token": tokens["tenant-administrator"], "port": inbox.port(), "closed": closed,
         "module": module, "failing": failing, "shots": shots(),
     });
     let figures = python("console.py", [server.consign.write("given.json", given.to_string())]);
     say(format_args!("in a browser: {figures}; pictures are in {}", shots().display()));
-    assert!(figures["pages"].as_u64() >= Some(21), "{figures}");
+    assert!(figures["pages"].as_u64() >= Some(24), "{figures}");
     // The export, and the test.
     assert_eq!(inbox.count(), 2);
     server.stop();

@@ -7,11 +7,12 @@ mod keeping;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use consign_model::access::Role;
 use consign_model::target::{ByteSize, Profile};
-use consign_model::{Name, Timestamp};
+use consign_model::{Digest, Name, Timestamp};
 use consign_service::bill::Month;
 use consign_source::Format;
 
@@ -222,6 +223,12 @@ pub enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Look at what waits for a second person, and approve it or not; or ask for two people
+    Proposal {
+        /// What to do
+        #[command(subcommand)]
+        command: ProposalCommand,
+    },
     /// Receive e-mails into a Maildir, for trying things
     Inbox {
         /// Where to listen
@@ -413,7 +420,21 @@ pub enum TokenCommand {
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
         days: Option<u16>,
     },
-    /// List the tenant's tokens
+    /// Make a link that signs somebody in to the console once, who has no token yet; it is shown this once
+    Link {
+        /// Who will use it
+        name: Name,
+        /// What the session may do
+        #[arg(long, value_parser = role, default_value = "tenant-administrator")]
+        role: Role,
+        /// For how long it can be used, a week at most
+        #[arg(long, value_parser = within, default_value = "1h", value_name = "TIME")]
+        within: Duration,
+        /// Where a browser finds the console
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8480")]
+        console: String,
+    },
+    /// List the tenant's tokens and links
     List {
         /// Those of the installation instead
         #[arg(long)]
@@ -429,9 +450,60 @@ pub enum TokenCommand {
     },
 }
 
+fn digest(text: &str) -> Result<Digest, String> {
+    Digest::try_from(text.to_owned()).map_err(|_| "64 hexadecimal digits".to_owned())
+}
+
+/// A link's time.
+fn within(text: &str) -> Result<Duration, String> {
+    let time: Duration = text.parse::<humantime::Duration>().map_err(|error| format!("{error}: write 30m, or 2h"))?.into();
+    let (least, most) = (Duration::from_mins(1), Duration::from_hours(7 * 24));
+    if (least..=most).contains(&time) { Ok(time) } else { Err("1 minute to 7 days".to_owned()) }
+}
+
 fn role(text: &str) -> Result<Role, String> {
     let all = Role::ALL.map(Role::word).join(", ");
     Role::ALL.into_iter().find(|role| role.word() == text).ok_or_else(|| format!("not a role: {all}"))
+}
+
+/// `proposal`
+#[derive(Debug, Subcommand)]
+pub enum ProposalCommand {
+    /// List the tenant's proposals
+    List,
+    /// Show what one would change
+    Show {
+        /// As the list has it
+        id: String,
+    },
+    /// Put into force what another person has proposed
+    Approve {
+        /// As the list has it
+        id: String,
+        /// Its digest, as 'show' has it
+        #[arg(value_parser = digest)]
+        digest: Digest,
+    },
+    /// Put an end to a proposal
+    Reject {
+        /// As the list has it
+        id: String,
+    },
+    /// Have dangerous changes take two people, or one again, which takes two itself: new and changed targets, and letting a module see into messages
+    TwoPeople {
+        /// Two
+        #[arg(value_enum)]
+        is: OnOff,
+    },
+}
+
+/// A switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnOff {
+    /// It is so.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// `module`

@@ -5,14 +5,18 @@
 //!
 //! Of a token only its hash is kept. Its text has 256 random bits, so no salt and no slow hash is needed to keep it from being guessed back.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Actor;
 use crate::{Digest, Name, TenantId, Timestamp};
 
 /// With what the text of each token begins, so that whoever finds one in a log or a repository can tell what it is.
 pub const PREFIX: &str = "consign_";
+/// With what the text of each link begins: no token's text does, so neither is ever taken for the other, whatever release reads it.
+pub const LINK_PREFIX: &str = "consign-link_";
 
 /// Whose tokens hold for the installation and not for one tenant. It is a tenant like any other to the store, so that what is done about the installation
 /// has an audit log of its own; it has no events, and nobody can name it otherwise.
@@ -162,9 +166,23 @@ impl TokenSecret {
         Self(format!("{PREFIX}{}", hex::encode(random)))
     }
 
+    /// That of a link, of 256 random bits.
+    pub fn of_link(random: &[u8; 32]) -> Self {
+        Self(format!("{LINK_PREFIX}{}", hex::encode(random)))
+    }
+
     /// What somebody shows; unset where no token looks like that.
     pub fn parse(text: &str) -> Option<Self> {
-        let bits = text.strip_prefix(PREFIX)?;
+        Self::after(text, PREFIX)
+    }
+
+    /// What somebody shows as a link's; unset where no link looks like that.
+    pub fn parse_link(text: &str) -> Option<Self> {
+        Self::after(text, LINK_PREFIX)
+    }
+
+    fn after(text: &str, prefix: &str) -> Option<Self> {
+        let bits = text.strip_prefix(prefix)?;
         let fits = bits.len() == 64 && bits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
         fits.then(|| Self(text.to_owned()))
     }
@@ -203,6 +221,33 @@ pub struct Token {
     pub expires_at: Option<Timestamp>,
     /// When it was taken back.
     pub revoked_at: Option<Timestamp>,
+    /// How it is used.
+    #[serde(default, skip_serializing_if = "TokenKind::is_bearer")]
+    pub kind: TokenKind,
+    /// Who made it; unset: nobody has written that down, as of tokens of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<Actor>,
+}
+
+/// How a token is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum TokenKind {
+    /// Shown with each request, and to sign in.
+    #[default]
+    Bearer,
+    /// Once, to begin one session in the console: after that it is worth what that session is, and nothing else.
+    Link {
+        /// When that was; unset: it has not been used.
+        used_at: Option<Timestamp>,
+    },
+}
+
+impl TokenKind {
+    /// Whether it is shown with each request.
+    pub fn is_bearer(&self) -> bool {
+        *self == Self::Bearer
+    }
 }
 
 /// What a token is worth now.
@@ -227,14 +272,42 @@ impl Token {
     }
 }
 
+/// Somebody for whom an issuer of the installation's settings vouches, by `OpenID` Connect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// The issuer, as the settings name it.
+    pub issuer: Name,
+    /// Who it is to the issuer, for ever: `sub`.
+    pub subject: String,
+    /// Their address, where the issuer says that it is theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// What the settings let them do.
+    pub role: Role,
+    /// Of their claims those that the settings asked about, and of their values those that the settings name: by these they are asked about again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// By what somebody has signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignedInBy {
+    /// The token that was shown, or the link that was used.
+    Token(Name),
+    /// An issuer's word.
+    Person(Person),
+}
+
 /// Somebody's time in the console, from signing in to signing out. It is worth what the token is worth that they signed in with, as long as that one is worth something:
-/// so a token that is taken back ends every session that came of it.
+/// so a token that is taken back ends every session that came of it. That of a person is worth what the settings let them do now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// Of the text that the browser keeps, which is 256 random bits like a token's.
     pub hash: Digest,
-    /// The token that was shown.
-    pub token: Name,
+    /// By what.
+    #[serde(flatten)]
+    pub by: SignedInBy,
     /// When they signed in.
     pub begun_at: Timestamp,
     /// From when on it is over.
@@ -285,6 +358,38 @@ mod tests {
     }
 
     #[test]
+    fn no_link_is_a_token() {
+        let link = TokenSecret::of_link(&[7; 32]);
+        assert_eq!((TokenSecret::parse(link.reveal()), TokenSecret::parse_link(link.reveal())), (None, Some(link.clone())));
+        assert_eq!(TokenSecret::parse_link(TokenSecret::new(&[7; 32]).reveal()), None);
+    }
+
+    /// Stores have them.
+    #[test]
+    fn what_earlier_releases_wrote_is_read() {
+        let token = TokenSecret::new(&[7; 32]).hash();
+        let token = Token {
+            id: Name::from_static("token-1"),
+            name: Name::from_static("ann"),
+            role: Role::Auditor,
+            hash: token,
+            created_at: Timestamp(0),
+            expires_at: None,
+            revoked_at: None,
+            kind: TokenKind::Bearer,
+            made_by: None,
+        };
+        let written = serde_json::to_value(&token).unwrap();
+        assert_eq!((written.get("kind"), written.get("made_by")), (None, None));
+        assert_eq!(serde_json::from_value::<Token>(written).unwrap(), token);
+        let one =
+            Session { hash: Digest::of(b""), by: SignedInBy::Token(Name::from_static("token-1")), begun_at: Timestamp(0), ends_at: Timestamp(20) };
+        let written = serde_json::to_value(&one).unwrap();
+        assert_eq!(written["token"], "token-1");
+        assert_eq!(serde_json::from_value::<Session>(written).unwrap(), one);
+    }
+
+    #[test]
     fn a_token_ends() {
         let token = Token {
             id: Name::from_static("token-1"),
@@ -294,6 +399,8 @@ mod tests {
             created_at: Timestamp(0),
             expires_at: Some(Timestamp(10)),
             revoked_at: None,
+            kind: TokenKind::Bearer,
+            made_by: None,
         };
         assert_eq!([9, 10].map(|now| token.standing(Timestamp(now))), [Standing::Valid, Standing::Expired]);
         let revoked = Token { revoked_at: Some(Timestamp(5)), ..token };

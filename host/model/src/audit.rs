@@ -50,6 +50,18 @@ pub enum Actor {
         /// What it may do.
         role: Role,
     },
+    /// Somebody for whom an issuer of the installation's settings vouches.
+    OpenId {
+        /// The issuer, as the settings name it.
+        issuer: Name,
+        /// Who it is to the issuer.
+        subject: String,
+        /// Their address, where the issuer says that it is theirs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        email: Option<String>,
+        /// What they may do.
+        role: Role,
+    },
     /// The scheduler.
     Schedule,
     /// The program, by itself: it quarantines a module, or takes up a run that was interrupted.
@@ -297,13 +309,55 @@ pub enum Deed {
         /// Who had it.
         named: Name,
     },
-    /// Somebody signed in to the console with a token, who is the entry's author.
+    /// A link was made, by which somebody may once begin a session in the console.
+    LinkMade {
+        /// Its id, which is a token's.
+        token: Name,
+        /// Who is to have it.
+        named: Name,
+        /// What the session may do.
+        role: Role,
+        /// Until when it can be used.
+        expires_at: Option<Timestamp>,
+    },
+    /// It was used, by the entry's author, who has signed in by it.
+    LinkUsed {
+        /// Until when the session lasts, at most.
+        until: Timestamp,
+    },
+    /// Somebody signed in to the console with a token or by an issuer's word, who is the entry's author.
     SignedIn {
         /// Until when, at most.
         until: Timestamp,
     },
     /// They signed out.
     SignedOut,
+    /// What is dangerous takes two people from now on, or one again.
+    TwoPeopleSet {
+        /// Two.
+        on: bool,
+    },
+    /// Something that takes two people was proposed.
+    Proposed {
+        /// Its id.
+        proposal: Name,
+        /// Of all that it would put into force.
+        digest: Digest,
+        /// What it is about: `target archive`, `policy fx-desk`, `setting two-people`.
+        about: Vec<String>,
+    },
+    /// It was approved, by the entry's author. What it puts into force follows.
+    ProposalApproved {
+        /// Its id.
+        proposal: Name,
+        /// Of all that it puts into force.
+        digest: Digest,
+    },
+    /// It was rejected, by the entry's author.
+    ProposalRejected {
+        /// Its id.
+        proposal: Name,
+    },
     /// A secret was put into the store, new or in the place of another.
     SecretKept {
         /// Its name.

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod manifest;
 pub mod module;
 pub mod policy;
+pub mod proposal;
 pub mod quarantine;
 pub mod run;
 pub mod schedule;

@@ -61,6 +61,11 @@ impl Need {
         !matches!(self, Self::Titles | Self::Labels | Self::Participants | Self::Attributes)
     }
 
+    /// Whether a module sees by it something of what people wrote or sent: where a tenant asks for it, it takes two people to let one see that.
+    pub fn is_of_messages(self) -> bool {
+        matches!(self, Self::Matching | Self::Text | Self::Attachments)
+    }
+
     /// The word for it, in manifests and policies.
     pub fn word(self) -> &'static str {
         match self {

@@ -3,6 +3,9 @@
 //! So a file with one mistake changes nothing, and a person mends all mistakes in one go. What is stored binds modules by digest: a policy means
 //! tomorrow what it meant when it was applied.
 
+mod difference;
+mod read;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,14 +15,17 @@ use consign_mail::smtp::check_connection;
 use consign_mail::template::check_templates;
 use consign_model::audit::Cause;
 use consign_model::module::{BoundModule, ModuleKind, Need};
-use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, ShadowSpec, Since};
+use consign_model::policy::{BasedOn, CriterionSpec, PolicySpec, PolicyVersion, ShadowSpec, Since};
+use consign_model::proposal::{Proposal, Proposed};
 use consign_model::source::{Memberships, Requirement, SourceUse, View};
 use consign_model::target::{TargetSpec, TargetVersion, Tls};
 use consign_model::{Name, Timestamp};
 use consign_store::StoreError;
 use serde::Serialize;
 
+use self::read::read;
 use crate::bind::Binder;
+use crate::proposals::{self, KeepError};
 use crate::schedule::{Schedule, ScheduleError};
 
 /// Something wrong in a file.
@@ -64,6 +70,18 @@ pub enum ApplyError {
     /// A module could not be looked up or tried, and its file or the policy is not to blame.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// It takes two people, and could not be kept for the second.
+    #[error("nothing was applied: {0}")]
+    Keep(#[from] KeepError),
+}
+
+/// What became of what was applied.
+#[derive(Debug)]
+pub enum Applied {
+    /// It is in force, or was checked.
+    Done(Vec<Change>),
+    /// Nothing of it is in force: it takes two people, and waits for the second.
+    Proposed(Box<Proposal>),
 }
 
 /// What became of one target or policy.
@@ -117,17 +135,62 @@ impl Manner {
 }
 
 /// Applies files, as the machine's owner. Blocks briefly while modules are compiled for the first time.
-pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Vec<Change>, ApplyError> {
+pub async fn apply(exporter: &Exporter, files: &[PathBuf]) -> Result<Applied, ApplyError> {
     let texts = files.iter().map(|path| (path.clone(), std::fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"))));
     apply_texts(exporter, texts, Manner::OWNER).await
 }
 
-/// Applies texts, each with the name by which problems call it.
+/// Applies texts, each with the name by which problems call it; or keeps them for a second person, where that is asked for of what they change.
 pub async fn apply_texts(
     exporter: &Exporter,
     texts: impl IntoIterator<Item = (PathBuf, Result<String, String>)>,
     manner: Manner,
-) -> Result<Vec<Change>, ApplyError> {
+) -> Result<Applied, ApplyError> {
+    let texts: Vec<_> = texts.into_iter().collect();
+    let plan = plan(exporter, texts.clone(), manner).await?;
+    let takes_two = exporter.store.two_people(&exporter.tenant).await? && plan.is_dangerous();
+    if manner.only_check {
+        let mut changes = plan.would().await?;
+        if takes_two && let Some(first) = changes.first_mut() {
+            first.warnings.push("this takes two people: it will be kept as a proposal, for another to approve".to_owned());
+        }
+        return Ok(Applied::Done(changes));
+    }
+    if !takes_two {
+        return Ok(Applied::Done(plan.carry_out().await?));
+    }
+    let read = texts.into_iter().filter_map(|(path, text)| Some((path.display().to_string(), text.ok()?))).collect();
+    let what = Proposed::Apply { texts: read, targets: manner.targets, this_machine: manner.this_machine };
+    Ok(Applied::Proposed(Box::new(proposals::keep(exporter, what, plan.digest(), plan.differences()).await?)))
+}
+
+/// What texts come to: all of it is right, and nothing of it is stored.
+pub(crate) struct Plan<'a> {
+    exporter: &'a Exporter,
+    now: Timestamp,
+    /// As they are in force.
+    stored: BTreeMap<Name, TargetVersion>,
+    targets: Vec<TargetSpec>,
+    policies: Vec<Planned>,
+    sources: Vec<SourceUse>,
+    binder: Binder<'a>,
+}
+
+/// A policy of a plan.
+#[derive(Clone)]
+struct Planned {
+    spec: PolicySpec,
+    ready: Ready,
+    /// As it is in force; unset: it is new.
+    known: Option<PolicyVersion>,
+}
+
+/// Reads and checks texts.
+pub(crate) async fn plan(
+    exporter: &Exporter,
+    texts: impl IntoIterator<Item = (PathBuf, Result<String, String>)>,
+    manner: Manner,
+) -> Result<Plan<'_>, ApplyError> {
     let now = Timestamp::now();
     let mut problems = Vec::new();
     let mut targets: BTreeMap<Name, (PathBuf, TargetSpec)> = BTreeMap::new();
@@ -177,83 +240,55 @@ pub async fn apply_texts(
         let known = exporter.store.policy(&exporter.tenant, &policy.name, None).await?;
         let ready = check_policy(&mut binder, &policy, known.as_ref(), now, &mut found).await?;
         problems.extend(found.into_iter().map(|(at, text)| problem(&path, &format!("policy {}{at}", policy.name), &text)));
-        checked.push((policy, ready));
+        checked.push(Planned { spec: policy, ready, known });
     }
     if !problems.is_empty() {
         return Err(ApplyError::Problems(problems));
     }
 
-    let mut changes = Vec::new();
-    if manner.only_check {
-        for (_, target) in targets.into_values() {
-            changes.push(target_change(stored.get(&target.name), &target));
+    let targets = targets.into_values().map(|(_, target)| target).collect();
+    Ok(Plan { exporter, now, stored, targets, policies: checked, sources, binder })
+}
+
+impl Plan<'_> {
+    /// What would become of each.
+    async fn would(&self) -> Result<Vec<Change>, ApplyError> {
+        let mut changes: Vec<Change> = self.targets.iter().map(|target| target_change(self.stored.get(&target.name), target)).collect();
+        for one in &self.policies {
+            changes.push(policy_change(self.exporter, one.clone(), self.now, self.doubts(&one.spec)).await?.0);
         }
-        for (policy, ready) in checked {
-            let doubts = sources.iter().flat_map(|source| doubts(&policy, source)).collect();
-            changes.push(policy_change(exporter, policy, ready, now, doubts).await?.0);
-        }
-        return Ok(changes);
+        Ok(changes)
     }
 
-    // Before anything is in force: a folder that can't be written must not leave half of the files applied.
-    for module in checked.iter().flat_map(|(_, ready)| ready.criteria.iter().chain(&ready.grouping)) {
-        exporter.shelf.keep(&module.digest)?;
-        if let Some(shadow) = &module.shadow {
-            exporter.shelf.keep(&shadow.digest)?;
+    /// Puts all of it into force.
+    pub(crate) async fn carry_out(self) -> Result<Vec<Change>, ApplyError> {
+        let Self { exporter, now, stored, targets, policies, sources, binder } = self;
+        // Before anything is in force: a folder that can't be written must not leave half of the files applied.
+        for module in policies.iter().flat_map(|one| one.ready.modules()) {
+            exporter.shelf.keep(&module.digest)?;
+            if let Some(shadow) = &module.shadow {
+                exporter.shelf.keep(&shadow.digest)?;
+            }
         }
+        binder.keep_probes().await?;
+        let mut changes = Vec::new();
+        for target in targets {
+            changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
+        }
+        for one in policies {
+            let doubts = sources.iter().flat_map(|source| doubts(&one.spec, source)).collect();
+            changes.push(save_policy(exporter, one, now, doubts).await?);
+        }
+        Ok(changes)
     }
-    binder.keep_probes().await?;
-    for (_, target) in targets.into_values() {
-        changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
+
+    fn doubts(&self, spec: &PolicySpec) -> Vec<String> {
+        self.sources.iter().flat_map(|source| doubts(spec, source)).collect()
     }
-    for (policy, ready) in checked {
-        let doubts = sources.iter().flat_map(|source| doubts(&policy, source)).collect();
-        changes.push(save_policy(exporter, policy, ready, now, doubts).await?);
-    }
-    Ok(changes)
 }
 
 fn problem(file: &Path, at: &str, text: &str) -> Problem {
     Problem { file: file.to_owned(), line: None, at: at.to_owned(), text: text.to_owned() }
-}
-
-/// Reads one text. The error has the line but not its content, which may hold a secret.
-fn read(path: &Path, text: &str) -> Result<PolicyFile, Problem> {
-    let mut file: PolicyFile = toml::from_str(text).map_err(|error| Problem {
-        file: path.to_owned(),
-        line: error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1),
-        at: String::new(),
-        text: error.message().to_owned(),
-    })?;
-    for policy in &mut file.policy {
-        for criterion in &mut policy.criteria {
-            dates_as_text(&mut criterion.config);
-            criterion.shadow.iter_mut().filter_map(|shadow| shadow.config.as_mut()).for_each(dates_as_text);
-        }
-        if let Some(grouping) = &mut policy.grouping {
-            dates_as_text(&mut grouping.config);
-            grouping.shadow.iter_mut().filter_map(|shadow| shadow.config.as_mut()).for_each(dates_as_text);
-        }
-    }
-    if file.target.is_empty() && file.policy.is_empty() {
-        return Err(problem(path, "", "it has neither a [[target]] nor a [[policy]]"));
-    }
-    Ok(file)
-}
-
-/// A bare date of TOML (`from = 2026-01-31`) as the text that JSON has for it.
-fn dates_as_text(value: &mut serde_json::Value) {
-    match value {
-        serde_json::Value::Object(object) => {
-            if let (1, Some(serde_json::Value::String(date))) = (object.len(), object.get("$__toml_private_datetime")) {
-                *value = serde_json::Value::String(date.clone());
-            } else {
-                object.values_mut().for_each(dates_as_text);
-            }
-        }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(dates_as_text),
-        _ => {}
-    }
 }
 
 /// Where (`, field`) and what.
@@ -274,10 +309,17 @@ fn check_target(target: &TargetSpec) -> Vec<Found> {
 const MOST_CRITERIA: usize = 16;
 
 /// A policy with its modules bound.
+#[derive(Clone)]
 struct Ready {
     criteria: Vec<BoundModule>,
     grouping: Option<BoundModule>,
     next_due: Option<Timestamp>,
+}
+
+impl Ready {
+    fn modules(&self) -> impl Iterator<Item = &BoundModule> {
+        self.criteria.iter().chain(&self.grouping)
+    }
 }
 
 async fn check_policy(
@@ -414,16 +456,14 @@ async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: 
     Ok(change)
 }
 
-/// What would become of a policy, and its version then.
+/// What would become of a policy, and its version then: the one after that which the plan has seen, so nothing is put over what somebody else has put there meanwhile.
 async fn policy_change(
     exporter: &Exporter,
-    spec: PolicySpec,
-    ready: Ready,
+    Planned { spec, ready, known: old }: Planned,
     now: Timestamp,
     doubts: Vec<String>,
 ) -> Result<(Change, Option<PolicyVersion>), StoreError> {
     let Exporter { tenant, store, .. } = exporter;
-    let old = store.policy(tenant, &spec.name, None).await?;
     let name = spec.name.clone();
     let bound = || ready.criteria.iter().chain(&ready.grouping);
     let of = |module: &BoundModule| (module.name.clone(), module.needs.clone());
@@ -460,8 +500,8 @@ async fn policy_change(
     Ok((Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings }, policy))
 }
 
-async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp, doubts: Vec<String>) -> Result<Change, StoreError> {
-    let (change, policy) = policy_change(exporter, spec, ready, now, doubts).await?;
+async fn save_policy(exporter: &Exporter, planned: Planned, now: Timestamp, doubts: Vec<String>) -> Result<Change, StoreError> {
+    let (change, policy) = policy_change(exporter, planned, now, doubts).await?;
     if let Some(policy) = policy {
         exporter.store.save_policy(&exporter.tenant, &policy, &Cause::Apply, &exporter.author).await?;
     }

@@ -6,18 +6,27 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use consign_export::Exporter;
 use consign_life::Life;
-use consign_model::access::{Permission, Role, Standing, Token, platform};
+use consign_model::access::{Permission, Person, Role, Standing, Token, platform};
 use consign_model::audit::{Actor, Author};
 use consign_model::{TenantId, Timestamp};
 
 use crate::problem::Problem;
 use crate::tenants::{Tenant, Tenants};
 
+/// By what somebody is let in.
+#[derive(Clone)]
+pub enum By {
+    /// A token that was shown or signed in with, or a link that was used.
+    Token(Token),
+    /// An issuer's word, as the settings take it now.
+    Person(Person),
+}
+
 /// Who asks.
 #[derive(Clone)]
 pub struct Caller {
-    /// What they have shown, or signed in with.
-    pub token: Token,
+    /// By what they are let in.
+    pub by: By,
     /// Whose it is.
     pub home: TenantId,
 }
@@ -26,10 +35,16 @@ impl Caller {
     /// Who has this token; unset where it is worth nothing now.
     pub fn with(token: Token, home: TenantId) -> Option<Self> {
         match token.standing(Timestamp::now()) {
-            // A role of the installation counts only where tokens of the installation lie, and no other counts there.
-            Standing::Valid if token.role.is_of_the_platform() == (home == platform()) => Some(Self { token, home }),
-            Standing::Valid | Standing::Expired | Standing::Revoked => None,
+            Standing::Valid => Self::of(By::Token(token), home),
+            Standing::Expired | Standing::Revoked => None,
         }
+    }
+
+    /// Somebody; unset where such a role counts for nothing there.
+    pub fn of(by: By, home: TenantId) -> Option<Self> {
+        let caller = Self { by, home };
+        // A role of the installation counts only where what belongs to the installation lies, and no other counts there.
+        (caller.role().is_of_the_platform() == (caller.home == platform())).then_some(caller)
     }
 
     /// Who enters what is done about their own access into the log.
@@ -42,12 +57,46 @@ impl Caller {
 
     /// For the audit log.
     pub fn actor(&self) -> Actor {
-        Actor::Token { token: self.token.id.clone(), named: self.token.name.clone(), role: self.token.role }
+        match &self.by {
+            By::Token(token) => Actor::Token { token: token.id.clone(), named: token.name.clone(), role: token.role },
+            By::Person(Person { issuer, subject, email, role, .. }) => {
+                Actor::OpenId { issuer: issuer.clone(), subject: subject.clone(), email: email.clone(), role: *role }
+            }
+        }
+    }
+
+    /// Whether it is a token that is shown with each request.
+    pub fn shows_a_token(&self) -> bool {
+        matches!(&self.by, By::Token(token) if token.kind.is_bearer())
+    }
+
+    /// By which the log knows them: a token's id, or who it is to the issuer.
+    pub fn id(&self) -> &str {
+        match &self.by {
+            By::Token(token) => token.id.as_str(),
+            By::Person(person) => &person.subject,
+        }
+    }
+
+    /// What they are called.
+    pub fn name(&self) -> &str {
+        match &self.by {
+            By::Token(token) => token.name.as_str(),
+            By::Person(person) => person.email.as_deref().unwrap_or(&person.subject),
+        }
+    }
+
+    /// From when on they are let in no more, by what they have shown; unset: that has no end of its own.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        match &self.by {
+            By::Token(token) => token.expires_at,
+            By::Person(_) => None,
+        }
     }
 
     /// Whether they may do this.
     pub fn may(&self, permission: Permission) -> bool {
-        self.token.role.may(permission)
+        self.role().may(permission)
     }
 
     /// Refused where they may not.
@@ -57,7 +106,10 @@ impl Caller {
 
     /// Their role.
     pub fn role(&self) -> Role {
-        self.token.role
+        match &self.by {
+            By::Token(token) => token.role,
+            By::Person(person) => person.role,
+        }
     }
 
     /// A tenant, where it is one of theirs. Another's is not told from none.

@@ -18,6 +18,7 @@ use utoipa::ToSchema;
 use crate::apply::ApplyError;
 use crate::backup::BackupError;
 use crate::modules::PushError;
+use crate::proposals::{DecideError, KeepError};
 use crate::tenants::TenantError;
 
 /// The media type of problems.
@@ -71,6 +72,11 @@ impl Problem {
     pub fn unauthenticated(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "This needs a token", detail)
             .hint("send Authorization: Bearer TOKEN; 'consign token create' makes a first one")
+    }
+
+    /// Somebody who has come to sign in by an issuer's word, and is not.
+    pub fn not_signed_in(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not-signed-in", "You are not signed in", detail)
     }
 
     /// A token that does not permit this.
@@ -277,8 +283,28 @@ impl From<ApplyError> for Problem {
                 let findings = problems.into_iter().map(|one| Finding { line: one.line, at: one.at, text: one.text }).collect();
                 Self { findings, ..Self::refused("not-applicable", "nothing was applied: all that is wrong stands in findings") }
             }
-            ApplyError::Store(error) => error.into(),
+            ApplyError::Store(error) | ApplyError::Keep(KeepError::Store(error)) => error.into(),
+            ApplyError::Keep(KeepError::Full(why)) => Self::conflict(why),
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<KeepError> for Problem {
+    fn from(error: KeepError) -> Self {
+        ApplyError::from(error).into()
+    }
+}
+
+impl From<DecideError> for Problem {
+    fn from(error: DecideError) -> Self {
+        match error {
+            DecideError::None(_) => Self::no_such("no-such-proposal", error.to_string()),
+            DecideError::NotAnother(_) => Self::new(StatusCode::FORBIDDEN, "not-another-person", "This takes another person", error.to_string()),
+            DecideError::NotTheirs(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", "Your role does not permit this", error.to_string()),
+            DecideError::NotOpen(..) | DecideError::OtherDigest(_) | DecideError::Changed(_) => Self::conflict(error.to_string()),
+            DecideError::Apply(error) => error.into(),
+            DecideError::Store(error) => error.into(),
         }
     }
 }

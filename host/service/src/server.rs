@@ -44,21 +44,60 @@ const GRACE: Duration = Duration::from_secs(20);
 pub struct ApiSettings {
     /// Address and port.
     listen: SocketAddr,
+    /// Where a browser finds the console, as the proxy before it is called: `https://consign.example`.
+    #[serde(default)]
+    url: Option<PublicUrl>,
+}
+
+impl ApiSettings {
+    /// Where a browser finds the console: as the settings say, or the address itself where only this machine reaches it; else unset.
+    fn url(&self, address: SocketAddr) -> Option<String> {
+        let here = || address.ip().is_loopback().then(|| format!("http://{address}"));
+        self.url.as_ref().map(|url| url.0.clone()).or_else(here)
+    }
+}
+
+/// Where this server is to others: a scheme and a host, with nothing after them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct PublicUrl(String);
+
+impl TryFrom<String> for PublicUrl {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("'{text}' is not where a browser finds a server: write it as https://consign.example");
+        let url = reqwest::Url::parse(&text).map_err(|_| wrong())?;
+        let is_bare = matches!(url.scheme(), "https" | "http") && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if !is_bare || url.host_str().is_none() || !url.username().is_empty() || url.password().is_some() {
+            return Err(wrong());
+        }
+        Ok(Self(url.origin().ascii_serialization()))
+    }
 }
 
 /// The API's socket.
 #[derive(Debug)]
-pub struct ApiServer(Socket);
+pub struct ApiServer {
+    socket: Socket,
+    url: Option<String>,
+}
 
 impl ApiServer {
     /// Listens from now on.
     pub async fn listen(settings: &ApiSettings) -> Result<Self, ListenError> {
-        Socket::listen("api", settings.listen).await.map(Self)
+        let socket = Socket::listen("api", settings.listen).await?;
+        let url = settings.url(socket.address());
+        Ok(Self { socket, url })
+    }
+
+    /// Where a browser finds the console, as far as that is known: a scheme and a host, with nothing after them.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
     }
 
     /// Where: with the port, also where any was asked for.
     pub fn address(&self) -> SocketAddr {
-        self.0.address()
+        self.socket.address()
     }
 
     /// Answers until `stop`, and then what is under way.
@@ -71,7 +110,7 @@ impl ApiServer {
         loop {
             let accepted = tokio::select! {
                 () = &mut stop => break,
-                accepted = self.0.accept(&places) => accepted,
+                accepted = self.socket.accept(&places) => accepted,
             };
             while connections.try_join_next().is_some() {}
             // There always will be places: nobody closes the semaphore.

@@ -24,6 +24,7 @@ use crate::alerts::{AlertSettings, Alerts, Webhook};
 use crate::attempts::Attempts;
 use crate::backup::{self, BackedUp, BackupError, BackupSettings};
 use crate::ending;
+use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::runner::{News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
@@ -95,6 +96,10 @@ pub struct Common {
     pub data: PathBuf,
     /// Where backups go.
     pub backup: Option<BackupSettings>,
+    /// Where the console is to a browser, `https://consign.example`; unset where nobody has said it.
+    pub url: Option<String>,
+    /// Who vouches for people.
+    pub issuers: Issuers,
 }
 
 /// A tenant that is being served.
@@ -208,6 +213,16 @@ impl Tenants {
     /// The store under all of them.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.common.store
+    }
+
+    /// Who vouches for people.
+    pub fn issuers(&self) -> &Issuers {
+        &self.common.issuers
+    }
+
+    /// Where the console is to a browser, `https://consign.example`; unset where nobody has said it.
+    pub fn url(&self) -> Option<&str> {
+        self.common.url.as_deref()
     }
 
     /// Opens all tenants that there are, or the one. What can't be opened is found out before anything runs.

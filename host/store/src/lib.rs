@@ -14,6 +14,7 @@ use consign_model::identity::{Identity, IdentityMap};
 use consign_model::keeping::{Gone, Keeping};
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::PolicyVersion;
+use consign_model::proposal::{Decision, Proposal};
 use consign_model::quarantine::Release;
 use consign_model::run::{DayFigures, StandIn, Trigger};
 use consign_model::source::{Capabilities, Capture};
@@ -336,12 +337,25 @@ pub trait Store: Send + Sync {
     /// Takes a token back. Answers how it stands now, which where it was taken back before is as then; unset where there is none.
     async fn revoke_token(&self, tenant: &TenantId, id: &Name, at: Timestamp, by: &Author) -> Result<Option<Token>>;
 
-    /// Keeps a session that has begun, and drops those of the tenant that were over when it began.
+    /// Keeps a session that has begun, and drops those of the tenant that were over when it began. One that a link began uses that up: refused as a conflict where the
+    /// link was used before, or is worth nothing.
     async fn begin_session(&self, tenant: &TenantId, session: &Session, by: &Author) -> Result<()>;
     /// A session by the hash of its text, also one that is over.
     async fn session(&self, tenant: &TenantId, hash: &Digest) -> Result<Option<Session>>;
     /// Ends a session. Answers whether there was one.
     async fn end_session(&self, tenant: &TenantId, hash: &Digest, by: &Author) -> Result<bool>;
+
+    /// Whether what is dangerous takes two people.
+    async fn two_people(&self, tenant: &TenantId) -> Result<bool>;
+    /// Has it take two from now on, or one. The same again changes nothing.
+    async fn set_two_people(&self, tenant: &TenantId, on: bool, by: &Author) -> Result<()>;
+    /// Keeps a proposal, and drops those that can't be approved any more since three months. Refused as a conflict where its id is there already.
+    async fn propose(&self, tenant: &TenantId, proposal: &Proposal, by: &Author) -> Result<()>;
+    /// All proposals, by id, also those that are decided or over.
+    async fn proposals(&self, tenant: &TenantId) -> Result<Vec<Proposal>>;
+    /// Says what has become of a proposal. Refused as a conflict where it is not there, or not open at the time of the decision: of two one decides.
+    async fn decide(&self, tenant: &TenantId, id: &Name, decision: &Decision, by: &Author) -> Result<()>;
+
     /// Keeps a sealed secret, in the place of one of its name.
     async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()>;
     /// A sealed secret.

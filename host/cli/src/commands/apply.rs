@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use consign_service::apply::{Change, ChangeKind};
+use consign_service::apply::{Applied, Change, ChangeKind};
 
 use super::module::reads;
 use crate::data::Data;
@@ -10,7 +10,10 @@ use crate::output::{Ending, Failure, say, say_json};
 
 /// Applies files and says what changed.
 pub async fn apply(data: &Data, files: &[PathBuf], json: bool) -> Result<Ending, Failure> {
-    let changes = consign_service::apply::apply(&data.exporter, files).await?;
+    let changes = match consign_service::apply::apply(&data.exporter, files).await? {
+        Applied::Done(changes) => changes,
+        Applied::Proposed(proposal) => return super::proposal::kept(&proposal, json),
+    };
     if json {
         say_json(&changes)?;
         return Ok(Ending::Done);
@@ -22,7 +25,7 @@ pub async fn apply(data: &Data, files: &[PathBuf], json: bool) -> Result<Ending,
 }
 
 /// One change, for a person.
-fn say_change(change: &Change) {
+pub fn say_change(change: &Change) {
     let what = match &change.change {
         ChangeKind::New => "new".to_owned(),
         ChangeKind::Same => "unchanged".to_owned(),

@@ -21,6 +21,7 @@ mod lint;
 mod logs;
 mod module;
 mod policies;
+mod proposal;
 mod pull;
 mod quarantine;
 mod reconcile;
@@ -76,6 +77,7 @@ pub async fn dispatch(cli: Cli) -> Result<Ending, Failure> {
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
         Command::Secret { command } => secret::secret(&open().await?, command, json).await,
         Command::Token { command } => token::token(&Place::of(&cli)?, command, json).await,
+        Command::Proposal { command } => proposal::proposal(&open().await?, command, json).await,
         Command::Inbox { listen, maildir } => inbox::inbox(*listen, maildir, json).await,
         Command::Module { command } => module::module(&open().await?, command, json).await,
         Command::Shadow { policy, command } => shadow::shadow(&open().await?, policy.as_ref(), command.as_ref(), json).await,

@@ -13,6 +13,7 @@ use consign_model::alert::{Change, Notice};
 use consign_model::{Name, RunSummary, TenantId, Timestamp};
 use consign_service::alerts::{AlertSettings, Webhook};
 use consign_service::backup::{BackupSettings, make_by_itself};
+use consign_service::issuers::{Issuers, SignInSettings};
 use consign_service::metrics::{Metrics, MetricsServer, MetricsSettings};
 use consign_service::runner::News;
 use consign_service::server::{ApiServer, ApiSettings};
@@ -39,6 +40,8 @@ struct Config {
     api: Option<ApiSettings>,
     ingest: Option<IngestSettings>,
     backup: Option<BackupSettings>,
+    #[serde(default)]
+    sign_in: Vec<SignInSettings>,
 }
 
 /// Where things are served.
@@ -46,6 +49,12 @@ struct Addresses {
     metrics: Option<SocketAddr>,
     api: Option<SocketAddr>,
     ingest: Option<SocketAddr>,
+}
+
+impl Addresses {
+    fn of(metrics: Option<&MetricsServer>, api: Option<&ApiServer>, ingesting: Option<&Ingesting>) -> Self {
+        Self { metrics: metrics.map(MetricsServer::address), api: api.map(ApiServer::address), ingest: ingesting.map(|ingesting| ingesting.address) }
+    }
 }
 
 /// Runs policies when they are due, of all tenants or one, until it is interrupted, or until the store can't be written any more: that is a failure, after which
@@ -75,6 +84,7 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         Some(settings) => Some(ApiServer::listen(settings).await?),
         None => None,
     };
+    let issuers = Issuers::open(&config.sign_in, api.as_ref().and_then(ApiServer::url))?;
     // Before it says that it runs: whoever reads that may ask it to end.
     let asked_to_end = interrupted();
     let (installation, store_failure) = Installation::open(&place).await?;
@@ -100,14 +110,12 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
         news: Box::new(move |tenant, news| say_news(&Voice { tenant, is_told: names_tenants, json }, news)),
         data: place.folder.clone(),
         backup: config.backup.clone(),
+        url: api.as_ref().and_then(ApiServer::url).map(str::to_owned),
+        issuers,
     };
     let tenants = Arc::new(Tenants::new(common, only));
     let opened = tenants.open_all().await?;
-    let addresses = Addresses {
-        metrics: metrics_server.as_ref().map(MetricsServer::address),
-        api: api.as_ref().map(ApiServer::address),
-        ingest: ingesting.as_ref().map(|ingesting| ingesting.address),
-    };
+    let addresses = Addresses::of(metrics_server.as_ref(), api.as_ref(), ingesting.as_ref());
     let names: Vec<&TenantId> = opened.iter().map(|one| &one.exporter.tenant).collect();
     say_started(&place, &names, &addresses, json);
     tenants.serve_all(opened).await;

@@ -1,8 +1,10 @@
 //! `token`
 
-use consign_model::access::{Role, Standing, Token};
+use std::time::Duration;
+
+use consign_model::access::{Role, Standing, Token, TokenKind};
 use consign_model::{Name, Timestamp};
-use consign_service::api::new_token;
+use consign_service::api::{new_link, new_token};
 
 use super::init::say_new;
 use crate::args::TokenCommand;
@@ -13,6 +15,9 @@ use crate::output::{Ending, Failure, say, say_json, table};
 pub async fn token(place: &Place, command: &TokenCommand, json: bool) -> Result<Ending, Failure> {
     match command {
         TokenCommand::Create { name, role, days } => create(&open(place, role.is_of_the_platform()).await?, name, *role, *days, json).await,
+        TokenCommand::Link { name, role, within, console } => {
+            link(&open(place, role.is_of_the_platform()).await?, name, *role, *within, console, json).await
+        }
         TokenCommand::List { platform } => list(&open(place, *platform).await?, json).await,
         TokenCommand::Revoke { id, platform } => revoke(&open(place, *platform).await?, id, json).await,
     }
@@ -25,7 +30,7 @@ async fn open(place: &Place, platform: bool) -> Result<Data, Failure> {
 }
 
 async fn create(data: &Data, name: &Name, role: Role, days: Option<u16>, json: bool) -> Result<Ending, Failure> {
-    let (token, secret) = new_token(name.clone(), role, days).map_err(|error| Failure::new(error.to_string()))?;
+    let (token, secret) = new_token(name.clone(), role, days, data.exporter.author.actor()).map_err(|error| Failure::new(error.to_string()))?;
     let exporter = &data.exporter;
     exporter.store.add_token(&exporter.tenant, &token, &exporter.author).await?;
     if json {
@@ -36,11 +41,39 @@ async fn create(data: &Data, name: &Name, role: Role, days: Option<u16>, json: b
         say_json(&object)?;
         return Ok(Ending::Done);
     }
-    let whose = if role.is_of_the_platform() { "the installation".to_owned() } else { format!("tenant '{}'", exporter.tenant) };
+    let whose = whose(data, role);
     let until = token.expires_at.map(|end| format!(", until {end}")).unwrap_or_default();
     say(format_args!("{} for {name}, as {role} of {whose}{until}. This is its text, and it is shown this once:", token.id));
     say(secret.reveal());
     Ok(Ending::Done)
+}
+
+async fn link(data: &Data, name: &Name, role: Role, within: Duration, console: &str, json: bool) -> Result<Ending, Failure> {
+    let ends_in = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+    let exporter = &data.exporter;
+    let (token, secret) = new_link(name.clone(), role, ends_in, exporter.author.actor()).map_err(|error| Failure::new(error.to_string()))?;
+    exporter.store.add_token(&exporter.tenant, &token, &exporter.author).await?;
+    let link = consign_service::api::link(console, &secret);
+    if json {
+        let mut object = token_json(&token);
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("link".to_owned(), link.into());
+        }
+        say_json(&object)?;
+        return Ok(Ending::Done);
+    }
+    let until = token.expires_at.map(|end| format!(" until {end}")).unwrap_or_default();
+    say(format_args!(
+        "{} signs {name} in once, as {role} of {}{until}, while 'consign serve' runs. It is shown this once:",
+        token.id,
+        whose(data, role)
+    ));
+    say(link);
+    Ok(Ending::Done)
+}
+
+fn whose(data: &Data, role: Role) -> String {
+    if role.is_of_the_platform() { "the installation".to_owned() } else { format!("tenant '{}'", data.exporter.tenant) }
 }
 
 async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
@@ -56,7 +89,11 @@ async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
     let rows = tokens.iter().map(|token| {
         let until = token.expires_at.map_or_else(|| "for good".to_owned(), |end| format!("until {end}"));
         let standing = match token.standing(Timestamp::now()) {
-            Standing::Valid => until,
+            Standing::Valid => match token.kind {
+                TokenKind::Bearer => until,
+                TokenKind::Link { used_at: None } => format!("a link, not used, good {until}"),
+                TokenKind::Link { used_at: Some(at) } => format!("a link, used {at}, its session {until}"),
+            },
             Standing::Expired => "over".to_owned(),
             Standing::Revoked => "revoked".to_owned(),
         };
@@ -87,5 +124,10 @@ fn token_json(token: &Token) -> serde_json::Value {
         "created_at": token.created_at,
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,
+        "kind": if token.kind.is_bearer() { "token" } else { "link" },
+        "used_at": match token.kind {
+            TokenKind::Bearer => None,
+            TokenKind::Link { used_at } => used_at,
+        },
     })
 }

@@ -10,6 +10,7 @@ impl Actor {
             Self::Person { user, named: Some(named), .. } => format!("{user} ({named})"),
             Self::Person { user, .. } => user.clone(),
             Self::Token { token, named, role } => format!("{named} ({role}, by {token})"),
+            Self::OpenId { issuer, subject, email, role } => format!("{} ({role}, by {issuer})", email.as_deref().unwrap_or(subject).escape_debug()),
             Self::Schedule => "schedule".to_owned(),
             Self::Consign => "consign".to_owned(),
         }
@@ -45,8 +46,18 @@ impl Deed {
                 format!("made {token} for {named}, as {role}{until}")
             }
             Self::TokenRevoked { token, named } => format!("revoked {token} of {named}"),
+            Self::LinkMade { token, named, role, expires_at } => {
+                let until = expires_at.map(|end| format!(", good until {end}")).unwrap_or_default();
+                format!("made the link {token} for {named}, as {role}{until}")
+            }
+            Self::LinkUsed { until } => format!("used the link and signed in to the console, until {until} at most"),
             Self::SignedIn { until } => format!("signed in to the console, until {until} at most"),
             Self::SignedOut => "signed out of the console".to_owned(),
+            Self::TwoPeopleSet { on: true } => "had dangerous changes take two people".to_owned(),
+            Self::TwoPeopleSet { on: false } => "had dangerous changes take one person".to_owned(),
+            Self::Proposed { proposal, about, .. } => format!("proposed {proposal}, about {}", about.join(", ")),
+            Self::ProposalApproved { proposal, .. } => format!("approved {proposal}"),
+            Self::ProposalRejected { proposal } => format!("rejected {proposal}"),
             Self::SecretKept { secret } => format!("kept the secret {secret}"),
             Self::SecretRemoved { secret } => format!("removed the secret {secret}"),
             Self::ModuleKeyRemoved { name, .. } => format!("removed the module key {name}"),

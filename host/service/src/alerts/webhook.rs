@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +24,7 @@ use tracing::{debug, info, warn};
 
 use super::book::Book;
 use crate::metrics::{Delivered, TenantMetrics};
+use crate::outward::{cause, client, is_loopback};
 use crate::scheduler::Clock;
 
 /// How long one try may take, with looking up the name, connecting and the answer.
@@ -128,16 +128,7 @@ impl Webhook {
             other => return Err(WebhookError::Address(format!("it begins with {other}: it has to be https, or http to this machine"))),
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, &read_secret(secret)?);
-        let mut client = Client::builder()
-            .tls_backend_preconfigured(client_config()?)
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(LIMIT)
-            .user_agent(concat!("consign/", env!("CARGO_PKG_VERSION")));
-        if is_here {
-            // What is in clear leaves this machine for no proxy either.
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(|error| WebhookError::Tls(error.without_url().to_string()))?;
+        let client = client(is_here, LIMIT).map_err(WebhookError::Tls)?;
         let kinds = kinds.clone().unwrap_or_else(|| AlertKind::ALL.into());
         Ok(Some(Self { url, client, key, kinds }))
     }
@@ -152,7 +143,7 @@ impl Webhook {
         match request.send().await {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(Refused::Status(answer.status().as_u16())),
-            Err(error) => Err(Refused::Failed(cause(error))),
+            Err(error) => Err(Refused::Failed(cause(error, LIMIT))),
         }
     }
 }
@@ -162,37 +153,6 @@ enum Refused {
     Status(u16),
     /// It did not answer.
     Failed(String),
-}
-
-/// What is in the way, without the address.
-fn cause(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("it did not answer within {} s", LIMIT.as_secs());
-    }
-    let (mut text, error) = (String::new(), error.without_url());
-    let mut next: Option<&dyn std::error::Error> = Some(&error);
-    while let Some(one) = next {
-        text.push_str(if text.is_empty() { "" } else { ": " });
-        text.push_str(&one.to_string());
-        next = one.source();
-    }
-    text
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// Trusts the system's authorities, by the same library as the rest of the program.
-fn client_config() -> Result<rustls::ClientConfig, WebhookError> {
-    let mut roots = rustls::RootCertStore::empty();
-    // None is an error only for who connects by TLS; the handshake says so then.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| WebhookError::Tls(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// The bytes of the secret.

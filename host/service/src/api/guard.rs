@@ -119,7 +119,8 @@ async fn who(tenants: &Tenants, headers: &HeaderMap) -> Result<Caller, Problem> 
     let shown = shown.and_then(|(_, secret)| TokenSecret::parse(secret.trim()));
     let worthless = || tenants.attempts.failed("this token is none of ours, has been revoked or is over");
     let Some((home, token)) = tenants.store().token_of(&shown.ok_or_else(worthless)?.hash()).await? else { return Err(worthless()) };
-    Caller::with(token, home).ok_or_else(worthless)
+    // A link begins a session, and does nothing else.
+    Caller::with(token, home).filter(Caller::shows_a_token).ok_or_else(worthless)
 }
 
 #[cfg(test)]

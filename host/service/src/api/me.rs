@@ -33,13 +33,13 @@ pub struct Me {
 #[utoipa::path(get, operation_id = "showMe", path = "/v1/me", tag = "access", security(("token" = [])),
     responses((status = 200, description = "What it is worth", body = Me)))]
 pub async fn show(caller: Caller) -> Json<Me> {
-    let token = &caller.token;
+    let role = caller.role();
     Json(Me {
-        token: token.id.to_string(),
-        name: token.name.to_string(),
-        role: token.role.word(),
-        tenant: (!token.role.is_of_the_platform()).then(|| caller.home.to_string()),
-        permissions: Permission::ALL.iter().filter(|one| token.role.may(**one)).map(|one| one.word()).collect(),
-        expires_at: token.expires_at.map(time),
+        token: caller.id().to_owned(),
+        name: caller.name().to_owned(),
+        role: role.word(),
+        tenant: (!role.is_of_the_platform()).then(|| caller.home.to_string()),
+        permissions: Permission::ALL.iter().filter(|one| role.may(**one)).map(|one| one.word()).collect(),
+        expires_at: caller.ends_at().map(time),
     })
 }

@@ -14,9 +14,11 @@ mod given;
 mod guard;
 mod held;
 mod keeping;
+mod links;
 mod me;
 mod modules;
 mod policies;
+mod proposals;
 mod quarantine;
 mod reader;
 mod runs;
@@ -41,9 +43,10 @@ use utoipa_axum::routes;
 pub use self::given::{BODY, Item, bytes, name};
 pub use self::guard::Unguarded;
 use self::guard::{Guard, SCHEME};
+pub use self::links::link;
 pub use self::modules::{LARGEST, UPLOADS};
 pub use self::runs::manifest;
-pub use self::tenants::{NoRandomness, new_secret, new_token};
+pub use self::tenants::{NoRandomness, new_link, new_secret, new_token, random};
 use crate::problem::{self, Problem};
 use crate::tenants::Tenants;
 
@@ -69,6 +72,7 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(backups::make))
         .routes(routes!(bill::all))
         .routes(routes!(bill::show))
+        .routes(routes!(links::create))
         .routes(routes!(policies::list))
         .routes(routes!(policies::show))
         .routes(routes!(policies::apply))
@@ -97,6 +101,11 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::release))
         .routes(routes!(modules::list, modules::upload))
+        .routes(routes!(proposals::list))
+        .routes(routes!(proposals::show))
+        .routes(routes!(proposals::approve))
+        .routes(routes!(proposals::reject))
+        .routes(routes!(proposals::two_people, proposals::set_two_people))
 }
 
 /// The document that describes all operations.

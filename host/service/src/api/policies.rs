@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Given, Item, Page, Paging, Text, time};
-use crate::apply::{Change, ChangeKind, Manner, apply_texts};
+use super::proposals::ProposalView;
+use crate::apply::{Applied, Change, ChangeKind, Manner, apply_texts};
 use crate::caller::Here;
 use crate::problem::Problem;
 use crate::schedule::Schedule;
@@ -157,19 +158,25 @@ impl From<Change> for ChangeView {
 
 /// Checks targets and policies, and puts them into force: all of them or none.
 ///
-/// The body is what `consign apply` reads. A target may name no file, variable or command of the server, and only who may write targets changes one.
+/// The body is what `consign apply` reads. Where the tenant asks for two people (`two-people`), a new or changed target, or a policy that lets a module see into messages, is not done but kept as a
+/// proposal, with all that came with it. A target may name no file, variable or command of the server, and only who may write targets changes one.
 #[utoipa::path(post, operation_id = "apply", path = "/v1/tenants/{tenant}/apply", tag = "policies", security(("token" = ["write-policies"])),
     params(("tenant" = String, Path, description = "The tenant"), Applying), request_body(content = String, content_type = "application/toml", description = "TOML"),
     responses(
         (status = 200, description = "What changed", body = [ChangeView]),
+        (status = 202, description = "Nothing has changed yet: it takes two people, and waits for the second", body = ProposalView),
         (status = 409, description = "Somebody else has changed it at the same moment", body = Problem),
         (status = 422, description = "Nothing was applied", body = Problem),
     ))]
-pub async fn apply(here: Here, Asked(how): Asked<Applying>, Text(text): Text) -> Result<Json<Vec<ChangeView>>, Problem> {
+pub async fn apply(here: Here, Asked(how): Asked<Applying>, Text(text): Text) -> Result<Response, Problem> {
     let manner = Manner { targets: here.caller.may(Permission::WriteTargets), this_machine: false, only_check: how.check };
-    let changes = apply_texts(&here.exporter(), [(PathBuf::from("the body"), Ok(text))], manner).await?;
-    here.tenant.changed();
-    Ok(Json(changes.into_iter().map(ChangeView::from).collect()))
+    match apply_texts(&here.exporter(), [(PathBuf::from("the body"), Ok(text))], manner).await? {
+        Applied::Done(changes) => {
+            here.tenant.changed();
+            Ok(Json(changes.into_iter().map(ChangeView::from).collect::<Vec<_>>()).into_response())
+        }
+        Applied::Proposed(proposal) => Ok((StatusCode::ACCEPTED, Json(ProposalView::from(*proposal))).into_response()),
+    }
 }
 
 /// That a run was asked for.

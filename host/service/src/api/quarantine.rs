@@ -58,7 +58,7 @@ pub async fn release(here: Here, Item(name): Item, Given(what): Given<Releasing>
         .module
         .map(|digest| Digest::try_from(digest).map_err(|_| Problem::invalid("module: write the SHA-256 of the component in hexadecimal digits")))
         .transpose()?;
-    let ended = here.exporter().release(&policy.spec.name, module.as_ref(), here.caller.token.name.as_str()).await?;
+    let ended = here.exporter().release(&policy.spec.name, module.as_ref(), here.caller.name()).await?;
     here.tenant.changed();
     Ok(Json(ended.into_iter().map(QuarantineView::from).collect()))
 }

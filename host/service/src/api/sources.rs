@@ -79,6 +79,6 @@ pub struct RefusedLine {
     ))]
 pub async fn events(here: Here, Item(source): Item, request: Request) -> Result<Response, Problem> {
     let source = name("source", &source)?;
-    let path = format!("/v1/tenants/{}/sources/{source}/events by {}", here.tenant.name(), here.caller.token.id);
+    let path = format!("/v1/tenants/{}/sources/{source}/events by {}", here.tenant.name(), here.caller.id());
     Ok(here.tenant.receiver().take(&source, &path, request).await)
 }

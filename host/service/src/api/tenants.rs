@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use consign_model::access::{Role, Token, TokenSecret};
+use consign_model::access::{Role, Token, TokenKind, TokenSecret};
+use consign_model::audit::Actor;
 use consign_model::{Digest, Name, Timestamp};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
@@ -79,11 +80,23 @@ pub struct TokenView {
     /// When it was taken back; unset: it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<String>,
+    /// `token`, or `link`, which begins one session.
+    #[schema(example = "token")]
+    kind: &'static str,
+    /// When a link was used; unset: it was not, or is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used_at: Option<String>,
 }
 
 impl From<Token> for TokenView {
     fn from(token: Token) -> Self {
+        let (kind, used_at) = match token.kind {
+            TokenKind::Bearer => ("token", None),
+            TokenKind::Link { used_at } => ("link", used_at),
+        };
         Self {
+            kind,
+            used_at: used_at.map(time),
             id: token.id.to_string(),
             name: token.name.to_string(),
             role: token.role.word(),
@@ -149,21 +162,43 @@ pub struct MadeToken {
 
 /// Makes the text of a token.
 pub fn new_secret() -> Result<TokenSecret, NoRandomness> {
+    Ok(TokenSecret::new(&random()?))
+}
+
+/// 256 bits that nobody guesses.
+pub fn random() -> Result<[u8; 32], NoRandomness> {
     let mut random = [0; 32];
     SystemRandom::new().fill(&mut random).map_err(|_| NoRandomness)?;
-    Ok(TokenSecret::new(&random))
+    Ok(random)
 }
 
 /// Makes a token, and what is kept of it. Nothing is stored yet.
-pub fn new_token(named: Name, role: Role, days: Option<u16>) -> Result<(Token, TokenSecret), NoRandomness> {
-    let secret = new_secret()?;
+pub fn new_token(named: Name, role: Role, days: Option<u16>, by: &Actor) -> Result<(Token, TokenSecret), NoRandomness> {
+    let ends_in = days.map(|days| i64::from(days) * 86_400_000);
+    made(new_secret()?, named, role, TokenKind::Bearer, ends_in, by)
+}
+
+/// Makes a link that is good for so many milliseconds, and what is kept of it. Nothing is stored yet.
+pub fn new_link(named: Name, role: Role, ends_in: i64, by: &Actor) -> Result<(Token, TokenSecret), NoRandomness> {
+    made(TokenSecret::of_link(&random()?), named, role, TokenKind::Link { used_at: None }, Some(ends_in), by)
+}
+
+fn made(
+    secret: TokenSecret,
+    named: Name,
+    role: Role,
+    kind: TokenKind,
+    ends_in: Option<i64>,
+    by: &Actor,
+) -> Result<(Token, TokenSecret), NoRandomness> {
     // Of the hash of the hash: so an id tells nothing by which a token could be looked for.
     let id = format!("token-{}", Digest::of(&secret.hash().0).short());
     let created_at = Timestamp::now();
-    let expires_at = days.map(|days| Timestamp(created_at.0.saturating_add(i64::from(days) * 86_400_000)));
+    let expires_at = ends_in.map(|ends_in| Timestamp(created_at.0.saturating_add(ends_in)));
     // The shape of a name always.
     let id = id.parse().map_err(|_| NoRandomness)?;
-    Ok((Token { id, name: named, role, hash: secret.hash(), created_at, expires_at, revoked_at: None }, secret))
+    let (hash, made_by) = (secret.hash(), Some(by.clone()));
+    Ok((Token { id, name: named, role, hash, created_at, expires_at, revoked_at: None, kind, made_by }, secret))
 }
 
 /// The system gives no randomness.
@@ -190,7 +225,8 @@ pub async fn create_token(here: Here, Given(new): Given<NewToken>) -> Result<(St
     if new.days.is_some_and(|days| !(1..=3_650).contains(&days)) {
         return Err(Problem::invalid("days: 1 to 3650"));
     }
-    let (token, secret) = new_token(name("name", &new.name)?, new.role.into(), new.days).map_err(|error| Problem::internal(&error))?;
+    let by = here.caller.actor();
+    let (token, secret) = new_token(name("name", &new.name)?, new.role.into(), new.days, &by).map_err(|error| Problem::internal(&error))?;
     let exporter = here.exporter();
     exporter.store.add_token(&exporter.tenant, &token, &exporter.author).await?;
     Ok((StatusCode::CREATED, Json(MadeToken { token: token.into(), secret: secret.reveal().to_owned() })))

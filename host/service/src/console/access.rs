@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use consign_model::Timestamp;
-use consign_model::access::{Role, Standing, Token};
+use consign_model::access::{Role, Standing, Token, TokenKind};
 use maud::{Markup, html};
 use zeroize::Zeroizing;
 
@@ -12,6 +12,9 @@ use super::page::{Page, Tab, Trouble, address, badge, done, table, tenant_page, 
 use crate::api::{Item, name, new_token};
 use crate::caller::Here;
 use crate::problem::Problem;
+
+/// A link that nobody has used.
+const UNUSED: TokenKind = TokenKind::Link { used_at: None };
 
 /// Tokens.
 pub async fn show(here: Here) -> Page {
@@ -25,6 +28,9 @@ async fn page(here: &Here, said: &Markup) -> Page {
     let row = |token: &Token| {
         let standing = token.standing(now);
         let state = match standing {
+            Standing::Valid if token.kind == UNUSED => {
+                html! { (badge("note", "not used")) @if let Some(end) = token.expires_at { " until " (time(end)) } }
+            }
             Standing::Valid => html! { (badge("good", "valid")) @if let Some(end) = token.expires_at { " until " (time(end)) } },
             Standing::Expired => badge("note", "over"),
             Standing::Revoked => html! { (badge("bad", "revoked")) @if let Some(at) = token.revoked_at { " " (time(at)) } },
@@ -36,7 +42,8 @@ async fn page(here: &Here, said: &Markup) -> Page {
                 }
             }
         };
-        vec![html! { code { (token.id) } }, html! { (token.name) }, html! { (token.role.word()) }, time(token.created_at), state, revoke]
+        let kind = html! { @if !token.kind.is_bearer() { " " (badge("note", "link")) } };
+        vec![html! { code { (token.id) } (kind) }, html! { (token.name) }, html! { (token.role.word()) }, time(token.created_at), state, revoke]
     };
     let body = html! {
         (said)
@@ -77,7 +84,8 @@ pub async fn make(here: Here, form: Fields) -> Result<Response, Trouble> {
         |days| Ok(Some(days)),
     )?;
     let role = role.ok_or_else(|| Problem::invalid("role: choose one"))?;
-    let (token, secret) = new_token(name("whose", form.one("name")?)?, role, days).map_err(|error| Problem::internal(&error))?;
+    let (token, secret) =
+        new_token(name("whose", form.one("name")?)?, role, days, &here.caller.actor()).map_err(|error| Problem::internal(&error))?;
     let exporter = here.exporter();
     exporter.store.add_token(&exporter.tenant, &token, &exporter.author).await?;
     let said = html! {

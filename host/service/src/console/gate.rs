@@ -10,12 +10,12 @@ use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use consign_model::access::{Permission, Session, TokenSecret};
+use consign_model::access::{Permission, Session, SignedInBy, TokenSecret};
 use consign_model::{TenantId, Timestamp};
 
 use super::ROOT;
 use super::page::Trouble;
-use crate::caller::{Caller, Here};
+use crate::caller::{By, Caller, Here};
 use crate::problem::Problem;
 use crate::tenants::Tenants;
 
@@ -92,8 +92,14 @@ pub async fn who(tenants: &Tenants, headers: &HeaderMap) -> Result<Option<Signed
     if session.ends_at <= Timestamp::now() {
         return Ok(None);
     }
-    let token = tenants.store().tokens(&home).await?.into_iter().find(|token| token.id == session.token);
-    Ok(token.and_then(|token| Caller::with(token, home)).map(|caller| SignedIn { caller, session }))
+    let caller = match &session.by {
+        SignedInBy::Token(id) => {
+            let token = tenants.store().tokens(&home).await?.into_iter().find(|token| token.id == *id);
+            token.and_then(|token| Caller::with(token, home))
+        }
+        SignedInBy::Person(person) => tenants.issuers().still(person, &home).then(|| Caller::of(By::Person(person.clone()), home)).flatten(),
+    };
+    Ok(caller.map(|caller| SignedIn { caller, session }))
 }
 
 /// What stands in the cookie: whose session, and its text.

@@ -11,8 +11,10 @@ mod access;
 mod assets;
 mod audit;
 mod bill;
+mod by_issuer;
 mod due;
 mod explain;
+mod first;
 mod form;
 mod gate;
 mod held;
@@ -25,6 +27,7 @@ mod plot;
 mod policies;
 mod policy_form;
 mod preview;
+mod proposals;
 mod runs;
 mod schema_form;
 mod sign_in;
@@ -117,6 +120,11 @@ fn places() -> Vec<Place> {
         page("/t/{tenant}/access", ManageAccess, access::show),
         action("/t/{tenant}/access/tokens", ManageAccess, access::make),
         action("/t/{tenant}/access/tokens/{token}/revoke", ManageAccess, access::revoke),
+        page("/t/{tenant}/proposals", Read, proposals::list),
+        page("/t/{tenant}/proposals/{proposal}", Read, proposals::show),
+        action("/t/{tenant}/proposals/{proposal}/approve", WritePolicies, proposals::approve),
+        action("/t/{tenant}/proposals/{proposal}/reject", WritePolicies, proposals::reject),
+        action("/t/{tenant}/two-people", WriteTargets, proposals::require),
         page("/t/{tenant}/secrets", WriteTargets, access::secrets),
         action("/t/{tenant}/secrets", WriteTargets, access::keep),
         action("/t/{tenant}/secrets/{secret}/forget", WriteTargets, access::forget),
@@ -130,8 +138,12 @@ pub fn router(tenants: Arc<Tenants>) -> Router {
         router.route(&format!("{ROOT}{}", place.path), place.answer.route_layer(from_fn_with_state(gate, gate::pass)))
     });
     let signing_in = get(sign_in::show).post(sign_in::sign_in).route_layer(from_fn(gate::only_from_here));
+    let by_a_link = get(first::show).post(first::sign_in).route_layer(from_fn(gate::only_from_here));
     behind_the_gate
         .route(&format!("{ROOT}/sign-in"), signing_in)
+        .route(&format!("{ROOT}/first"), by_a_link)
+        .route(&format!("{ROOT}/sign-in/{{issuer}}"), get(by_issuer::begin))
+        .route(&format!("{ROOT}/sign-in/{{issuer}}/back"), get(by_issuer::end))
         .merge(assets::router())
         .route("/", get(async || Redirect::to("/console/")))
         .route(ROOT, get(async || Redirect::to("/console/")))

@@ -43,12 +43,14 @@ pub enum Tab {
     Audit,
     /// Who may do what.
     Access,
+    /// What waits for a second person.
+    Proposals,
     /// What targets sign in with.
     Secrets,
 }
 
 impl Tab {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Overview,
         Self::Policies,
         Self::Runs,
@@ -59,6 +61,7 @@ impl Tab {
         Self::Keeping,
         Self::Audit,
         Self::Access,
+        Self::Proposals,
         Self::Secrets,
     ];
 
@@ -75,6 +78,7 @@ impl Tab {
             Self::Keeping => ("Keeping", Permission::Read, "/keeping"),
             Self::Audit => ("Audit log", Permission::ReadAudit, "/audit"),
             Self::Access => ("Access", Permission::ManageAccess, "/access"),
+            Self::Proposals => ("Proposals", Permission::Read, "/proposals"),
             Self::Secrets => ("Secrets", Permission::WriteTargets, "/secrets"),
         }
     }
@@ -128,7 +132,7 @@ fn frame(title: &str, caller: Option<&Caller>, tenant: Option<&TenantId>, nav: &
                     @if let Some(tenant) = tenant { span.tenant { (tenant) } }
                     @if let Some(caller) = caller {
                         form.who method="post" action={ (ROOT) "/sign-out" } {
-                            span { (caller.token.name) ", " (caller.role().word()) }
+                            span { (caller.name()) ", " (caller.role().word()) }
                             button.plain { "Sign out" }
                         }
                     }

@@ -13,9 +13,9 @@ use maud::{Markup, html};
 
 use super::form::{Fields, Query};
 use super::page::{Page, Tab, Trouble, address, badge, button, done, problem, table, tenant_page, time, to_mend};
-use super::{due, overview, runs};
+use super::{due, overview, proposals, runs};
 use crate::api::Item;
-use crate::apply::{Change, ChangeKind, Manner, apply_texts};
+use crate::apply::{Applied, Change, ChangeKind, Manner, apply_texts};
 use crate::caller::Here;
 use crate::problem::Problem;
 
@@ -194,7 +194,8 @@ pub async fn apply(here: Here, form: Fields) -> Result<Response, Trouble> {
     let only_check = form.get("how") != Some("apply");
     let manner = Manner { targets: here.caller.may(Permission::WriteTargets), this_machine: false, only_check };
     let changes = match apply_texts(&here.exporter(), [(PathBuf::from("this text"), Ok(text.clone()))], manner).await {
-        Ok(changes) => changes,
+        Ok(Applied::Done(changes)) => changes,
+        Ok(Applied::Proposed(proposal)) => return Ok(Redirect::to(&address(here.tenant.name(), &proposals::proposed(&proposal))).into_response()),
         Err(error) => {
             let wrong = Problem::from(error);
             return Ok(to_mend(wrong.status(), editor(&here, &text, &problem(&wrong))));
@@ -248,7 +249,9 @@ pub async fn enable(here: Here, Item(name): Item, form: Fields) -> Result<Redire
     let enabled = form.get("enabled") == Some("true");
     let text = written(&PolicySpec { enabled, ..policy.spec });
     let manner = Manner { targets: false, this_machine: false, only_check: false };
-    apply_texts(&here.exporter(), [(PathBuf::from("the policy"), Ok(text))], manner).await?;
+    if let Applied::Proposed(proposal) = apply_texts(&here.exporter(), [(PathBuf::from("the policy"), Ok(text))], manner).await? {
+        return Ok(Redirect::to(&address(here.tenant.name(), &proposals::proposed(&proposal))));
+    }
     here.tenant.changed();
     let word = if enabled { "enabled" } else { "paused" };
     Ok(Redirect::to(&address(here.tenant.name(), &format!("/policies/{name}?done={word}"))))
@@ -258,7 +261,7 @@ pub async fn enable(here: Here, Item(name): Item, form: Fields) -> Result<Redire
 pub async fn release(here: Here, Item(name): Item, form: Fields) -> Result<Redirect, Trouble> {
     let policy = find(&here, &name).await?;
     let module = Digest::try_from(form.one("module")?.to_owned()).map_err(|_| Problem::invalid("module: this is no module's SHA-256"))?;
-    here.exporter().release(&policy.spec.name, Some(&module), here.caller.token.name.as_str()).await?;
+    here.exporter().release(&policy.spec.name, Some(&module), here.caller.name()).await?;
     here.tenant.changed();
     Ok(Redirect::to(&address(here.tenant.name(), &format!("/policies/{}?done=released", policy.spec.name))))
 }

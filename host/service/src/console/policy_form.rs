@@ -15,8 +15,9 @@ use serde_json::{Map, Value, json};
 use super::form::{Fields, Query};
 use super::page::{Page, Tab, Trouble, address, problem, tenant_page, to_mend};
 use super::policies::{changed, find, written};
+use super::proposals;
 use super::schema_form::Schema;
-use crate::apply::{Manner, apply_texts};
+use crate::apply::{Applied, Manner, apply_texts};
 use crate::caller::Here;
 use crate::modules::{self, Listed, Origin};
 use crate::problem::{Finding, Problem};
@@ -103,8 +104,9 @@ pub async fn write(here: Here, form: Fields) -> Result<Response, Trouble> {
     let manner = Manner { targets: false, this_machine: false, only_check: how == "check" };
     match apply_texts(&here.exporter(), [(PathBuf::from("the form"), Ok(written(&spec)))], manner).await {
         Err(error) => Ok(again(&Problem::from(error))),
-        Ok(changes) if how == "check" => Ok(to_mend(StatusCode::OK, page(&here, &draft, &choices, &[], &changed(&changes, true)))),
-        Ok(_) => {
+        Ok(Applied::Proposed(proposal)) => Ok(Redirect::to(&address(here.tenant.name(), &proposals::proposed(&proposal))).into_response()),
+        Ok(Applied::Done(changes)) if how == "check" => Ok(to_mend(StatusCode::OK, page(&here, &draft, &choices, &[], &changed(&changes, true)))),
+        Ok(Applied::Done(_)) => {
             here.tenant.changed();
             Ok(Redirect::to(&address(here.tenant.name(), &format!("/policies/{name}?done=applied"))).into_response())
         }

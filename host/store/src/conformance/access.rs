@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consign_model::access::{Role, Session, Token};
+use consign_model::access::{Role, Session, SignedInBy, Token, TokenKind};
 use consign_model::{Digest, Timestamp};
 
 use super::samples::{author, keys, name, secret, token};
@@ -48,11 +48,43 @@ pub(super) async fn tokens_by_tenant_and_hash(store: Arc<dyn Store>) {
     assert_eq!(store.tokens(&t2).await.unwrap(), [token("one", "d")], "that of another tenant stays");
 }
 
+pub(super) async fn links_once(store: Arc<dyn Store>) {
+    let t = name("t");
+    let unused = TokenKind::Link { used_at: None };
+    let link = |id: &str, hash: &str, end| Token { kind: unused, expires_at: Some(Timestamp(end)), ..token(id, hash) };
+    let session = |text: &str, link: &str, begun_at| Session {
+        hash: Digest::of(text.as_bytes()),
+        by: SignedInBy::Token(name(link)),
+        begun_at: Timestamp(begun_at),
+        ends_at: Timestamp(90),
+    };
+    for one in [link("link-1", "a", 9), link("link-2", "b", 9), link("link-3", "c", 9)] {
+        store.add_token(&t, &one, &author()).await.unwrap();
+    }
+    store.begin_session(&t, &session("s", "link-1", 8), &author()).await.unwrap();
+    let used = Token { kind: TokenKind::Link { used_at: Some(Timestamp(8)) }, expires_at: Some(Timestamp(90)), ..link("link-1", "a", 9) };
+    assert_eq!(store.token_of(&used.hash).await.unwrap(), Some((t.clone(), used)), "it is worth what its session is");
+    store.revoke_token(&t, &name("link-2"), Timestamp(5), &author()).await.unwrap();
+    // Used before, taken back, over.
+    for (id, at) in [("link-1", 8), ("link-1", 20), ("link-2", 8), ("link-3", 9)] {
+        let one = session("other", id, at);
+        let refused = store.begin_session(&t, &one, &author()).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{id}: {refused:?}");
+        assert_eq!(store.session(&t, &one.hash).await.unwrap(), None);
+    }
+    let log = store.audit(&t, 0, 9).await.unwrap();
+    let deeds = ["link-made", "link-made", "link-made", "link-used", "token-revoked"];
+    assert_eq!(log.len(), deeds.len());
+    for (line, deed) in log.iter().zip(deeds) {
+        assert!(line.line.contains(&format!("\"what\":\"{deed}\"")), "{}", line.line);
+    }
+}
+
 pub(super) async fn sessions_by_hash(store: Arc<dyn Store>) {
     let (t, t2) = (name("t"), name("t-2"));
     let made = |text: &str, begun_at, ends_at| Session {
         hash: Digest::of(text.as_bytes()),
-        token: name("token-1"),
+        by: SignedInBy::Token(name("token-1")),
         begun_at: Timestamp(begun_at),
         ends_at: Timestamp(ends_at),
     };

@@ -12,6 +12,7 @@ pub(crate) mod counted;
 mod keeping;
 mod modules;
 mod policies;
+mod proposals;
 mod races;
 pub(crate) mod random;
 mod runs;
@@ -40,6 +41,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     access::tenants_by_name,
     access::tokens_by_tenant_and_hash,
     access::secrets_by_name,
+    access::links_once,
     access::sessions_by_hash,
     arrivals::tenants_keep_their_first_keys,
     arrivals::sources_and_users,
@@ -59,6 +61,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     keeping::rules_and_holds_by_version,
     keeping::segments_lose_events_once,
     policies::versions_follow_each_other,
+    proposals::decided_once,
     modules::modules_by_digest,
     modules::keys_by_name,
     modules::the_newest_probe,

@@ -10,11 +10,12 @@ mod keeping;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use consign_model::access::{Session, Token};
+use consign_model::access::{Session, SignedInBy, Token};
 use consign_model::audit::{Cause, Deed, ImportFigures};
 use consign_model::identity::Identity;
 use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
+use consign_model::proposal::{Decision, Proposal, Verdict};
 use consign_model::run::Trigger;
 use consign_model::source::Capture;
 use consign_model::target::KeptSecret;
@@ -27,8 +28,8 @@ use consign_model::{
 use super::counted::{Calls, Counted};
 use super::samples::{
     IDS, accepted, arrival, author, delivery, done, facts, hash, held, identity, identity_map, identity_of, keys, member, module, name, new_run,
-    people, policy, probe, quarantine, refused, release, secret, signing_key, source, summary, target, token, unknown, user, wanted, wanted_state,
-    window,
+    people, policy, probe, proposal, quarantine, refused, release, secret, signing_key, source, summary, target, token, unknown, user, wanted,
+    wanted_state, window,
 };
 use crate::{Arrival, Begun, Copies, ModuleRecord, PullCursor, SegmentRecord, SourceRecord, Store, StoreError};
 
@@ -91,6 +92,8 @@ struct Expected {
     tokens: BTreeMap<Name, Token>,
     sessions: BTreeMap<Digest, Session>,
     secrets: BTreeMap<Name, KeptSecret>,
+    two_people: bool,
+    proposals: BTreeMap<Name, Proposal>,
     probes: BTreeMap<Digest, ProbeReport>,
     quarantines: BTreeMap<(Name, Digest), Vec<Quarantine>>,
     runs: Vec<Run>,
@@ -129,7 +132,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(37) {
+        match self.random.below(38) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -156,6 +159,7 @@ impl Rehearsal {
             33 => self.change_session(store, &tenant, &mut expected).await,
             34 => self.change_keeping(store, &tenant, &mut expected).await,
             35 => self.delete_events(store, &tenant, &mut expected).await,
+            36 => self.change_proposal(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -485,11 +489,39 @@ impl Rehearsal {
             return;
         }
         let mut at = |from: i64| Timestamp(from + i64::try_from(self.random.below(50)).unwrap());
-        let one = Session { hash, token: name("token-1"), begun_at: at(0), ends_at: at(20) };
+        let one = Session { hash, by: SignedInBy::Token(name("no-such-token")), begun_at: at(0), ends_at: at(20) };
         store.begin_session(tenant, &one, &author()).await.unwrap();
         expected.deeds.push("signed-in");
         expected.sessions.retain(|_, known| known.ends_at > one.begun_at);
         expected.sessions.insert(hash, one);
+    }
+
+    async fn change_proposal(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        if self.random.one_in(3) {
+            let on = self.random.one_in(2);
+            store.set_two_people(tenant, on, &author()).await.unwrap();
+            if std::mem::replace(&mut expected.two_people, on) != on {
+                expected.deeds.push("two-people-set");
+            }
+            return;
+        }
+        let at = i64::try_from(self.random.below(200)).unwrap();
+        let one = proposal(self.random.pick::<&str>(&["a", "b", "c", "d"]), at);
+        let Some(known) = expected.proposals.get_mut(&one.id) else {
+            store.propose(tenant, &one, &author()).await.unwrap();
+            expected.deeds.push("proposed");
+            expected.proposals.insert(one.id.clone(), one);
+            return;
+        };
+        assert!(store.propose(tenant, &one, &author()).await.is_err());
+        let verdict = if self.random.one_in(2) { Verdict::Approved } else { Verdict::Rejected };
+        let decision = Decision { verdict, at: one.at, by: one.by };
+        let answer = store.decide(tenant, &one.id, &decision, &author()).await;
+        assert_eq!(answer.is_ok(), known.is_open(decision.at), "{answer:?}");
+        if answer.is_ok() {
+            expected.deeds.push(if verdict == Verdict::Approved { "proposal-approved" } else { "proposal-rejected" });
+            known.decision = Some(decision);
+        }
     }
 
     async fn change_secret(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use consign_model::access::{Role, Token};
+use consign_model::access::{Role, Token, TokenKind};
 use consign_model::audit::{Actor, Author};
 use consign_model::identity::{Identity, IdentityMap, Period};
 use consign_model::manifest::Signature;
 use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest, ProbeOutcome, ProbeReport, ProbeStep, Producer, Tier};
 use consign_model::policy::PolicyVersion;
+use consign_model::proposal::{Proposal, Proposed};
 use consign_model::quarantine::{QuarantineReason, Release};
 use consign_model::run::{ChatCounts, Cost, Costs, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use consign_model::target::{KeptSecret, TargetVersion};
@@ -60,6 +61,22 @@ pub(crate) fn token(id: &str, secret: &str) -> Token {
         created_at: Timestamp(3),
         expires_at: Some(Timestamp(9)),
         revoked_at: None,
+        kind: TokenKind::Bearer,
+        made_by: None,
+    }
+}
+
+/// One that is open for a hundred milliseconds.
+pub(crate) fn proposal(id: &str, at: i64) -> Proposal {
+    Proposal {
+        id: name(id),
+        at: Timestamp(at),
+        by: author().actor().clone(),
+        expires_at: Timestamp(at + 100),
+        what: Proposed::OnePerson,
+        digest: Digest::of(id.as_bytes()),
+        changes: Vec::new(),
+        decision: None,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::ops::Bound;
 
-use consign_model::access::{Session, Token};
+use consign_model::access::{Session, SignedInBy, Standing, Token, TokenKind};
 use consign_model::audit::{Author, Deed};
 use consign_model::target::KeptSecret;
 use consign_model::{Digest, Name, TenantId, Timestamp};
@@ -55,7 +55,12 @@ impl Embedded {
             }
             changes.put(&key, &token)?;
             changes.put(&place, &Place { tenant: tenant_of, id: token.id.clone() })?;
-            Ok(((), Some(Deed::TokenMade { token: token.id, named: token.name, role: token.role, expires_at: token.expires_at })))
+            let Token { id: token, name: named, role, expires_at, kind, .. } = token;
+            let deed = match kind {
+                TokenKind::Bearer => Deed::TokenMade { token, named, role, expires_at },
+                TokenKind::Link { .. } => Deed::LinkMade { token, named, role, expires_at },
+            };
+            Ok(((), Some(deed)))
         })
         .await
     }
@@ -92,6 +97,7 @@ impl Embedded {
 
     pub(super) async fn put_session(&self, tenant: &TenantId, session: &Session, by: &Author) -> Result<()> {
         let (all, key, session) = (Key::of(Class::Session, tenant), session_key(tenant, &session.hash), session.clone());
+        let of = tenant.clone();
         self.write_audited(tenant, by, move |changes| {
             let core = changes.core()?;
             for (place, record) in core.raw_range(Bound::Included(all.bytes()), &all, usize::MAX)? {
@@ -100,8 +106,21 @@ impl Embedded {
                     changes.delete(&place);
                 }
             }
+            let until = session.ends_at;
             changes.put(&key, &session)?;
-            Ok(((), Some(Deed::SignedIn { until: session.ends_at })))
+            let SignedInBy::Token(id) = &session.by else { return Ok(((), Some(Deed::SignedIn { until }))) };
+            let key = token_key(&of, id);
+            match changes.get::<Token>(&key)? {
+                // Looked at in the writing thread, so of two who use it at the same moment one does.
+                Some(link @ Token { kind: TokenKind::Link { used_at }, .. }) => {
+                    if used_at.is_some() || link.standing(session.begun_at) != Standing::Valid {
+                        return Err(StoreError::Conflict { what: format!("the link {id}") });
+                    }
+                    changes.put(&key, &Token { kind: TokenKind::Link { used_at: Some(session.begun_at) }, expires_at: Some(until), ..link })?;
+                    Ok(((), Some(Deed::LinkUsed { until })))
+                }
+                _ => Ok(((), Some(Deed::SignedIn { until }))),
+            }
         })
         .await
     }

@@ -97,12 +97,16 @@ pub(super) enum Class {
     Keeping = b'g',
     /// A file that is named no more, and not yet deleted.
     Leftover = b'x',
+    /// Whether dangerous changes take two people. Earlier releases pass over it, and over proposals: under them one is enough.
+    TwoPeople = b'2',
+    /// What waits for the second, or has had one.
+    Proposal = b'3',
     /// What the runs of a day came to. Days before the release that began to count them have none.
     Day = b'y',
 }
 
 impl Class {
-    const ALL: [Self; 45] = [
+    const ALL: [Self; 47] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -147,13 +151,15 @@ impl Class {
         Self::Session,
         Self::Keeping,
         Self::Leftover,
+        Self::TwoPeople,
+        Self::Proposal,
         Self::Day,
     ];
 
     /// Whether the record of this key is one whose changes are audited. Here a class is forgotten in silence; that the others' writes make their
     /// entries is seen to by the writing thread.
     pub(super) fn is_audited(key: &[u8]) -> bool {
-        const AUDITED: [Class; 13] = [
+        const AUDITED: [Class; 15] = [
             Class::IdentityMap,
             Class::Tenant,
             Class::Source,
@@ -167,6 +173,8 @@ impl Class {
             Class::Secret,
             Class::Session,
             Class::Keeping,
+            Class::TwoPeople,
+            Class::Proposal,
         ];
         AUDITED.iter().any(|class| key.first() == Some(&(*class as u8)))
     }
@@ -177,7 +185,7 @@ impl Class {
         match class {
             None => "a record of unknown kind",
             Some(Self::Format | Self::Totals) => "the store's own record",
-            Some(Self::Tenant | Self::Arrivals | Self::IdentityMap) => "a tenant's record",
+            Some(Self::Tenant | Self::Arrivals | Self::IdentityMap | Self::TwoPeople) => "a tenant's record",
             Some(Self::Source | Self::Captures | Self::PullCursor) => "a source's record",
             Some(Self::User | Self::Identity) => "a user's record",
             Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Copies | Self::Arrived | Self::Learned) => "a chat's record",
@@ -193,6 +201,7 @@ impl Class {
             Some(Self::Session) => "a session's record",
             Some(Self::Keeping) => "the record of rules and holds",
             Some(Self::Leftover) => "the record of a file to be deleted",
+            Some(Self::Proposal) => "a proposal's record",
             Some(Self::Audit) => "an entry of the audit log",
         }
     }

@@ -20,6 +20,7 @@ mod ledger;
 mod modules;
 mod people;
 mod policy;
+mod proposals;
 mod record;
 mod run;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use consign_model::identity::{Identity, IdentityMap};
 use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
+use consign_model::proposal::{Decision, Proposal};
 use consign_model::quarantine::Release;
 use consign_model::run::DayFigures;
 use consign_model::source::Capture;
@@ -155,6 +157,28 @@ impl Store for Embedded {
 
     async fn end_session(&self, tenant: &TenantId, hash: &Digest, by: &Author) -> Result<bool> {
         self.delete_session(tenant, hash, by).await
+    }
+
+    async fn two_people(&self, tenant: &TenantId) -> Result<bool> {
+        consume_budget().await;
+        self.get_two_people(tenant)
+    }
+
+    async fn set_two_people(&self, tenant: &TenantId, on: bool, by: &Author) -> Result<()> {
+        self.put_two_people(tenant, on, by).await
+    }
+
+    async fn propose(&self, tenant: &TenantId, proposal: &Proposal, by: &Author) -> Result<()> {
+        self.put_proposal(tenant, proposal, by).await
+    }
+
+    async fn proposals(&self, tenant: &TenantId) -> Result<Vec<Proposal>> {
+        consume_budget().await;
+        self.all_proposals(tenant)
+    }
+
+    async fn decide(&self, tenant: &TenantId, id: &Name, decision: &Decision, by: &Author) -> Result<()> {
+        self.put_decision(tenant, id, decision, by).await
     }
 
     async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()> {

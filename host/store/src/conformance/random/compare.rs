@@ -160,6 +160,8 @@ impl Rehearsal {
             assert_eq!(store.token_of(&token.hash).await.unwrap(), Some((tenant.clone(), token.clone())));
         }
         assert_eq!(store.tokens(tenant).await.unwrap(), tokens);
+        assert_eq!(store.two_people(tenant).await.unwrap(), expected.two_people);
+        assert_eq!(store.proposals(tenant).await.unwrap(), expected.proposals.values().cloned().collect::<Vec<_>>());
         assert_eq!(store.secrets(tenant).await.unwrap(), expected.secrets.values().cloned().collect::<Vec<_>>());
         let name = super::super::samples::name("smtp");
         assert_eq!(store.secret(tenant, &name).await.unwrap().as_ref(), expected.secrets.get(&name));
