@@ -36,6 +36,14 @@ pub struct Answer {
     pub body: Value,
 }
 
+impl Answer {
+    /// A header, where it has it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(one, _)| one.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
 impl Served {
     /// Starts one on a new data folder.
     pub fn start() -> Self {
@@ -74,7 +82,26 @@ impl Served {
 
     /// One request on a connection of its own.
     pub fn ask(&self, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
-        ask(&self.address, method, path, token, body)
+        self.ask_with(method, path, token, &[], body)
+    }
+
+    /// One with these headers.
+    pub fn ask_with(&self, method: &str, path: &str, token: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\nAuthorization: Bearer {token}\r\n{headers}Content-Length: {length}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+        }
+        let mut body = String::new();
+        reader.read_to_string(&mut body).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::String(body)), head }
     }
 
     /// One that has to be answered with this.

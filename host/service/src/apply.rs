@@ -16,10 +16,11 @@ use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, Poli
 use consign_model::source::{Memberships, Requirement, SourceUse, View};
 use consign_model::target::{TargetSpec, TargetVersion, Tls};
 use consign_model::{Name, Timestamp};
-use consign_store::StoreError;
+use consign_store::{StoreError, Versions};
 use serde::Serialize;
 
 use crate::bind::Binder;
+use crate::expected::{Expected, NotAsExpected, of_policy, of_target};
 use crate::schedule::{Schedule, ScheduleError};
 
 /// Something wrong in a file.
@@ -55,6 +56,9 @@ pub enum ApplyError {
     /// All that is wrong in the files.
     #[error("nothing was applied:\n{}", .0.iter().map(|problem| format!("- {problem}")).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
+    /// Something in them is another by now than whoever applies them says.
+    #[error(transparent)]
+    NotAsExpected(#[from] NotAsExpected),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -128,6 +132,16 @@ pub async fn apply_texts(
     texts: impl IntoIterator<Item = (PathBuf, Result<String, String>)>,
     manner: Manner,
 ) -> Result<Vec<Change>, ApplyError> {
+    apply_expecting(exporter, texts, manner, &Expected::default()).await
+}
+
+/// The same where what they change is as expected. Of what a file has and leaves as it is nothing is expected, unless that is said of all.
+pub async fn apply_expecting(
+    exporter: &Exporter,
+    texts: impl IntoIterator<Item = (PathBuf, Result<String, String>)>,
+    manner: Manner,
+    expected: &Expected,
+) -> Result<Vec<Change>, ApplyError> {
     let now = Timestamp::now();
     let mut problems = Vec::new();
     let mut targets: BTreeMap<Name, (PathBuf, TargetSpec)> = BTreeMap::new();
@@ -177,38 +191,54 @@ pub async fn apply_texts(
         let known = exporter.store.policy(&exporter.tenant, &policy.name, None).await?;
         let ready = check_policy(&mut binder, &policy, known.as_ref(), now, &mut found).await?;
         problems.extend(found.into_iter().map(|(at, text)| problem(&path, &format!("policy {}{at}", policy.name), &text)));
-        checked.push((policy, ready));
+        checked.push((policy, ready, known));
     }
     if !problems.is_empty() {
         return Err(ApplyError::Problems(problems));
     }
 
-    let mut changes = Vec::new();
+    let must_hold = |change: &Change, now: Option<String>| {
+        if change.change == ChangeKind::Same && !expected.is_about_all() {
+            return Ok(());
+        }
+        expected.must_hold(&format!("the {} '{}'", change.kind, change.name), now.as_deref())
+    };
+    let (mut changes, mut new_targets, mut new_policies) = (Vec::new(), Vec::new(), Vec::new());
+    for (_, spec) in targets.into_values() {
+        let known = stored.get(&spec.name);
+        let change = target_change(known, &spec);
+        must_hold(&change, known.map(of_target))?;
+        if change.change != ChangeKind::Same {
+            new_targets.push(TargetVersion { version: change.version, spec, applied_at: now });
+        }
+        changes.push(change);
+    }
+    for (policy, ready, known) in checked {
+        let doubts = sources.iter().flat_map(|source| doubts(&policy, source)).collect();
+        let (change, policy) = policy_change(exporter, policy, known.as_ref(), ready, now, doubts).await?;
+        must_hold(&change, known.as_ref().map(of_policy))?;
+        new_policies.extend(policy);
+        changes.push(change);
+    }
     if manner.only_check {
-        for (_, target) in targets.into_values() {
-            changes.push(target_change(stored.get(&target.name), &target));
-        }
-        for (policy, ready) in checked {
-            let doubts = sources.iter().flat_map(|source| doubts(&policy, source)).collect();
-            changes.push(policy_change(exporter, policy, ready, now, doubts).await?.0);
-        }
         return Ok(changes);
     }
 
-    // Before anything is in force: a folder that can't be written must not leave half of the files applied.
-    for module in checked.iter().flat_map(|(_, ready)| ready.criteria.iter().chain(&ready.grouping)) {
+    // Before anything is in force: a folder that can't be written must not leave a policy without its modules.
+    for module in new_policies.iter().flat_map(|policy| policy.criteria.iter().chain(&policy.grouping)) {
         exporter.shelf.keep(&module.digest)?;
         if let Some(shadow) = &module.shadow {
             exporter.shelf.keep(&shadow.digest)?;
         }
     }
     binder.keep_probes().await?;
-    for (_, target) in targets.into_values() {
-        changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
-    }
-    for (policy, ready) in checked {
-        let doubts = sources.iter().flat_map(|source| doubts(&policy, source)).collect();
-        changes.push(save_policy(exporter, policy, ready, now, doubts).await?);
+    if !new_targets.is_empty() || !new_policies.is_empty() {
+        // Each is the next of the version that was looked at: were that another by now, nothing is kept.
+        let versions = Versions { targets: &new_targets, policies: &new_policies };
+        let saved = exporter.store.save_versions(&exporter.tenant, versions, &Cause::Apply, &exporter.author).await;
+        if let Err(error) = saved {
+            return Err(expected.refused("something in this", error)?.into());
+        }
     }
     Ok(changes)
 }
@@ -405,37 +435,28 @@ fn target_change(stored: Option<&TargetVersion>, spec: &TargetSpec) -> Change {
     Change { kind: "target", name: spec.name.clone(), change, version, modules: Vec::new(), next_due: None, warnings }
 }
 
-async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: TargetSpec, now: Timestamp) -> Result<Change, StoreError> {
-    let change = target_change(stored, &spec);
-    if change.change != ChangeKind::Same {
-        let version = TargetVersion { version: change.version, spec, applied_at: now };
-        exporter.store.save_target(&exporter.tenant, &version, &exporter.author).await?;
-    }
-    Ok(change)
-}
-
 /// What would become of a policy, and its version then.
 async fn policy_change(
     exporter: &Exporter,
     spec: PolicySpec,
+    old: Option<&PolicyVersion>,
     ready: Ready,
     now: Timestamp,
     doubts: Vec<String>,
 ) -> Result<(Change, Option<PolicyVersion>), StoreError> {
     let Exporter { tenant, store, .. } = exporter;
-    let old = store.policy(tenant, &spec.name, None).await?;
     let name = spec.name.clone();
     let bound = || ready.criteria.iter().chain(&ready.grouping);
     let of = |module: &BoundModule| (module.name.clone(), module.needs.clone());
     let shadow = |module: &BoundModule| module.shadow.as_ref().map(|shadow| (format!("{} (shadow)", shadow.name), shadow.needs.clone()));
     let modules = bound().map(of).chain(bound().filter_map(shadow)).collect();
-    let change = match &old {
+    let change = match old {
         None => ChangeKind::New,
         Some(old) if old.spec == spec && old.criteria == ready.criteria && old.grouping == ready.grouping => ChangeKind::Same,
         Some(old) if old.spec == spec => ChangeKind::Changed(vec!["modules".to_owned()]),
         Some(old) => ChangeKind::Changed(differing(&old.spec, &spec)),
     };
-    let mut version = old.as_ref().map_or(0, |old| old.version);
+    let mut version = old.map_or(0, |old| old.version);
     let mut warnings = doubts;
     for one in exporter.in_force(&name).await?.iter().filter(|one| bound().any(|module| module.digest == one.digest)) {
         warnings.push(format!("{} is quarantined for this policy: {}. Release it with: consign quarantine release {name}", one.module, one.text()));
@@ -444,7 +465,7 @@ async fn policy_change(
     if change != ChangeKind::Same {
         version += 1;
         let runs = store.progress(tenant, &spec.name).await?.runs;
-        let starts_after = match &old {
+        let starts_after = match old {
             Some(old) if old.spec.since == spec.since => old.starts_after,
             Some(old) if runs > 0 => {
                 warnings.push(too_late(spec.since, old.starts_after));
@@ -453,19 +474,11 @@ async fn policy_change(
             Some(_) | None if spec.since == Since::Now => store.newest_arrival(tenant).await?,
             Some(_) | None => 0,
         };
-        let created_at = old.as_ref().map_or(now, |old| old.created_at);
+        let created_at = old.map_or(now, |old| old.created_at);
         let (criteria, grouping) = (ready.criteria, ready.grouping);
         policy = Some(PolicyVersion { version, spec, criteria, grouping, applied_at: now, starts_after, created_at });
     }
     Ok((Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings }, policy))
-}
-
-async fn save_policy(exporter: &Exporter, spec: PolicySpec, ready: Ready, now: Timestamp, doubts: Vec<String>) -> Result<Change, StoreError> {
-    let (change, policy) = policy_change(exporter, spec, ready, now, doubts).await?;
-    if let Some(policy) = policy {
-        exporter.store.save_policy(&exporter.tenant, &policy, &Cause::Apply, &exporter.author).await?;
-    }
-    Ok(change)
 }
 
 /// What a policy requires and a source does not give.

@@ -9,6 +9,7 @@ mod bind;
 mod caller;
 mod console;
 mod ending;
+pub mod expected;
 pub mod identities;
 pub mod metrics;
 pub mod modules;

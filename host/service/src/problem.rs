@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 use crate::apply::ApplyError;
 use crate::backup::BackupError;
+use crate::expected::NotAsExpected;
 use crate::modules::PushError;
 use crate::tenants::TenantError;
 
@@ -135,6 +136,12 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "It is not as you think it is", detail)
     }
 
+    /// It is another by now than whoever changes it says.
+    pub fn not_as_expected(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "not-as-expected", "It is another by now", detail)
+            .hint("read it again, and send the ETag that it has then, if you still want that")
+    }
+
     /// It is wrong in itself.
     fn refused(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "It was refused", detail)
@@ -225,6 +232,12 @@ impl From<TenantError> for Problem {
     }
 }
 
+impl From<NotAsExpected> for Problem {
+    fn from(error: NotAsExpected) -> Self {
+        Self::not_as_expected(error.to_string())
+    }
+}
+
 fn no_policy(policy: &Name) -> Problem {
     Problem::no_such("no-such-policy", format!("there is no policy '{policy}'"))
 }
@@ -277,6 +290,7 @@ impl From<ApplyError> for Problem {
                 let findings = problems.into_iter().map(|one| Finding { line: one.line, at: one.at, text: one.text }).collect();
                 Self { findings, ..Self::refused("not-applicable", "nothing was applied: all that is wrong stands in findings") }
             }
+            ApplyError::NotAsExpected(error) => error.into(),
             ApplyError::Store(error) => error.into(),
             other => Self::internal(&other),
         }

@@ -21,6 +21,7 @@ mod reader;
 mod runs;
 mod secrets;
 mod sources;
+mod tags;
 mod targets;
 mod tenants;
 
@@ -31,7 +32,8 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Json, Router};
-use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
@@ -64,18 +66,19 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(me::show))
         .routes(routes!(tenants::list, tenants::create))
         .routes(routes!(tenants::list_tokens, tenants::create_token))
-        .routes(routes!(tenants::revoke_token))
         .routes(routes!(backups::make))
+        .routes(routes!(tenants::show_token, tenants::revoke_token))
         .routes(routes!(policies::list))
         .routes(routes!(policies::show))
         .routes(routes!(policies::apply))
         .routes(routes!(policies::run))
         .routes(routes!(policies::retry))
         .routes(routes!(targets::list))
+        .routes(routes!(targets::show))
         .routes(routes!(targets::check))
         .routes(routes!(targets::test))
         .routes(routes!(secrets::list))
-        .routes(routes!(secrets::keep, secrets::forget))
+        .routes(routes!(secrets::show, secrets::keep, secrets::forget))
         .routes(routes!(sources::list))
         .routes(routes!(sources::events))
         .routes(routes!(runs::list))
@@ -94,6 +97,7 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::release))
         .routes(routes!(modules::list, modules::upload))
+        .routes(routes!(modules::show))
 }
 
 /// The document that describes all operations.
@@ -106,16 +110,22 @@ fn finished(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_default();
     components.add_security_scheme(SCHEME, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     for (path, item) in &mut document.paths.paths {
+        if let Some(operation) = &mut item.get {
+            not_modified(operation);
+        }
         let named = path.matches('{').count();
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().filter_map(Option::as_mut) {
             let takes_query = operation.parameters.iter().flatten().any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
             let takes_body = operation.request_body.is_some();
+            let expects = takes_header(operation, "If-Match")
+                || (takes_header(operation, "If-None-Match") && !operation.responses.responses.contains_key("304"));
             let usual = [
                 (takes_query || takes_body || path.contains("{source}") || path.contains("{secret}"), "400", "What was sent is not right"),
                 (true, "401", "There is no token, or it is worth nothing"),
                 (true, "403", "The role does not permit it"),
                 (named > 0, "404", "There is no such thing, or it is another tenant's"),
+                (expects, "412", "It is another by now than If-Match or If-None-Match says: nothing was changed"),
                 (takes_body, "413", "The body is too large"),
                 (true, "429", "Too many worthless tokens were shown"),
             ];
@@ -135,6 +145,29 @@ fn finished(mut document: OpenApi) -> OpenApi {
         }
     }
     document
+}
+
+fn takes_header(operation: &Operation, name: &str) -> bool {
+    let is_it = |one: &RefOr<Parameter>| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Header && one.name == name);
+    operation.parameters.iter().flatten().any(is_it)
+}
+
+/// Says of what shows one thing that it comes with a tag, and may be what the client has.
+fn not_modified(operation: &mut Operation) {
+    if !takes_header(operation, "If-None-Match") {
+        return;
+    }
+    let tag = || {
+        let mut header = Header::default();
+        header.description = Some("What it is at, and a hash of what is shown".to_owned());
+        header
+    };
+    let responses = &mut operation.responses.responses;
+    if let Some(RefOr::T(shown)) = responses.get_mut("200") {
+        shown.headers.insert("ETag".to_owned(), tag().into());
+    }
+    let same = ResponseBuilder::new().description("It is what the client has").header("ETag", tag());
+    responses.insert("304".to_owned(), same.into());
 }
 
 /// All operations over these tenants, behind the guard; with the document, and what a machine asks to see that all is well.

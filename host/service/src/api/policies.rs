@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::ETAG;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use consign_export::{ExportError, How, Retry};
 use consign_model::access::Permission;
 use consign_model::policy::PolicyVersion;
@@ -14,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Given, Item, Page, Paging, Text, time};
-use crate::apply::{Change, ChangeKind, Manner, apply_texts};
+use super::tags::{Expecting, Held, IfMatch, IfNew, IfOther, tagged};
+use crate::apply::{Change, ChangeKind, Manner, apply_expecting};
 use crate::caller::Here;
+use crate::expected::of_policy;
 use crate::problem::Problem;
 use crate::schedule::Schedule;
 
@@ -97,12 +98,11 @@ pub async fn policy(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
 
 /// Shows a policy.
 #[utoipa::path(get, operation_id = "showPolicy", path = "/v1/tenants/{tenant}/policies/{policy}", tag = "policies", security(("token" = ["read"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
-    responses((status = 200, description = "As it is in force", body = PolicyView, headers(("etag" = String, description = "Its version")))))]
-pub async fn show(here: Here, Item(name): Item) -> Result<Response, Problem> {
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfOther),
+    responses((status = 200, description = "As it is in force", body = PolicyView)))]
+pub async fn show(here: Here, Item(name): Item, held: Held) -> Result<Response, Problem> {
     let policy = policy(&here, &name).await?;
-    let etag = format!("\"{}\"", policy.version);
-    Ok(([(ETAG, etag)], Json(policy_view(&here, &policy))).into_response())
+    tagged(&held, &of_policy(&policy), &policy_view(&here, &policy))
 }
 
 /// How to apply.
@@ -157,17 +157,23 @@ impl From<Change> for ChangeView {
 
 /// Checks targets and policies, and puts them into force: all of them or none.
 ///
-/// The body is what `consign apply` reads. A target may name no file, variable or command of the server, and only who may write targets changes one.
+/// The body is what `consign apply` reads. A target may name no file, variable or command of the server, and only who may write targets changes one. With If-Match each
+/// target and policy that it changes has to be what one of the tags says; with If-None-Match: * all of them have to be new.
 #[utoipa::path(post, operation_id = "apply", path = "/v1/tenants/{tenant}/apply", tag = "policies", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), Applying), request_body(content = String, content_type = "application/toml", description = "TOML"),
+    params(("tenant" = String, Path, description = "The tenant"), Applying, IfMatch, IfNew), request_body(content = String, content_type = "application/toml", description = "TOML"),
     responses(
         (status = 200, description = "What changed", body = [ChangeView]),
         (status = 409, description = "Somebody else has changed it at the same moment", body = Problem),
         (status = 422, description = "Nothing was applied", body = Problem),
     ))]
-pub async fn apply(here: Here, Asked(how): Asked<Applying>, Text(text): Text) -> Result<Json<Vec<ChangeView>>, Problem> {
+pub async fn apply(
+    here: Here,
+    Asked(how): Asked<Applying>,
+    Expecting(expected): Expecting,
+    Text(text): Text,
+) -> Result<Json<Vec<ChangeView>>, Problem> {
     let manner = Manner { targets: here.caller.may(Permission::WriteTargets), this_machine: false, only_check: how.check };
-    let changes = apply_texts(&here.exporter(), [(PathBuf::from("the body"), Ok(text))], manner).await?;
+    let changes = apply_expecting(&here.exporter(), [(PathBuf::from("the body"), Ok(text))], manner, &expected).await?;
     here.tenant.changed();
     Ok(Json(changes.into_iter().map(ChangeView::from).collect()))
 }

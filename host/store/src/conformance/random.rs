@@ -30,7 +30,7 @@ use super::samples::{
     people, policy, probe, quarantine, refused, release, secret, signing_key, source, summary, target, token, unknown, user, wanted, wanted_state,
     window,
 };
-use crate::{Arrival, Begun, Copies, ModuleRecord, PullCursor, SegmentRecord, SourceRecord, Store, StoreError};
+use crate::{Arrival, Begun, Copies, ModuleRecord, PullCursor, Seen, SegmentRecord, SourceRecord, Store, StoreError, Versions};
 
 /// splitmix64: enough for tests, and the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
@@ -128,7 +128,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(37) {
+        match self.random.below(38) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -155,6 +155,7 @@ impl Rehearsal {
             33 => self.change_session(store, &tenant, &mut expected).await,
             34 => self.change_keeping(store, &tenant, &mut expected).await,
             35 => self.delete_events(store, &tenant, &mut expected).await,
+            36 => self.save_versions(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -194,6 +195,24 @@ impl Rehearsal {
             *newest = version;
         } else {
             assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+        }
+    }
+
+    /// A target and a policy at once: both, or neither.
+    async fn save_versions(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let of = self.random.pick(&self.policies).clone();
+        let mut next = |newest: Option<&u32>| newest.copied().unwrap_or_default() + u32::from(!self.random.one_in(3));
+        let (one, other) = (next(expected.targets.get(&of)), next(expected.policies.get(&of)));
+        let fits = [(one, expected.targets.get(&of)), (other, expected.policies.get(&of))]
+            .iter()
+            .all(|(next, newest)| *next == newest.map_or(1, |newest| newest + 1));
+        let versions = Versions { targets: &[target(of.as_str(), one)], policies: &[policy(of.as_str(), other)] };
+        let answer = store.save_versions(tenant, versions, &Cause::Apply, &author()).await;
+        assert_eq!(answer.is_ok(), fits, "{answer:?}");
+        if fits {
+            expected.targets.insert(of.clone(), one);
+            expected.policies.insert(of, other);
+            expected.deeds.extend(["target-saved", "policy-saved"]);
         }
     }
 
@@ -434,7 +453,7 @@ impl Rehearsal {
         let one = signing_key(self.random.pick::<&str>(&["ann", "ann-2", "bob"]), self.random.pick::<&str>(&["RWQ1", "RWQ2"]));
         if self.random.one_in(3) {
             let there = expected.keys.remove(&one.name).is_some();
-            assert_eq!(store.remove_module_key(tenant, &one.name, &author()).await.unwrap(), there);
+            assert_eq!(store.remove_module_key(tenant, &one.name, Seen::Whatever, &author()).await.unwrap(), there);
             if there {
                 expected.deeds.push("module-key-removed");
             }
@@ -495,13 +514,13 @@ impl Rehearsal {
         let one = secret(self.random.pick::<&str>(&["smtp", "smtp-2", "s"]), &self.random.below(9).to_string());
         if self.random.one_in(3) {
             let there = expected.secrets.remove(&one.name).is_some();
-            assert_eq!(store.remove_secret(tenant, &one.name, &author()).await.unwrap(), there);
+            assert_eq!(store.remove_secret(tenant, &one.name, Seen::Whatever, &author()).await.unwrap(), there);
             if there {
                 expected.deeds.push("secret-removed");
             }
             return;
         }
-        store.keep_secret(tenant, &one, &author()).await.unwrap();
+        store.keep_secret(tenant, &one, Seen::Whatever, &author()).await.unwrap();
         expected.deeds.push("secret-kept");
         expected.secrets.insert(one.name.clone(), one);
     }
@@ -526,7 +545,7 @@ impl Rehearsal {
             if ended.is_some() {
                 expected.deeds.push("released");
             }
-            assert_eq!(store.release(tenant, &one.policy, &one.digest, &release(at), &author()).await.unwrap(), ended);
+            assert_eq!(store.release(tenant, &one.policy, &one.digest, None, &release(at), &author()).await.unwrap(), ended);
         } else {
             assert_eq!(store.quarantine(tenant, &one, &author()).await.unwrap(), in_force.is_none());
             if mine.last().is_none_or(|last| !last.is_in_force()) {

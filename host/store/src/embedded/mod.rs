@@ -55,8 +55,7 @@ use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
 use crate::{
-    Arrival, AuditLine, Begun, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, SegmentRecord,
-    SourceRecord, Store, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
@@ -157,8 +156,8 @@ impl Store for Embedded {
         self.delete_session(tenant, hash, by).await
     }
 
-    async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()> {
-        self.put_secret(tenant, secret, by).await
+    async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, seen: Seen, by: &Author) -> Result<()> {
+        self.put_secret(tenant, secret, seen, by).await
     }
 
     async fn secret(&self, tenant: &TenantId, name: &Name) -> Result<Option<KeptSecret>> {
@@ -171,8 +170,8 @@ impl Store for Embedded {
         self.all_secrets(tenant)
     }
 
-    async fn remove_secret(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
-        self.delete_secret(tenant, name, by).await
+    async fn remove_secret(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool> {
+        self.delete_secret(tenant, name, seen, by).await
     }
 
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()> {
@@ -326,8 +325,8 @@ impl Store for Embedded {
         self.list_arrived(tenant, after, limit)
     }
 
-    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion, by: &Author) -> Result<()> {
-        self.add_target(tenant, target, by).await
+    async fn save_versions(&self, tenant: &TenantId, versions: Versions<'_>, cause: &Cause, by: &Author) -> Result<()> {
+        self.add_versions(tenant, versions, cause, by).await
     }
 
     async fn target(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<TargetVersion>> {
@@ -338,10 +337,6 @@ impl Store for Embedded {
     async fn targets(&self, tenant: &TenantId) -> Result<Vec<TargetVersion>> {
         consume_budget().await;
         self.all_targets(tenant)
-    }
-
-    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion, cause: &Cause, by: &Author) -> Result<()> {
-        self.add_policy(tenant, policy, cause, by).await
     }
 
     async fn policy(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<PolicyVersion>> {
@@ -377,8 +372,8 @@ impl Store for Embedded {
         self.all_module_keys(tenant)
     }
 
-    async fn remove_module_key(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
-        self.delete_module_key(tenant, name, by).await
+    async fn remove_module_key(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool> {
+        self.delete_module_key(tenant, name, seen, by).await
     }
 
     async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()> {
@@ -394,8 +389,16 @@ impl Store for Embedded {
         self.begin_quarantine(tenant, quarantine, by).await
     }
 
-    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release, by: &Author) -> Result<Option<Quarantine>> {
-        self.end_quarantine(tenant, policy, module, release, by).await
+    async fn release(
+        &self,
+        tenant: &TenantId,
+        policy: &Name,
+        module: &Digest,
+        since: Option<Timestamp>,
+        release: &Release,
+        by: &Author,
+    ) -> Result<Option<Quarantine>> {
+        self.end_quarantine(tenant, (policy, module), since, release, by).await
     }
 
     async fn quarantines(&self, tenant: &TenantId, policy: Option<&Name>) -> Result<Vec<Quarantine>> {
