@@ -87,21 +87,7 @@ impl Served {
 
     /// One with these headers.
     pub fn ask_with(&self, method: &str, path: &str, token: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let length = body.len();
-        let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\nAuthorization: Bearer {token}\r\n{headers}Content-Length: {length}\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
-        }
-        let mut body = String::new();
-        reader.read_to_string(&mut body).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, body: serde_json::from_str(&body).unwrap_or(Value::String(body)), head }
+        ask_at(&self.address, (method, path), token, headers, body)
     }
 
     /// One that has to be answered with this.
@@ -173,8 +159,15 @@ impl Served {
 
 /// One request to a server on a connection of its own.
 pub fn ask(address: &str, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
+    ask_at(address, (method, path), token, &[], body)
+}
+
+/// One request to whoever answers there, by its method and path.
+pub fn ask_at(address: &str, (method, path): (&str, &str), token: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n", body.len());
+    let headers = headers.iter().fold(String::new(), |all, (name, value)| all + name + ": " + value + "\r\n");
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: consign\r\nAuthorization: Bearer {token}\r\n{headers}Content-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
     let mut reader = BufReader::new(stream);

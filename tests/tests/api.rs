@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use consign_tests::{
-    Inbox, Postfix, Protection, Ran, Served as Server, Target, USER, event_lines as lines, holds, one_policy as policy, python, say, secret, seed,
-    until,
+    Inbox, Postfix, Protection, Ran, Served as Server, Target, USER, ask_at, event_lines as lines, holds, one_policy as policy, python, say, secret,
+    seed, until,
 };
 use serde_json::json;
 
@@ -132,12 +132,80 @@ fn a_change_is_made_of_what_was_seen() {
 
     // Of many at once who have seen the same one is the first, and nothing of the others is done.
     let seen = tag("policies/all");
-    let texts: Vec<String> = (0..8).map(|number| both.replace("name = \"all\"", &format!("name = \"all\"\nquarantine-after = {}", number + 4))).collect();
+    let texts: Vec<String> =
+        (0..8).map(|number| both.replace("name = \"all\"", &format!("name = \"all\"\nquarantine-after = {}", number + 4))).collect();
+    let address = &server.address;
     let statuses: Vec<u16> = std::thread::scope(|scope| {
-        let asked: Vec<_> = texts.iter().map(|text| scope.spawn(|| server.ask_with("POST", &path("apply"), admin, &[("If-Match", &seen)], text.as_bytes()).status)).collect();
+        let asked: Vec<_> = texts
+            .iter()
+            .map(|text| scope.spawn(|| ask_at(address, ("POST", "/v1/tenants/acme/apply"), admin, &[("If-Match", &seen)], text.as_bytes()).status))
+            .collect();
         asked.into_iter().map(|one| one.join().unwrap()).collect()
     });
     assert_eq!((statuses.iter().filter(|one| **one == 200).count(), statuses.iter().filter(|one| **one == 412).count()), (1, 7), "{statuses:?}");
+    server.stop();
+    server.consign.run(&["--tenant", "acme", "audit", "verify"]).succeeded();
+}
+
+/// What is asked again by its key is answered as it was, also after another start, and done once; its answers lie nowhere in clear.
+#[test]
+fn a_request_with_a_key_is_made_once() {
+    let (inbox, mut server) = (Inbox::start(), Server::start());
+    let (acme, other) = (server.tenant("acme"), server.tenant("other"));
+    let admin = secret(&acme, "tenant-administrator");
+    let tokens = "/v1/tenants/acme/tokens";
+    let new = json!({ "name": "ci", "role": "auditor", "days": 3 }).to_string();
+    let ask = |server: &Server, token: &str, key: &str, path: &str, body: &str| {
+        server.ask_with("POST", path, token, &[("Idempotency-Key", key)], body.as_bytes())
+    };
+    let how_many = |server: &Server| server.asked("GET", tokens, admin, "", 200)["items"].as_array().unwrap().len();
+    let before = how_many(&server);
+    let first = ask(&server, admin, "k1", tokens, &new);
+    assert_eq!((first.status, first.header("idempotency-replayed")), (201, None), "{}", first.body);
+    let same = |server: &Server| {
+        let again = ask(server, admin, "k1", tokens, &new);
+        assert_eq!((again.status, again.header("idempotency-replayed"), &again.body), (201, Some("true"), &first.body));
+        assert_eq!(again.header("content-type"), first.header("content-type"));
+        assert_eq!(how_many(server), before + 1);
+    };
+    same(&server);
+    let reused = |path: &str, body: &str| assert_eq!(ask(&server, admin, "k1", path, body).body["code"], "idempotency-key-reused");
+    reused(tokens, &new.replace("ci", "cj"));
+    reused("/v1/tenants/acme/policies/all/runs", "");
+    for wrong in ["", "a b", &"k".repeat(256)] {
+        assert_eq!(ask(&server, admin, wrong, tokens, &new).status, 400, "{wrong:?}");
+    }
+    // Another caller's key is another, and so is another tenant's.
+    let others = secret(&other, "tenant-administrator");
+    assert_eq!(ask(&server, others, "k1", "/v1/tenants/other/tokens", &new).header("idempotency-replayed"), None);
+    assert_eq!(ask(&server, &server.operator, "k1", tokens, &new).header("idempotency-replayed"), None);
+    let before = how_many(&server) - 1;
+    let made = |key: &str| ask(&server, &server.operator, key, "/v1/tenants", r#"{"name":"third"}"#).status;
+    assert_eq!((made("t"), made("t"), made("t2")), (201, 201, 200), "the first answer was that it is new");
+    // A policy that is not there yet: that answer is kept too.
+    let run = "/v1/tenants/acme/policies/all/runs";
+    assert_eq!(ask(&server, admin, "r0", run, "").status, 404);
+    server.asked("POST", "/v1/tenants/acme/apply", admin, policy(&inbox, "all"), 200);
+    assert_eq!((ask(&server, admin, "r0", run, "").status, ask(&server, admin, "r1", run, "").status), (404, 202));
+    server.run_of("acme", admin, "all", 1);
+    assert_eq!(ask(&server, admin, "r1", run, "").header("idempotency-replayed"), Some("true"));
+
+    // Of many that come at once one is made; the others wait, or are told that it is under way.
+    let address = &server.address;
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let asked: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| ask_at(address, ("POST", tokens), admin, &[("Idempotency-Key", "k2")], new.as_bytes()).status)).collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(statuses.contains(&201) && statuses.iter().all(|one| [201, 409].contains(one)), "{statuses:?}");
+    assert_eq!(how_many(&server), before + 2);
+    server.stop();
+    let text = first.body["secret"].as_str().unwrap();
+    assert!(!holds(&server.consign.data(), text), "it lies in the data folder in clear");
+    server.again();
+    let again = ask(&server, admin, "k1", tokens, &new);
+    assert_eq!((again.status, again.header("idempotency-replayed"), &again.body), (201, Some("true"), &first.body));
+    assert_eq!((how_many(&server), server.ask("GET", "/v1/me", text, b"").status), (before + 2, 200));
     server.stop();
     server.consign.run(&["--tenant", "acme", "audit", "verify"]).succeeded();
 }

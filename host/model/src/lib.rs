@@ -23,6 +23,7 @@ pub mod manifest;
 pub mod module;
 pub mod policy;
 pub mod quarantine;
+pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod shadow;

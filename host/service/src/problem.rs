@@ -147,6 +147,24 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "It was refused", detail)
     }
 
+    /// A request by a key that was given to another one.
+    pub fn key_of_another() -> Self {
+        Self::refused("idempotency-key-reused", "this Idempotency-Key was given to another request: nothing was done")
+            .hint("a new request takes a new key")
+    }
+
+    /// A request that can't be answered as the same one was, or not yet.
+    pub fn asked_before(code: &'static str, detail: &str, hint: &str) -> Self {
+        Self { code, ..Self::conflict(detail).hint(hint) }
+    }
+
+    /// More requests by keys than are kept.
+    pub fn too_many_keys(most: usize) -> Self {
+        let detail = format!("{most} requests of this tenant had a key within the last 24 hours, and no more are kept: nothing was done");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-idempotency-keys", "Too many requests with a key", detail)
+            .hint("send it without Idempotency-Key, or later")
+    }
+
     /// Too many tokens that are worth nothing.
     pub fn too_many_attempts() -> Self {
         Self::new(

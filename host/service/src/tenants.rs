@@ -177,12 +177,12 @@ pub struct Tenants {
     /// One at a time is opened, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
-    /// Who enters into the log of the installation itself: made when it is first asked for.
-    platform: OnceCell<Author>,
     /// One tenant at a time has events deleted.
     ending: Arc<Semaphore>,
     /// One backup at a time.
     backing_up: tokio::sync::Mutex<()>,
+    /// What the installation itself has, who enters into its log among it: opened when it is first asked for.
+    platform: OnceCell<Exporter>,
     /// Worthless tokens that were shown.
     pub(crate) attempts: Attempts,
 }
@@ -325,9 +325,14 @@ impl Tenants {
         backup::back_up(self.common.store.as_ref(), &self.common.data, uses, &settings.folder, Some(settings.keep)).await
     }
 
+    /// What the installation itself has: a log and keys, and no events.
+    pub async fn platform(&self) -> Result<&Exporter, TenantError> {
+        self.platform.get_or_try_init(async || Ok(self.common.opener.open(&platform(), None).await?.exporter)).await
+    }
+
     /// What enters into the log of the installation itself.
     pub async fn platform_author(&self) -> Result<&Author, TenantError> {
-        self.platform.get_or_try_init(async || Ok(self.common.opener.open(&platform(), None).await?.exporter.author)).await
+        Ok(&self.platform().await?.author)
     }
 
     /// Ends all: runs at a place from where they are taken up. Answers those that were cut off.

@@ -15,6 +15,7 @@ use consign_model::keeping::{Gone, Keeping};
 use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
+use consign_model::request::{KeptAnswer, KeptRequest};
 use consign_model::run::{DayFigures, StandIn, Trigger};
 use consign_model::source::{Capabilities, Capture};
 use consign_model::target::{KeptSecret, TargetVersion};
@@ -295,6 +296,17 @@ pub struct Versions<'a> {
     pub policies: &'a [PolicyVersion],
 }
 
+/// The answer to a request that is to be made once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It is yours to make.
+    New,
+    /// It was asked before.
+    Known(KeptRequest),
+    /// No more are kept for now.
+    Full,
+}
+
 /// Why the store refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -381,6 +393,11 @@ pub trait Store: Send + Sync {
     async fn secrets(&self, tenant: &TenantId) -> Result<Vec<KeptSecret>>;
     /// Takes a secret out, where it is the one that was seen. Answers whether it was there.
     async fn remove_secret(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool>;
+
+    /// Claims a request that is to be made once, and drops those of the tenant that were asked before `since`. No more than `most` are kept.
+    async fn begin_request(&self, tenant: &TenantId, request: &KeptRequest, since: Timestamp, most: usize) -> Result<Claim>;
+    /// Keeps what was answered to a request that was claimed; unset: forgets it, so that it may be asked anew.
+    async fn end_request(&self, tenant: &TenantId, key: &Digest, answer: Option<&KeptAnswer>) -> Result<()>;
 
     /// Begins an import: adds its source, where it is not there, and enters the import in the log. `input` is the file or folder, as a person named it.
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()>;

@@ -15,6 +15,7 @@ mod held;
 mod keeping;
 mod me;
 mod modules;
+mod once;
 mod policies;
 mod quarantine;
 mod reader;
@@ -43,6 +44,7 @@ pub use self::given::{BODY, Item, bytes, name};
 pub use self::guard::Unguarded;
 use self::guard::{Guard, SCHEME};
 pub use self::modules::{LARGEST, UPLOADS};
+use self::once::{KEY, Once};
 pub use self::runs::manifest;
 pub use self::tenants::{NoRandomness, new_secret, new_token};
 use crate::problem::{self, Problem};
@@ -114,6 +116,9 @@ fn finished(mut document: OpenApi) -> OpenApi {
             not_modified(operation);
         }
         let named = path.matches('{').count();
+        if let Some(operation) = item.post.as_mut().filter(|operation| takes_header(operation, KEY)) {
+            made_once(operation);
+        }
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().filter_map(Option::as_mut) {
             let takes_query = operation.parameters.iter().flatten().any(|one| matches!(one, RefOr::T(one) if one.parameter_in == ParameterIn::Query));
@@ -121,7 +126,11 @@ fn finished(mut document: OpenApi) -> OpenApi {
             let expects = takes_header(operation, "If-Match")
                 || (takes_header(operation, "If-None-Match") && !operation.responses.responses.contains_key("304"));
             let usual = [
-                (takes_query || takes_body || path.contains("{source}") || path.contains("{secret}"), "400", "What was sent is not right"),
+                (
+                    takes_query || takes_body || takes_header(operation, KEY) || path.contains("{source}") || path.contains("{secret}"),
+                    "400",
+                    "What was sent is not right",
+                ),
                 (true, "401", "There is no token, or it is worth nothing"),
                 (true, "403", "The role does not permit it"),
                 (named > 0, "404", "There is no such thing, or it is another tenant's"),
@@ -152,6 +161,28 @@ fn takes_header(operation: &Operation, name: &str) -> bool {
     operation.parameters.iter().flatten().any(is_it)
 }
 
+/// Says of what takes a key what comes of that.
+fn made_once(operation: &mut Operation) {
+    let mut replayed = Header::default();
+    replayed.description = Some("`true` where it is what was answered to the same request before".to_owned());
+    let responses = &mut operation.responses.responses;
+    for (_, response) in responses.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+        if let RefOr::T(response) = response {
+            response.headers.insert("Idempotency-Replayed".to_owned(), replayed.clone().into());
+        }
+    }
+    for (status, description) in
+        [("409", "The same request is under way by this key, or what came of it is not known"), ("422", "The key was given to another request")]
+    {
+        if let Some(RefOr::T(response)) = responses.get_mut(status) {
+            response.description = format!("{}; or: {description}", response.description);
+        } else {
+            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+            responses.insert(status.to_owned(), ResponseBuilder::new().description(description).content("application/json", problem).into());
+        }
+    }
+}
+
 /// Says of what shows one thing that it comes with a tag, and may be what the client has.
 fn not_modified(operation: &mut Operation) {
     if !takes_header(operation, "If-None-Match") {
@@ -175,10 +206,12 @@ pub fn router(tenants: Arc<Tenants>) -> Result<Router, Unguarded> {
     let (router, document) = operations().split_for_parts();
     let document = finished(document);
     let guard = Arc::new(Guard::new(&document, Arc::clone(&tenants))?);
+    let once = Arc::new(Once::new(&document, Arc::clone(&tenants)));
     let page = reader::page(&document);
     let (shown, asked) = (Arc::new(document), Arc::clone(&tenants));
     let router = router
         .method_not_allowed_fallback(async || Problem::no_such_method())
+        .route_layer(from_fn_with_state(once, once::once))
         .route_layer(from_fn_with_state(guard, guard::guard))
         .with_state(tenants)
         .route("/openapi.json", get(move || async move { Json(shown.as_ref().clone()).into_response() }))

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Given, Item, Page, Paging, Text, time};
+use super::once::Keyed;
 use super::tags::{Expecting, Held, IfMatch, IfNew, IfOther, tagged};
 use crate::apply::{Change, ChangeKind, Manner, apply_expecting};
 use crate::caller::Here;
@@ -160,7 +161,7 @@ impl From<Change> for ChangeView {
 /// The body is what `consign apply` reads. A target may name no file, variable or command of the server, and only who may write targets changes one. With If-Match each
 /// target and policy that it changes has to be what one of the tags says; with If-None-Match: * all of them have to be new.
 #[utoipa::path(post, operation_id = "apply", path = "/v1/tenants/{tenant}/apply", tag = "policies", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), Applying, IfMatch, IfNew), request_body(content = String, content_type = "application/toml", description = "TOML"),
+    params(("tenant" = String, Path, description = "The tenant"), Applying, IfMatch, IfNew, Keyed), request_body(content = String, content_type = "application/toml", description = "TOML"),
     responses(
         (status = 200, description = "What changed", body = [ChangeView]),
         (status = 409, description = "Somebody else has changed it at the same moment", body = Problem),
@@ -189,7 +190,7 @@ pub struct AskedRun {
 
 /// Asks for a run of a policy, whatever its schedule says. It begins as soon as there is room for it.
 #[utoipa::path(post, operation_id = "runPolicy", path = "/v1/tenants/{tenant}/policies/{policy}/runs", tag = "policies", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), Keyed),
     responses((status = 202, description = "Asked for", body = AskedRun)))]
 pub async fn run(here: Here, Item(name): Item) -> Result<(StatusCode, Json<AskedRun>), Problem> {
     let policy = policy(&here, &name).await?;
@@ -229,7 +230,7 @@ pub enum AgainHow {
 
 /// Asks for held windows of a policy to be tried again.
 #[utoipa::path(post, operation_id = "retryHeld", path = "/v1/tenants/{tenant}/policies/{policy}/held/retry", tag = "runs", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")), request_body = Again,
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), Keyed), request_body = Again,
     responses((status = 202, description = "Asked for", body = AskedRun)))]
 pub async fn retry(here: Here, Item(name): Item, Given(again): Given<Again>) -> Result<(StatusCode, Json<AskedRun>), Problem> {
     let policy = policy(&here, &name).await?;

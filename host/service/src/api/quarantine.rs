@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::given::{Given, Item, time};
+use super::once::Keyed;
 use super::policies::policy;
 use super::tags::{Expecting, Held, IfMatch, IfOther, tagged};
 use crate::caller::Here;
@@ -54,7 +55,7 @@ pub struct Releasing {
 
 /// Ends quarantines of a policy: it runs these modules again, from where its windows ended.
 #[utoipa::path(post, operation_id = "releaseQuarantines", path = "/v1/tenants/{tenant}/policies/{policy}/quarantines/release", tag = "policies", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfMatch), request_body = Releasing,
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfMatch, Keyed), request_body = Releasing,
     responses((status = 200, description = "Those that were ended", body = [QuarantineView])))]
 pub async fn release(
     here: Here,

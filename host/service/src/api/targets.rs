@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::given::{Asked, Item, Page, Paging, time};
+use super::once::Keyed;
 use super::tags::{Held, IfOther, tagged};
 use crate::caller::Here;
 use crate::expected::of_target;
@@ -123,7 +124,7 @@ impl From<RecipientOutcome> for OutcomeView {
 
 /// Sends a test e-mail. It has nothing of anybody's messages, and the header X-Consign-Test.
 #[utoipa::path(post, operation_id = "sendTestEmail", path = "/v1/tenants/{tenant}/targets/{target}/test", tag = "targets", security(("token" = ["write-targets"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("target" = String, Path, description = "The target")),
+    params(("tenant" = String, Path, description = "The tenant"), ("target" = String, Path, description = "The target"), Keyed),
     responses((status = 200, description = "What became of it, for each recipient", body = [OutcomeView]), (status = 422, description = "The target can't be used as it is written", body = Problem)))]
 pub async fn test(here: Here, Item(name): Item) -> Result<Json<Vec<OutcomeView>>, Problem> {
     let sent = here.tenant.exporter().send_test(&named(&name)?).await?;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::given::{Asked, Given, Item, Page, Paging, name, time};
+use super::once::Keyed;
 use super::tags::{Expecting, Held, IfMatch, IfOther, tagged};
 use crate::caller::{Caller, Here};
 use crate::expected::of_token;
@@ -46,7 +47,7 @@ pub async fn list(State(tenants): State<Arc<Tenants>>, Asked(paging): Asked<Pagi
 }
 
 /// Makes a tenant, with keys of its own. One that is there stays as it is.
-#[utoipa::path(post, operation_id = "createTenant", path = "/v1/tenants", tag = "tenants", security(("token" = ["manage-tenants"])), request_body = NewTenant,
+#[utoipa::path(post, operation_id = "createTenant", path = "/v1/tenants", tag = "tenants", security(("token" = ["manage-tenants"])), params(Keyed), request_body = NewTenant,
     responses(
         (status = 201, description = "Made", body = TenantView),
         (status = 200, description = "It was there", body = TenantView),
@@ -185,7 +186,7 @@ pub async fn list_tokens(here: Here, Asked(paging): Asked<Paging>) -> Result<Jso
 
 /// Makes a token of the tenant.
 #[utoipa::path(post, operation_id = "createToken", path = "/v1/tenants/{tenant}/tokens", tag = "access", security(("token" = ["manage-access"])),
-    params(("tenant" = String, Path, description = "The tenant")), request_body = NewToken,
+    params(("tenant" = String, Path, description = "The tenant"), Keyed), request_body = NewToken,
     responses(
         (status = 201, description = "Made; its text is shown this once", body = MadeToken),
     ))]

@@ -13,6 +13,7 @@ use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
+use consign_model::request::{KeptAnswer, KeptRequest};
 use consign_model::run::DayFigures;
 use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
@@ -23,7 +24,7 @@ use consign_model::{
 };
 
 use crate::{
-    Arrival, AuditLine, Begun, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// How often each method was called, by name.
@@ -84,6 +85,8 @@ counted! {
     secret(tenant: &TenantId, name: &Name) -> Option<KeptSecret>;
     secrets(tenant: &TenantId) -> Vec<KeptSecret>;
     remove_secret(tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> bool;
+    begin_request(tenant: &TenantId, request: &KeptRequest, since: Timestamp, most: usize) -> Claim;
+    end_request(tenant: &TenantId, key: &Digest, answer: Option<&KeptAnswer>) -> ();
     begin_import(tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> ();
     note(tenant: &TenantId, deed: &Deed, by: &Author) -> ();
     end_import(tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> ();

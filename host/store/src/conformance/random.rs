@@ -15,6 +15,7 @@ use consign_model::audit::{Cause, Deed, ImportFigures};
 use consign_model::identity::Identity;
 use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
+use consign_model::request::{KeptAnswer, KeptRequest};
 use consign_model::run::Trigger;
 use consign_model::source::Capture;
 use consign_model::target::KeptSecret;
@@ -30,7 +31,7 @@ use super::samples::{
     people, policy, probe, quarantine, refused, release, secret, signing_key, source, summary, target, token, unknown, user, wanted, wanted_state,
     window,
 };
-use crate::{Arrival, Begun, Copies, ModuleRecord, PullCursor, Seen, SegmentRecord, SourceRecord, Store, StoreError, Versions};
+use crate::{Arrival, Begun, Claim, Copies, ModuleRecord, PullCursor, Seen, SegmentRecord, SourceRecord, Store, StoreError, Versions};
 
 /// splitmix64: enough for tests, and the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
@@ -91,6 +92,7 @@ struct Expected {
     tokens: BTreeMap<Name, Token>,
     sessions: BTreeMap<Digest, Session>,
     secrets: BTreeMap<Name, KeptSecret>,
+    requests: BTreeMap<Digest, KeptRequest>,
     probes: BTreeMap<Digest, ProbeReport>,
     quarantines: BTreeMap<(Name, Digest), Vec<Quarantine>>,
     runs: Vec<Run>,
@@ -128,7 +130,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(38) {
+        match self.random.below(39) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -156,6 +158,7 @@ impl Rehearsal {
             34 => self.change_keeping(store, &tenant, &mut expected).await,
             35 => self.delete_events(store, &tenant, &mut expected).await,
             36 => self.save_versions(store, &tenant, &mut expected).await,
+            37 => self.change_request(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -508,6 +511,34 @@ impl Rehearsal {
         expected.deeds.push("signed-in");
         expected.sessions.retain(|_, known| known.ends_at > one.begun_at);
         expected.sessions.insert(hash, one);
+    }
+
+    /// Six keys, of which three are kept at most.
+    async fn change_request(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let key = Digest::of(&[u8::try_from(self.random.below(6)).unwrap()]);
+        if self.random.one_in(2) {
+            let answer = (!self.random.one_in(3)).then(|| KeptAnswer { status: 201, sealed: self.random.one_in(2).then(|| "…".to_owned()) });
+            store.end_request(tenant, &key, answer.as_ref()).await.unwrap();
+            match (expected.requests.get_mut(&key), answer) {
+                (Some(known), Some(answer)) => known.answer = Some(answer),
+                (Some(_), None) => drop(expected.requests.remove(&key)),
+                (None, _) => {}
+            }
+            return;
+        }
+        let at = i64::try_from(self.random.below(1_000)).unwrap();
+        let one = KeptRequest { key, asked: Digest::of(&[u8::from(self.random.one_in(2))]), at: Timestamp(at), answer: None };
+        let since = Timestamp(at - i64::try_from(self.random.below(400)).unwrap());
+        expected.requests.retain(|_, known| known.at >= since);
+        let claim = match expected.requests.get(&key) {
+            Some(known) => Claim::Known(known.clone()),
+            None if expected.requests.len() >= 3 => Claim::Full,
+            None => {
+                expected.requests.insert(key, one.clone());
+                Claim::New
+            }
+        };
+        assert_eq!(store.begin_request(tenant, &one, since, 3).await.unwrap(), claim);
     }
 
     async fn change_secret(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {

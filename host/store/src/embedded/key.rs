@@ -97,12 +97,16 @@ pub(super) enum Class {
     Keeping = b'g',
     /// A file that is named no more, and not yet deleted.
     Leftover = b'x',
+    /// A request that is made once. Earlier releases pass over these and the next, and need no other format for it: what is made once by one is made again by the other.
+    Request = b'i',
+    /// Where such a request lies, by its age.
+    RequestAge = b'o',
     /// What the runs of a day came to. Days before the release that began to count them have none.
     Day = b'y',
 }
 
 impl Class {
-    const ALL: [Self; 45] = [
+    const ALL: [Self; 47] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -147,6 +151,8 @@ impl Class {
         Self::Session,
         Self::Keeping,
         Self::Leftover,
+        Self::Request,
+        Self::RequestAge,
         Self::Day,
     ];
 
@@ -193,6 +199,7 @@ impl Class {
             Some(Self::Session) => "a session's record",
             Some(Self::Keeping) => "the record of rules and holds",
             Some(Self::Leftover) => "the record of a file to be deleted",
+            Some(Self::Request | Self::RequestAge) => "a kept request's record",
             Some(Self::Audit) => "an entry of the audit log",
         }
     }

@@ -21,6 +21,7 @@ mod modules;
 mod people;
 mod policy;
 mod record;
+mod requests;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::quarantine::Release;
+use consign_model::request::{KeptAnswer, KeptRequest};
 use consign_model::run::DayFigures;
 use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
@@ -55,7 +57,7 @@ use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
 use crate::{
-    Arrival, AuditLine, Begun, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
@@ -172,6 +174,14 @@ impl Store for Embedded {
 
     async fn remove_secret(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool> {
         self.delete_secret(tenant, name, seen, by).await
+    }
+
+    async fn begin_request(&self, tenant: &TenantId, request: &KeptRequest, since: Timestamp, most: usize) -> Result<Claim> {
+        self.claim_request(tenant, request, since, most).await
+    }
+
+    async fn end_request(&self, tenant: &TenantId, key: &Digest, answer: Option<&KeptAnswer>) -> Result<()> {
+        self.settle_request(tenant, key, answer).await
     }
 
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()> {
