@@ -146,7 +146,11 @@ impl Served {
             given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
             let token = self.token(name, admin, "auditor")["id"].clone();
             let module = "0".repeat(64);
-            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold") });
+            let manifest = self.asked("GET", &format!("/v1/tenants/{name}/runs/{}/manifest", run["run"].as_str().unwrap()), admin, "", 200);
+            let email = manifest["manifest"]["windows"][0]["emails"][0]["message_id"].as_str().unwrap();
+            let public = format!("{}\n", if name == "acme" { "07" } else { "08" }.repeat(32));
+            self.asked("PUT", &format!("/v1/tenants/{name}/module-keys/{name}-key"), admin, public, 200);
+            given["ids"][name] = json!({ "email": email, "key": format!("{name}-key"), "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold") });
             self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
             let hold = json!({ "name": format!("{name}-hold"), "reason": "a matter", "source": source });
             self.asked("POST", &format!("/v1/tenants/{name}/holds"), admin, hold.to_string(), 201);

@@ -101,9 +101,9 @@ pub fn of_module_key(key: &ModuleKey) -> String {
     format!("module-key:{}:{}", key.name, key.mark().short())
 }
 
-/// What an identity map is at.
-pub fn of_identities(map: &IdentityMap) -> String {
-    format!("identities:{}", map.version)
+/// What a tenant's identity map is at; also where there is none, for whoever has seen that.
+pub fn of_identities(map: Option<&IdentityMap>) -> String {
+    map.map_or_else(|| "identities:0".to_owned(), |map| format!("identities:{}:{}", map.version, map.digest.short()))
 }
 
 /// What all quarantines of a policy together are at.

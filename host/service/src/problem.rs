@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use consign_export::{ExportError, ShelfError};
 use consign_life::LifeError;
 use consign_model::Name;
+use consign_source::identities::MapFault;
 use consign_store::StoreError;
 use serde::Serialize;
 use tracing::error;
@@ -18,7 +19,9 @@ use utoipa::ToSchema;
 use crate::apply::ApplyError;
 use crate::backup::BackupError;
 use crate::expected::NotAsExpected;
-use crate::modules::PushError;
+use crate::identities::IdentityError;
+use crate::modules::{PushError, SignatureError};
+use crate::promote::PromoteError;
 use crate::tenants::TenantError;
 
 /// The media type of problems.
@@ -163,6 +166,12 @@ impl Problem {
         let detail = format!("{most} requests of this tenant had a key within the last 24 hours, and no more are kept: nothing was done");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-idempotency-keys", "Too many requests with a key", detail)
             .hint("send it without Idempotency-Key, or later")
+    }
+
+    /// All places to watch from are taken.
+    pub fn too_many_watchers() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-watchers", "Too many watch", "all places to watch this tenant's runs from are taken")
+            .hint("ask for the run itself now and then")
     }
 
     /// Too many tokens that are worth nothing.
@@ -312,6 +321,45 @@ impl From<ApplyError> for Problem {
             ApplyError::Store(error) => error.into(),
             other => Self::internal(&other),
         }
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Faults { faults, .. } => {
+                let finding = |fault: MapFault| Finding {
+                    line: fault.line.and_then(|line| usize::try_from(line).ok()),
+                    at: "the identity map".to_owned(),
+                    text: fault.what,
+                };
+                let findings = faults.into_iter().map(finding).collect();
+                Self { findings, ..Self::refused("not-applicable", "nothing was applied: all that is wrong stands in findings") }
+            }
+            IdentityError::NotAsExpected(error) => error.into(),
+            IdentityError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PromoteError> for Problem {
+    fn from(error: PromoteError) -> Self {
+        match error {
+            PromoteError::Export(error) => error.into(),
+            PromoteError::NotAsExpected(error) => error.into(),
+            PromoteError::Quarantined { .. } => Self::conflict(error.to_string()),
+            PromoteError::None(_) | PromoteError::Several { .. } | PromoteError::Unknown { .. } => Self::refused("no-such-shadow", error.to_string()),
+        }
+    }
+}
+
+impl From<SignatureError> for Problem {
+    fn from(error: SignatureError) -> Self {
+        let code = match error {
+            SignatureError::NoKey | SignatureError::PrivateKey => "no-key",
+            SignatureError::NoSignature | SignatureError::NoKeys { .. } | SignatureError::Wrong { .. } => "not-signed",
+        };
+        Self::refused(code, error.to_string())
     }
 }
 

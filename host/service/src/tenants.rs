@@ -17,7 +17,7 @@ use consign_model::alert::Notice;
 use consign_model::audit::{Actor, Author};
 use consign_model::{Name, TenantId};
 use consign_store::{Store, StoreError};
-use tokio::sync::{Notify, OnceCell, Semaphore, watch};
+use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::alerts::{AlertSettings, Alerts, Webhook};
@@ -25,7 +25,7 @@ use crate::attempts::Attempts;
 use crate::backup::{self, BackedUp, BackupError, BackupSettings};
 use crate::ending;
 use crate::metrics::Metrics;
-use crate::runner::{News, Policies};
+use crate::runner::{Figures, News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
 
 /// Tenants read at a time.
@@ -105,7 +105,11 @@ pub struct Tenant {
     changed: Arc<Notify>,
     life: Arc<Life>,
     keeping: Arc<Notify>,
+    watchers: Arc<Semaphore>,
 }
+
+/// Who may watch a tenant's runs at once. Each holds a connection, of which there are not many.
+const WATCHERS: usize = 16;
 
 impl Tenant {
     /// Its name.
@@ -149,6 +153,16 @@ impl Tenant {
         self.keeping.notify_one();
     }
 
+    /// How far the run of a policy that is under way has come.
+    pub fn figures(&self, policy: &Name) -> Figures {
+        self.policies.figures(policy)
+    }
+
+    /// A place to watch runs from, as long as it is kept; unset where all are taken.
+    pub fn watcher(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.watchers).try_acquire_owned().ok()
+    }
+
     /// Policies or targets are others now.
     pub fn changed(&self) {
         self.changed.notify_one();
@@ -181,6 +195,8 @@ pub struct Tenants {
     ending: Arc<Semaphore>,
     /// One backup at a time.
     backing_up: tokio::sync::Mutex<()>,
+    /// Whether answers that go on are to end.
+    closing: watch::Sender<bool>,
     /// What the installation itself has, who enters into its log among it: opened when it is first asked for.
     platform: OnceCell<Exporter>,
     /// Worthless tokens that were shown.
@@ -198,6 +214,7 @@ impl Tenants {
             schedulers: tokio::sync::Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             stop: watch::Sender::new(false),
+            closing: watch::Sender::new(false),
             platform: OnceCell::new(),
             ending: Arc::new(Semaphore::new(1)),
             backing_up: tokio::sync::Mutex::default(),
@@ -249,6 +266,16 @@ impl Tenants {
         }
         let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
         serving.values().any(|one| !one.looking.is_finished()).then_some("modules are being compiled and tried")
+    }
+
+    /// Ends answers that go on for as long as something does: nothing more is asked for, and what is under way is awaited.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Hears of [`Tenants::close`].
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
     }
 
     /// Tenants after this one, by name.
@@ -308,7 +335,8 @@ impl Tenants {
         });
         let (life, keeping) = (Arc::new(Life::new(exporter.clone())), Arc::<Notify>::default());
         let ending = tokio::spawn(ending::watch(Arc::clone(&life), exporter.clone(), Arc::clone(&keeping), Arc::clone(&self.ending)));
-        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, life, keeping });
+        let watchers = Arc::new(Semaphore::new(WATCHERS));
+        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, watchers, life, keeping });
         let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking, ending };
         self.serving.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().clone(), serving);
         tenant

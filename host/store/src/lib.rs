@@ -583,6 +583,9 @@ pub trait Store: Send + Sync {
 
     /// Enters in the log what was done that changes nothing here: e-mails sent again, a key shown.
     async fn note(&self, tenant: &TenantId, deed: &Deed, by: &Author) -> Result<()>;
+    /// The e-mail of this Message-ID, without angle brackets. Unset also for one that a release before this question recorded.
+    async fn delivery(&self, tenant: &TenantId, message_id: &str) -> Result<Option<Delivery>>;
+
     /// Lines of the audit log after this entry, at most `limit`.
     async fn audit(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>>;
     /// The log's last entry; unset before the first.

@@ -8,19 +8,25 @@
 
 mod audit;
 mod backups;
+mod coverage;
+mod emails;
 mod explain;
 mod given;
 mod guard;
 mod held;
 mod keeping;
+mod identities;
+mod keys;
 mod me;
 mod modules;
 mod once;
 mod policies;
+mod progress;
 mod quarantine;
 mod reader;
 mod runs;
 mod secrets;
+mod shadows;
 mod sources;
 mod tags;
 mod targets;
@@ -59,7 +65,7 @@ use crate::tenants::Tenants;
                    Errors are problems as RFC 9457 has them, with a code that stays. Lists come by page: next of one is after of the next. Times are RFC 3339, in UTC.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(Problem))
+    components(schemas(Problem, progress::ProgressView))
 )]
 struct Head;
 
@@ -100,6 +106,16 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(quarantine::release))
         .routes(routes!(modules::list, modules::upload))
         .routes(routes!(modules::show))
+        .routes(routes!(progress::watch))
+        .routes(routes!(coverage::show))
+        .routes(routes!(emails::explain))
+        .routes(routes!(identities::show, identities::apply))
+        .routes(routes!(identities::list))
+        .routes(routes!(shadows::list))
+        .routes(routes!(shadows::promote))
+        .routes(routes!(keys::show))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::show_module_key, keys::add, keys::remove))
 }
 
 /// The document that describes all operations.
@@ -127,7 +143,12 @@ fn finished(mut document: OpenApi) -> OpenApi {
                 || (takes_header(operation, "If-None-Match") && !operation.responses.responses.contains_key("304"));
             let usual = [
                 (
-                    takes_query || takes_body || takes_header(operation, KEY) || path.contains("{source}") || path.contains("{secret}"),
+                    takes_query
+                        || takes_body
+                        || takes_header(operation, KEY)
+                        || path.contains("{source}")
+                        || path.contains("{secret}")
+                        || path.contains("{key}"),
                     "400",
                     "What was sent is not right",
                 ),

@@ -150,6 +150,7 @@ counted! {
     windows(tenant: &TenantId, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Vec<Window>;
     record(tenant: &TenantId, deliveries: &[Delivery]) -> ();
     deliveries(tenant: &TenantId, window: &WindowKey) -> Vec<Delivery>;
+    delivery(tenant: &TenantId, message_id: &str) -> Option<Delivery>;
     audit(tenant: &TenantId, after: u64, limit: usize) -> Vec<AuditLine>;
     audit_head(tenant: &TenantId) -> Option<Head>;
 }

@@ -97,6 +97,8 @@ pub(super) enum Class {
     Keeping = b'g',
     /// A file that is named no more, and not yet deleted.
     Leftover = b'x',
+    /// Where the e-mail of a Message-ID lies in the ledger. Earlier releases pass over these, and need no other format for it; of what was recorded by them there is none.
+    MessageId = b'm',
     /// A request that is made once. Earlier releases pass over these and the next, and need no other format for it: what is made once by one is made again by the other.
     Request = b'i',
     /// Where such a request lies, by its age.
@@ -106,7 +108,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 47] = [
+    const ALL: [Self; 48] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -151,6 +153,7 @@ impl Class {
         Self::Session,
         Self::Keeping,
         Self::Leftover,
+        Self::MessageId,
         Self::Request,
         Self::RequestAge,
         Self::Day,
@@ -193,7 +196,7 @@ impl Class {
             Some(Self::Module | Self::ModuleName | Self::ModuleKey | Self::Probe) => "a module's record",
             Some(Self::Run | Self::RunOrder | Self::Day) => "a run's record",
             Some(Self::Facts | Self::FactsPiece | Self::Window | Self::Supplement | Self::WindowOfRun | Self::Unsettled) => "a window's record",
-            Some(Self::Delivery | Self::SupplementDelivery) => "an e-mail's record in the ledger",
+            Some(Self::Delivery | Self::SupplementDelivery | Self::MessageId) => "an e-mail's record in the ledger",
             Some(Self::Token | Self::TokenHash) => "a token's record",
             Some(Self::Secret) => "a secret's record",
             Some(Self::Session) => "a session's record",

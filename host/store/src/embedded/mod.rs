@@ -498,6 +498,11 @@ impl Store for Embedded {
         self.write_audited(tenant, by, move |_| Ok(((), Some(deed)))).await
     }
 
+    async fn delivery(&self, tenant: &TenantId, message_id: &str) -> Result<Option<Delivery>> {
+        consume_budget().await;
+        self.find_delivery(tenant, message_id)
+    }
+
     async fn audit(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>> {
         consume_budget().await;
         self.audit_lines(tenant, after, limit)
