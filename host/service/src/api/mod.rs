@@ -46,9 +46,12 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::coverage::{account_of, said as gap};
+pub use self::emails::no_such as no_such_email;
 pub use self::given::{BODY, Item, bytes, name};
 pub use self::guard::Unguarded;
 use self::guard::{Guard, SCHEME};
+pub use self::keys::put as put_module_key;
 pub use self::modules::{LARGEST, UPLOADS};
 use self::once::{KEY, Once};
 pub use self::runs::manifest;

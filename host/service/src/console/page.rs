@@ -39,8 +39,12 @@ pub enum Tab {
     Explain,
     /// How long events are kept.
     Keeping,
+    /// What became of everything of a month.
+    Coverage,
     /// Who did what.
     Audit,
+    /// The tenant's own, and those for modules.
+    Keys,
     /// Who may do what.
     Access,
     /// What targets sign in with.
@@ -48,7 +52,7 @@ pub enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Overview,
         Self::Policies,
         Self::Runs,
@@ -57,7 +61,9 @@ impl Tab {
         Self::Sources,
         Self::Explain,
         Self::Keeping,
+        Self::Coverage,
         Self::Audit,
+        Self::Keys,
         Self::Access,
         Self::Secrets,
     ];
@@ -73,6 +79,8 @@ impl Tab {
             Self::Sources => ("Sources", Permission::Read, "/sources"),
             Self::Explain => ("Explain", Permission::ReadEvents, "/explain"),
             Self::Keeping => ("Keeping", Permission::Read, "/keeping"),
+            Self::Coverage => ("Coverage", Permission::Read, "/coverage"),
+            Self::Keys => ("Keys", Permission::Read, "/keys"),
             Self::Audit => ("Audit log", Permission::ReadAudit, "/audit"),
             Self::Access => ("Access", Permission::ManageAccess, "/access"),
             Self::Secrets => ("Secrets", Permission::WriteTargets, "/secrets"),
