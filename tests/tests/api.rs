@@ -327,6 +327,8 @@ fn what_the_command_line_does_is_done_through_it() {
     for wrong in ["from=2026-02-01&to=2026-01-01", "from=2020-01-01&to=2026-01-01", "from=x&to=2026-01-01", "from=2026-01-01"] {
         asked(&server, "GET", &format!("policies/all/coverage?{wrong}"), b"", 400);
     }
+    let whole = asked(&server, "GET", "sources/chat/coverage", b"", 200);
+    assert_eq!((&whole["complete"], &whole["chats"], &whole["with_gaps"]), (&json!(true), &json!(1), &json!([])), "{whole}");
     let mail = std::fs::read_dir(inbox.maildir().join("new")).unwrap().next().unwrap().unwrap().path();
     let mail = String::from_utf8(std::fs::read(mail).unwrap()).unwrap();
     let id = mail.lines().find_map(|line| line.strip_prefix("Message-ID: <")?.strip_suffix('>')).unwrap().to_owned();

@@ -1,13 +1,14 @@
-//! What became of everything of a period under a policy.
+//! What became of everything of a period under a policy, and what of a source may be missing.
 
 use axum::Json;
+use consign_export::coverage::ChatCoverage;
 use consign_export::reconcile::{Counts, Gap, Period, Reconciled};
 use consign_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
-use super::given::{Asked, Item, time};
+use super::given::{Asked, Item, name, time};
 use super::policies::policy;
 use crate::caller::Here;
 use crate::problem::Problem;
@@ -187,4 +188,84 @@ pub async fn show(here: Here, Item(name): Item, Asked(between): Asked<Between>) 
     let period = period(&between.from, &between.to)?;
     let policy = policy(&here, &name).await?;
     Ok(Json(account_of(&here, &policy.spec.name, period).await?.into()))
+}
+
+/// Of which chats, people and times of a source the archive has everything that there was, as far as that can be told.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourceCoverage {
+    /// The source.
+    source: String,
+    /// Whether nothing is known to be missing.
+    complete: bool,
+    /// Whose copies of a chat it holds: `complete`, or `per-user`.
+    #[schema(value_type = String)]
+    view: serde_json::Value,
+    /// Chats that have events.
+    chats: u64,
+    /// Chats with gaps, the first thousand.
+    with_gaps: Vec<ChatGaps>,
+    /// Chats with gaps beyond these.
+    more_with_gaps: u64,
+}
+
+/// What may be missing of a chat.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ChatGaps {
+    /// The platform's id.
+    chat: String,
+    /// Its events.
+    events: u64,
+    /// The earliest one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_at: Option<String>,
+    /// The latest one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_at: Option<String>,
+    /// How many people are known to have been in it.
+    people: u64,
+    /// What may be missing, each with its kind (`gap`) and what that follows from, the first thousand.
+    #[schema(value_type = Vec<Object>)]
+    gaps: Vec<serde_json::Value>,
+}
+
+impl From<ChatCoverage> for ChatGaps {
+    fn from(chat: ChatCoverage) -> Self {
+        let shown = |gap| {
+            let mut gap = serde_json::to_value(gap).unwrap_or_default();
+            // Why a file can't be read is the operator's business: it names files.
+            if let Some(fields) = gap.as_object_mut() {
+                fields.remove("cause");
+            }
+            gap
+        };
+        Self {
+            chat: chat.chat,
+            events: chat.events,
+            first_at: chat.first_at.map(time),
+            last_at: chat.last_at.map(time),
+            people: chat.people.len() as u64,
+            gaps: chat.gaps.into_iter().take(TOLD).map(shown).collect(),
+        }
+    }
+}
+
+/// Says what of a source may be missing, and what that follows from: it reads all that the archive has of it.
+#[utoipa::path(get, operation_id = "showSourceCoverage", path = "/v1/tenants/{tenant}/sources/{source}/coverage", tag = "sources", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("source" = String, Path, description = "The source")),
+    responses((status = 200, description = "What may be missing", body = SourceCoverage)))]
+pub async fn of_source(here: Here, Item(source): Item) -> Result<Json<SourceCoverage>, Problem> {
+    let source = name("source", &source)?;
+    // `Err` can't be: nobody closes it.
+    let _place = ACCOUNTS.acquire().await.ok();
+    let found = here.tenant.exporter().coverage(&source).await?;
+    let (complete, chats) = (found.is_complete(), found.chats.len() as u64);
+    let with_gaps: Vec<ChatCoverage> = found.chats.into_iter().filter(|chat| !chat.gaps.is_empty()).collect();
+    Ok(Json(SourceCoverage {
+        source: found.source.to_string(),
+        complete,
+        view: serde_json::to_value(found.view).unwrap_or_default(),
+        chats,
+        more_with_gaps: with_gaps.len().saturating_sub(TOLD) as u64,
+        with_gaps: with_gaps.into_iter().take(TOLD).map(ChatGaps::from).collect(),
+    }))
 }

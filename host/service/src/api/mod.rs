@@ -111,6 +111,7 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(modules::show))
         .routes(routes!(progress::watch))
         .routes(routes!(coverage::show))
+        .routes(routes!(coverage::of_source))
         .routes(routes!(emails::explain))
         .routes(routes!(identities::show, identities::apply))
         .routes(routes!(identities::list))
