@@ -15,7 +15,7 @@ use consign_model::module::{BoundModule, ModuleKind, Need};
 use consign_model::policy::{BasedOn, CriterionSpec, PolicyFile, PolicySpec, PolicyVersion, ShadowSpec, Since};
 use consign_model::source::{Memberships, Requirement, SourceUse, View};
 use consign_model::target::{TargetSpec, TargetVersion, Tls};
-use consign_model::{Name, Timestamp};
+use consign_model::{Digest, Name, Timestamp};
 use consign_store::{StoreError, Versions};
 use serde::Serialize;
 
@@ -197,6 +197,8 @@ pub async fn apply_expecting(
         return Err(ApplyError::Problems(problems));
     }
 
+    let ready = checked.iter().flat_map(|(_, ready, _)| ready.criteria.iter().chain(&ready.grouping));
+    let used: Vec<Digest> = ready.flat_map(|module| [Some(module.digest), module.shadow.as_ref().map(|shadow| shadow.digest)]).flatten().collect();
     let must_hold = |change: &Change, now: Option<String>| {
         if change.change == ChangeKind::Same && !expected.is_about_all() {
             return Ok(());
@@ -225,12 +227,7 @@ pub async fn apply_expecting(
     }
 
     // Before anything is in force: a folder that can't be written must not leave a policy without its modules.
-    for module in new_policies.iter().flat_map(|policy| policy.criteria.iter().chain(&policy.grouping)) {
-        exporter.shelf.keep(&module.digest)?;
-        if let Some(shadow) = &module.shadow {
-            exporter.shelf.keep(&shadow.digest)?;
-        }
-    }
+    used.iter().try_for_each(|digest| exporter.shelf.keep(digest))?;
     binder.keep_probes().await?;
     if !new_targets.is_empty() || !new_policies.is_empty() {
         // Each is the next of the version that was looked at: were that another by now, nothing is kept.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Page, Paging, bytes, name, time};
-use super::tags::{Expecting, Held, IfMatch, IfOther, tag_of, tagged};
+use super::tags::{Cached, Expecting, IfMatch, IfOther, tag_of, tagged};
 use crate::caller::Here;
 use crate::expected::of_identities;
 use crate::identities::{self, Matched};
@@ -88,10 +88,10 @@ impl From<Matched> for MapView {
 #[utoipa::path(get, operation_id = "showIdentityMap", path = "/v1/tenants/{tenant}/identities", tag = "sources", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), IfOther),
     responses((status = 200, description = "As it is in force", body = MapView)))]
-pub async fn show(here: Here, held: Held) -> Result<Response, Problem> {
+pub async fn show(here: Here, cached: Cached) -> Result<Response, Problem> {
     let matched = identities::matched(here.tenant.exporter()).await?;
     let state = of_identities(matched.map.as_ref());
-    tagged(&held, &state, &MapView::from(matched))
+    tagged(&cached, &state, &MapView::from(matched))
 }
 
 /// A user, as the map has it.

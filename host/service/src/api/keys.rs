@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::given::{Asked, Item, Page, Paging, bytes, name, time};
-use super::tags::{Expecting, Held, IfMatch, IfNew, IfOther, tag_of, tagged};
+use super::tags::{Cached, Expecting, IfMatch, IfNew, IfOther, tag_of, tagged};
 use crate::caller::Here;
 use crate::expected::of_module_key;
 use crate::modules::read_key;
@@ -86,9 +86,9 @@ pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<
 #[utoipa::path(get, operation_id = "showModuleKey", path = "/v1/tenants/{tenant}/module-keys/{key}", tag = "modules", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("key" = String, Path, description = "The key's name"), IfOther),
     responses((status = 200, description = "The key", body = ModuleKeyView)))]
-pub async fn show_module_key(here: Here, Item(name): Item, held: Held) -> Result<Response, Problem> {
+pub async fn show_module_key(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
     let key = find(&here, &name).await?.ok_or_else(|| none(&name))?;
-    tagged(&held, &of_module_key(&key), &ModuleKeyView::from(key.clone()))
+    tagged(&cached, &of_module_key(&key), &ModuleKeyView::from(key.clone()))
 }
 
 /// Adds a key by which modules are signed; the same again changes nothing. Another one under its name is refused: remove that first.

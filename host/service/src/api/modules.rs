@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Item, Page, Paging, bytes, time};
-use super::tags::{Held, IfOther, tagged};
+use super::tags::{Cached, IfOther, tagged};
 use crate::caller::Here;
 use crate::expected::of_module;
 use crate::modules::{self, Listed, Origin, Voucher};
@@ -80,7 +80,7 @@ pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<
 #[utoipa::path(get, operation_id = "showModule", path = "/v1/tenants/{tenant}/modules/{module}", tag = "modules", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("module" = String, Path, description = "SHA-256 of the component, in hexadecimal digits"), IfOther),
     responses((status = 200, description = "As it was uploaded", body = ModuleView)))]
-pub async fn show(here: Here, Item(digest): Item, held: Held) -> Result<Response, Problem> {
+pub async fn show(here: Here, Item(digest): Item, cached: Cached) -> Result<Response, Problem> {
     let exporter = here.tenant.exporter();
     let known = match Digest::try_from(digest.clone()) {
         Ok(digest) => exporter.store.module(&exporter.tenant, &digest).await?,
@@ -88,7 +88,7 @@ pub async fn show(here: Here, Item(digest): Item, held: Held) -> Result<Response
     };
     let record = known.ok_or_else(|| Problem::no_such("no-such-module", format!("there is no module '{}'", digest.escape_debug())))?;
     let state = of_module(&record);
-    tagged(&held, &state, &view(record.into()))
+    tagged(&cached, &state, &view(record.into()))
 }
 
 /// How to take a module in.

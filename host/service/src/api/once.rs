@@ -122,7 +122,7 @@ pub async fn once(State(once): State<Arc<Once>>, path: MatchedPath, request: Req
         Some(here) => here.tenant.exporter().clone(),
         None => once.tenants.platform().await?.clone(),
     };
-    let key = digest([caller.home.as_str().as_bytes(), caller.token.id.as_str().as_bytes(), key.as_bytes()]);
+    let key = digest([exporter.tenant.as_str().as_bytes(), caller.home.as_str().as_bytes(), caller.token.id.as_str().as_bytes(), key.as_bytes()]);
     let (parts, body) = request.into_parts();
     let body = bytes(Request::new(body), BODY).await?;
     let header = |name: HeaderName| parts.headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);

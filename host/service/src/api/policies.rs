@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Given, Item, Page, Paging, Text, time};
 use super::once::Keyed;
-use super::tags::{Expecting, Held, IfMatch, IfNew, IfOther, tagged};
+use super::tags::{Cached, Expecting, IfMatch, IfNew, IfOther, tagged};
 use crate::apply::{Change, ChangeKind, Manner, apply_expecting};
 use crate::caller::Here;
 use crate::expected::of_policy;
@@ -101,9 +101,9 @@ pub async fn policy(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
 #[utoipa::path(get, operation_id = "showPolicy", path = "/v1/tenants/{tenant}/policies/{policy}", tag = "policies", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfOther),
     responses((status = 200, description = "As it is in force", body = PolicyView)))]
-pub async fn show(here: Here, Item(name): Item, held: Held) -> Result<Response, Problem> {
+pub async fn show(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
     let policy = policy(&here, &name).await?;
-    tagged(&held, &of_policy(&policy), &policy_view(&here, &policy))
+    tagged(&cached, &of_policy(&policy), &policy_view(&here, &policy))
 }
 
 /// How to apply.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::given::{Given, Item, time};
 use super::once::Keyed;
 use super::policies::policy;
-use super::tags::{Expecting, Held, IfMatch, IfOther, tagged};
+use super::tags::{Cached, Expecting, IfMatch, IfOther, tagged};
 use crate::caller::Here;
 use crate::expected::of_quarantines;
 use crate::problem::Problem;
@@ -38,11 +38,11 @@ impl From<Quarantine> for QuarantineView {
 #[utoipa::path(get, operation_id = "listQuarantines", path = "/v1/tenants/{tenant}/policies/{policy}/quarantines", tag = "policies", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfOther),
     responses((status = 200, description = "Those that hold", body = [QuarantineView])))]
-pub async fn list(here: Here, Item(name): Item, held: Held) -> Result<Response, Problem> {
+pub async fn list(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
     let policy = policy(&here, &name).await?;
     let all = here.tenant.exporter().in_force(&policy.spec.name).await?;
     let state = of_quarantines(&policy, &all);
-    tagged(&held, &state, &all.into_iter().map(QuarantineView::from).collect::<Vec<_>>())
+    tagged(&cached, &state, &all.into_iter().map(QuarantineView::from).collect::<Vec<_>>())
 }
 
 /// What is released.

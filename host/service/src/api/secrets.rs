@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::given::{Asked, Item, Page, Paging, Text, name, time};
-use super::tags::{Expecting, Held, IfMatch, IfNew, IfOther, tag_of, tagged};
+use super::tags::{Cached, Expecting, IfMatch, IfNew, IfOther, tag_of, tagged};
 use crate::caller::Here;
 use crate::expected::{Expected, of_secret};
 use crate::problem::Problem;
@@ -65,9 +65,9 @@ fn seen(expected: &Expected, name: &str, known: Option<&KeptSecret>) -> Result<S
 #[utoipa::path(get, operation_id = "showSecret", path = "/v1/tenants/{tenant}/secrets/{secret}", tag = "policies", security(("token" = ["write-targets"])),
     params(("tenant" = String, Path, description = "The tenant"), ("secret" = String, Path, description = "The secret's name"), IfOther),
     responses((status = 200, description = "That it is kept", body = SecretView)))]
-pub async fn show(here: Here, Item(name): Item, held: Held) -> Result<Response, Problem> {
+pub async fn show(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
     let secret = known(&here, &name).await?.ok_or_else(|| none(&name))?;
-    tagged(&held, &of_secret(&secret), &SecretView::from(secret.clone()))
+    tagged(&cached, &of_secret(&secret), &SecretView::from(secret.clone()))
 }
 
 /// Keeps a secret, sealed under the tenant's keys, in the place of one of its name. Nothing shows it again; what signs in with it does so from the next run on.

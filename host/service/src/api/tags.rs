@@ -76,9 +76,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Expecting {
 }
 
 /// What the client has already.
-pub struct Held(Option<Vec<String>>);
+pub struct Cached(Option<Vec<String>>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Held {
+impl<S: Send + Sync> FromRequestParts<S> for Cached {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         Ok(Self(tags(&parts.headers, &IF_NONE_MATCH)))
@@ -98,12 +98,12 @@ pub fn tag_of(state: &str, view: &impl Serialize) -> Result<[(HeaderName, Header
 }
 
 /// Shows something with its tag, unless the client has it.
-pub fn tagged(held: &Held, state: &str, view: &impl Serialize) -> Result<Response, Problem> {
+pub fn tagged(cached: &Cached, state: &str, view: &impl Serialize) -> Result<Response, Problem> {
     let shown = serde_json::to_vec(view).map_err(|error| Problem::internal(&error))?;
     let tag = tag(state, &shown);
-    let is_held = held.0.iter().flatten().any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag);
+    let is_cached = cached.0.iter().flatten().any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag);
     let tag = [(ETAG, HeaderValue::try_from(tag).map_err(|error| Problem::internal(&error))?)];
-    if is_held {
+    if is_cached {
         return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
     }
     Ok((tag, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], shown).into_response())
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn what_is_held_is_not_shown_again() {
-        let shown = |held: Option<&str>| tagged(&Held(held.map(|tag| vec![tag.to_owned()])), "policy:a:1", &serde_json::json!({ "a": 1 })).unwrap();
+        let shown = |held: Option<&str>| tagged(&Cached(held.map(|tag| vec![tag.to_owned()])), "policy:a:1", &serde_json::json!({ "a": 1 })).unwrap();
         let tag = shown(None).headers()[ETAG].to_str().unwrap().to_owned();
         assert!(tag.starts_with("\"policy:a:1~") && tag.ends_with('"'), "{tag}");
         for same in [tag.clone(), format!("W/{tag}"), "*".to_owned()] {

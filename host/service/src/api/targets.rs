@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::given::{Asked, Item, Page, Paging, time};
 use super::once::Keyed;
-use super::tags::{Held, IfOther, tagged};
+use super::tags::{Cached, IfOther, tagged};
 use crate::caller::Here;
 use crate::expected::of_target;
 use crate::problem::Problem;
@@ -52,11 +52,11 @@ fn view(target: &TargetVersion) -> TargetView {
 #[utoipa::path(get, operation_id = "showTarget", path = "/v1/tenants/{tenant}/targets/{target}", tag = "targets", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("target" = String, Path, description = "The target"), IfOther),
     responses((status = 200, description = "As it is in force", body = TargetView)))]
-pub async fn show(here: Here, Item(name): Item, held: Held) -> Result<Response, Problem> {
+pub async fn show(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
     let name = named(&name)?;
     let target = here.tenant.exporter().store.target(here.tenant.name(), &name, None).await?;
     let target = target.ok_or(ExportError::NoSuchTarget(name))?;
-    tagged(&held, &of_target(&target), &view(&target))
+    tagged(&cached, &of_target(&target), &view(&target))
 }
 
 /// How a target answers.

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::given::{Asked, Given, Item, Page, Paging, name, time};
 use super::once::Keyed;
-use super::tags::{Expecting, Held, IfMatch, IfOther, tagged};
+use super::tags::{Cached, Expecting, IfMatch, IfOther, tagged};
 use crate::caller::{Caller, Here};
 use crate::expected::of_token;
 use crate::problem::Problem;
@@ -210,9 +210,9 @@ async fn token(here: &Here, id: &str) -> Result<Token, Problem> {
 #[utoipa::path(get, operation_id = "showToken", path = "/v1/tenants/{tenant}/tokens/{token}", tag = "access", security(("token" = ["manage-access"])),
     params(("tenant" = String, Path, description = "The tenant"), ("token" = String, Path, description = "The token's id"), IfOther),
     responses((status = 200, description = "As it is", body = TokenView)))]
-pub async fn show_token(here: Here, Item(id): Item, held: Held) -> Result<Response, Problem> {
+pub async fn show_token(here: Here, Item(id): Item, cached: Cached) -> Result<Response, Problem> {
     let token = token(&here, &id).await?;
-    tagged(&held, &of_token(&token), &TokenView::from(token.clone()))
+    tagged(&cached, &of_token(&token), &TokenView::from(token.clone()))
 }
 
 /// Takes a token back: from now on it is worth nothing.
