@@ -75,6 +75,12 @@ impl Served {
         assert_eq!(said.iter().last().unwrap(), r#"{"what":"stopped"}"#);
     }
 
+    /// Has it end as a crash does.
+    pub fn killed(&mut self) {
+        let (running, _) = self.running.take().unwrap();
+        running.kill();
+    }
+
     /// Most memory that it has had at once, in KiB.
     pub fn peak_memory(&self) -> u64 {
         self.running.as_ref().unwrap().0.peak_memory().unwrap()

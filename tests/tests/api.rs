@@ -215,6 +215,34 @@ fn a_request_with_a_key_is_made_once() {
     server.consign.run(&["--tenant", "acme", "audit", "verify"]).succeeded();
 }
 
+/// What is under way by a key is not done twice at once; and what the end of the process cut off is not done again by itself: nobody knows whether it was done.
+#[test]
+fn a_request_that_was_cut_off_is_told_so() {
+    let mut server = Server::start();
+    // Takes connections and says nothing, so the e-mail is under way for as long as this is there.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tokens = server.tenant("acme");
+    let admin = secret(&tokens, "tenant-administrator");
+    let target = Target::plain(silent.local_addr().unwrap().port()).toml();
+    server.asked("POST", "/v1/tenants/acme/apply", admin, target, 200);
+    let test = |server: &Server, path: &str| server.ask_with("POST", &format!("/v1/tenants/acme/targets/archive/{path}"), admin, &[("Idempotency-Key", "k")], b"");
+    let mut first = TcpStream::connect(&server.address).unwrap();
+    let head = format!("POST /v1/tenants/acme/targets/archive/test HTTP/1.0\r\nAuthorization: Bearer {admin}\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n");
+    first.write_all(head.as_bytes()).unwrap();
+    let (_held, _) = silent.accept().unwrap();
+    let code = |server: &Server| (test(server, "test").status, test(server, "test").body["code"].clone());
+    assert_eq!(code(&server), (409, json!("idempotency-under-way")));
+    let other = server.ask_with("POST", "/v1/tenants/acme/apply", admin, &[("Idempotency-Key", "k")], b"");
+    assert_eq!(other.body["code"], "idempotency-key-reused", "{}", other.body);
+    // Whoever asked goes away: it is under way all the same.
+    drop(first);
+    assert_eq!(code(&server), (409, json!("idempotency-under-way")));
+    server.killed();
+    server.again();
+    assert_eq!(code(&server), (409, json!("idempotency-cut-off")));
+    server.stop();
+}
+
 /// Somebody who watches a run: the answer's body, as it comes.
 fn watch(server: &Server, token: &str) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(&server.address).unwrap();
@@ -288,7 +316,8 @@ fn what_the_command_line_does_is_done_through_it() {
     let admin = secret(&tokens, "tenant-administrator");
     let path = |path: &str| format!("/v1/tenants/acme/{path}");
     let asked = |server: &Server, method: &str, of: &str, body: &[u8], status: u16| server.asked(method, &path(of), admin, body, status);
-    asked(&server, "POST", "sources/chat/events", lines("acme", 90).as_bytes(), 200);
+    let events = json!({ "type": "user", "id": "U1", "name": "ann" }).to_string() + "\n" + &lines("acme", 90);
+    asked(&server, "POST", "sources/chat/events", events.as_bytes(), 200);
 
     // The identity map.
     let map = "source,id,name,recorded\nchat,U1,Ann Archer,yes\nchat,U9,Nobody,no\n";
@@ -403,7 +432,9 @@ fn made_up_requests_are_answered_as_described() {
     server.asked("POST", "/v1/tenants/acme/policies/all/runs", admin, "", 202);
     let run = server.run_of("acme", admin, "all", 1);
     let token = server.token("acme", admin, "auditor")["id"].clone();
-    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive", "target": "archive", "key": "ann", "hold": "matter" });
+    let manifest = server.asked("GET", "/v1/tenants/acme/runs/all-000001/manifest", admin, "", 200);
+    let email = &manifest["manifest"]["windows"][0]["emails"][0]["message_id"];
+    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive", "target": "archive", "key": "ann", "email": email, "hold": "matter" });
     let examples = if std::env::var_os("CONSIGN_FULL").is_some() { "300" } else { "30" };
     let seed = seed(&format!("requests by the document, {examples} examples of each operation")).to_string();
     for (who, token) in [("tenant-administrator", admin), ("auditor", secret(&tokens, "auditor")), ("platform-administrator", &server.operator)] {

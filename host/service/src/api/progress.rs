@@ -50,6 +50,17 @@ impl From<Figures> for ProgressView {
     }
 }
 
+/// An event of the stream, as a client's own reader hands it on.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document: events are written as text")]
+pub struct ProgressEvent {
+    /// `progress` or `ended`.
+    #[schema(example = "progress")]
+    event: String,
+    /// JSON: of `progress` a ProgressView, of `ended` a RunView.
+    data: String,
+}
+
 /// One who watches.
 struct Watching {
     here: Here,
@@ -70,7 +81,7 @@ struct Watching {
 #[utoipa::path(get, operation_id = "watchRun", path = "/v1/tenants/{tenant}/runs/{run}/progress", tag = "runs", security(("token" = ["read"])),
     params(("tenant" = String, Path, description = "The tenant"), ("run" = String, Path, description = "The run's id")),
     responses(
-        (status = 200, description = "Events: the data of `progress` is a ProgressView, that of `ended` a RunView", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events, one after the other", body = ProgressEvent, content_type = "text/event-stream"),
         (status = 429, description = "Too many watch already", body = Problem),
     ))]
 pub async fn watch(here: Here, State(tenants): State<Arc<Tenants>>, Item(id): Item) -> Result<Response, Problem> {
