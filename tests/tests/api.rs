@@ -225,9 +225,13 @@ fn a_request_that_was_cut_off_is_told_so() {
     let admin = secret(&tokens, "tenant-administrator");
     let target = Target::plain(silent.local_addr().unwrap().port()).toml();
     server.asked("POST", "/v1/tenants/acme/apply", admin, target, 200);
-    let test = |server: &Server, path: &str| server.ask_with("POST", &format!("/v1/tenants/acme/targets/archive/{path}"), admin, &[("Idempotency-Key", "k")], b"");
+    let test = |server: &Server, path: &str| {
+        server.ask_with("POST", &format!("/v1/tenants/acme/targets/archive/{path}"), admin, &[("Idempotency-Key", "k")], b"")
+    };
     let mut first = TcpStream::connect(&server.address).unwrap();
-    let head = format!("POST /v1/tenants/acme/targets/archive/test HTTP/1.0\r\nAuthorization: Bearer {admin}\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n");
+    let head = format!(
+        "POST /v1/tenants/acme/targets/archive/test HTTP/1.0\r\nAuthorization: Bearer {admin}\r\nIdempotency-Key: k\r\nContent-Length: 0\r\n\r\n"
+    );
     first.write_all(head.as_bytes()).unwrap();
     let (_held, _) = silent.accept().unwrap();
     let code = |server: &Server| (test(server, "test").status, test(server, "test").body["code"].clone());

@@ -51,6 +51,8 @@ pub struct EmailEvent {
     pub at: Timestamp,
     /// Its position in the chat.
     pub position: u64,
+    /// Whether it was deleted since, by retention or erasure.
+    pub deleted: bool,
 }
 
 impl Exporter {
@@ -98,7 +100,8 @@ impl Exporter {
             };
             for (row, id) in batch.ids.iter().enumerate().filter(|(row, _)| is_in(segment.first + *row as u64)) {
                 let at = Timestamp(batch.times.get(row).copied().unwrap_or_default());
-                events.push(EmailEvent { event: id.to_owned(), kind: batch.kind(row).word(), at, position: segment.first + row as u64 });
+                let (position, deleted) = (segment.first + row as u64, segment.has_lost(row));
+                events.push(EmailEvent { event: id.to_owned(), kind: batch.kind(row).word(), at, position, deleted });
             }
         }
         events.truncate(TOLD);

@@ -336,7 +336,7 @@ impl Tenants {
         let (life, keeping) = (Arc::new(Life::new(exporter.clone())), Arc::<Notify>::default());
         let ending = tokio::spawn(ending::watch(Arc::clone(&life), exporter.clone(), Arc::clone(&keeping), Arc::clone(&self.ending)));
         let watchers = Arc::new(Semaphore::new(WATCHERS));
-        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, watchers, life, keeping });
+        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, life, keeping, watchers });
         let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking, ending };
         self.serving.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().clone(), serving);
         tenant

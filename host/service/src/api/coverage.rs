@@ -47,12 +47,14 @@ pub struct CountsView {
     owed: u64,
     /// No run has come to them yet.
     not_yet_due: u64,
+    /// Of all these, so many were deleted since, by a rule of retention or an erasure.
+    deleted: u64,
 }
 
 impl From<Counts> for CountsView {
     fn from(counts: Counts) -> Self {
-        let Counts { events, exported, omitted, held, owed, not_yet_due } = counts;
-        Self { events, exported, omitted, held, owed, not_yet_due }
+        let Counts { events, exported, omitted, held, owed, not_yet_due, deleted } = counts;
+        Self { events, exported, omitted, held, owed, not_yet_due, deleted }
     }
 }
 

@@ -70,13 +70,20 @@ pub struct EmailEventView {
     at: String,
     /// Its position in the chat.
     position: u64,
+    /// Whether it was deleted since, by retention or erasure.
+    deleted: bool,
 }
 
 impl From<EmailStory> for EmailView {
     fn from(story: EmailStory) -> Self {
         let EmailStory { delivery, policy, run, chat, window, subject, decided, held, events, more, unreadable } = story;
-        let event =
-            |one: consign_export::story::EmailEvent| EmailEventView { event: one.event, kind: one.kind, at: time(one.at), position: one.position };
+        let event = |one: consign_export::story::EmailEvent| EmailEventView {
+            event: one.event,
+            kind: one.kind,
+            at: time(one.at),
+            position: one.position,
+            deleted: one.deleted,
+        };
 
         Self {
             message_id: delivery.message_id,

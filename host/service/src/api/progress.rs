@@ -57,7 +57,7 @@ pub struct ProgressEvent {
     /// `progress` or `ended`.
     #[schema(example = "progress")]
     event: String,
-    /// JSON: of `progress` a ProgressView, of `ended` a RunView.
+    /// JSON: of `progress` a `ProgressView`, of `ended` a `RunView`.
     data: String,
 }
 

@@ -71,7 +71,7 @@ fn form(here: &Here, asked: &Fields, policies: &[PolicyVersion]) -> Markup {
 }
 
 fn account(here: &Here, month: &str, found: &Reconciled) -> Markup {
-    let Counts { events, exported, omitted, held, owed, not_yet_due } = found.total;
+    let Counts { events, exported, omitted, held, owed, not_yet_due, deleted } = found.total;
     let certain = found.gaps.iter().filter(|gap| gap.is_certain()).count();
     html! {
         h2 { (found.policy) " in " (month) }
@@ -88,6 +88,7 @@ fn account(here: &Here, month: &str, found: &Reconciled) -> Markup {
                 @if not_yet_due > 0 { li { (number(not_yet_due)) " no run has come to yet: the policy's next run does." } }
             }
         }
+        @if deleted > 0 { p { (number(deleted)) " of all these were deleted since, by a rule or an erasure: that is no gap." } }
         h3 { "Gaps" }
         @if found.gaps.is_empty() { p { "None: the index knows a file for every position, every file can be read, and no source was silent for longer than is usual." } } @else {
             ul {
@@ -99,16 +100,16 @@ fn account(here: &Here, month: &str, found: &Reconciled) -> Markup {
         }
         @if !found.chats.is_empty() {
             h3 { "By chat" }
-            (table("Events by chat", &["Chat", "Source", "Events", "Exported", "Left out", "Held", "Owed", "Not yet due"], &[2, 3, 4, 5, 6, 7], found.chats.iter().take(SHOWN).map(row)))
+            (table("Events by chat", &["Chat", "Source", "Events", "Exported", "Left out", "Held", "Owed", "Not yet due", "Deleted since"], &[2, 3, 4, 5, 6, 7, 8], found.chats.iter().take(SHOWN).map(row)))
             @if found.chats.len() > SHOWN { p.hint { "The first " (SHOWN) " of " (found.chats.len()) " chats; the sums are of all." } }
         }
     }
 }
 
 fn row(one: &ChatAccount) -> Vec<Markup> {
-    let Counts { events, exported, omitted, held, owed, not_yet_due } = one.counts;
+    let Counts { events, exported, omitted, held, owed, not_yet_due, deleted } = one.counts;
     let source: &Name = &one.source;
-    [html! { (one.chat) }, html! { (source) }].into_iter().chain([events, exported, omitted, held, owed, not_yet_due].map(number)).collect()
+    [html! { (one.chat) }, html! { (source) }].into_iter().chain([events, exported, omitted, held, owed, not_yet_due, deleted].map(number)).collect()
 }
 
 #[cfg(test)]

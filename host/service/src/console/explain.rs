@@ -81,7 +81,11 @@ fn email(here: &Here, story: &EmailStory) -> Markup {
             .append_pair("event", &event.event)
             .append_pair("chat", &story.chat.id)
             .finish();
-        vec![html! { a href=(address(tenant, &format!("/explain?{asked}"))) { (event.event) } }, html! { (event.kind) }, time(event.at)]
+        vec![
+            html! { a href=(address(tenant, &format!("/explain?{asked}"))) { (event.event) } @if event.deleted { " " (badge("note", "deleted since")) } },
+            html! { (event.kind) },
+            time(event.at),
+        ]
     };
     html! {
         h2 { "The e-mail" }

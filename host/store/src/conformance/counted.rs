@@ -24,7 +24,8 @@ use consign_model::{
 };
 
 use crate::{
-    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord,
+    SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// How often each method was called, by name.

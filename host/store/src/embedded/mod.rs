@@ -57,7 +57,8 @@ use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
 use crate::{
-    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord,
+    SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
