@@ -361,6 +361,78 @@ def explain(visit):
             visit.look("explain")
 
 
+def email(visit):
+    """From an e-mail of a run to what is in it, by its Message-ID, and on to one of its events."""
+    page = visit.page
+    visit.go("/runs/rates-000001")
+    id = page.get_by_role("table", name="E-mails").locator("tbody code").first.text_content()
+    visit.go("/explain")
+    page.get_by_label("Its Message-ID").fill(f"<{id}>")
+    visit.press("Find the e-mail")
+    expect(page.get_by_role("main")).to_contain_text("accepted")
+    expect(page.get_by_role("table", name="Events in it").get_by_role("row")).to_have_count(21)
+    visit.look("email")
+    page.get_by_role("link", name="m0", exact=True).click()
+    expect(page.get_by_role("main")).to_contain_text("exported")
+    page.get_by_label("Its Message-ID").fill("nobody@consign")
+    visit.press("Find the e-mail")
+    expect(page.get_by_role("alert")).to_contain_text("no e-mail")
+
+
+def coverage(visit):
+    page = visit.page
+    visit.go("/coverage")
+    page.get_by_label("Policy").select_option("rates")
+    page.get_by_label("Month").fill("2026-01")
+    visit.press("Account for it")
+    expect(page.get_by_role("status")).to_contain_text("All 60 events are exported or left out")
+    expect(page.get_by_role("table", name="Events by chat")).to_contain_text("20")
+    visit.look("coverage")
+    page.get_by_label("Month").fill("2019-01")
+    visit.press("Account for it")
+    expect(page.get_by_role("status")).to_contain_text("no event of this month")
+
+
+def shadow(visit):
+    page = visit.page
+    visit.go("/write")
+    page.get_by_label("Targets and policies, as TOML").fill(
+        '[[policy]]\nname = "shadowed"\ntarget = "archive"\n[[policy.criteria]]\nmodule = "std/keywords"\nconfig = { any = ["nowhere"] }\n'
+        'shadow = { module = "std/keywords", config = { any = ["libor"] } }\n')
+    visit.press("Put into force")
+    visit.press("Run it now")
+    for _ in range(200):
+        visit.go("/policies/shadowed")
+        if page.get_by_text("Over all runs").count():
+            break
+        page.wait_for_timeout(100)
+    expect(page.get_by_role("table", name="Runs that compared")).to_contain_text("20")
+    visit.look("shadow")
+    page.get_by_role("button", name="in place").click()
+    expect(page.get_by_role("status")).to_contain_text("the policy has version 2")
+    visit.look("promoted")
+    visit.go("/policies/shadowed")
+    assert page.get_by_role("heading", name="Shadows").count() == 0
+
+
+def keys(visit):
+    page = visit.page
+    visit.go("/keys")
+    expect(page.get_by_role("main")).to_contain_text("age1")
+    page.get_by_label("Name").fill("ann")
+    page.get_by_label("Public key").fill("no key")
+    visit.press("Add it")
+    expect(page.get_by_role("alert")).to_contain_text("no public key")
+    expect(page.get_by_label("Name")).to_have_value("ann")
+    visit.wrong.clear()
+    page.get_by_label("Public key").fill("untrusted comment: of minisign's own documentation\nRWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\n")
+    visit.press("Add it")
+    expect(page.get_by_role("table", name="Keys for modules")).to_contain_text("ann")
+    visit.look("keys")
+    visit.press("Remove ann")
+    expect(page.get_by_text("There is none: modules are taken without a signature.")).to_be_visible()
+
+
 def secrets(visit):
     page = visit.page
     visit.go("/secrets")
@@ -471,6 +543,10 @@ def main(given):
         modules(visit, given)
         quarantine(visit, given)
         explain(visit)
+        email(visit)
+        coverage(visit)
+        shadow(visit)
+        keys(visit)
         secrets(visit)
         keeping(visit)
         from_elsewhere(visit, browser)

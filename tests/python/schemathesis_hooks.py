@@ -33,6 +33,15 @@ def map_query(context, query):
 
 
 @schemathesis.hook
+def map_headers(context, headers):
+    # What a request expects, and its key, in half of them: all others would be refused for these alone.
+    if not isinstance(headers, dict):
+        return headers
+    asked = {"if-match", "if-none-match", "idempotency-key"}
+    return {name: value for name, value in headers.items() if name.lower() not in asked or len(str(value)) % 2 == 0}
+
+
+@schemathesis.hook
 def before_call(context, case, kwargs):
     # What it has learnt of a list may be the very token by which it asks: of those that there are only one may be revoked.
     parameters = case.path_parameters or {}

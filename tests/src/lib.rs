@@ -35,5 +35,5 @@ pub use python::{check, make, python};
 pub use random::Random;
 pub use say::say;
 pub use scripted::{Behaviour, Scripted};
-pub use served::{Answer, Served, ask, event_lines, one_policy, secret};
+pub use served::{Answer, Served, ask, ask_at, event_lines, one_policy, secret};
 pub use wait::{until, until_some};

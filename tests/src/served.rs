@@ -47,6 +47,12 @@ impl Answer {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")).find_map(|(_, value)| value.split(';').next())
     }
+
+    /// A header, where it has it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(one, _)| one.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
 }
 
 impl Served {
@@ -90,6 +96,12 @@ impl Served {
         assert_eq!(said.iter().last().unwrap(), r#"{"what":"stopped"}"#);
     }
 
+    /// Has it end as a crash does.
+    pub fn killed(&mut self) {
+        let (running, _) = self.running.take().unwrap();
+        running.kill();
+    }
+
     /// Most memory that it has had at once, in KiB.
     pub fn peak_memory(&self) -> u64 {
         self.running.as_ref().unwrap().0.peak_memory().unwrap()
@@ -97,7 +109,12 @@ impl Served {
 
     /// One request on a connection of its own.
     pub fn ask(&self, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
-        ask(&self.address, method, path, token, body)
+        self.ask_with(method, path, token, &[], body)
+    }
+
+    /// One with these headers.
+    pub fn ask_with(&self, method: &str, path: &str, token: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        ask_at(&self.address, (method, path), token, headers, body)
     }
 
     /// What a browser asks from a page of the console, with this cookie.
@@ -162,7 +179,11 @@ impl Served {
             given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
             let token = self.token(name, admin, "auditor")["id"].clone();
             let module = "0".repeat(64);
-            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold") });
+            let manifest = self.asked("GET", &format!("/v1/tenants/{name}/runs/{}/manifest", run["run"].as_str().unwrap()), admin, "", 200);
+            let email = manifest["manifest"]["windows"][0]["emails"][0]["message_id"].as_str().unwrap();
+            let public = format!("{}\n", if name == "acme" { "07" } else { "08" }.repeat(32));
+            self.asked("PUT", &format!("/v1/tenants/{name}/module-keys/{name}-key"), admin, public, 200);
+            given["ids"][name] = json!({ "email": email, "key": format!("{name}-key"), "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold") });
             self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
             let hold = json!({ "name": format!("{name}-hold"), "reason": "a matter", "source": source });
             self.asked("POST", &format!("/v1/tenants/{name}/holds"), admin, hold.to_string(), 201);
@@ -179,7 +200,13 @@ impl Served {
 
 /// One request to a server on a connection of its own.
 pub fn ask(address: &str, method: &str, path: &str, token: &str, body: &[u8]) -> Answer {
-    ask_with(address, method, path, &format!("Authorization: Bearer {token}\r\n"), body)
+    ask_at(address, (method, path), token, &[], body)
+}
+
+/// One request to whoever answers there, by its method and path.
+pub fn ask_at(address: &str, (method, path): (&str, &str), token: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let headers = headers.iter().fold(format!("Authorization: Bearer {token}\r\n"), |all, (name, value)| all + name + ": " + value + "\r\n");
+    ask_with(address, method, path, &headers, body)
 }
 
 /// One with these lines of its head.

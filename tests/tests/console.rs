@@ -34,7 +34,7 @@ fn an_officer_does_everything_in_a_browser() {
     });
     let figures = python("console.py", [server.consign.write("given.json", given.to_string())]);
     say(format_args!("in a browser: {figures}; pictures are in {}", shots().display()));
-    assert!(figures["pages"].as_u64() >= Some(24), "{figures}");
+    assert!(figures["pages"].as_u64() >= Some(28), "{figures}");
     // The export, and the test.
     assert_eq!(inbox.count(), 2);
     server.stop();
@@ -47,6 +47,6 @@ fn everybody_sees_what_is_theirs() {
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/service/console.tsv");
     let figures = python("console_roles.py", [list, file]);
     say(format_args!("every page by every role: {figures}"));
-    assert!(figures["pages"].as_u64() >= Some(38) && figures["not_theirs"].as_u64() > Some(200), "{figures}");
+    assert!(figures["pages"].as_u64() >= Some(43) && figures["not_theirs"].as_u64() > Some(200), "{figures}");
     server.stop();
 }

@@ -48,6 +48,16 @@ impl Archive {
         self.secrets.open(name, sealed)
     }
 
+    /// Seals what was answered to a request of the tenant's, to be kept under this hash.
+    pub fn seal_answer(&self, request: &Digest, answer: &[u8]) -> Result<String, KeyError> {
+        self.secrets.seal_answer(request, answer)
+    }
+
+    /// Opens it; unset where it is not what was sealed for this tenant under this hash.
+    pub fn open_answer(&self, request: &Digest, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+        self.secrets.open_answer(request, sealed)
+    }
+
     /// The writing half.
     pub fn writer(&self) -> &ArchiveWriter {
         &self.writer

@@ -25,6 +25,7 @@ const CHECK: &str = "master key check";
 const IDENTITY: &str = "consign age identity v1";
 const SIGNING: &str = "consign signing key v1";
 const SECRET: &str = "consign tenant secret v1";
+const ANSWER: &str = "consign kept answer v1";
 const ALGORITHM: &str = "ed25519-sha256";
 
 /// New keys for a tenant: an age X25519 identity and an Ed25519 key, each sealed under the master key (AES-256-GCM).
@@ -74,7 +75,7 @@ pub(crate) fn open(keys: &TenantKeys, master: &MasterKey) -> Result<OpenKeys, Ke
     Ok(OpenKeys { identity, signing })
 }
 
-/// Seals and opens secrets that a tenant gives to be kept: passwords of its targets. Each is bound to the tenant's public key and to its name, so that none can be put
+/// Seals and opens secrets that a tenant gives to be kept, passwords of its targets, and answers that are kept for whoever asks again. Each is bound to the tenant's public key and to its name, so that none can be put
 /// in another's place.
 #[derive(Clone)]
 pub(crate) struct Secrets {
@@ -87,6 +88,14 @@ impl Secrets {
         let derived = master.derive_key("tenant secrets");
         let key = UnboundKey::new(&AES_256_GCM, derived.as_slice()).map_err(|_| KeyError::NoRandomness)?;
         Ok(Self { key: Arc::new(LessSafeKey::new(key)), recipient: keys.recipient.clone() })
+    }
+
+    pub fn seal_answer(&self, request: &Digest, answer: &[u8]) -> Result<String, KeyError> {
+        seal(&self.key, ANSWER, &format!("{}/{}", self.recipient, request.hex()), answer)
+    }
+
+    pub fn open_answer(&self, request: &Digest, sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+        unseal(&self.key, ANSWER, &format!("{}/{}", self.recipient, request.hex()), sealed)
     }
 
     /// Neither an age recipient nor a name holds a slash.
@@ -189,6 +198,11 @@ mod tests {
         let sealed = one.seal(&name("smtp"), "open sesame").unwrap();
         assert_eq!(one.open(&name("smtp"), &sealed).unwrap().as_str(), "open sesame");
         assert_ne!(one.seal(&name("smtp"), "open sesame").unwrap(), sealed, "twice the same shows nothing");
+        let request = Digest::of(b"request");
+        let answer = one.seal_answer(&request, b"a token").unwrap();
+        assert_eq!(one.open_answer(&request, &answer).unwrap().as_slice(), b"a token");
+        assert!(one.open_answer(&Digest::of(b"other"), &answer).is_none() && other.open_answer(&request, &answer).is_none());
+        assert!(one.open_answer(&request, &sealed).is_none() && one.open(&name("smtp"), &answer).is_none(), "one is not taken for the other");
         assert!(one.open(&name("smtp-2"), &sealed).is_none() && other.open(&name("smtp"), &sealed).is_none());
         assert!((0..sealed.len()).all(|at| one.open(&name("smtp"), &changed(&sealed, at)).is_none()));
     }

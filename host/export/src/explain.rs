@@ -244,7 +244,7 @@ impl Exporter {
     }
 
     /// The modules of the policy's version that a window was evaluated under.
-    async fn decided_by(&self, window: &Window) -> Result<Option<Decided>, ExportError> {
+    pub(crate) async fn decided_by(&self, window: &Window) -> Result<Option<Decided>, ExportError> {
         let policy = self.store.policy(&self.tenant, &window.key.policy, Some(window.policy_version)).await?;
         let of = |module: &BoundModule| DecidedBy { name: module.name.clone(), digest: module.digest, config: module.config.clone() };
         let grouping = |policy: &PolicyVersion| policy.grouping.as_ref().map(|module| module.name.clone());

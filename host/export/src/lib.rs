@@ -31,6 +31,7 @@ pub mod replay;
 mod run;
 pub mod said;
 pub mod shadow;
+pub mod story;
 mod toolbox;
 pub mod verdicts;
 pub mod verify;

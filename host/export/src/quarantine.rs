@@ -129,13 +129,19 @@ impl Exporter {
 
     /// Ends quarantines of a policy: of this module, or of all. What a module is under this engine counts from now on as what it has to be.
     pub async fn release(&self, policy: &Name, module: Option<&Digest>, by: &str) -> Result<Vec<Quarantine>, ExportError> {
+        let seen = self.in_force(policy).await?;
+        self.release_seen(policy, &seen, module, by).await
+    }
+
+    /// The same of those that somebody has seen: one that was ended meanwhile and has begun anew stays.
+    pub async fn release_seen(&self, policy: &Name, seen: &[Quarantine], module: Option<&Digest>, by: &str) -> Result<Vec<Quarantine>, ExportError> {
         let release = Release { by: by.to_owned(), at: Timestamp::now() };
         let mut ended = Vec::new();
-        for one in self.in_force(policy).await?.into_iter().filter(|one| module.is_none_or(|module| *module == one.digest)) {
+        for one in seen.iter().filter(|one| module.is_none_or(|module| *module == one.digest)) {
             if matches!(one.why, QuarantineReason::Engine { .. }) {
                 self.accept_engine(policy, &one.digest).await?;
             }
-            ended.extend(self.store.release(&self.tenant, policy, &one.digest, &release, &self.author).await?);
+            ended.extend(self.store.release(&self.tenant, policy, &one.digest, Some(one.since), &release, &self.author).await?);
         }
         Ok(ended)
     }

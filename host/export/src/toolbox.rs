@@ -10,6 +10,7 @@ use consign_mail::smtp::{Checked, Sender, Target};
 use consign_model::policy::PolicyVersion;
 use consign_model::target::{KeptSecret, TargetSpec, TargetVersion};
 use consign_model::{HeldReason, Name, RecipientOutcome, Run, RunId, Timestamp, Window};
+use consign_store::Seen;
 use zeroize::Zeroizing;
 
 use crate::deliver::Outbox;
@@ -63,11 +64,12 @@ impl Exporter {
 }
 
 impl Exporter {
-    /// Keeps a secret for the tenant's targets, sealed. From the next run on it counts.
-    pub async fn keep_secret(&self, name: &Name, secret: &str) -> Result<(), ExportError> {
+    /// Keeps a secret for the tenant's targets, sealed, in the place of the one that was seen. From the next run on it counts.
+    pub async fn keep_secret(&self, name: &Name, secret: &str, seen: Seen) -> Result<KeptSecret, ExportError> {
         let sealed = self.archive.seal_secret(name, secret).map_err(|error| ExportError::Stopped(error.to_string()))?;
         let kept = KeptSecret { name: name.clone(), sealed, kept_at: Timestamp::now() };
-        Ok(self.store.keep_secret(&self.tenant, &kept, &self.author).await?)
+        self.store.keep_secret(&self.tenant, &kept, seen, &self.author).await?;
+        Ok(kept)
     }
 
     /// The secret that a target names, opened; unset where it names none, or there is none that opens.

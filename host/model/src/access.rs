@@ -50,7 +50,7 @@ pub enum Permission {
     ListTenants,
     /// Makes tenants.
     ManageTenants,
-    /// Makes, lists and revokes tokens.
+    /// Makes, lists and revokes tokens, and says by which keys modules are signed.
     ManageAccess,
     /// Sees policies, targets, modules, sources, runs and what is held: names and figures, no message.
     Read,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, Timestamp};
+use crate::{Digest, Name, Timestamp};
 
 /// The tenant's age recipient and its wrapped private keys. The store treats them as opaque.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,14 @@ pub struct ModuleKey {
     pub key: PublicKey,
     /// When it was added.
     pub added_at: Timestamp,
+}
+
+impl ModuleKey {
+    /// Of the key that lies under its name.
+    pub fn mark(&self) -> Digest {
+        let (PublicKey::Minisign(key) | PublicKey::Ed25519(key)) = &self.key;
+        Digest::of(key.as_bytes())
+    }
 }
 
 /// A public key for signatures of modules.

@@ -24,6 +24,7 @@ pub mod module;
 pub mod policy;
 pub mod proposal;
 pub mod quarantine;
+pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod shadow;

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Backoff, Name, Timestamp};
+use crate::{Backoff, Digest, Name, Timestamp};
 
 /// How the connection to the archive's server is protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,13 @@ pub struct KeptSecret {
     pub sealed: String,
     /// When it was put there.
     pub kept_at: Timestamp,
+}
+
+impl KeptSecret {
+    /// Of this putting: the same text put there again has another, since it is sealed anew each time. So it tells nothing of the text.
+    pub fn mark(&self) -> Digest {
+        Digest::of(self.sealed.as_bytes())
+    }
 }
 
 /// Without a command's arguments: somebody may have put into them what is no business of a log.

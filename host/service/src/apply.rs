@@ -20,11 +20,12 @@ use consign_model::proposal::{Proposal, Proposed};
 use consign_model::source::{Memberships, Requirement, SourceUse, View};
 use consign_model::target::{TargetSpec, TargetVersion, Tls};
 use consign_model::{Name, Timestamp};
-use consign_store::StoreError;
+use consign_store::{StoreError, Versions};
 use serde::Serialize;
 
 use self::read::read;
 use crate::bind::Binder;
+use crate::expected::{Expected, NotAsExpected, of_policy, of_target};
 use crate::proposals::{self, KeepError};
 use crate::schedule::{Schedule, ScheduleError};
 
@@ -61,6 +62,9 @@ pub enum ApplyError {
     /// All that is wrong in the files.
     #[error("nothing was applied:\n{}", .0.iter().map(|problem| format!("- {problem}")).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
+    /// Something in them is another by now than whoever applies them says.
+    #[error(transparent)]
+    NotAsExpected(#[from] NotAsExpected),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -146,18 +150,28 @@ pub async fn apply_texts(
     texts: impl IntoIterator<Item = (PathBuf, Result<String, String>)>,
     manner: Manner,
 ) -> Result<Applied, ApplyError> {
+    apply_expecting(exporter, texts, manner, &Expected::default()).await
+}
+
+/// The same where what they change is as expected. Of what a file has and leaves as it is nothing is expected, unless that is said of all.
+pub async fn apply_expecting(
+    exporter: &Exporter,
+    texts: impl IntoIterator<Item = (PathBuf, Result<String, String>)>,
+    manner: Manner,
+    expected: &Expected,
+) -> Result<Applied, ApplyError> {
     let texts: Vec<_> = texts.into_iter().collect();
     let plan = plan(exporter, texts.clone(), manner).await?;
     let takes_two = exporter.store.two_people(&exporter.tenant).await? && plan.is_dangerous();
+    let (mut changes, ..) = plan.versions(expected).await?;
     if manner.only_check {
-        let mut changes = plan.would().await?;
         if takes_two && let Some(first) = changes.first_mut() {
             first.warnings.push("this takes two people: it will be kept as a proposal, for another to approve".to_owned());
         }
         return Ok(Applied::Done(changes));
     }
     if !takes_two {
-        return Ok(Applied::Done(plan.carry_out().await?));
+        return Ok(Applied::Done(plan.carry_out(expected).await?));
     }
     let read = texts.into_iter().filter_map(|(path, text)| Some((path.display().to_string(), text.ok()?))).collect();
     let what = Proposed::Apply { texts: read, targets: manner.targets, this_machine: manner.this_machine };
@@ -250,34 +264,56 @@ pub(crate) async fn plan(
     Ok(Plan { exporter, now, stored, targets, policies: checked, sources, binder })
 }
 
+/// What a plan comes to: each change, and the versions that are new by it.
+type Comes = (Vec<Change>, Vec<TargetVersion>, Vec<PolicyVersion>);
+
 impl Plan<'_> {
-    /// What would become of each.
-    async fn would(&self) -> Result<Vec<Change>, ApplyError> {
-        let mut changes: Vec<Change> = self.targets.iter().map(|target| target_change(self.stored.get(&target.name), target)).collect();
-        for one in &self.policies {
-            changes.push(policy_change(self.exporter, one.clone(), self.now, self.doubts(&one.spec)).await?.0);
+    /// What would become of each, and the versions that they would have. Refused where what changes is not as expected.
+    async fn versions(&self, expected: &Expected) -> Result<Comes, ApplyError> {
+        let must_hold = |change: &Change, now: Option<String>| {
+            if change.change == ChangeKind::Same && !expected.is_about_all() {
+                return Ok(());
+            }
+            expected.must_hold(&format!("the {} '{}'", change.kind, change.name), now.as_deref())
+        };
+        let (mut changes, mut targets, mut policies) = (Vec::new(), Vec::new(), Vec::new());
+        for spec in &self.targets {
+            let known = self.stored.get(&spec.name);
+            let change = target_change(known, spec);
+            must_hold(&change, known.map(of_target))?;
+            if change.change != ChangeKind::Same {
+                targets.push(TargetVersion { version: change.version, spec: spec.clone(), applied_at: self.now });
+            }
+            changes.push(change);
         }
-        Ok(changes)
+        for one in &self.policies {
+            let (change, policy) = policy_change(self.exporter, one.clone(), self.now, self.doubts(&one.spec)).await?;
+            must_hold(&change, one.known.as_ref().map(of_policy))?;
+            policies.extend(policy);
+            changes.push(change);
+        }
+        Ok((changes, targets, policies))
     }
 
     /// Puts all of it into force.
-    pub(crate) async fn carry_out(self) -> Result<Vec<Change>, ApplyError> {
-        let Self { exporter, now, stored, targets, policies, sources, binder } = self;
-        // Before anything is in force: a folder that can't be written must not leave half of the files applied.
-        for module in policies.iter().flat_map(|one| one.ready.modules()) {
+    pub(crate) async fn carry_out(self, expected: &Expected) -> Result<Vec<Change>, ApplyError> {
+        let (changes, targets, policies) = self.versions(expected).await?;
+        let Self { exporter, policies: planned, binder, .. } = self;
+        // Before anything is in force: a folder that can't be written must not leave a policy without its modules.
+        for module in planned.iter().flat_map(|one| one.ready.modules()) {
             exporter.shelf.keep(&module.digest)?;
             if let Some(shadow) = &module.shadow {
                 exporter.shelf.keep(&shadow.digest)?;
             }
         }
         binder.keep_probes().await?;
-        let mut changes = Vec::new();
-        for target in targets {
-            changes.push(save_target(exporter, stored.get(&target.name), target, now).await?);
-        }
-        for one in policies {
-            let doubts = sources.iter().flat_map(|source| doubts(&one.spec, source)).collect();
-            changes.push(save_policy(exporter, one, now, doubts).await?);
+        if !targets.is_empty() || !policies.is_empty() {
+            // Each is the next of the version that was looked at: were that another by now, nothing is kept.
+            let versions = Versions { targets: &targets, policies: &policies };
+            let saved = exporter.store.save_versions(&exporter.tenant, versions, &Cause::Apply, &exporter.author).await;
+            if let Err(error) = saved {
+                return Err(expected.refused("something in this", error)?.into());
+            }
         }
         Ok(changes)
     }
@@ -447,35 +483,26 @@ fn target_change(stored: Option<&TargetVersion>, spec: &TargetSpec) -> Change {
     Change { kind: "target", name: spec.name.clone(), change, version, modules: Vec::new(), next_due: None, warnings }
 }
 
-async fn save_target(exporter: &Exporter, stored: Option<&TargetVersion>, spec: TargetSpec, now: Timestamp) -> Result<Change, StoreError> {
-    let change = target_change(stored, &spec);
-    if change.change != ChangeKind::Same {
-        let version = TargetVersion { version: change.version, spec, applied_at: now };
-        exporter.store.save_target(&exporter.tenant, &version, &exporter.author).await?;
-    }
-    Ok(change)
-}
-
 /// What would become of a policy, and its version then: the one after that which the plan has seen, so nothing is put over what somebody else has put there meanwhile.
 async fn policy_change(
     exporter: &Exporter,
-    Planned { spec, ready, known: old }: Planned,
+    Planned { spec, ready, known }: Planned,
     now: Timestamp,
     doubts: Vec<String>,
 ) -> Result<(Change, Option<PolicyVersion>), StoreError> {
     let Exporter { tenant, store, .. } = exporter;
-    let name = spec.name.clone();
+    let (name, old) = (spec.name.clone(), known.as_ref());
     let bound = || ready.criteria.iter().chain(&ready.grouping);
     let of = |module: &BoundModule| (module.name.clone(), module.needs.clone());
     let shadow = |module: &BoundModule| module.shadow.as_ref().map(|shadow| (format!("{} (shadow)", shadow.name), shadow.needs.clone()));
     let modules = bound().map(of).chain(bound().filter_map(shadow)).collect();
-    let change = match &old {
+    let change = match old {
         None => ChangeKind::New,
         Some(old) if old.spec == spec && old.criteria == ready.criteria && old.grouping == ready.grouping => ChangeKind::Same,
         Some(old) if old.spec == spec => ChangeKind::Changed(vec!["modules".to_owned()]),
         Some(old) => ChangeKind::Changed(differing(&old.spec, &spec)),
     };
-    let mut version = old.as_ref().map_or(0, |old| old.version);
+    let mut version = old.map_or(0, |old| old.version);
     let mut warnings = doubts;
     for one in exporter.in_force(&name).await?.iter().filter(|one| bound().any(|module| module.digest == one.digest)) {
         warnings.push(format!("{} is quarantined for this policy: {}. Release it with: consign quarantine release {name}", one.module, one.text()));
@@ -484,7 +511,7 @@ async fn policy_change(
     if change != ChangeKind::Same {
         version += 1;
         let runs = store.progress(tenant, &spec.name).await?.runs;
-        let starts_after = match &old {
+        let starts_after = match old {
             Some(old) if old.spec.since == spec.since => old.starts_after,
             Some(old) if runs > 0 => {
                 warnings.push(too_late(spec.since, old.starts_after));
@@ -493,19 +520,11 @@ async fn policy_change(
             Some(_) | None if spec.since == Since::Now => store.newest_arrival(tenant).await?,
             Some(_) | None => 0,
         };
-        let created_at = old.as_ref().map_or(now, |old| old.created_at);
+        let created_at = old.map_or(now, |old| old.created_at);
         let (criteria, grouping) = (ready.criteria, ready.grouping);
         policy = Some(PolicyVersion { version, spec, criteria, grouping, applied_at: now, starts_after, created_at });
     }
     Ok((Change { kind: "policy", name, change, version, modules, next_due: ready.next_due, warnings }, policy))
-}
-
-async fn save_policy(exporter: &Exporter, planned: Planned, now: Timestamp, doubts: Vec<String>) -> Result<Change, StoreError> {
-    let (change, policy) = policy_change(exporter, planned, now, doubts).await?;
-    if let Some(policy) = policy {
-        exporter.store.save_policy(&exporter.tenant, &policy, &Cause::Apply, &exporter.author).await?;
-    }
-    Ok(change)
 }
 
 /// What a policy requires and a source does not give.

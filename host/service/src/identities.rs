@@ -6,10 +6,14 @@ use std::path::Path;
 use consign_export::Exporter;
 use consign_model::identity::{Identity, IdentityMap};
 use consign_model::{Name, Timestamp};
-use consign_source::identities::{MapFault, read};
+use consign_source::identities::{Form, MapFault, read, read_bytes};
 use consign_store::StoreError;
 use serde::Serialize;
 
+use crate::expected::{Expected, NotAsExpected, of_identities};
+
+/// What is applied, for a person.
+const WHAT: &str = "the identity map";
 /// Users looked at at a time.
 const PAGE: usize = 1_000;
 
@@ -24,6 +28,9 @@ pub enum IdentityError {
         /// What.
         faults: Vec<MapFault>,
     },
+    /// The map is another by now than whoever applies one says.
+    #[error(transparent)]
+    NotAsExpected(#[from] NotAsExpected),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,12 +78,30 @@ pub struct Applied {
 
 /// Puts a file in the place of the map before. `source`: of rows that name none.
 pub async fn apply(exporter: &Exporter, file: &Path, source: Option<&Name>) -> Result<Applied, IdentityError> {
-    let Exporter { tenant, store, author, .. } = exporter;
     let identities = read(file, source).map_err(|faults| IdentityError::Faults { file: file.display().to_string(), faults })?;
+    replace(exporter, &identities, &Expected::default()).await
+}
+
+/// The same of a map that is at hand, in the place of one that is as expected.
+pub async fn apply_bytes(
+    exporter: &Exporter,
+    bytes: &[u8],
+    form: Form,
+    source: Option<&Name>,
+    expected: &Expected,
+) -> Result<Applied, IdentityError> {
+    let identities = read_bytes(bytes, form, source).map_err(|faults| IdentityError::Faults { file: "the body".to_owned(), faults })?;
+    replace(exporter, &identities, expected).await
+}
+
+async fn replace(exporter: &Exporter, identities: &[Identity], expected: &Expected) -> Result<Applied, IdentityError> {
+    let Exporter { tenant, store, author, .. } = exporter;
+    let in_force = store.identity_map(tenant).await?;
+    expected.must_hold(WHAT, Some(&of_identities(in_force.as_ref())))?;
     let before = store.all_identities(tenant).await?;
     let known: BTreeMap<(&Name, &str), &Identity> = before.iter().map(|one| ((&one.source, one.id.as_str()), one)).collect();
     let (mut new, mut changed) = (0, 0);
-    for one in &identities {
+    for one in identities {
         match known.get(&(&one.source, one.id.as_str())) {
             None => new += 1,
             Some(known) => changed += u64::from(**known != *one),
@@ -84,9 +109,12 @@ pub async fn apply(exporter: &Exporter, file: &Path, source: Option<&Name>) -> R
     }
     let removed = known.len() as u64 - (identities.len() as u64 - new);
     if new + changed + removed > 0 {
-        let version = store.identity_map(tenant).await?.map_or(0, |map| map.version) + 1;
-        let map = IdentityMap { version, digest: Identity::digest(&identities), users: identities.len() as u64, applied_at: Timestamp::now() };
-        store.put_identities(tenant, &map, &identities, author).await?;
+        // The next of the one that was looked at: were that another by now, nothing is kept.
+        let version = in_force.map_or(0, |map| map.version) + 1;
+        let map = IdentityMap { version, digest: Identity::digest(identities), users: identities.len() as u64, applied_at: Timestamp::now() };
+        if let Err(error) = store.put_identities(tenant, &map, identities, author).await {
+            return Err(expected.refused(WHAT, error)?.into());
+        }
     }
     Ok(Applied { new, changed, removed, matched: matched(exporter).await? })
 }

@@ -10,6 +10,7 @@ mod bind;
 mod caller;
 mod console;
 mod ending;
+pub mod expected;
 pub mod identities;
 pub mod issuers;
 pub mod metrics;

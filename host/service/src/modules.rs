@@ -173,6 +173,18 @@ pub struct Listed {
     pub origin: Origin,
 }
 
+impl From<ModuleRecord> for Listed {
+    fn from(record: ModuleRecord) -> Self {
+        Self {
+            digest: record.digest,
+            kind: record.kind,
+            manifest: record.manifest,
+            facts: record.facts,
+            origin: Origin::Pushed { at: record.added_at, signed_by: record.signed_by },
+        }
+    }
+}
+
 /// Where a module comes from.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "origin", rename_all = "kebab-case")]
@@ -202,13 +214,7 @@ pub async fn list(exporter: &Exporter) -> Result<Vec<Listed>, ExportError> {
             origin: Origin::Standard,
         })
         .collect();
-    all.extend(exporter.store.modules(&exporter.tenant).await?.into_iter().map(|record| Listed {
-        digest: record.digest,
-        kind: record.kind,
-        manifest: record.manifest,
-        facts: record.facts,
-        origin: Origin::Pushed { at: record.added_at, signed_by: record.signed_by },
-    }));
+    all.extend(exporter.store.modules(&exporter.tenant).await?.into_iter().map(Listed::from));
     Ok(all)
 }
 

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use consign_export::{ExportError, ShelfError};
 use consign_life::LifeError;
 use consign_model::Name;
+use consign_source::identities::MapFault;
 use consign_store::StoreError;
 use serde::Serialize;
 use tracing::error;
@@ -17,7 +18,10 @@ use utoipa::ToSchema;
 
 use crate::apply::ApplyError;
 use crate::backup::BackupError;
-use crate::modules::PushError;
+use crate::expected::NotAsExpected;
+use crate::identities::IdentityError;
+use crate::modules::{PushError, SignatureError};
+use crate::promote::PromoteError;
 use crate::proposals::{DecideError, KeepError};
 use crate::tenants::TenantError;
 
@@ -141,9 +145,39 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "It is not as you think it is", detail)
     }
 
+    /// It is another by now than whoever changes it says.
+    pub fn not_as_expected(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "not-as-expected", "It is another by now", detail)
+            .hint("read it again, and send the ETag that it has then, if you still want that")
+    }
+
     /// It is wrong in itself.
     fn refused(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, "It was refused", detail)
+    }
+
+    /// A request by a key that was given to another one.
+    pub fn key_of_another() -> Self {
+        Self::refused("idempotency-key-reused", "this Idempotency-Key was given to another request: nothing was done")
+            .hint("a new request takes a new key")
+    }
+
+    /// A request that can't be answered as the same one was, or not yet.
+    pub fn asked_before(code: &'static str, detail: &str, hint: &str) -> Self {
+        Self { code, ..Self::conflict(detail).hint(hint) }
+    }
+
+    /// More requests by keys than are kept.
+    pub fn too_many_keys(most: usize) -> Self {
+        let detail = format!("{most} requests of this tenant had a key within the last 24 hours, and no more are kept: nothing was done");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-idempotency-keys", "Too many requests with a key", detail)
+            .hint("send it without Idempotency-Key, or later")
+    }
+
+    /// All places to watch from are taken.
+    pub fn too_many_watchers() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-watchers", "Too many watch", "all places to watch this tenant's runs from are taken")
+            .hint("ask for the run itself now and then")
     }
 
     /// Too many tokens that are worth nothing.
@@ -231,6 +265,12 @@ impl From<TenantError> for Problem {
     }
 }
 
+impl From<NotAsExpected> for Problem {
+    fn from(error: NotAsExpected) -> Self {
+        Self::not_as_expected(error.to_string())
+    }
+}
+
 fn no_policy(policy: &Name) -> Problem {
     Problem::no_such("no-such-policy", format!("there is no policy '{policy}'"))
 }
@@ -283,6 +323,7 @@ impl From<ApplyError> for Problem {
                 let findings = problems.into_iter().map(|one| Finding { line: one.line, at: one.at, text: one.text }).collect();
                 Self { findings, ..Self::refused("not-applicable", "nothing was applied: all that is wrong stands in findings") }
             }
+            ApplyError::NotAsExpected(error) => error.into(),
             ApplyError::Store(error) | ApplyError::Keep(KeepError::Store(error)) => error.into(),
             ApplyError::Keep(KeepError::Full(why)) => Self::conflict(why),
             other => Self::internal(&other),
@@ -306,6 +347,45 @@ impl From<DecideError> for Problem {
             DecideError::Apply(error) => error.into(),
             DecideError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<IdentityError> for Problem {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::Faults { faults, .. } => {
+                let finding = |fault: MapFault| Finding {
+                    line: fault.line.and_then(|line| usize::try_from(line).ok()),
+                    at: "the identity map".to_owned(),
+                    text: fault.what,
+                };
+                let findings = faults.into_iter().map(finding).collect();
+                Self { findings, ..Self::refused("not-applicable", "nothing was applied: all that is wrong stands in findings") }
+            }
+            IdentityError::NotAsExpected(error) => error.into(),
+            IdentityError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PromoteError> for Problem {
+    fn from(error: PromoteError) -> Self {
+        match error {
+            PromoteError::Export(error) => error.into(),
+            PromoteError::NotAsExpected(error) => error.into(),
+            PromoteError::Quarantined { .. } => Self::conflict(error.to_string()),
+            PromoteError::None(_) | PromoteError::Several { .. } | PromoteError::Unknown { .. } => Self::refused("no-such-shadow", error.to_string()),
+        }
+    }
+}
+
+impl From<SignatureError> for Problem {
+    fn from(error: SignatureError) -> Self {
+        let code = match error {
+            SignatureError::NoKey | SignatureError::PrivateKey => "no-key",
+            SignatureError::NoSignature | SignatureError::NoKeys { .. } | SignatureError::Wrong { .. } => "not-signed",
+        };
+        Self::refused(code, error.to_string())
     }
 }
 

@@ -11,6 +11,8 @@ use consign_model::policy::PolicyVersion;
 use consign_model::{Name, Timestamp};
 use serde::Serialize;
 
+use crate::expected::{Expected, NotAsExpected, of_policy};
+
 /// What a promotion did.
 #[derive(Debug, Clone, Serialize)]
 pub struct Promoted {
@@ -60,6 +62,9 @@ pub enum PromoteError {
         /// As `name@version`.
         module: String,
     },
+    /// The policy is another by now than whoever promotes says.
+    #[error(transparent)]
+    NotAsExpected(#[from] NotAsExpected),
     /// Anything else.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -67,9 +72,16 @@ pub enum PromoteError {
 
 /// Puts a policy's shadow in place: the only one, or the one that is named as `name@version`.
 pub async fn promote(exporter: &Exporter, policy: &Name, named: Option<&str>) -> Result<Promoted, PromoteError> {
+    promote_expecting(exporter, policy, named, &Expected::default()).await
+}
+
+/// The same where the policy is as expected.
+pub async fn promote_expecting(exporter: &Exporter, policy: &Name, named: Option<&str>, expected: &Expected) -> Result<Promoted, PromoteError> {
     let Exporter { tenant, store, .. } = exporter;
     let newest = store.policy(tenant, policy, None).await.map_err(ExportError::from)?;
     let newest = newest.ok_or_else(|| ExportError::NoPolicy(policy.clone()))?;
+    let what = format!("the policy '{policy}'");
+    expected.must_hold(&what, Some(&of_policy(&newest)))?;
     let places = newest.criteria.iter().enumerate().map(|(place, module)| (Some(place), module)).chain(newest.grouping.iter().map(|one| (None, one)));
     let shadows: Vec<_> = places.filter_map(|(place, module)| Some((place, module, module.shadow.as_deref()?))).collect();
     let modules = || shadows.iter().map(|(.., shadow)| shadow.name.clone()).collect::<Vec<_>>();
@@ -97,7 +109,9 @@ pub async fn promote(exporter: &Exporter, policy: &Name, named: Option<&str>) ->
     };
     let version = PolicyVersion { version: newest.version + 1, spec, criteria, grouping, applied_at: Timestamp::now(), ..newest.clone() };
     let cause = Cause::Promote { module: shadow.name.clone() };
-    store.save_policy(tenant, &version, &cause, &exporter.author).await.map_err(ExportError::from)?;
+    if let Err(error) = store.save_policy(tenant, &version, &cause, &exporter.author).await {
+        return Err(expected.refused(&what, error).map_err(ExportError::from)?.into());
+    }
     Ok(Promoted {
         policy: policy.clone(),
         version: version.version,

@@ -15,6 +15,7 @@ use consign_store::StoreError;
 
 use crate::api::random;
 use crate::apply::{ApplyError, Change, Manner, plan};
+use crate::expected::Expected;
 
 /// Proposals of a tenant that wait at once: more is nobody's reading.
 const OPEN: usize = 50;
@@ -138,7 +139,7 @@ pub async fn approve(exporter: &Exporter, id: &str, digest: &Digest, may: impl F
             }
             // Before it is done: of two who approve at the same moment one does it, and nothing is done that the log does not say was approved.
             store.decide(tenant, &proposal.id, &approved, author).await?;
-            Ok(plan.carry_out().await?)
+            Ok(plan.carry_out(&Expected::default()).await?)
         }
     }
 }

@@ -33,6 +33,33 @@ struct Asked {
     by: Actor,
 }
 
+/// How far this process has come with a policy's run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Chats of which it is known so far that something is to be examined.
+    pub chats: u64,
+    /// Their events.
+    pub events: u64,
+    /// Chats that are done. With those of earlier runs that are tried again, and of a run that was interrupted, they may be more than were counted.
+    pub done: u64,
+    /// Chats that are held.
+    pub held: u64,
+    /// Events of both.
+    pub settled: u64,
+}
+
+impl Figures {
+    fn add(&mut self, progress: Progress) {
+        match progress {
+            Progress::Frozen { windows, events } => (self.chats, self.events) = (windows, events),
+            Progress::Settled { events, held } => {
+                *(if held { &mut self.held } else { &mut self.done }) += 1;
+                self.settled += events;
+            }
+        }
+    }
+}
+
 /// Runs that are asked for of one policy, and have not begun: more are the newest of them, in place of the oldest.
 const ASKED: usize = 100;
 
@@ -44,6 +71,8 @@ pub struct Policies {
     paused: Mutex<HashMap<Name, Paused>>,
     /// Runs that somebody asked for, and that have not begun.
     asked: Mutex<HashMap<Name, VecDeque<Asked>>>,
+    /// How far runs that are under way have come, by policy: none has two at once.
+    figures: Mutex<HashMap<Name, Figures>>,
     /// When something of a policy is tried again, as it was after this run of it.
     next_attempts: Mutex<HashMap<Name, (RunId, Option<Timestamp>)>>,
 }
@@ -61,6 +90,7 @@ impl Policies {
             tell: Box::new(tell),
             paused: Mutex::default(),
             asked: Mutex::default(),
+            figures: Mutex::default(),
             next_attempts: Mutex::default(),
         }
     }
@@ -90,6 +120,17 @@ impl Policies {
     /// Whether a run of it is asked for that has not begun.
     pub fn is_asked(&self, policy: &Name) -> bool {
         lock(&self.asked).contains_key(policy)
+    }
+
+    /// How far this process has come with the run of a policy that is under way. Nothing, where it has not begun with it.
+    pub fn figures(&self, policy: &Name) -> Figures {
+        lock(&self.figures).get(policy).copied().unwrap_or_default()
+    }
+
+    /// Counts what a run of a policy says, until what this answers is dropped.
+    fn counting(&self, policy: &Name) -> Counting<'_> {
+        lock(&self.figures).insert(policy.clone(), Figures::default());
+        Counting { of: &self.figures, policy: policy.clone() }
     }
 
     /// The run that was asked for first.
@@ -173,7 +214,8 @@ impl Runner for Policies {
     }
 
     async fn resume(&self, policy: &Name) -> Result<Ended, ExportError> {
-        match self.exporter.resume(policy, &quietly).await {
+        let counting = self.counting(policy);
+        match self.exporter.resume(policy, &|progress| counting.hear(progress)).await {
             Ok(summary) => {
                 if let Some(summary) = &summary {
                     self.ended(News::TakenUp(summary));
@@ -216,7 +258,8 @@ impl Runner for Policies {
 
 impl Policies {
     async fn make(&self, exporter: &Exporter, policy: &Name, trigger: Trigger, retry: &Retry) -> Result<Ended, ExportError> {
-        let report = match exporter.run(policy, trigger, retry, &quietly).await {
+        let counting = self.counting(policy);
+        let report = match exporter.run(policy, trigger, retry, &|progress| counting.hear(progress)).await {
             Err(ExportError::Stopping(_)) => return Ok(Ended::Stopped),
             Err(error) => {
                 (self.tell)(News::Failed(policy));
@@ -252,8 +295,25 @@ impl Policies {
     }
 }
 
-/// A service has nobody who watches a bar.
-fn quietly(_: Progress) {}
+/// A run of a policy that is counted.
+struct Counting<'a> {
+    of: &'a Mutex<HashMap<Name, Figures>>,
+    policy: Name,
+}
+
+impl Counting<'_> {
+    fn hear(&self, progress: Progress) {
+        if let Some(figures) = lock(self.of).get_mut(&self.policy) {
+            figures.add(progress);
+        }
+    }
+}
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        lock(self.of).remove(&self.policy);
+    }
+}
 
 fn log(summary: &RunSummary) {
     let RunSummary { run, policy, events, emails, supplements, .. } = summary;

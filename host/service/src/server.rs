@@ -102,7 +102,7 @@ impl ApiServer {
 
     /// Answers until `stop`, and then what is under way.
     pub async fn serve(self, tenants: Arc<Tenants>, stop: impl Future<Output = ()> + Send) -> Result<(), Unguarded> {
-        let router = api::router(Arc::clone(&tenants))?.merge(console::router(tenants));
+        let router = api::router(Arc::clone(&tenants))?.merge(console::router(Arc::clone(&tenants)));
         let router = router.fallback(async || Problem::no_such_address()).layer(from_fn(in_time));
         let (places, stopping) = (Arc::new(Semaphore::new(CONNECTIONS)), watch::Sender::new(false));
         let mut connections = JoinSet::new();
@@ -117,6 +117,7 @@ impl ApiServer {
             let Some((stream, place)) = accepted else { break };
             connections.spawn(connection(stream, router.clone(), stopping.subscribe(), place));
         }
+        tenants.close();
         stopping.send_replace(true);
         let ended = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE, ended).await.is_err() {

@@ -17,7 +17,7 @@ use consign_model::alert::Notice;
 use consign_model::audit::{Actor, Author};
 use consign_model::{Name, TenantId};
 use consign_store::{Store, StoreError};
-use tokio::sync::{Notify, OnceCell, Semaphore, watch};
+use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::alerts::{AlertSettings, Alerts, Webhook};
@@ -26,7 +26,7 @@ use crate::backup::{self, BackedUp, BackupError, BackupSettings};
 use crate::ending;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
-use crate::runner::{News, Policies};
+use crate::runner::{Figures, News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
 
 /// Tenants read at a time.
@@ -110,7 +110,11 @@ pub struct Tenant {
     changed: Arc<Notify>,
     life: Arc<Life>,
     keeping: Arc<Notify>,
+    watchers: Arc<Semaphore>,
 }
+
+/// Who may watch a tenant's runs at once. Each holds a connection, of which there are not many.
+const WATCHERS: usize = 16;
 
 impl Tenant {
     /// Its name.
@@ -154,6 +158,16 @@ impl Tenant {
         self.keeping.notify_one();
     }
 
+    /// How far the run of a policy that is under way has come.
+    pub fn figures(&self, policy: &Name) -> Figures {
+        self.policies.figures(policy)
+    }
+
+    /// A place to watch runs from, as long as it is kept; unset where all are taken.
+    pub fn watcher(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.watchers).try_acquire_owned().ok()
+    }
+
     /// Policies or targets are others now.
     pub fn changed(&self) {
         self.changed.notify_one();
@@ -182,12 +196,14 @@ pub struct Tenants {
     /// One at a time is opened, so that none is opened twice.
     opening: tokio::sync::Mutex<()>,
     stop: watch::Sender<bool>,
-    /// Who enters into the log of the installation itself: made when it is first asked for.
-    platform: OnceCell<Author>,
     /// One tenant at a time has events deleted.
     ending: Arc<Semaphore>,
     /// One backup at a time.
     backing_up: tokio::sync::Mutex<()>,
+    /// Whether answers that go on are to end.
+    closing: watch::Sender<bool>,
+    /// What the installation itself has, who enters into its log among it: opened when it is first asked for.
+    platform: OnceCell<Exporter>,
     /// Worthless tokens that were shown.
     pub(crate) attempts: Attempts,
 }
@@ -203,6 +219,7 @@ impl Tenants {
             schedulers: tokio::sync::Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             stop: watch::Sender::new(false),
+            closing: watch::Sender::new(false),
             platform: OnceCell::new(),
             ending: Arc::new(Semaphore::new(1)),
             backing_up: tokio::sync::Mutex::default(),
@@ -266,6 +283,16 @@ impl Tenants {
         serving.values().any(|one| !one.looking.is_finished()).then_some("modules are being compiled and tried")
     }
 
+    /// Ends answers that go on for as long as something does: nothing more is asked for, and what is under way is awaited.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Hears of [`Tenants::close`].
+    pub fn closing(&self) -> watch::Receiver<bool> {
+        self.closing.subscribe()
+    }
+
     /// Tenants after this one, by name.
     pub fn names(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantId> {
         let serving = self.serving.read().unwrap_or_else(PoisonError::into_inner);
@@ -323,7 +350,8 @@ impl Tenants {
         });
         let (life, keeping) = (Arc::new(Life::new(exporter.clone())), Arc::<Notify>::default());
         let ending = tokio::spawn(ending::watch(Arc::clone(&life), exporter.clone(), Arc::clone(&keeping), Arc::clone(&self.ending)));
-        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, life, keeping });
+        let watchers = Arc::new(Semaphore::new(WATCHERS));
+        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, life, keeping, watchers });
         let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking, ending };
         self.serving.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().clone(), serving);
         tenant
@@ -340,9 +368,14 @@ impl Tenants {
         backup::back_up(self.common.store.as_ref(), &self.common.data, uses, &settings.folder, Some(settings.keep)).await
     }
 
+    /// What the installation itself has: a log and keys, and no events.
+    pub async fn platform(&self) -> Result<&Exporter, TenantError> {
+        self.platform.get_or_try_init(async || Ok(self.common.opener.open(&platform(), None).await?.exporter)).await
+    }
+
     /// What enters into the log of the installation itself.
     pub async fn platform_author(&self) -> Result<&Author, TenantError> {
-        self.platform.get_or_try_init(async || Ok(self.common.opener.open(&platform(), None).await?.exporter.author)).await
+        Ok(&self.platform().await?.author)
     }
 
     /// Ends all: runs at a place from where they are taken up. Answers those that were cut off.

@@ -58,6 +58,15 @@ struct Row {
     attributes: BTreeMap<String, String>,
 }
 
+/// How a map is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// With a head.
+    Csv,
+    /// `[[identity]]` after `[[identity]]`.
+    Toml,
+}
+
 /// Reads a map. `source`: of rows that name none. Entries come sorted by source and id, each user once; several rows of one user add times of recording.
 ///
 /// # Errors
@@ -69,12 +78,20 @@ pub fn read(path: &Path, source: Option<&Name>) -> Result<Vec<Identity>, Vec<Map
         return Err(vec![MapFault::new(None, format!("it is no file, or has more than {LARGEST} bytes"))]);
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
+    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    read_bytes(&bytes, if is_toml { Form::Toml } else { Form::Csv }, source)
+}
+
+/// Reads a map that is at hand, as [`read`] does.
+///
+/// # Errors
+/// All that is wrong with it, up to a hundred.
+pub fn read_bytes(bytes: &[u8], form: Form, source: Option<&Name>) -> Result<Vec<Identity>, Vec<MapFault>> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes.get(..error.valid_up_to()).map(|before| before.split(|byte| *byte == b'\n').count() as u64);
         vec![MapFault::new(line, "it is not UTF-8: save it as that")]
     })?;
-    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    parse(text.trim_start_matches('\u{feff}'), is_toml, source)
+    parse(text.trim_start_matches('\u{feff}'), form == Form::Toml, source)
 }
 
 fn parse(text: &str, is_toml: bool, source: Option<&Name>) -> Result<Vec<Identity>, Vec<MapFault>> {

@@ -16,6 +16,7 @@ use consign_model::module::{ModuleFacts, ModuleManifest, ProbeReport};
 use consign_model::policy::PolicyVersion;
 use consign_model::proposal::{Decision, Proposal};
 use consign_model::quarantine::Release;
+use consign_model::request::{KeptAnswer, KeptRequest};
 use consign_model::run::{DayFigures, StandIn, Trigger};
 use consign_model::source::{Capabilities, Capture};
 use consign_model::target::{KeptSecret, TargetVersion};
@@ -265,6 +266,48 @@ pub struct WantedFilter {
     pub kind: Option<WantedKind>,
 }
 
+/// Of what a change is made: a change of something that is another by then is refused as a conflict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Of whatever is there.
+    Whatever,
+    /// Only where there is none.
+    None,
+    /// Only of this one, by its mark.
+    This(Digest),
+}
+
+impl Seen {
+    /// Whether what is there by now (its mark; unset: there is none) is what was seen.
+    pub fn is(self, now: Option<Digest>) -> bool {
+        match self {
+            Self::Whatever => true,
+            Self::None => now.is_none(),
+            Self::This(mark) => now == Some(mark),
+        }
+    }
+}
+
+/// New versions that come into force together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Versions<'a> {
+    /// Of targets.
+    pub targets: &'a [TargetVersion],
+    /// Of policies.
+    pub policies: &'a [PolicyVersion],
+}
+
+/// The answer to a request that is to be made once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// It is yours to make.
+    New,
+    /// It was asked before.
+    Known(KeptRequest),
+    /// No more are kept for now.
+    Full,
+}
+
 /// Why the store refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -356,14 +399,19 @@ pub trait Store: Send + Sync {
     /// Says what has become of a proposal. Refused as a conflict where it is not there, or not open at the time of the decision: of two one decides.
     async fn decide(&self, tenant: &TenantId, id: &Name, decision: &Decision, by: &Author) -> Result<()>;
 
-    /// Keeps a sealed secret, in the place of one of its name.
-    async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()>;
+    /// Keeps a sealed secret, in the place of one of its name, where that is the one that was seen.
+    async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, seen: Seen, by: &Author) -> Result<()>;
     /// A sealed secret.
     async fn secret(&self, tenant: &TenantId, name: &Name) -> Result<Option<KeptSecret>>;
     /// All sealed secrets, by name.
     async fn secrets(&self, tenant: &TenantId) -> Result<Vec<KeptSecret>>;
-    /// Takes a secret out. Answers whether it was there.
-    async fn remove_secret(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool>;
+    /// Takes a secret out, where it is the one that was seen. Answers whether it was there.
+    async fn remove_secret(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool>;
+
+    /// Claims a request that is to be made once, and drops those of the tenant that were asked before `since`. No more than `most` are kept.
+    async fn begin_request(&self, tenant: &TenantId, request: &KeptRequest, since: Timestamp, most: usize) -> Result<Claim>;
+    /// Keeps what was answered to a request that was claimed; unset: forgets it, so that it may be asked anew.
+    async fn end_request(&self, tenant: &TenantId, key: &Digest, answer: Option<&KeptAnswer>) -> Result<()>;
 
     /// Begins an import: adds its source, where it is not there, and enters the import in the log. `input` is the file or folder, as a person named it.
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()>;
@@ -448,14 +496,20 @@ pub trait Store: Send + Sync {
     /// `limit`, as [`Store::chats_arrived`].
     async fn chats_learned(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<(u64, ChatKey)>>;
 
-    /// Keeps a new version of a target. Refused as a conflict unless its number is one more than the newest.
-    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion, by: &Author) -> Result<()>;
+    /// Keeps new versions of targets and policies, all or none. Refused as a conflict unless each one's number is one more than its newest. `cause` is that of the policies.
+    async fn save_versions(&self, tenant: &TenantId, versions: Versions<'_>, cause: &Cause, by: &Author) -> Result<()>;
+    /// Keeps a new version of one target, likewise.
+    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion, by: &Author) -> Result<()> {
+        self.save_versions(tenant, Versions { targets: std::slice::from_ref(target), policies: &[] }, &Cause::Apply, by).await
+    }
     /// A target: this version, or the newest.
     async fn target(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<TargetVersion>>;
     /// The newest version of every target, by name.
     async fn targets(&self, tenant: &TenantId) -> Result<Vec<TargetVersion>>;
-    /// Keeps a new version of a policy. Refused as a conflict unless its number is one more than the newest.
-    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion, cause: &Cause, by: &Author) -> Result<()>;
+    /// Keeps a new version of one policy, likewise.
+    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion, cause: &Cause, by: &Author) -> Result<()> {
+        self.save_versions(tenant, Versions { targets: &[], policies: std::slice::from_ref(policy) }, cause, by).await
+    }
     /// A policy: this version, or the newest.
     async fn policy(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<PolicyVersion>>;
     /// The newest version of every policy, by name.
@@ -470,16 +524,25 @@ pub trait Store: Send + Sync {
     async fn save_module_key(&self, tenant: &TenantId, key: &ModuleKey, by: &Author) -> Result<()>;
     /// The keys for signatures of modules, by name.
     async fn module_keys(&self, tenant: &TenantId) -> Result<Vec<ModuleKey>>;
-    /// Takes such a key away. Answers whether it was there.
-    async fn remove_module_key(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool>;
+    /// Takes such a key away, where it is the one that was seen. Answers whether it was there.
+    async fn remove_module_key(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool>;
     /// Keeps what came of a probe, in place of the one before, by what was tried: a module, or a module as a policy binds it.
     async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()>;
     /// The newest probe of it.
     async fn probe(&self, tenant: &TenantId, of: &Digest) -> Result<Option<ProbeReport>>;
     /// Quarantines a module for a policy. Answers `false`, and changes nothing, where it is quarantined for it already.
     async fn quarantine(&self, tenant: &TenantId, quarantine: &Quarantine, by: &Author) -> Result<bool>;
-    /// Ends the quarantine of a module for a policy, and keeps who did it. Answers what was ended; unset where there was none in force.
-    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release, by: &Author) -> Result<Option<Quarantine>>;
+    /// Ends the quarantine of a module for a policy, and keeps who did it; with `since` only the one that holds since then. Answers what was ended; unset where there
+    /// was none such in force.
+    async fn release(
+        &self,
+        tenant: &TenantId,
+        policy: &Name,
+        module: &Digest,
+        since: Option<Timestamp>,
+        release: &Release,
+        by: &Author,
+    ) -> Result<Option<Quarantine>>;
     /// All quarantines, also those that are over: of one policy or all, by policy and module, for each module the oldest first.
     async fn quarantines(&self, tenant: &TenantId, policy: Option<&Name>) -> Result<Vec<Quarantine>>;
 
@@ -536,6 +599,9 @@ pub trait Store: Send + Sync {
 
     /// Enters in the log what was done that changes nothing here: e-mails sent again, a key shown.
     async fn note(&self, tenant: &TenantId, deed: &Deed, by: &Author) -> Result<()>;
+    /// The e-mail of this Message-ID, without angle brackets. Unset also for one that a release before this question recorded.
+    async fn delivery(&self, tenant: &TenantId, message_id: &str) -> Result<Option<Delivery>>;
+
     /// Lines of the audit log after this entry, at most `limit`.
     async fn audit(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>>;
     /// The log's last entry; unset before the first.

@@ -7,6 +7,8 @@ use consign_model::module::{Need, Producer};
 use consign_model::{Digest, ModuleKey, PublicKey, Timestamp};
 use consign_service::modules::{self, Listed, Origin, PushError, Shown, Voucher, read_key, steps};
 
+use consign_store::Seen;
+
 use crate::args::{ModuleCommand, ModuleKeysCommand};
 use crate::data::Data;
 use crate::output::{Ending, Failure, bytes, say, say_json, table};
@@ -208,7 +210,7 @@ async fn keys(data: &Data, command: &ModuleKeysCommand, json: bool) -> Result<En
             }
         }
         ModuleKeysCommand::Remove { name } => {
-            if !store.remove_module_key(tenant, name, &data.exporter.author).await? {
+            if !store.remove_module_key(tenant, name, Seen::Whatever, &data.exporter.author).await? {
                 return Err(Failure::new(format!("there is no key '{name}': see 'consign module keys list'")));
             }
             if json {

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use consign_service::secrets;
+use consign_store::Seen;
 use zeroize::Zeroizing;
 
 use crate::args::SecretCommand;
@@ -14,11 +15,11 @@ pub async fn secret(data: &Data, command: &SecretCommand, json: bool) -> Result<
     let (store, tenant) = (&data.exporter.store, &data.exporter.tenant);
     let said = match command {
         SecretCommand::Keep { name } => {
-            data.exporter.keep_secret(name, &line()?).await?;
+            data.exporter.keep_secret(name, &line()?, Seen::Whatever).await?;
             format!("the secret '{name}' is kept: a target signs in with it by password = {{ secret = \"{name}\" }}")
         }
         SecretCommand::Remove { name } => {
-            if !store.remove_secret(tenant, name, &data.exporter.author).await? {
+            if !store.remove_secret(tenant, name, Seen::Whatever, &data.exporter.author).await? {
                 return Err(Failure::new(format!("there is no secret '{name}': see 'consign secret list'")));
             }
             format!("the secret '{name}' is forgotten")

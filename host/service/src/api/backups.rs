@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::given::time;
+use super::once::Keyed;
 use crate::problem::Problem;
 use crate::tenants::Tenants;
 
@@ -32,7 +33,7 @@ pub struct BackupView {
 }
 
 /// Makes a backup of the installation now, while it goes on, into the folder that its settings name.
-#[utoipa::path(post, operation_id = "backUp", path = "/v1/backups", tag = "installation", security(("token" = ["manage-tenants"])),
+#[utoipa::path(post, operation_id = "backUp", path = "/v1/backups", tag = "installation", security(("token" = ["manage-tenants"])), params(Keyed),
     responses((status = 201, description = "It is made", body = BackupView), (status = 409, description = "The settings name no folder for backups, or one is being made", body = Problem)))]
 pub async fn make(State(tenants): State<Arc<Tenants>>) -> Result<(StatusCode, Json<BackupView>), Problem> {
     let made = tenants.back_up().await?;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::given::{Given, Item, name, time};
+use super::once::Keyed;
 use crate::caller::Here;
 use crate::problem::Problem;
 
@@ -212,7 +213,7 @@ fn reason(text: String) -> Result<String, Problem> {
 
 /// Places a legal hold.
 #[utoipa::path(post, operation_id = "placeHold", path = "/v1/tenants/{tenant}/holds", tag = "keeping", security(("token" = ["manage-keeping"])),
-    params(("tenant" = String, Path, description = "The tenant")),
+    params(("tenant" = String, Path, description = "The tenant"), Keyed),
     request_body = NewHold,
     responses((status = 201, description = "Rules and holds now", body = KeepingView), (status = 409, description = "There is one of that name", body = Problem)))]
 pub async fn place(here: Here, Given(new): Given<NewHold>) -> Result<(StatusCode, Json<KeepingView>), Problem> {
@@ -321,7 +322,7 @@ pub struct CertificateView {
 
 /// Erases a user's events. What others wrote stays, and so does what a policy owes or a hold covers, which the answer counts.
 #[utoipa::path(post, operation_id = "erase", path = "/v1/tenants/{tenant}/erasures", tag = "keeping", security(("token" = ["manage-keeping"])),
-    params(("tenant" = String, Path, description = "The tenant")),
+    params(("tenant" = String, Path, description = "The tenant"), Keyed),
     request_body = NewErasure,
     responses((status = 200, description = "What was erased, or would be", body = CertificateView), (status = 404, description = "There is no such source or user", body = Problem),
         (status = 409, description = "Events are being deleted already", body = Problem)))]

@@ -2,13 +2,19 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use consign_model::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
-use super::given::{Asked, Page, Paging, bytes, time};
+use super::given::{Asked, Item, Page, Paging, bytes, time};
+use super::tags::{Cached, IfOther, tagged};
 use crate::caller::Here;
+use crate::expected::of_module;
 use crate::modules::{self, Listed, Origin, Voucher};
 use crate::problem::Problem;
 
@@ -70,6 +76,21 @@ pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<
     Page::of_all(all, &paging, name, view)
 }
 
+/// Shows a module of the tenant's.
+#[utoipa::path(get, operation_id = "showModule", path = "/v1/tenants/{tenant}/modules/{module}", tag = "modules", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("module" = String, Path, description = "SHA-256 of the component, in hexadecimal digits"), IfOther),
+    responses((status = 200, description = "As it was uploaded", body = ModuleView)))]
+pub async fn show(here: Here, Item(digest): Item, cached: Cached) -> Result<Response, Problem> {
+    let exporter = here.tenant.exporter();
+    let known = match Digest::try_from(digest.clone()) {
+        Ok(digest) => exporter.store.module(&exporter.tenant, &digest).await?,
+        Err(_) => None,
+    };
+    let record = known.ok_or_else(|| Problem::no_such("no-such-module", format!("there is no module '{}'", digest.escape_debug())))?;
+    let state = of_module(&record);
+    tagged(&cached, &state, &view(record.into()))
+}
+
 /// How to take a module in.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -77,6 +98,26 @@ pub struct Uploading {
     /// Take it without a signature, where the tenant has keys for its modules.
     #[serde(default)]
     unsigned: bool,
+}
+
+/// With which a module is signed.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "for the document: the header is read as it came")]
+pub struct Signed {
+    /// A detached signature by one of the tenant's keys: the bytes of its file (minisign's .minisig, or an Ed25519 signature) in base64.
+    #[param(rename = "Module-Signature")]
+    module_signature: Option<String>,
+}
+
+/// The header with the signature.
+const SIGNATURE: &str = "module-signature";
+
+/// The signature that comes along; the body is the component alone.
+fn signature(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
+    let Some(value) = headers.get(SIGNATURE) else { return Ok(None) };
+    let decoded = BASE64.decode(value.as_bytes().trim_ascii());
+    decoded.map(Some).map_err(|_| Problem::invalid("Module-Signature: the bytes of a signature's file, in base64"))
 }
 
 /// What became of an upload.
@@ -95,7 +136,7 @@ pub struct Uploaded {
 
 /// Uploads a module. It is checked, compiled in a process of its own and tried on a made-up chat; only what passes is kept.
 #[utoipa::path(post, operation_id = "uploadModule", path = "/v1/tenants/{tenant}/modules", tag = "modules", security(("token" = ["write-modules"])),
-    params(("tenant" = String, Path, description = "The tenant"), Uploading),
+    params(("tenant" = String, Path, description = "The tenant"), Uploading, Signed),
     request_body(content_type = "application/wasm", description = "The component", content = String),
     responses(
         (status = 201, description = "Kept", body = Uploaded),
@@ -104,10 +145,18 @@ pub struct Uploaded {
         (status = 422, description = "It was refused", body = Problem),
     ))]
 pub async fn upload(here: Here, Asked(how): Asked<Uploading>, request: Request) -> Result<(StatusCode, Json<Uploaded>), Problem> {
+    let signature = signature(request.headers())?;
+    if signature.is_some() && how.unsigned {
+        return Err(Problem::invalid("unsigned: it comes with a signature, so say one or the other"));
+    }
     // `Err` can't be: nobody closes it.
     let _place = UPLOADS.acquire().await.ok();
     let component = bytes(request, LARGEST).await?;
-    let voucher = if how.unsigned { Voucher::Unsigned } else { Voucher::Nothing };
+    let voucher = match &signature {
+        Some(signature) => Voucher::Signature(signature),
+        None if how.unsigned => Voucher::Unsigned,
+        None => Voucher::Nothing,
+    };
     let pushed = modules::push(&here.exporter(), component, voucher).await?;
     let status = if pushed.again { StatusCode::OK } else { StatusCode::CREATED };
     let record = pushed.record;

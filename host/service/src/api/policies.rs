@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use axum::Json;
 use axum::http::StatusCode;
-use axum::http::header::ETAG;
 use axum::response::{IntoResponse, Response};
 use consign_export::{ExportError, How, Retry};
 use consign_model::access::Permission;
@@ -14,9 +13,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Given, Item, Page, Paging, Text, time};
+use super::once::Keyed;
 use super::proposals::ProposalView;
-use crate::apply::{Applied, Change, ChangeKind, Manner, apply_texts};
+use super::tags::{Cached, Expecting, IfMatch, IfNew, IfOther, tagged};
+use crate::apply::{Applied, Change, ChangeKind, Manner, apply_expecting};
 use crate::caller::Here;
+use crate::expected::of_policy;
 use crate::problem::Problem;
 use crate::schedule::Schedule;
 
@@ -98,12 +100,11 @@ pub async fn policy(here: &Here, name: &str) -> Result<PolicyVersion, Problem> {
 
 /// Shows a policy.
 #[utoipa::path(get, operation_id = "showPolicy", path = "/v1/tenants/{tenant}/policies/{policy}", tag = "policies", security(("token" = ["read"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
-    responses((status = 200, description = "As it is in force", body = PolicyView, headers(("etag" = String, description = "Its version")))))]
-pub async fn show(here: Here, Item(name): Item) -> Result<Response, Problem> {
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfOther),
+    responses((status = 200, description = "As it is in force", body = PolicyView)))]
+pub async fn show(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
     let policy = policy(&here, &name).await?;
-    let etag = format!("\"{}\"", policy.version);
-    Ok(([(ETAG, etag)], Json(policy_view(&here, &policy))).into_response())
+    tagged(&cached, &of_policy(&policy), &policy_view(&here, &policy))
 }
 
 /// How to apply.
@@ -158,19 +159,22 @@ impl From<Change> for ChangeView {
 
 /// Checks targets and policies, and puts them into force: all of them or none.
 ///
-/// The body is what `consign apply` reads. Where the tenant asks for two people (`two-people`), a new or changed target, or a policy that lets a module see into messages, is not done but kept as a
-/// proposal, with all that came with it. A target may name no file, variable or command of the server, and only who may write targets changes one.
+/// The body is what `consign apply` reads. A target may name no file, variable or command of the server, and only who may write targets changes one. With If-Match each
+/// target and policy that it changes has to be what one of the tags says; with If-None-Match: * all of them have to be new.
+///
+/// Where the tenant asks for two people (`two-people`), a new or changed target, or a policy that lets a module see into messages, is not done but kept as a proposal, with all that came
+/// with it.
 #[utoipa::path(post, operation_id = "apply", path = "/v1/tenants/{tenant}/apply", tag = "policies", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), Applying), request_body(content = String, content_type = "application/toml", description = "TOML"),
+    params(("tenant" = String, Path, description = "The tenant"), Applying, IfMatch, IfNew, Keyed), request_body(content = String, content_type = "application/toml", description = "TOML"),
     responses(
         (status = 200, description = "What changed", body = [ChangeView]),
         (status = 202, description = "Nothing has changed yet: it takes two people, and waits for the second", body = ProposalView),
         (status = 409, description = "Somebody else has changed it at the same moment", body = Problem),
         (status = 422, description = "Nothing was applied", body = Problem),
     ))]
-pub async fn apply(here: Here, Asked(how): Asked<Applying>, Text(text): Text) -> Result<Response, Problem> {
+pub async fn apply(here: Here, Asked(how): Asked<Applying>, Expecting(expected): Expecting, Text(text): Text) -> Result<Response, Problem> {
     let manner = Manner { targets: here.caller.may(Permission::WriteTargets), this_machine: false, only_check: how.check };
-    match apply_texts(&here.exporter(), [(PathBuf::from("the body"), Ok(text))], manner).await? {
+    match apply_expecting(&here.exporter(), [(PathBuf::from("the body"), Ok(text))], manner, &expected).await? {
         Applied::Done(changes) => {
             here.tenant.changed();
             Ok(Json(changes.into_iter().map(ChangeView::from).collect::<Vec<_>>()).into_response())
@@ -190,7 +194,7 @@ pub struct AskedRun {
 
 /// Asks for a run of a policy, whatever its schedule says. It begins as soon as there is room for it.
 #[utoipa::path(post, operation_id = "runPolicy", path = "/v1/tenants/{tenant}/policies/{policy}/runs", tag = "policies", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), Keyed),
     responses((status = 202, description = "Asked for", body = AskedRun)))]
 pub async fn run(here: Here, Item(name): Item) -> Result<(StatusCode, Json<AskedRun>), Problem> {
     let policy = policy(&here, &name).await?;
@@ -230,7 +234,7 @@ pub enum AgainHow {
 
 /// Asks for held windows of a policy to be tried again.
 #[utoipa::path(post, operation_id = "retryHeld", path = "/v1/tenants/{tenant}/policies/{policy}/held/retry", tag = "runs", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")), request_body = Again,
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), Keyed), request_body = Again,
     responses((status = 202, description = "Asked for", body = AskedRun)))]
 pub async fn retry(here: Here, Item(name): Item, Given(again): Given<Again>) -> Result<(StatusCode, Json<AskedRun>), Problem> {
     let policy = policy(&here, &name).await?;

@@ -1,13 +1,17 @@
 //! Modules that a policy does not run any more, until a person has decided about them.
 
 use axum::Json;
+use axum::response::Response;
 use consign_model::{Digest, Quarantine};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::given::{Given, Item, time};
+use super::once::Keyed;
 use super::policies::policy;
+use super::tags::{Cached, Expecting, IfMatch, IfOther, tagged};
 use crate::caller::Here;
+use crate::expected::of_quarantines;
 use crate::problem::Problem;
 
 /// A module's quarantine.
@@ -32,12 +36,13 @@ impl From<Quarantine> for QuarantineView {
 
 /// Lists a policy's quarantines that hold.
 #[utoipa::path(get, operation_id = "listQuarantines", path = "/v1/tenants/{tenant}/policies/{policy}/quarantines", tag = "policies", security(("token" = ["read"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")),
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfOther),
     responses((status = 200, description = "Those that hold", body = [QuarantineView])))]
-pub async fn list(here: Here, Item(name): Item) -> Result<Json<Vec<QuarantineView>>, Problem> {
+pub async fn list(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
     let policy = policy(&here, &name).await?;
     let all = here.tenant.exporter().in_force(&policy.spec.name).await?;
-    Ok(Json(all.into_iter().map(QuarantineView::from).collect()))
+    let state = of_quarantines(&policy, &all);
+    tagged(&cached, &state, &all.into_iter().map(QuarantineView::from).collect::<Vec<_>>())
 }
 
 /// What is released.
@@ -50,15 +55,23 @@ pub struct Releasing {
 
 /// Ends quarantines of a policy: it runs these modules again, from where its windows ended.
 #[utoipa::path(post, operation_id = "releaseQuarantines", path = "/v1/tenants/{tenant}/policies/{policy}/quarantines/release", tag = "policies", security(("token" = ["write-policies"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy")), request_body = Releasing,
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfMatch, Keyed), request_body = Releasing,
     responses((status = 200, description = "Those that were ended", body = [QuarantineView])))]
-pub async fn release(here: Here, Item(name): Item, Given(what): Given<Releasing>) -> Result<Json<Vec<QuarantineView>>, Problem> {
+pub async fn release(
+    here: Here,
+    Item(name): Item,
+    Expecting(expected): Expecting,
+    Given(what): Given<Releasing>,
+) -> Result<Json<Vec<QuarantineView>>, Problem> {
     let policy = policy(&here, &name).await?;
+    // What is ended is what is compared here: the store ends none that has begun since.
+    let seen = here.tenant.exporter().in_force(&policy.spec.name).await?;
+    expected.must_hold(&format!("what is quarantined for the policy '{}'", policy.spec.name), Some(&of_quarantines(&policy, &seen)))?;
     let module: Option<Digest> = what
         .module
         .map(|digest| Digest::try_from(digest).map_err(|_| Problem::invalid("module: write the SHA-256 of the component in hexadecimal digits")))
         .transpose()?;
-    let ended = here.exporter().release(&policy.spec.name, module.as_ref(), here.caller.name()).await?;
+    let ended = here.exporter().release_seen(&policy.spec.name, &seen, module.as_ref(), here.caller.name()).await?;
     here.tenant.changed();
     Ok(Json(ended.into_iter().map(QuarantineView::from).collect()))
 }

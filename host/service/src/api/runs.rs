@@ -86,7 +86,7 @@ pub struct RunView {
     tried_again_done: Option<u64>,
 }
 
-fn run_view(run: Run) -> RunView {
+pub fn run_view(run: Run) -> RunView {
     let (trigger, due) = match run.trigger {
         Trigger::Hand => ("hand", None),
         Trigger::Schedule(due) => ("schedule", Some(time(due))),
@@ -130,7 +130,7 @@ pub async fn list(here: Here, Asked(of): Asked<PolicyOnly>, Asked(paging): Asked
     Ok(Page::of(found, limit, |(place, _)| *place, |(_, run)| run_view(run)))
 }
 
-async fn run(here: &Here, id: &str) -> Result<Run, Problem> {
+pub async fn find(here: &Here, id: &str) -> Result<Run, Problem> {
     let id = RunId::from_text(id);
     let run = here.tenant.exporter().store.run(here.tenant.name(), &id).await?;
     run.ok_or_else(|| ExportError::NoRun(id).into())
@@ -141,7 +141,7 @@ async fn run(here: &Here, id: &str) -> Result<Run, Problem> {
     params(("tenant" = String, Path, description = "The tenant"), ("run" = String, Path, description = "The run's id")),
     responses((status = 200, description = "As it stands", body = RunView)))]
 pub async fn show(here: Here, Item(id): Item) -> Result<Json<RunView>, Problem> {
-    Ok(Json(run_view(run(&here, &id).await?)))
+    Ok(Json(run_view(find(&here, &id).await?)))
 }
 
 /// The manifest of a run that has ended, as it was signed.
@@ -149,7 +149,7 @@ pub async fn show(here: Here, Item(id): Item) -> Result<Json<RunView>, Problem> 
     params(("tenant" = String, Path, description = "The tenant"), ("run" = String, Path, description = "The run's id")),
     responses((status = 200, description = "The signed manifest", body = Object, content_type = "application/json")))]
 pub async fn manifest(here: Here, Item(id): Item) -> Result<Response, Problem> {
-    let run = run(&here, &id).await?;
+    let run = find(&here, &id).await?;
     let none = || Problem::no_such("no-manifest", format!("the run {} has not ended, or its manifest is not in the data folder", run.id));
     if run.state == RunState::Running {
         return Err(none());

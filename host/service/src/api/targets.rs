@@ -1,6 +1,8 @@
 //! Targets: what is in force, and whether they take e-mails.
 
 use axum::Json;
+use axum::response::Response;
+use consign_export::ExportError;
 use consign_mail::smtp::Checked;
 use consign_model::target::TargetVersion;
 use consign_model::{Name, RecipientOutcome};
@@ -8,7 +10,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::given::{Asked, Item, Page, Paging, time};
+use super::once::Keyed;
+use super::tags::{Cached, IfOther, tagged};
 use crate::caller::Here;
+use crate::expected::of_target;
 use crate::problem::Problem;
 
 /// A target as it is in force. Where its password is read is shown, the password never is.
@@ -31,13 +36,27 @@ pub struct TargetView {
     responses((status = 200, description = "By name", body = Page<TargetView>)))]
 pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<TargetView>>, Problem> {
     let all = here.tenant.exporter().store.targets(here.tenant.name()).await?;
-    let view = |target: TargetVersion| TargetView {
+    Page::of_all(all, &paging, |target| target.spec.name.to_string(), |target| view(&target))
+}
+
+fn view(target: &TargetVersion) -> TargetView {
+    TargetView {
         name: target.spec.name.to_string(),
         version: target.version,
         applied_at: time(target.applied_at),
         spec: serde_json::to_value(&target.spec).unwrap_or_default(),
-    };
-    Page::of_all(all, &paging, |target| target.spec.name.to_string(), view)
+    }
+}
+
+/// Shows a target.
+#[utoipa::path(get, operation_id = "showTarget", path = "/v1/tenants/{tenant}/targets/{target}", tag = "targets", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("target" = String, Path, description = "The target"), IfOther),
+    responses((status = 200, description = "As it is in force", body = TargetView)))]
+pub async fn show(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
+    let name = named(&name)?;
+    let target = here.tenant.exporter().store.target(here.tenant.name(), &name, None).await?;
+    let target = target.ok_or(ExportError::NoSuchTarget(name))?;
+    tagged(&cached, &of_target(&target), &view(&target))
 }
 
 /// How a target answers.
@@ -105,7 +124,7 @@ impl From<RecipientOutcome> for OutcomeView {
 
 /// Sends a test e-mail. It has nothing of anybody's messages, and the header X-Consign-Test.
 #[utoipa::path(post, operation_id = "sendTestEmail", path = "/v1/tenants/{tenant}/targets/{target}/test", tag = "targets", security(("token" = ["write-targets"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("target" = String, Path, description = "The target")),
+    params(("tenant" = String, Path, description = "The tenant"), ("target" = String, Path, description = "The target"), Keyed),
     responses((status = 200, description = "What became of it, for each recipient", body = [OutcomeView]), (status = 422, description = "The target can't be used as it is written", body = Problem)))]
 pub async fn test(here: Here, Item(name): Item) -> Result<Json<Vec<OutcomeView>>, Problem> {
     let sent = here.tenant.exporter().send_test(&named(&name)?).await?;

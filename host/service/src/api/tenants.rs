@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Response;
 use consign_model::access::{Role, Token, TokenKind, TokenSecret};
 use consign_model::audit::Actor;
 use consign_model::{Digest, Name, Timestamp};
@@ -13,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::given::{Asked, Given, Item, Page, Paging, name, time};
+use super::once::Keyed;
+use super::tags::{Cached, Expecting, IfMatch, IfOther, tagged};
 use crate::caller::{Caller, Here};
+use crate::expected::of_token;
 use crate::problem::Problem;
 use crate::tenants::Tenants;
 
@@ -44,7 +48,7 @@ pub async fn list(State(tenants): State<Arc<Tenants>>, Asked(paging): Asked<Pagi
 }
 
 /// Makes a tenant, with keys of its own. One that is there stays as it is.
-#[utoipa::path(post, operation_id = "createTenant", path = "/v1/tenants", tag = "tenants", security(("token" = ["manage-tenants"])), request_body = NewTenant,
+#[utoipa::path(post, operation_id = "createTenant", path = "/v1/tenants", tag = "tenants", security(("token" = ["manage-tenants"])), params(Keyed), request_body = NewTenant,
     responses(
         (status = 201, description = "Made", body = TenantView),
         (status = 200, description = "It was there", body = TenantView),
@@ -217,7 +221,7 @@ pub async fn list_tokens(here: Here, Asked(paging): Asked<Paging>) -> Result<Jso
 
 /// Makes a token of the tenant.
 #[utoipa::path(post, operation_id = "createToken", path = "/v1/tenants/{tenant}/tokens", tag = "access", security(("token" = ["manage-access"])),
-    params(("tenant" = String, Path, description = "The tenant")), request_body = NewToken,
+    params(("tenant" = String, Path, description = "The tenant"), Keyed), request_body = NewToken,
     responses(
         (status = 201, description = "Made; its text is shown this once", body = MadeToken),
     ))]
@@ -232,13 +236,33 @@ pub async fn create_token(here: Here, Given(new): Given<NewToken>) -> Result<(St
     Ok((StatusCode::CREATED, Json(MadeToken { token: token.into(), secret: secret.reveal().to_owned() })))
 }
 
+async fn token(here: &Here, id: &str) -> Result<Token, Problem> {
+    let exporter = here.tenant.exporter();
+    let known = exporter.store.tokens(&exporter.tenant).await?.into_iter().find(|token| token.id.as_str() == id);
+    known.ok_or_else(|| Problem::no_such("no-such-token", format!("there is no token '{}'", id.escape_debug())))
+}
+
+/// Shows a token, without its text.
+#[utoipa::path(get, operation_id = "showToken", path = "/v1/tenants/{tenant}/tokens/{token}", tag = "access", security(("token" = ["manage-access"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("token" = String, Path, description = "The token's id"), IfOther),
+    responses((status = 200, description = "As it is", body = TokenView)))]
+pub async fn show_token(here: Here, Item(id): Item, cached: Cached) -> Result<Response, Problem> {
+    let token = token(&here, &id).await?;
+    tagged(&cached, &of_token(&token), &TokenView::from(token.clone()))
+}
+
 /// Takes a token back: from now on it is worth nothing.
 #[utoipa::path(delete, operation_id = "revokeToken", path = "/v1/tenants/{tenant}/tokens/{token}", tag = "access", security(("token" = ["manage-access"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("token" = String, Path, description = "The token's id")),
+    params(("tenant" = String, Path, description = "The tenant"), ("token" = String, Path, description = "The token's id"), IfMatch),
     responses((status = 200, description = "As it is now", body = TokenView)))]
-pub async fn revoke_token(here: Here, Item(id): Item) -> Result<Json<TokenView>, Problem> {
-    let none = || Problem::no_such("no-such-token", format!("there is no token '{}'", id.escape_debug()));
-    let (exporter, id) = (here.exporter(), id.parse().map_err(|_| none())?);
-    let ended = exporter.store.revoke_token(&exporter.tenant, &id, Timestamp::now(), &exporter.author).await?;
-    ended.map(|token| Json(token.into())).ok_or_else(none)
+pub async fn revoke_token(here: Here, Item(id): Item, Expecting(expected): Expecting) -> Result<Json<TokenView>, Problem> {
+    let (exporter, known, now) = (here.exporter(), token(&here, &id).await?, Timestamp::now());
+    let what = format!("the token '{}'", known.id);
+    expected.must_hold(&what, Some(&of_token(&known)))?;
+    // A token is taken back once: whoever was later has changed nothing, and is told so where they expected it to be worth something.
+    let ended = exporter.store.revoke_token(&exporter.tenant, &known.id, now, &exporter.author).await?.unwrap_or(known);
+    if expected.is_something() && ended.revoked_at != Some(now) {
+        expected.must_hold(&what, Some(&of_token(&ended)))?;
+    }
+    Ok(Json(ended.into()))
 }

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use consign_model::Timestamp;
 use consign_model::access::{Role, Standing, Token, TokenKind};
+use consign_store::Seen;
 use maud::{Markup, html};
 use zeroize::Zeroizing;
 
@@ -139,7 +140,7 @@ pub async fn keep(here: Here, form: Fields) -> Result<Redirect, Trouble> {
     let text = Zeroizing::new(form.whole("secret").to_owned());
     let line = crate::secrets::line(&text).map_err(|error| Problem::invalid(error.to_string()))?;
     let exporter = here.exporter();
-    exporter.keep_secret(&secret, line).await?;
+    exporter.keep_secret(&secret, line, Seen::Whatever).await?;
     Ok(Redirect::to(&address(&exporter.tenant, "/secrets?done=kept")))
 }
 
@@ -147,7 +148,7 @@ pub async fn keep(here: Here, form: Fields) -> Result<Redirect, Trouble> {
 pub async fn forget(here: Here, Item(secret): Item) -> Result<Redirect, Trouble> {
     let none = || Problem::no_such("no-such-secret", format!("there is no secret '{}'", secret.escape_debug()));
     let (exporter, name) = (here.exporter(), secret.parse().map_err(|_| none())?);
-    if !exporter.store.remove_secret(&exporter.tenant, &name, &exporter.author).await? {
+    if !exporter.store.remove_secret(&exporter.tenant, &name, Seen::Whatever, &exporter.author).await? {
         return Err(none().into());
     }
     Ok(Redirect::to(&address(&exporter.tenant, "/secrets?done=forgotten")))

@@ -1,12 +1,14 @@
 //! What became of an event, and why.
 
-use consign_export::explain::{EmailFate, Explanation, Fate};
+use consign_export::explain::{Decided, EmailFate, Explanation, Fate};
+use consign_export::story::{EmailEvent, EmailStory};
 use consign_model::ChatKey;
 use consign_model::policy::PolicyVersion;
 use maud::{Markup, html};
 
 use super::form::{Fields, Query};
-use super::page::{Page, Tab, address, badge, outcome, problem, tenant_page, time};
+use super::page::{Page, Tab, address, badge, outcome, problem, table, tenant_page, time};
+use crate::api::no_such_email;
 use crate::caller::Here;
 use crate::problem::Problem;
 
@@ -29,7 +31,14 @@ pub async fn show(here: Here, Query(asked): Query) -> Page {
             }
         },
     };
-    let body = html! { (form(&here, &asked, &policies)) div aria-live="polite" { (found) } };
+    let found = match asked.get("email") {
+        None => found,
+        Some(id) => match exporter.story(id).await? {
+            Some(story) => email(&here, &story),
+            None => problem(&no_such_email(id)),
+        },
+    };
+    let body = html! { (form(&here, &asked, &policies)) (by_message_id(&here, &asked)) div aria-live="polite" { (found) } };
     Ok(tenant_page(&here, Tab::Explain, "Explain", &body))
 }
 
@@ -47,6 +56,67 @@ fn form(here: &Here, asked: &Fields, policies: &[PolicyVersion]) -> Markup {
             input #chat name="chat" value=[asked.get("chat")] autocomplete="off" aria-describedby="about-chat";
             p.hint id="about-chat" { "May be left empty. With it the search is short, however large the archive." }
             button { "Explain" }
+        }
+    }
+}
+
+fn by_message_id(here: &Here, asked: &Fields) -> Markup {
+    html! {
+        h2 { "Or an e-mail" }
+        form.stacked method="get" action=(address(here.tenant.name(), "/explain")) {
+            label for="email" { "Its Message-ID" }
+            input #email name="email" required maxlength="500" value=[asked.get("email")] autocomplete="off" aria-describedby="about-email";
+            p.hint id="about-email" { "As the e-mail has it in its head, with angle brackets or without; of a journal report also that of its original." }
+            button { "Find the e-mail" }
+        }
+    }
+}
+
+/// All about one e-mail, and which events are in it.
+fn email(here: &Here, story: &EmailStory) -> Markup {
+    let (tenant, delivery) = (here.tenant.name(), &story.delivery);
+    let told = |event: &EmailEvent| {
+        let asked: String = form_urlencoded::Serializer::new(String::new())
+            .append_pair("policy", story.policy.as_str())
+            .append_pair("event", &event.event)
+            .append_pair("chat", &story.chat.id)
+            .finish();
+        vec![
+            html! { a href=(address(tenant, &format!("/explain?{asked}"))) { (event.event) } @if event.deleted { " " (badge("note", "deleted since")) } },
+            html! { (event.kind) },
+            time(event.at),
+        ]
+    };
+    html! {
+        h2 { "The e-mail" }
+        article {
+            p { code { (delivery.message_id) } @if delivery.parts > 1 { ", part " (delivery.key.part) " of " (delivery.parts) } @if let Some(user) = &story.subject { ", the copy of " (user) } }
+            p {
+                "Of the chat " code { (story.chat.id) } " of " (story.chat.source) ", by the policy " a href=(address(tenant, &format!("/policies/{}", story.policy))) { (story.policy) }
+                " and its run " a href=(address(tenant, &format!("/runs/{}", story.run))) { (story.run) } "."
+            }
+            p { (consign_model::figure::bytes(delivery.size)) ", SHA-256 " code { (delivery.digest) } ". Tried " (delivery.attempts) " times, last " (time(delivery.attempted_at)) "." }
+            @if delivery.outcomes.is_empty() { p { (badge("note", "on its way")) } }
+            @for one in &delivery.outcomes { (outcome(one)) }
+            @if let Some(held) = &story.held { p { (badge("bad", "held")) " " (held) } }
+            @if let Some(decided) = &story.decided { (decided_by(decided)) }
+        }
+        @match &story.events {
+            None => p { "Which events are in it is said when its chat is settled." },
+            Some(events) => {
+                @if story.unreadable { div.notice.bad role="alert" { p { "A file of the archive that has some of its events can't be read. The server's operator can see why." } } }
+                @if !events.is_empty() { (table("Events in it", &["Event", "Kind", "Time"], &[], events.iter().map(told))) }
+                @if story.more > 0 { p.hint { "And " (story.more) " more." } }
+            }
+        }
+    }
+}
+
+fn decided_by(decided: &Decided) -> Markup {
+    html! {
+        details {
+            summary { "What decided, under version " (decided.policy_version) " of the policy" }
+            ul { @for module in &decided.modules { li { strong { (module.name) } " " code { (module.digest) } pre tabindex="0" { (serde_json::to_string_pretty(&module.config).unwrap_or_default()) } } } }
         }
     }
 }
@@ -72,12 +142,7 @@ fn story(here: &Here, one: &Explanation) -> Markup {
         article {
             p { (one.kind) " " code { (one.event) } " of " (time(one.at)) ", in the chat " code { (one.chat.id) } " of " (one.chat.source) }
             p { (fate) " " (told) }
-            @if let Some(decided) = &one.decided {
-                details {
-                    summary { "What decided, under version " (decided.policy_version) " of the policy" }
-                    ul { @for module in &decided.modules { li { strong { (module.name) } " " code { (module.digest) } pre tabindex="0" { (serde_json::to_string_pretty(&module.config).unwrap_or_default()) } } } }
-                }
-            }
+            @if let Some(decided) = &one.decided { (decided_by(decided)) }
         }
     }
 }

@@ -12,6 +12,7 @@ mod assets;
 mod audit;
 mod bill;
 mod by_issuer;
+mod coverage;
 mod due;
 mod explain;
 mod first;
@@ -20,6 +21,7 @@ mod gate;
 mod held;
 mod home;
 mod keeping;
+mod keys;
 mod modules;
 mod overview;
 mod page;
@@ -30,6 +32,7 @@ mod preview;
 mod proposals;
 mod runs;
 mod schema_form;
+mod shadows;
 mod sign_in;
 mod sources;
 mod targets;
@@ -93,6 +96,7 @@ fn places() -> Vec<Place> {
         action("/t/{tenant}/policies/{policy}/run", WritePolicies, policies::run),
         action("/t/{tenant}/policies/{policy}/enabled", WritePolicies, policies::enable),
         action("/t/{tenant}/policies/{policy}/release", WritePolicies, policies::release),
+        action("/t/{tenant}/policies/{policy}/promote", WritePolicies, shadows::promote),
         page("/t/{tenant}/targets/{target}", Read, targets::show),
         action("/t/{tenant}/targets/{target}/check", WriteTargets, targets::check),
         action("/t/{tenant}/targets/{target}/test", WriteTargets, targets::test),
@@ -109,6 +113,10 @@ fn places() -> Vec<Place> {
         page("/t/{tenant}/modules/{module}", Read, modules::show),
         page("/t/{tenant}/sources", Read, sources::list),
         page("/t/{tenant}/explain", ReadEvents, explain::show),
+        page("/t/{tenant}/coverage", Read, coverage::show),
+        page("/t/{tenant}/keys", Read, keys::show),
+        action("/t/{tenant}/keys", ManageAccess, keys::add),
+        action("/t/{tenant}/keys/{key}/remove", ManageAccess, keys::remove),
         page("/t/{tenant}/audit", ReadAudit, audit::show),
         page("/t/{tenant}/keeping", Read, keeping::show),
         action("/t/{tenant}/keeping/rules", ManageKeeping, keeping::set_rule),

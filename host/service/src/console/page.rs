@@ -39,8 +39,12 @@ pub enum Tab {
     Explain,
     /// How long events are kept.
     Keeping,
+    /// What became of everything of a month.
+    Coverage,
     /// Who did what.
     Audit,
+    /// The tenant's own, and those for modules.
+    Keys,
     /// Who may do what.
     Access,
     /// What waits for a second person.
@@ -50,7 +54,7 @@ pub enum Tab {
 }
 
 impl Tab {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Overview,
         Self::Policies,
         Self::Runs,
@@ -59,7 +63,9 @@ impl Tab {
         Self::Sources,
         Self::Explain,
         Self::Keeping,
+        Self::Coverage,
         Self::Audit,
+        Self::Keys,
         Self::Access,
         Self::Proposals,
         Self::Secrets,
@@ -76,6 +82,8 @@ impl Tab {
             Self::Sources => ("Sources", Permission::Read, "/sources"),
             Self::Explain => ("Explain", Permission::ReadEvents, "/explain"),
             Self::Keeping => ("Keeping", Permission::Read, "/keeping"),
+            Self::Coverage => ("Coverage", Permission::Read, "/coverage"),
+            Self::Keys => ("Keys", Permission::Read, "/keys"),
             Self::Audit => ("Audit log", Permission::ReadAudit, "/audit"),
             Self::Access => ("Access", Permission::ManageAccess, "/access"),
             Self::Proposals => ("Proposals", Permission::Read, "/proposals"),

@@ -13,10 +13,11 @@ use maud::{Markup, html};
 
 use super::form::{Fields, Query};
 use super::page::{Page, Tab, Trouble, address, badge, button, done, problem, table, tenant_page, time, to_mend};
-use super::{due, overview, proposals, runs};
+use super::{due, overview, proposals, runs, shadows};
 use crate::api::Item;
 use crate::apply::{Applied, Change, ChangeKind, Manner, apply_texts};
 use crate::caller::Here;
+use crate::expected::of_policy;
 use crate::problem::Problem;
 
 /// Runs that a policy's page lists.
@@ -82,6 +83,7 @@ pub async fn show(here: Here, Item(name): Item, Query(asked): Query) -> Page {
     let name = &policy.spec.name;
     let newest = here.tenant.exporter().store.runs(tenant, Some(name), RUNS).await?;
     let quarantined = here.tenant.exporter().in_force(name).await?;
+    let shadows = if policy.shadows().next().is_some() { here.tenant.exporter().shadows(name).await? } else { Vec::new() };
     let to = |what: &str| address(tenant, &format!("/policies/{name}{what}"));
     let body = html! {
         @match asked.get("done") {
@@ -122,6 +124,7 @@ pub async fn show(here: Here, Item(name): Item, Query(asked): Query) -> Page {
             section aria-labelledby="due" { h2 id="due" { "Due next" } (due::list(&policy)) }
             section aria-labelledby="decides" { h2 id="decides" { "What decides" } (decides(&policy)) }
         }
+        (shadows::section(&here, name, &of_policy(&policy), &shadows))
         section aria-labelledby="runs" {
             h2 id="runs" { "The newest runs" }
             @if newest.is_empty() { p { "There was none yet." } } @else {

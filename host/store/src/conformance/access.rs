@@ -6,7 +6,7 @@ use consign_model::access::{Role, Session, SignedInBy, Token, TokenKind};
 use consign_model::{Digest, Timestamp};
 
 use super::samples::{author, keys, name, secret, token};
-use crate::{Store, StoreError};
+use crate::{Seen, Store, StoreError};
 
 pub(super) async fn tenants_by_name(store: Arc<dyn Store>) {
     assert!(store.tenants(None, 9).await.unwrap().is_empty());
@@ -113,13 +113,23 @@ pub(super) async fn secrets_by_name(store: Arc<dyn Store>) {
     let (t, t2) = (name("t"), name("t-2"));
     assert_eq!(store.secret(&t, &name("a")).await.unwrap(), None);
     for one in [secret("b", "1"), secret("a", "2"), secret("b", "3")] {
-        store.keep_secret(&t, &one, &author()).await.unwrap();
+        store.keep_secret(&t, &one, Seen::Whatever, &author()).await.unwrap();
     }
     assert_eq!(store.secrets(&t).await.unwrap(), [secret("a", "2"), secret("b", "3")], "by name, the last in the place of the first");
     assert_eq!(store.secret(&t, &name("b")).await.unwrap(), Some(secret("b", "3")));
     assert_eq!(store.secret(&t2, &name("b")).await.unwrap(), None, "another tenant's");
-    assert!(!store.remove_secret(&t2, &name("b"), &author()).await.unwrap());
-    assert!(store.remove_secret(&t, &name("b"), &author()).await.unwrap());
-    assert!(!store.remove_secret(&t, &name("b"), &author()).await.unwrap(), "it is gone");
+    // Of another than was seen nothing is made.
+    for seen in [Seen::None, Seen::This(secret("b", "1").mark())] {
+        let (kept, removed) =
+            (store.keep_secret(&t, &secret("b", "4"), seen, &author()).await, store.remove_secret(&t, &name("b"), seen, &author()).await);
+        assert!(matches!((&kept, &removed), (Err(StoreError::Conflict { .. }), Err(StoreError::Conflict { .. }))), "{kept:?} {removed:?}");
+    }
+    let gone = store.keep_secret(&t, &secret("c", "1"), Seen::This(secret("c", "1").mark()), &author()).await;
+    assert!(matches!(gone, Err(StoreError::Conflict { .. })), "{gone:?}");
+    store.keep_secret(&t, &secret("b", "5"), Seen::This(secret("b", "3").mark()), &author()).await.unwrap();
+    store.keep_secret(&t, &secret("b", "3"), Seen::This(secret("b", "5").mark()), &author()).await.unwrap();
+    assert!(!store.remove_secret(&t2, &name("b"), Seen::Whatever, &author()).await.unwrap());
+    assert!(store.remove_secret(&t, &name("b"), Seen::Whatever, &author()).await.unwrap());
+    assert!(!store.remove_secret(&t, &name("b"), Seen::Whatever, &author()).await.unwrap(), "it is gone");
     assert_eq!(store.secrets(&t).await.unwrap(), [secret("a", "2")]);
 }

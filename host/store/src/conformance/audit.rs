@@ -8,7 +8,7 @@ use consign_model::run::Trigger;
 use consign_model::{Digest, ModuleKey, Name, RunId, TenantId, Timestamp};
 
 use super::samples::{arrival, author, chat_key, keys, module, name, new_run, policy, quarantine, release, signing_key, source, summary, target};
-use crate::{Begun, ModuleRecord, NewRun, Store};
+use crate::{Begun, ModuleRecord, NewRun, Seen, Store};
 
 /// Whether it is [`author`]'s signature.
 pub(crate) fn holds(bytes: &[u8], signature: &Signature) -> Result<(), Wrong> {
@@ -87,7 +87,7 @@ pub(super) async fn each_change_has_its_entry(store: Arc<dyn Store>) {
     }
     store.save_module_key(&t, &signing_key("ann", "RWQ2"), &by).await.unwrap_err();
     for _ in 0..2 {
-        store.remove_module_key(&t, &key_name, &by).await.unwrap();
+        store.remove_module_key(&t, &key_name, Seen::Whatever, &by).await.unwrap();
     }
     expected.push(Deed::ModuleKeyAdded { name: key_name.clone(), key: public.clone() });
     expected.push(Deed::ModuleKeyRemoved { name: key_name, key: public });
@@ -98,7 +98,7 @@ pub(super) async fn each_change_has_its_entry(store: Arc<dyn Store>) {
             store.quarantine(&t, &one, &by).await.unwrap();
         }
         for _ in 0..2 {
-            store.release(&t, &one.policy, &one.digest, &release(since), &by).await.unwrap();
+            store.release(&t, &one.policy, &one.digest, None, &release(since), &by).await.unwrap();
         }
         let (reason, run) = if since == 10 { ("faults", Some(RunId::from_text("p-000001"))) } else { ("engine", None) };
         expected.push(Deed::Quarantined { policy: name("p"), module: module.clone(), reason: reason.into(), run });

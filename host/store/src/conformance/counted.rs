@@ -14,6 +14,7 @@ use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::proposal::{Decision, Proposal};
 use consign_model::quarantine::Release;
+use consign_model::request::{KeptAnswer, KeptRequest};
 use consign_model::run::DayFigures;
 use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
@@ -24,8 +25,8 @@ use consign_model::{
 };
 
 use crate::{
-    Arrival, AuditLine, Begun, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, SegmentRecord,
-    SourceRecord, Store, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord,
+    SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// How often each method was called, by name.
@@ -87,10 +88,12 @@ counted! {
     propose(tenant: &TenantId, proposal: &Proposal, by: &Author) -> ();
     proposals(tenant: &TenantId) -> Vec<Proposal>;
     decide(tenant: &TenantId, id: &Name, decision: &Decision, by: &Author) -> ();
-    keep_secret(tenant: &TenantId, secret: &KeptSecret, by: &Author) -> ();
+    keep_secret(tenant: &TenantId, secret: &KeptSecret, seen: Seen, by: &Author) -> ();
     secret(tenant: &TenantId, name: &Name) -> Option<KeptSecret>;
     secrets(tenant: &TenantId) -> Vec<KeptSecret>;
-    remove_secret(tenant: &TenantId, name: &Name, by: &Author) -> bool;
+    remove_secret(tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> bool;
+    begin_request(tenant: &TenantId, request: &KeptRequest, since: Timestamp, most: usize) -> Claim;
+    end_request(tenant: &TenantId, key: &Digest, answer: Option<&KeptAnswer>) -> ();
     begin_import(tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> ();
     note(tenant: &TenantId, deed: &Deed, by: &Author) -> ();
     end_import(tenant: &TenantId, source: &Name, figures: &ImportFigures, by: &Author) -> ();
@@ -119,6 +122,7 @@ counted! {
     wanted(tenant: &TenantId, filter: &WantedFilter, after: Option<&WantedKey>, limit: usize) -> Vec<WantedFile>;
     wanted_due(tenant: &TenantId, source: &Name, until: Timestamp, after: Option<&WantedFile>, limit: usize) -> Vec<WantedFile>;
     settle_wanted(tenant: &TenantId, states: &[(WantedKey, Option<WantedState>)]) -> ();
+    save_versions(tenant: &TenantId, versions: Versions<'_>, cause: &Cause, by: &Author) -> ();
     save_target(tenant: &TenantId, target: &TargetVersion, by: &Author) -> ();
     target(tenant: &TenantId, name: &Name, version: Option<u32>) -> Option<TargetVersion>;
     targets(tenant: &TenantId) -> Vec<TargetVersion>;
@@ -130,11 +134,11 @@ counted! {
     modules(tenant: &TenantId) -> Vec<ModuleRecord>;
     save_module_key(tenant: &TenantId, key: &ModuleKey, by: &Author) -> ();
     module_keys(tenant: &TenantId) -> Vec<ModuleKey>;
-    remove_module_key(tenant: &TenantId, name: &Name, by: &Author) -> bool;
+    remove_module_key(tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> bool;
     save_probe(tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> ();
     probe(tenant: &TenantId, of: &Digest) -> Option<ProbeReport>;
     quarantine(tenant: &TenantId, quarantine: &Quarantine, by: &Author) -> bool;
-    release(tenant: &TenantId, policy: &Name, module: &Digest, release: &Release, by: &Author) -> Option<Quarantine>;
+    release(tenant: &TenantId, policy: &Name, module: &Digest, since: Option<Timestamp>, release: &Release, by: &Author) -> Option<Quarantine>;
     quarantines(tenant: &TenantId, policy: Option<&Name>) -> Vec<Quarantine>;
     begin_run(tenant: &TenantId, run: &NewRun, by: &Author) -> Begun;
     finish_run(tenant: &TenantId, run: &RunId, at: Timestamp, summary: &RunSummary, manifest: &Digest, by: &Author) -> ();
@@ -154,6 +158,7 @@ counted! {
     windows(tenant: &TenantId, filter: &WindowFilter, after: Option<&WindowKey>, limit: usize) -> Vec<Window>;
     record(tenant: &TenantId, deliveries: &[Delivery]) -> ();
     deliveries(tenant: &TenantId, window: &WindowKey) -> Vec<Delivery>;
+    delivery(tenant: &TenantId, message_id: &str) -> Option<Delivery>;
     audit(tenant: &TenantId, after: u64, limit: usize) -> Vec<AuditLine>;
     audit_head(tenant: &TenantId) -> Option<Head>;
 }

@@ -15,6 +15,7 @@ mod policies;
 mod proposals;
 mod races;
 pub(crate) mod random;
+mod requests;
 mod runs;
 pub(crate) mod samples;
 mod windows;
@@ -66,6 +67,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     modules::keys_by_name,
     modules::the_newest_probe,
     modules::quarantines_by_policy,
+    requests::requests_by_key,
     runs::one_run_at_a_time,
     runs::due_times_have_one_run,
     runs::ending_twice_changes_nothing,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use consign_model::{Digest, Quarantine};
+use consign_model::{Digest, Quarantine, Timestamp};
 
 use super::samples::{author, module, name, probe, quarantine, release, signing_key};
-use crate::{ModuleRecord, Store, StoreError};
+use crate::{ModuleRecord, Seen, Store, StoreError};
 
 pub(super) async fn modules_by_digest(store: Arc<dyn Store>) {
     let tenant = name("t");
@@ -48,9 +48,11 @@ pub(super) async fn keys_by_name(store: Arc<dyn Store>) {
     let other = store.save_module_key(&tenant, &signing_key("ann", "RWQ3"), &author()).await;
     assert!(matches!(other, Err(StoreError::Conflict { .. })), "{other:?}");
     assert!(store.module_keys(&name("t2")).await.unwrap().is_empty());
-    assert!(!store.remove_module_key(&name("t2"), &ann.name, &author()).await.unwrap());
-    assert!(store.remove_module_key(&tenant, &ann.name, &author()).await.unwrap());
-    assert!(!store.remove_module_key(&tenant, &ann.name, &author()).await.unwrap(), "it is gone");
+    assert!(!store.remove_module_key(&name("t2"), &ann.name, Seen::Whatever, &author()).await.unwrap());
+    let other = store.remove_module_key(&tenant, &ann.name, Seen::This(bob.mark()), &author()).await;
+    assert!(matches!(other, Err(StoreError::Conflict { .. })), "{other:?}");
+    assert!(store.remove_module_key(&tenant, &ann.name, Seen::Whatever, &author()).await.unwrap());
+    assert!(!store.remove_module_key(&tenant, &ann.name, Seen::Whatever, &author()).await.unwrap(), "it is gone");
     assert_eq!(store.module_keys(&tenant).await.unwrap(), [bob]);
     store.save_module_key(&tenant, &signing_key("ann", "RWQ3"), &author()).await.unwrap();
 }
@@ -69,7 +71,7 @@ pub(super) async fn the_newest_probe(store: Arc<dyn Store>) {
 pub(super) async fn quarantines_by_policy(store: Arc<dyn Store>) {
     let tenant = name("t");
     let digest = |module: &str| Digest::of(module.as_bytes());
-    assert_eq!(store.release(&tenant, &name("p"), &digest("a"), &release(1), &author()).await.unwrap(), None, "there is none");
+    assert_eq!(store.release(&tenant, &name("p"), &digest("a"), None, &release(1), &author()).await.unwrap(), None, "there is none");
     let first = quarantine("p", "a", 10);
     assert!(store.quarantine(&tenant, &first, &author()).await.unwrap());
     assert!(!store.quarantine(&tenant, &quarantine("p", "a", 11), &author()).await.unwrap(), "it is in force");
@@ -79,16 +81,18 @@ pub(super) async fn quarantines_by_policy(store: Arc<dyn Store>) {
     assert_eq!(store.quarantines(&tenant, None).await.unwrap(), [first.clone(), quarantine("p-a", "a", 12)]);
     assert!(store.quarantines(&tenant, Some(&name("q"))).await.unwrap().is_empty());
 
-    assert_eq!(store.release(&tenant, &name("p"), &digest("b"), &release(14), &author()).await.unwrap(), None, "another module");
+    assert_eq!(store.release(&tenant, &name("p"), &digest("b"), None, &release(14), &author()).await.unwrap(), None, "another module");
+    let another = store.release(&tenant, &name("p"), &digest("a"), Some(Timestamp(9)), &release(14), &author()).await.unwrap();
+    assert_eq!(another, None, "the one that holds began at another time");
     let ended = Quarantine { release: Some(release(15)), ..first };
-    assert_eq!(store.release(&tenant, &name("p"), &digest("a"), &release(15), &author()).await.unwrap(), Some(ended.clone()));
-    assert_eq!(store.release(&tenant, &name("p"), &digest("a"), &release(16), &author()).await.unwrap(), None, "it is over");
+    assert_eq!(store.release(&tenant, &name("p"), &digest("a"), None, &release(15), &author()).await.unwrap(), Some(ended.clone()));
+    assert_eq!(store.release(&tenant, &name("p"), &digest("a"), None, &release(16), &author()).await.unwrap(), None, "it is over");
     // Again, more often than a byte counts.
     let mut expected = vec![ended];
     for since in (20..1_000).step_by(3) {
         assert!(store.quarantine(&tenant, &quarantine("p", "a", since), &author()).await.unwrap());
         let ended = Quarantine { release: Some(release(since + 1)), ..quarantine("p", "a", since) };
-        assert_eq!(store.release(&tenant, &name("p"), &digest("a"), &release(since + 1), &author()).await.unwrap(), Some(ended.clone()));
+        assert_eq!(store.release(&tenant, &name("p"), &digest("a"), None, &release(since + 1), &author()).await.unwrap(), Some(ended.clone()));
         expected.push(ended);
     }
     assert_eq!(store.quarantines(&tenant, Some(&name("p"))).await.unwrap(), expected, "the oldest first");

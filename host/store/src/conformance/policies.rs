@@ -5,7 +5,7 @@ use std::sync::Arc;
 use consign_model::audit::Cause;
 
 use super::samples::{author, name, policy, target};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, Versions};
 
 pub(super) async fn versions_follow_each_other(store: Arc<dyn Store>) {
     let tenant = name("t");
@@ -32,7 +32,19 @@ pub(super) async fn versions_follow_each_other(store: Arc<dyn Store>) {
     store.save_target(&tenant, &target("archive", 2), &author()).await.unwrap();
     store.save_target(&tenant, &target("a", 1), &author()).await.unwrap();
     conflict(store.save_target(&tenant, &target("archive", 2), &author()).await);
+    // Together, or not at all: one that is not the next one keeps all back, and so does one that stands twice.
+    let both = [target("b", 1), target("c", 1)];
+    for policies in [&[policy("p", 302)][..], &[policy("p", 301), policy("p", 301)]] {
+        conflict(store.save_versions(&tenant, Versions { targets: &both, policies }, &Cause::Apply, &author()).await);
+    }
+    let entries = store.audit_head(&tenant).await.unwrap().unwrap().seq;
+    let next = [policy("p", 301)];
+    store.save_versions(&tenant, Versions { targets: &both[..1], policies: &next }, &Cause::Apply, &author()).await.unwrap();
+    assert_eq!(store.audit_head(&tenant).await.unwrap().unwrap().seq, entries + 2, "an entry for each");
+    assert_eq!(store.target(&tenant, &name("b"), None).await.unwrap(), Some(target("b", 1)));
+    assert_eq!(store.target(&tenant, &name("c"), None).await.unwrap(), None);
+    assert_eq!(store.policy(&tenant, &name("p"), None).await.unwrap(), Some(policy("p", 301)));
     assert_eq!(store.target(&tenant, &name("archive"), None).await.unwrap(), Some(target("archive", 2)));
     assert_eq!(store.target(&tenant, &name("archive"), Some(1)).await.unwrap(), Some(target("archive", 1)));
-    assert_eq!(store.targets(&tenant).await.unwrap(), [target("a", 1), target("archive", 2)]);
+    assert_eq!(store.targets(&tenant).await.unwrap(), [target("a", 1), target("archive", 2), target("b", 1)]);
 }

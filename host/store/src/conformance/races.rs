@@ -122,12 +122,10 @@ pub(super) async fn one_of_many_quarantines(store: Arc<dyn Store>) {
                 .await;
         assert_eq!(answers.iter().filter(|new| **new).count(), 1, "round {round}");
         let digest = consign_model::Digest::of(b"a");
-        let answers =
-            together(
-                &store,
-                move |store, _| async move { store.release(&name("t"), &name("p"), &digest, &release(round), &author()).await.unwrap() },
-            )
-            .await;
+        let answers = together(&store, move |store, _| async move {
+            store.release(&name("t"), &name("p"), &digest, None, &release(round), &author()).await.unwrap()
+        })
+        .await;
         assert_eq!(answers.iter().flatten().count(), 1, "round {round}");
     }
 }

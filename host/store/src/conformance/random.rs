@@ -16,6 +16,7 @@ use consign_model::identity::Identity;
 use consign_model::keeping::Keeping;
 use consign_model::module::ProbeReport;
 use consign_model::proposal::{Decision, Proposal, Verdict};
+use consign_model::request::{KeptAnswer, KeptRequest};
 use consign_model::run::Trigger;
 use consign_model::source::Capture;
 use consign_model::target::KeptSecret;
@@ -31,7 +32,7 @@ use super::samples::{
     people, policy, probe, proposal, quarantine, refused, release, secret, signing_key, source, summary, target, token, unknown, user, wanted,
     wanted_state, window,
 };
-use crate::{Arrival, Begun, Copies, ModuleRecord, PullCursor, SegmentRecord, SourceRecord, Store, StoreError};
+use crate::{Arrival, Begun, Claim, Copies, ModuleRecord, PullCursor, Seen, SegmentRecord, SourceRecord, Store, StoreError, Versions};
 
 /// splitmix64: enough for tests, and the same on every machine.
 pub(crate) struct Random(pub(crate) u64);
@@ -94,6 +95,7 @@ struct Expected {
     secrets: BTreeMap<Name, KeptSecret>,
     two_people: bool,
     proposals: BTreeMap<Name, Proposal>,
+    requests: BTreeMap<Digest, KeptRequest>,
     probes: BTreeMap<Digest, ProbeReport>,
     quarantines: BTreeMap<(Name, Digest), Vec<Quarantine>>,
     runs: Vec<Run>,
@@ -132,7 +134,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(38) {
+        match self.random.below(40) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -160,6 +162,8 @@ impl Rehearsal {
             34 => self.change_keeping(store, &tenant, &mut expected).await,
             35 => self.delete_events(store, &tenant, &mut expected).await,
             36 => self.change_proposal(store, &tenant, &mut expected).await,
+            37 => self.save_versions(store, &tenant, &mut expected).await,
+            38 => self.change_request(store, &tenant, &mut expected).await,
             _ => self.ask(store, &tenant, &expected).await,
         }
         self.expected.insert(tenant, expected);
@@ -199,6 +203,24 @@ impl Rehearsal {
             *newest = version;
         } else {
             assert!(matches!(answer, Err(StoreError::Conflict { .. })), "{answer:?}");
+        }
+    }
+
+    /// A target and a policy at once: both, or neither.
+    async fn save_versions(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let of = self.random.pick(&self.policies).clone();
+        let mut next = |newest: Option<&u32>| newest.copied().unwrap_or_default() + u32::from(!self.random.one_in(3));
+        let (one, other) = (next(expected.targets.get(&of)), next(expected.policies.get(&of)));
+        let fits = [(one, expected.targets.get(&of)), (other, expected.policies.get(&of))]
+            .iter()
+            .all(|(next, newest)| *next == newest.map_or(1, |newest| newest + 1));
+        let versions = Versions { targets: &[target(of.as_str(), one)], policies: &[policy(of.as_str(), other)] };
+        let answer = store.save_versions(tenant, versions, &Cause::Apply, &author()).await;
+        assert_eq!(answer.is_ok(), fits, "{answer:?}");
+        if fits {
+            expected.targets.insert(of.clone(), one);
+            expected.policies.insert(of, other);
+            expected.deeds.extend(["target-saved", "policy-saved"]);
         }
     }
 
@@ -439,7 +461,7 @@ impl Rehearsal {
         let one = signing_key(self.random.pick::<&str>(&["ann", "ann-2", "bob"]), self.random.pick::<&str>(&["RWQ1", "RWQ2"]));
         if self.random.one_in(3) {
             let there = expected.keys.remove(&one.name).is_some();
-            assert_eq!(store.remove_module_key(tenant, &one.name, &author()).await.unwrap(), there);
+            assert_eq!(store.remove_module_key(tenant, &one.name, Seen::Whatever, &author()).await.unwrap(), there);
             if there {
                 expected.deeds.push("module-key-removed");
             }
@@ -524,17 +546,45 @@ impl Rehearsal {
         }
     }
 
+    /// Six keys, of which three are kept at most.
+    async fn change_request(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
+        let key = Digest::of(&[u8::try_from(self.random.below(6)).unwrap()]);
+        if self.random.one_in(2) {
+            let answer = (!self.random.one_in(3)).then(|| KeptAnswer { status: 201, sealed: self.random.one_in(2).then(|| "…".to_owned()) });
+            store.end_request(tenant, &key, answer.as_ref()).await.unwrap();
+            match (expected.requests.get_mut(&key), answer) {
+                (Some(known), Some(answer)) => known.answer = Some(answer),
+                (Some(_), None) => drop(expected.requests.remove(&key)),
+                (None, _) => {}
+            }
+            return;
+        }
+        let at = i64::try_from(self.random.below(1_000)).unwrap();
+        let one = KeptRequest { key, asked: Digest::of(&[u8::from(self.random.one_in(2))]), at: Timestamp(at), answer: None };
+        let since = Timestamp(at - i64::try_from(self.random.below(400)).unwrap());
+        expected.requests.retain(|_, known| known.at >= since);
+        let claim = match expected.requests.get(&key) {
+            Some(known) => Claim::Known(known.clone()),
+            None if expected.requests.len() >= 3 => Claim::Full,
+            None => {
+                expected.requests.insert(key, one.clone());
+                Claim::New
+            }
+        };
+        assert_eq!(store.begin_request(tenant, &one, since, 3).await.unwrap(), claim);
+    }
+
     async fn change_secret(&mut self, store: &dyn Store, tenant: &TenantId, expected: &mut Expected) {
         let one = secret(self.random.pick::<&str>(&["smtp", "smtp-2", "s"]), &self.random.below(9).to_string());
         if self.random.one_in(3) {
             let there = expected.secrets.remove(&one.name).is_some();
-            assert_eq!(store.remove_secret(tenant, &one.name, &author()).await.unwrap(), there);
+            assert_eq!(store.remove_secret(tenant, &one.name, Seen::Whatever, &author()).await.unwrap(), there);
             if there {
                 expected.deeds.push("secret-removed");
             }
             return;
         }
-        store.keep_secret(tenant, &one, &author()).await.unwrap();
+        store.keep_secret(tenant, &one, Seen::Whatever, &author()).await.unwrap();
         expected.deeds.push("secret-kept");
         expected.secrets.insert(one.name.clone(), one);
     }
@@ -559,7 +609,7 @@ impl Rehearsal {
             if ended.is_some() {
                 expected.deeds.push("released");
             }
-            assert_eq!(store.release(tenant, &one.policy, &one.digest, &release(at), &author()).await.unwrap(), ended);
+            assert_eq!(store.release(tenant, &one.policy, &one.digest, None, &release(at), &author()).await.unwrap(), ended);
         } else {
             assert_eq!(store.quarantine(tenant, &one, &author()).await.unwrap(), in_force.is_none());
             if mine.last().is_none_or(|last| !last.is_in_force()) {

@@ -318,7 +318,7 @@ pub(crate) fn unknown() -> Outcome {
 pub(crate) fn delivery(window: &WindowKey, group: u32, part: u32, outcome: Option<Outcome>) -> Delivery {
     Delivery {
         key: DeliveryKey { window: window.clone(), group, part },
-        message_id: format!("{group}.{part}@consign"),
+        message_id: format!("{}.{group}.{part}@consign", window.id()),
         digest: Digest::of(b"mail"),
         size: 1_000,
         parts: part,

@@ -165,6 +165,11 @@ pub(super) async fn the_ledger(store: Arc<dyn Store>) {
     store.record(&tenant, &shuffled).await.unwrap();
     assert_eq!(store.deliveries(&tenant, &one).await.unwrap(), expected, "by group and part");
     assert!(store.deliveries(&tenant, &other).await.unwrap().is_empty());
+    for one in &expected {
+        assert_eq!(store.delivery(&tenant, &one.message_id).await.unwrap().as_ref(), Some(one));
+        assert_eq!(store.delivery(&name("t2"), &one.message_id).await.unwrap(), None, "another tenant's");
+    }
+    assert_eq!(store.delivery(&tenant, "nobody@consign").await.unwrap(), None);
     // Written again with what became of it.
     let last = expected.last_mut().unwrap();
     for outcome in [None, Some(unknown()), Some(accepted())] {
@@ -179,6 +184,8 @@ pub(super) async fn the_ledger(store: Arc<dyn Store>) {
     let anew = Window { policy_version: 2, target_version: 3, run: first.run.clone(), to: 1, ..second.clone() };
     store.refreeze(&tenant, &anew).await.unwrap();
     assert!(store.deliveries(&tenant, &other).await.unwrap().is_empty());
+    assert_eq!(store.delivery(&tenant, &delivery(&other, 1, 1, None).message_id).await.unwrap(), None);
+    assert_eq!(store.delivery(&tenant, &expected.last().unwrap().message_id).await.unwrap().as_ref(), expected.last());
     assert_eq!(store.deliveries(&tenant, &one).await.unwrap(), expected);
     let expected = Window { policy_version: 2, target_version: 3, state: held("550"), ..second };
     assert_eq!(store.window(&tenant, &other).await.unwrap(), Some(expected), "its positions stay");

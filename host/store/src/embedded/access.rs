@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Embedded;
 use super::key::{Class, Key, Parts};
 use super::record::Flaw;
-use crate::{Result, StoreError};
+use crate::{Result, Seen, StoreError};
 
 /// Where a token lies.
 #[derive(Serialize, Deserialize)]
@@ -36,6 +36,10 @@ fn hash_key(hash: &Digest) -> Key {
 
 fn session_key(tenant: &TenantId, hash: &Digest) -> Key {
     Key::of(Class::Session, tenant).fixed(&hash.0)
+}
+
+fn must_be_seen(seen: Seen, now: Option<&KeptSecret>, name: &Name) -> Result<()> {
+    if seen.is(now.map(KeptSecret::mark)) { Ok(()) } else { Err(StoreError::Conflict { what: format!("the secret {name}") }) }
 }
 
 impl Embedded {
@@ -141,9 +145,10 @@ impl Embedded {
         .await
     }
 
-    pub(super) async fn put_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()> {
+    pub(super) async fn put_secret(&self, tenant: &TenantId, secret: &KeptSecret, seen: Seen, by: &Author) -> Result<()> {
         let (key, secret) = (secret_key(tenant, &secret.name), secret.clone());
         self.write_audited(tenant, by, move |changes| {
+            must_be_seen(seen, changes.get(&key)?.as_ref(), &secret.name)?;
             changes.put(&key, &secret)?;
             Ok(((), Some(Deed::SecretKept { secret: secret.name })))
         })
@@ -158,12 +163,11 @@ impl Embedded {
         self.core.all(&Key::of(Class::Secret, tenant))
     }
 
-    pub(super) async fn delete_secret(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
+    pub(super) async fn delete_secret(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool> {
         let (key, name) = (secret_key(tenant, name), name.clone());
         self.write_audited(tenant, by, move |changes| {
-            if !changes.has(&key)? {
-                return Ok((false, None));
-            }
+            let Some(known) = changes.get(&key)? else { return Ok((false, None)) };
+            must_be_seen(seen, Some(&known), &name)?;
             changes.delete(key.bytes());
             Ok((true, Some(Deed::SecretRemoved { secret: name })))
         })

@@ -48,9 +48,11 @@ fn head(core: &Core, tenant: &TenantId) -> Result<Option<Head>> {
     Ok(Some(Head { seq: last.seq, digest: signed.signature.digest }))
 }
 
-/// Adds the entry of what a write does; before it the log's beginning, where that is owed. To a log that was emptied nothing is added: its next entry would
+/// Adds the entries of what a write does; before them the log's beginning, where that is owed. To a log that was emptied nothing is added: its next entry would
 /// be a first one like any other.
-fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deed: Deed) -> Result<()> {
+fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deeds: impl IntoIterator<Item = Deed>) -> Result<()> {
+    let mut deeds = deeds.into_iter();
+    let Some(deed) = deeds.next() else { return Ok(()) };
     let mut before = head(changes.core()?.as_ref(), tenant)?;
     if before.is_none() {
         let owed = owed(tenant);
@@ -63,7 +65,11 @@ fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deed: Deed) -> R
             return Err(damaged(changes.core()?.path(), format!("the audit log of tenant {tenant} is gone")));
         }
     }
-    append(changes, tenant, before, by, deed).map(drop)
+    let mut last = append(changes, tenant, before, by, deed)?;
+    for deed in deeds {
+        last = append(changes, tenant, Some(last), by, deed)?;
+    }
+    Ok(())
 }
 
 fn append(changes: &mut Changes, tenant: &TenantId, before: Option<Head>, by: &Author, deed: Deed) -> Result<Head> {
@@ -81,13 +87,21 @@ impl Embedded {
         by: &Author,
         write: impl FnOnce(&mut Changes) -> Result<(T, Option<Deed>)> + Send + 'static,
     ) -> Result<T> {
+        self.write_audited_all(tenant, by, write).await
+    }
+
+    /// The same of a write that does several things, each with an entry of its own.
+    pub(super) async fn write_audited_all<T: Send + 'static, D: IntoIterator<Item = Deed>>(
+        &self,
+        tenant: &TenantId,
+        by: &Author,
+        write: impl FnOnce(&mut Changes) -> Result<(T, D)> + Send + 'static,
+    ) -> Result<T> {
         let (tenant, by) = (tenant.clone(), by.clone());
         self.writer
             .write(move |changes| {
-                let (answer, deed) = write(changes)?;
-                if let Some(deed) = deed {
-                    enter(changes, &tenant, &by, deed)?;
-                }
+                let (answer, deeds) = write(changes)?;
+                enter(changes, &tenant, &by, deeds)?;
                 Ok(answer)
             })
             .await

@@ -101,12 +101,18 @@ pub(super) enum Class {
     TwoPeople = b'2',
     /// What waits for the second, or has had one.
     Proposal = b'3',
+    /// Where the e-mail of a Message-ID lies in the ledger. Earlier releases pass over these, and need no other format for it; of what was recorded by them there is none.
+    MessageId = b'm',
+    /// A request that is made once. Earlier releases pass over these and the next, and need no other format for it: what is made once by one is made again by the other.
+    Request = b'i',
+    /// Where such a request lies, by its age.
+    RequestAge = b'o',
     /// What the runs of a day came to. Days before the release that began to count them have none.
     Day = b'y',
 }
 
 impl Class {
-    const ALL: [Self; 47] = [
+    const ALL: [Self; 50] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -153,6 +159,9 @@ impl Class {
         Self::Leftover,
         Self::TwoPeople,
         Self::Proposal,
+        Self::MessageId,
+        Self::Request,
+        Self::RequestAge,
         Self::Day,
     ];
 
@@ -195,13 +204,14 @@ impl Class {
             Some(Self::Module | Self::ModuleName | Self::ModuleKey | Self::Probe) => "a module's record",
             Some(Self::Run | Self::RunOrder | Self::Day) => "a run's record",
             Some(Self::Facts | Self::FactsPiece | Self::Window | Self::Supplement | Self::WindowOfRun | Self::Unsettled) => "a window's record",
-            Some(Self::Delivery | Self::SupplementDelivery) => "an e-mail's record in the ledger",
+            Some(Self::Delivery | Self::SupplementDelivery | Self::MessageId) => "an e-mail's record in the ledger",
             Some(Self::Token | Self::TokenHash) => "a token's record",
             Some(Self::Secret) => "a secret's record",
             Some(Self::Session) => "a session's record",
             Some(Self::Keeping) => "the record of rules and holds",
             Some(Self::Leftover) => "the record of a file to be deleted",
             Some(Self::Proposal) => "a proposal's record",
+            Some(Self::Request | Self::RequestAge) => "a kept request's record",
             Some(Self::Audit) => "an entry of the audit log",
         }
     }

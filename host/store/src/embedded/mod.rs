@@ -22,6 +22,7 @@ mod people;
 mod policy;
 mod proposals;
 mod record;
+mod requests;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ use consign_model::module::ProbeReport;
 use consign_model::policy::PolicyVersion;
 use consign_model::proposal::{Decision, Proposal};
 use consign_model::quarantine::Release;
+use consign_model::request::{KeptAnswer, KeptRequest};
 use consign_model::run::DayFigures;
 use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
@@ -57,8 +59,8 @@ use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
 use crate::{
-    Arrival, AuditLine, Begun, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, SegmentRecord,
-    SourceRecord, Store, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord,
+    SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
@@ -181,8 +183,8 @@ impl Store for Embedded {
         self.put_decision(tenant, id, decision, by).await
     }
 
-    async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, by: &Author) -> Result<()> {
-        self.put_secret(tenant, secret, by).await
+    async fn keep_secret(&self, tenant: &TenantId, secret: &KeptSecret, seen: Seen, by: &Author) -> Result<()> {
+        self.put_secret(tenant, secret, seen, by).await
     }
 
     async fn secret(&self, tenant: &TenantId, name: &Name) -> Result<Option<KeptSecret>> {
@@ -195,8 +197,16 @@ impl Store for Embedded {
         self.all_secrets(tenant)
     }
 
-    async fn remove_secret(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
-        self.delete_secret(tenant, name, by).await
+    async fn remove_secret(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool> {
+        self.delete_secret(tenant, name, seen, by).await
+    }
+
+    async fn begin_request(&self, tenant: &TenantId, request: &KeptRequest, since: Timestamp, most: usize) -> Result<Claim> {
+        self.claim_request(tenant, request, since, most).await
+    }
+
+    async fn end_request(&self, tenant: &TenantId, key: &Digest, answer: Option<&KeptAnswer>) -> Result<()> {
+        self.settle_request(tenant, key, answer).await
     }
 
     async fn begin_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()> {
@@ -350,8 +360,8 @@ impl Store for Embedded {
         self.list_arrived(tenant, after, limit)
     }
 
-    async fn save_target(&self, tenant: &TenantId, target: &TargetVersion, by: &Author) -> Result<()> {
-        self.add_target(tenant, target, by).await
+    async fn save_versions(&self, tenant: &TenantId, versions: Versions<'_>, cause: &Cause, by: &Author) -> Result<()> {
+        self.add_versions(tenant, versions, cause, by).await
     }
 
     async fn target(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<TargetVersion>> {
@@ -362,10 +372,6 @@ impl Store for Embedded {
     async fn targets(&self, tenant: &TenantId) -> Result<Vec<TargetVersion>> {
         consume_budget().await;
         self.all_targets(tenant)
-    }
-
-    async fn save_policy(&self, tenant: &TenantId, policy: &PolicyVersion, cause: &Cause, by: &Author) -> Result<()> {
-        self.add_policy(tenant, policy, cause, by).await
     }
 
     async fn policy(&self, tenant: &TenantId, name: &Name, version: Option<u32>) -> Result<Option<PolicyVersion>> {
@@ -401,8 +407,8 @@ impl Store for Embedded {
         self.all_module_keys(tenant)
     }
 
-    async fn remove_module_key(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
-        self.delete_module_key(tenant, name, by).await
+    async fn remove_module_key(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool> {
+        self.delete_module_key(tenant, name, seen, by).await
     }
 
     async fn save_probe(&self, tenant: &TenantId, of: &Digest, probe: &ProbeReport) -> Result<()> {
@@ -418,8 +424,16 @@ impl Store for Embedded {
         self.begin_quarantine(tenant, quarantine, by).await
     }
 
-    async fn release(&self, tenant: &TenantId, policy: &Name, module: &Digest, release: &Release, by: &Author) -> Result<Option<Quarantine>> {
-        self.end_quarantine(tenant, policy, module, release, by).await
+    async fn release(
+        &self,
+        tenant: &TenantId,
+        policy: &Name,
+        module: &Digest,
+        since: Option<Timestamp>,
+        release: &Release,
+        by: &Author,
+    ) -> Result<Option<Quarantine>> {
+        self.end_quarantine(tenant, (policy, module), since, release, by).await
     }
 
     async fn quarantines(&self, tenant: &TenantId, policy: Option<&Name>) -> Result<Vec<Quarantine>> {
@@ -511,6 +525,11 @@ impl Store for Embedded {
     async fn note(&self, tenant: &TenantId, deed: &Deed, by: &Author) -> Result<()> {
         let deed = deed.clone();
         self.write_audited(tenant, by, move |_| Ok(((), Some(deed)))).await
+    }
+
+    async fn delivery(&self, tenant: &TenantId, message_id: &str) -> Result<Option<Delivery>> {
+        consume_budget().await;
+        self.find_delivery(tenant, message_id)
     }
 
     async fn audit(&self, tenant: &TenantId, after: u64, limit: usize) -> Result<Vec<AuditLine>> {

@@ -6,12 +6,12 @@
 use consign_model::audit::{Author, Bound, Deed};
 use consign_model::module::{ModuleManifest, ProbeReport};
 use consign_model::quarantine::{QuarantineReason, Release};
-use consign_model::{Digest, ModuleKey, Name, Quarantine, TenantId};
+use consign_model::{Digest, ModuleKey, Name, Quarantine, TenantId, Timestamp};
 
 use super::Embedded;
 use super::key::{Class, Key, Parts};
 use super::record::Flaw;
-use crate::{ModuleRecord, Result, StoreError};
+use crate::{ModuleRecord, Result, Seen, StoreError};
 
 fn module_name_key(tenant: &TenantId, manifest: &ModuleManifest) -> Key {
     Key::of(Class::ModuleName, tenant).text(&manifest.name).text(&manifest.version)
@@ -89,10 +89,13 @@ impl Embedded {
         self.core.all(&Key::of(Class::ModuleKey, tenant))
     }
 
-    pub(super) async fn delete_module_key(&self, tenant: &TenantId, name: &Name, by: &Author) -> Result<bool> {
+    pub(super) async fn delete_module_key(&self, tenant: &TenantId, name: &Name, seen: Seen, by: &Author) -> Result<bool> {
         let place = signing_key(tenant, name);
         self.write_audited(tenant, by, move |changes| {
             let Some(known) = changes.get::<ModuleKey>(&place)? else { return Ok((false, None)) };
+            if !seen.is(Some(known.mark())) {
+                return Err(StoreError::Conflict { what: format!("the key {}", known.name) });
+            }
             changes.delete(place.bytes());
             Ok((true, Some(Deed::ModuleKeyRemoved { name: known.name, key: known.key })))
         })
@@ -137,8 +140,8 @@ impl Embedded {
     pub(super) async fn end_quarantine(
         &self,
         tenant: &TenantId,
-        policy: &Name,
-        module: &Digest,
+        (policy, module): (&Name, &Digest),
+        since: Option<Timestamp>,
         release: &Release,
         by: &Author,
     ) -> Result<Option<Quarantine>> {
@@ -146,7 +149,7 @@ impl Embedded {
         self.write_audited(tenant, by, move |changes| {
             let Some((key, record)) = changes.core()?.raw_last(&prefix)? else { return Ok((None, None)) };
             let last: Quarantine = changes.core()?.value(&key, &record)?;
-            if !last.is_in_force() {
+            if !last.is_in_force() || since.is_some_and(|since| since != last.since) {
                 return Ok((None, None));
             }
             let number = Parts::after(&prefix, &key).number().ok_or_else(|| changes.flawed(&key, Flaw::Shape))?;

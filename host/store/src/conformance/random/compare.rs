@@ -261,6 +261,7 @@ impl Rehearsal {
             Self::compare_runs(store, tenant, expected).await;
             let mut deliveries: BTreeMap<&WindowKey, Vec<Delivery>> = BTreeMap::new();
             for one in expected.deliveries.values() {
+                assert_eq!(store.delivery(tenant, &one.message_id).await.unwrap().as_ref(), Some(one));
                 deliveries.entry(&one.key.window).or_default().push(one.clone());
             }
             for key in expected.windows.keys() {
