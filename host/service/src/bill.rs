@@ -45,7 +45,8 @@ impl FromStr for Month {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = "write a month as 2026-03";
-        if text.len() != "2026-03".len() {
+        let fits = |(at, byte): (usize, u8)| if at == 4 { byte == b'-' } else { byte.is_ascii_digit() };
+        if text.len() != "2026-03".len() || !text.bytes().enumerate().all(fits) {
             return Err(wrong);
         }
         NaiveDate::from_str(&format!("{text}-01")).map(Self).map_err(|_| wrong)
