@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::given::{Given, name};
+use super::once::Keyed;
 use super::tenants::{RoleName, TokenView, new_link};
 use crate::caller::Here;
 use crate::problem::Problem;
@@ -47,7 +48,7 @@ pub struct MadeLink {
 ///
 /// Opening it shows a page with a button, and only the button uses it up. The session lasts as any other does, and the link, or what has come of it, is revoked as a token is.
 #[utoipa::path(post, operation_id = "createLink", path = "/v1/tenants/{tenant}/links", tag = "access", security(("token" = ["manage-tenants"])),
-    params(("tenant" = String, Path, description = "The tenant")), request_body = NewLink,
+    params(("tenant" = String, Path, description = "The tenant"), Keyed), request_body = NewLink,
     responses((status = 201, description = "Made; it is shown this once", body = MadeLink)))]
 pub async fn create(State(tenants): State<Arc<Tenants>>, here: Here, Given(new): Given<NewLink>) -> Result<(StatusCode, Json<MadeLink>), Problem> {
     let minutes = new.minutes.unwrap_or(MINUTES);
