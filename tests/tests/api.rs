@@ -412,7 +412,13 @@ fn what_the_command_line_does_is_done_through_it() {
     assert_eq!(server.consign.json(&["--tenant", "acme", "keys"]), keys);
     assert_eq!((&listed["items"][0], &server.consign.json(&["--tenant", "acme", "module", "keys", "list"])), (&key, &json!([])));
     let reconciled = server.consign.json(&["--tenant", "acme", "reconcile", "all", "--from", "2026-01-01", "--to", "2026-02-01"]);
-    assert_eq!((&reconciled["total"], &reconciled["chats"]), (&account["total"], &account["chats"]));
+    // The command line leaves out that nothing was deleted.
+    let without = |mut counts: Value| {
+        assert_eq!(counts.as_object_mut().unwrap().remove("deleted"), Some(json!(0)));
+        counts
+    };
+    let chats: Vec<Value> = account["chats"].as_array().unwrap().iter().cloned().map(without).collect();
+    assert_eq!((&reconciled["total"], &reconciled["chats"]), (&without(account["total"].clone()), &json!(chats)));
 }
 
 #[test]
@@ -447,6 +453,8 @@ fn made_up_requests_are_answered_as_described() {
         command.args(["--max-examples", examples, "--seed", &seed, "--phases", "examples,coverage,fuzzing,stateful", "--no-color"]);
         // What a TOML file, a module or an event has to be no JSON Schema says.
         command.args(["--exclude-checks", "positive_data_acceptance"]);
+        // Of what it makes up for a part of an address it drops much itself, and says so: nothing of ours.
+        command.args(["--suppress-health-check", "filter_too_much"]);
         let hooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/schemathesis_hooks.py");
         command.env("SCHEMATHESIS_HOOKS", hooks).env("API_IDS", ids.to_string()).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(inbox.maildir());
         let ran = Ran::of(command);

@@ -38,7 +38,7 @@ fn a_month_is_the_sum_of_its_runs() {
     let keywords = cost("std/keywords@");
     assert_eq!(keywords["events"], 40, "{bill}");
     let grouped = sum(runs(), "events", "exported");
-    assert_eq!(cost("std/chats@")["events"], json!(grouped), "{bill}");
+    assert_eq!(cost("std/per-chat@")["events"], json!(grouped), "{bill}");
     assert!(modules.values().all(|cost| cost["micros"].as_u64() > Some(0)), "{bill}");
 
     let csv = consign.run(&["bill", "--csv"]).succeeded().stdout;
