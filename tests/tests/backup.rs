@@ -87,6 +87,9 @@ fn what_is_restored_sends_nothing_again_and_says_what_it_cannot_know() {
     refused(&to, &restored.consign, "is not empty");
     refused(&path, &Consign::new(), "cannot read");
     refused(&consign.data(), &Consign::new(), "holds no whole backup");
+    let keyless = Consign::new();
+    let data = keyless.data().display().to_string();
+    keyless.run(&["--data", &data, "restore", &to.display().to_string()]).refused(1, &["no master key", "go on with it there"]);
     let mut damaged = std::fs::read(&pool[0]).unwrap();
     damaged.pop();
     std::fs::write(&pool[0], damaged).unwrap();

@@ -273,4 +273,7 @@ fn an_erasure_leaves_nothing_of_a_user_but_a_certificate() {
     consign.run(&["erase", "--source", "t", "--user", "U1", "--reason", "x"]).refused(1, &["there is no source 't'"]);
     consign.run(&["erase", "--source", "s", "--user", "U1", "--reason", " "]).refused(1, &["say why"]);
     consign.run(&["hold", "place", "h", "--reason", " "]).refused(1, &["needs a reason"]);
+    for args in [&["hold", "place", "h", "--reason", "x", "--source", "t"][..], &["retention", "set", "1 day", "--source", "t"]] {
+        consign.run(args).refused(1, &["there is no source 't'"]);
+    }
 }

@@ -43,7 +43,11 @@ pub async fn restore(cli: &Cli, from: &Path, json: bool) -> Result<Ending, Failu
     let place = Place::of(cli)?;
     let restored = put_back(from, &place.folder)?;
     // The keys have to open: a backup that nobody can read is found out now.
-    let (installation, _failure) = Installation::open(&place).await?;
+    let opened = Installation::open(&place).await;
+    let there = |failure: Failure| {
+        Failure::new(format!("{}. The backup itself lies in {}, restored: go on with it there", failure.text(), place.folder.display()))
+    };
+    let (installation, _failure) = opened.map_err(there)?;
     let (now, mut all, mut after) = (Timestamp::now(), Vec::new(), None);
     loop {
         let page = installation.store().tenants(after.as_ref(), PAGE).await?;

@@ -2,7 +2,7 @@
 
 use consign_life::{KeptBack, Life};
 use consign_model::keeping::{CountedFrom, Hold, Rule};
-use consign_model::{Keeping, Timestamp};
+use consign_model::{Keeping, Name, Timestamp};
 use serde_json::json;
 
 use crate::args::{EraseArgs, HoldCommand, PlaceArgs, RetentionCommand};
@@ -16,6 +16,7 @@ pub async fn retention(data: &Data, command: &RetentionCommand, json: bool) -> R
     match command {
         RetentionCommand::List => list(&keeping, json),
         RetentionCommand::Set { keep, source, counted_from } => {
+            known(data, source.as_ref()).await?;
             let rule = Rule { source: source.clone(), keep: *keep, counted_from: counted_from.counted() };
             let others = keeping.rules.iter().filter(|one| one.source != *source).cloned();
             let next = keeping.with_rules(others.chain([rule]).collect()).map_err(Failure::new)?;
@@ -42,6 +43,15 @@ pub async fn retention(data: &Data, command: &RetentionCommand, json: bool) -> R
             }
             Ok(Ending::Done)
         }
+    }
+}
+
+/// A name that is mistyped would be a rule or a hold of nothing.
+async fn known(data: &Data, source: Option<&Name>) -> Result<(), Failure> {
+    let sources = data.exporter.store.sources(&data.exporter.tenant).await?;
+    match source.filter(|source| sources.iter().all(|one| one.name != **source)) {
+        Some(source) => Err(Failure::new(format!("there is no source '{source}': see 'consign sources'"))),
+        None => Ok(()),
     }
 }
 
@@ -92,6 +102,7 @@ pub async fn hold(data: &Data, command: &HoldCommand, json: bool) -> Result<Endi
         }
         HoldCommand::Place(args) => {
             let PlaceArgs { name, reason, source, chat, user, from, until } = args;
+            known(data, source.as_ref()).await?;
             let hold = Hold {
                 name: name.clone(),
                 reason: reason.clone(),
