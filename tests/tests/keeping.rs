@@ -186,6 +186,19 @@ fn counted_from_the_export_nothing_goes_before_it() {
     consign.run(&["retention", "unset"]).refused(1, &["there is no such rule"]);
 }
 
+#[test]
+fn a_file_that_cannot_be_read_keeps_no_other() {
+    let archive = Archive::with(&[message("C1", "a1", "U1", OLD)]);
+    let consign = &archive.consign;
+    let damaged = consign.alone("other", 3);
+    consign.policy(&archive.inbox.target(), "");
+    consign.json(&["run", "all"]);
+    consign.json(&["retention", "set", "0 s", "--counted-from", "export"]);
+    std::fs::write(&damaged, "not what was written").unwrap();
+    let retained = consign.json(&["retention", "run"]);
+    assert_eq!((&retained["deleted"], &retained["unreadable"]), (&json!(1), &json!(3)), "{retained}");
+}
+
 /// Beside `serve`: by the API, and by itself as soon as somebody has changed the rules.
 #[test]
 fn serve_lets_go_what_is_over_by_itself() {

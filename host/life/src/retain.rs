@@ -31,6 +31,8 @@ pub struct Retained {
     pub deleted: u64,
     /// Files that hung on such events and on no other, and went with them; none is counted where it was only counted.
     pub files: u64,
+    /// Events of files that can't be read, so that it is not known whether they are over: they stay.
+    pub unreadable: u64,
     /// What is over and stays.
     #[serde(flatten)]
     pub kept_back: KeptBack,
@@ -91,6 +93,7 @@ impl Life {
             drop(using);
             retained.chats += counted.chats;
             retained.deleted += counted.deleted;
+            retained.unreadable += counted.unreadable;
             retained.kept_back.add(counted.kept_back);
             return Ok(());
         }
@@ -113,7 +116,15 @@ impl Life {
                 Some(guard) => guard,
                 None => guard.insert(Guard { owes: self.exporter.owes(chat).await?, holds: self.holds_on(keeping, chat).await? }),
             };
-            let batch = self.exporter.archive.segment(chat, segment.extent()).await?;
+            let batch = match self.exporter.archive.segment(chat, segment.extent()).await {
+                Ok(batch) => batch,
+                // One damaged file must not keep all others for ever.
+                Err(error) => {
+                    tracing::warn!(tenant = %self.exporter.tenant, "what is over in a file stays, since it can't be read: {error}");
+                    counted.unreadable += u64::from(segment.events);
+                    continue;
+                }
+            };
             let over = |row: &u32| match rule.counted_from {
                 CountedFrom::Event => batch.times.get(*row as usize).is_some_and(|at| *at < end.0),
                 // What is not yet over by this rule is nothing that is kept back.

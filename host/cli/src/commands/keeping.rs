@@ -39,6 +39,9 @@ pub async fn retention(data: &Data, command: &RetentionCommand, json: bool) -> R
                 if retained.files > 0 {
                     say(format_args!("{} files went with them", number(retained.files)));
                 }
+                if retained.unreadable > 0 {
+                    say(format_args!("{} events stay, since their files can't be read: consign doctor", number(retained.unreadable)));
+                }
                 say_kept_back(retained.kept_back);
             }
             Ok(Ending::Done)

@@ -267,7 +267,7 @@ pub struct RetainedView {
 
 impl std::convert::From<Retained> for RetainedView {
     fn from(retained: Retained) -> Self {
-        let Retained { dry_run, chats, deleted, files, kept_back } = retained;
+        let Retained { dry_run, chats, deleted, files, kept_back, .. } = retained;
         Self { dry_run, chats, deleted, files, owed: kept_back.owed, held: kept_back.held }
     }
 }
