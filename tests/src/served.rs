@@ -124,7 +124,7 @@ impl Served {
                 one_policy(inbox, &policy).replace("= \"archive\"", &format!("= \"{name}-target\"")),
                 200,
             );
-            self.asked("POST", &format!("/v1/tenants/{name}/policies/{policy}/runs"), admin, "", 202);
+            let asked = self.asked("POST", &format!("/v1/tenants/{name}/policies/{policy}/runs"), admin, "", 202);
             let run = self.run_of(name, admin, &policy, 1);
             let revoked = self.token(name, admin, "tenant-administrator");
             let path = format!("/v1/tenants/{name}/tokens/{}", revoked["id"].as_str().unwrap());
@@ -133,7 +133,7 @@ impl Served {
             given["worthless"].as_array_mut().unwrap().push(revoked["secret"].clone());
             let token = self.token(name, admin, "auditor")["id"].clone();
             let module = "0".repeat(64);
-            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold") });
+            given["ids"][name] = json!({ "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold"), "asked": asked["asked"] });
             self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
             let hold = json!({ "name": format!("{name}-hold"), "reason": "a matter", "source": source });
             self.asked("POST", &format!("/v1/tenants/{name}/holds"), admin, hold.to_string(), 201);

@@ -71,6 +71,7 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(policies::apply))
         .routes(routes!(policies::run))
         .routes(routes!(policies::retry))
+        .routes(routes!(policies::answer))
         .routes(routes!(targets::list))
         .routes(routes!(targets::check))
         .routes(routes!(targets::test))
@@ -91,9 +92,11 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(keeping::erase))
         .routes(routes!(explain::explain))
         .routes(routes!(audit::audit))
+        .routes(routes!(audit::export))
         .routes(routes!(quarantine::list))
         .routes(routes!(quarantine::release))
         .routes(routes!(modules::list, modules::upload))
+        .routes(routes!(modules::show))
 }
 
 /// The document that describes all operations.

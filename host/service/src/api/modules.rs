@@ -2,14 +2,16 @@
 
 use axum::Json;
 use axum::extract::Request;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
-use super::given::{Asked, Page, Paging, bytes, time};
+use super::given::{Asked, Item, Page, Paging, bytes, time};
 use crate::caller::Here;
-use crate::modules::{self, Listed, Origin, Voucher};
+use crate::modules::{self, Listed, Origin, Shown, Use, Voucher};
 use crate::problem::Problem;
 
 /// Bytes of an upload: the largest that the sandbox takes, by what made the component, is less.
@@ -40,12 +42,22 @@ pub struct ModuleView {
     /// The name of the key that vouches for it, where one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_by: Option<String>,
+    /// This key, as it was then.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<serde_json::Value>,
+    /// By which it leaves events out.
+    #[schema(value_type = Vec<Object>)]
+    rules: Vec<serde_json::Value>,
+    /// What can be seen of it without running it: its size, what it imports, what made it.
+    #[schema(value_type = Object)]
+    facts: serde_json::Value,
 }
 
 fn view(module: Listed) -> ModuleView {
-    let (pushed_at, signed_by) = match module.origin {
+    let (pushed_at, key) = match module.origin {
         Origin::Standard => (None, None),
-        Origin::Pushed { at, signed_by } => (Some(time(at)), signed_by.map(|key| key.name.to_string())),
+        Origin::Pushed { at, signed_by } => (Some(time(at)), signed_by),
     };
     ModuleView {
         name: format!("{}@{}", module.manifest.name, module.manifest.version),
@@ -54,8 +66,11 @@ fn view(module: Listed) -> ModuleView {
         needs: module.manifest.needs.iter().map(|need| need.word()).collect(),
         summary: module.manifest.summary,
         schema: serde_json::to_value(&module.manifest.config_schema).unwrap_or_default(),
+        rules: module.manifest.rules.iter().filter_map(|rule| serde_json::to_value(rule).ok()).collect(),
+        facts: serde_json::to_value(&module.facts).unwrap_or_default(),
         pushed_at,
-        signed_by,
+        signed_by: key.as_ref().map(|key| key.name.to_string()),
+        key: key.and_then(|key| serde_json::to_value(key).ok()),
     }
 }
 
@@ -79,6 +94,68 @@ pub struct Uploading {
     unsigned: bool,
 }
 
+/// With which a module is signed.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "for the document: the header is read as it came")]
+pub struct Signed {
+    /// A detached signature by one of the tenant's keys: the bytes of its file (minisign's .minisig, or an Ed25519 signature) in base64.
+    #[param(rename = "Module-Signature")]
+    module_signature: Option<String>,
+}
+
+/// The header with the signature.
+const SIGNATURE: &str = "module-signature";
+
+/// The signature that comes along; the body is the component alone.
+fn signature(headers: &HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
+    let Some(value) = headers.get(SIGNATURE) else { return Ok(None) };
+    let decoded = BASE64.decode(value.as_bytes().trim_ascii());
+    decoded.map(Some).map_err(|_| Problem::invalid("Module-Signature: the bytes of a signature's file, in base64"))
+}
+
+/// A module, with what came of trying it and who uses it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownModule {
+    /// It.
+    #[serde(flatten)]
+    module: ModuleView,
+    /// What came of trying it on a made-up chat: when it was uploaded, or just now where it comes with the program.
+    #[schema(value_type = Object)]
+    probe: serde_json::Value,
+    /// The policies that use it.
+    policies: Vec<ModuleUse>,
+}
+
+/// That a policy uses a module.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModuleUse {
+    /// The policy.
+    policy: String,
+    /// Its version.
+    version: u32,
+    /// `criteria 1`, `grouping`, `shadow of criteria 1`.
+    place: String,
+    /// What it may read there.
+    needs: Vec<&'static str>,
+}
+
+/// Shows a module.
+#[utoipa::path(get, operation_id = "showModule", path = "/v1/tenants/{tenant}/modules/{module}", tag = "modules", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("module" = String, Path, description = "Its name, name@version or sha256:DIGEST; the / of a name as %2F")),
+    responses((status = 200, description = "As it is kept", body = ShownModule)))]
+pub async fn show(here: Here, Item(reference): Item) -> Result<Json<ShownModule>, Problem> {
+    let Shown { module, probe, policies } = modules::show(here.tenant.exporter(), &reference).await?;
+    let used = |one: Use| ModuleUse {
+        policy: one.policy.to_string(),
+        version: one.version,
+        place: one.place,
+        needs: one.needs.iter().map(|need| need.word()).collect(),
+    };
+    let probe = serde_json::to_value(&probe).map_err(|error| Problem::internal(&error))?;
+    Ok(Json(ShownModule { module: view(module), probe, policies: policies.into_iter().map(used).collect() }))
+}
+
 /// What became of an upload.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Uploaded {
@@ -89,13 +166,18 @@ pub struct Uploaded {
     digest: String,
     /// Whether the very same was there already.
     again: bool,
+    /// Whether it was there unsigned, and its signature was added.
+    now_signed: bool,
     /// What it reads: what a policy that uses it has to list.
     needs: Vec<&'static str>,
+    /// What is kept of it, with what came of trying it.
+    #[schema(value_type = Object)]
+    record: serde_json::Value,
 }
 
 /// Uploads a module. It is checked, compiled in a process of its own and tried on a made-up chat; only what passes is kept.
 #[utoipa::path(post, operation_id = "uploadModule", path = "/v1/tenants/{tenant}/modules", tag = "modules", security(("token" = ["write-modules"])),
-    params(("tenant" = String, Path, description = "The tenant"), Uploading),
+    params(("tenant" = String, Path, description = "The tenant"), Uploading, Signed),
     request_body(content_type = "application/wasm", description = "The component", content = String),
     responses(
         (status = 201, description = "Kept", body = Uploaded),
@@ -106,11 +188,18 @@ pub struct Uploaded {
 pub async fn upload(here: Here, Asked(how): Asked<Uploading>, request: Request) -> Result<(StatusCode, Json<Uploaded>), Problem> {
     // `Err` can't be: nobody closes it.
     let _place = UPLOADS.acquire().await.ok();
+    let signature = signature(request.headers())?;
     let component = bytes(request, LARGEST).await?;
-    let voucher = if how.unsigned { Voucher::Unsigned } else { Voucher::Nothing };
+    let voucher = match (&signature, how.unsigned) {
+        (Some(signature), _) => Voucher::Signature(signature),
+        (None, true) => Voucher::Unsigned,
+        (None, false) => Voucher::Nothing,
+    };
     let pushed = modules::push(&here.exporter(), component, voucher).await?;
     let status = if pushed.again { StatusCode::OK } else { StatusCode::CREATED };
     let record = pushed.record;
     let needs = record.manifest.needs.iter().map(|need| need.word()).collect();
-    Ok((status, Json(Uploaded { name: record.name(), digest: record.digest.to_string(), again: pushed.again, needs })))
+    let kept = serde_json::to_value(&record).map_err(|error| Problem::internal(&error))?;
+    let (again, now_signed) = (pushed.again, pushed.now_signed);
+    Ok((status, Json(Uploaded { name: record.name(), digest: record.digest.to_string(), again, now_signed, needs, record: kept })))
 }
