@@ -2,14 +2,22 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use consign_export::engine::LookedAt;
-use consign_model::module::{Need, Producer};
+use consign_model::module::{Need, ProbeReport, Producer};
 use consign_model::{Digest, ModuleKey, PublicKey, Timestamp};
-use consign_service::modules::{self, Listed, Origin, PushError, Shown, Voucher, read_key, steps};
+use consign_service::modules::{self, Listed, Origin, PushError, Pushed, Shown, Use, Voucher, read_key, steps};
+use consign_store::ModuleRecord;
+use serde::Deserialize;
 
 use crate::args::{ModuleCommand, ModuleKeysCommand};
 use crate::data::Data;
 use crate::output::{Ending, Failure, bytes, say, say_json, table};
+use crate::remote::Server;
+use crate::remote::answers::ModuleAnswer;
+use crate::remote::refused::not_offered;
+use crate::remote::server::with;
 
 /// The largest file that is read to be pushed. The limits of the sandbox are lower, and by what made the component.
 const LARGEST: u64 = 256 << 20;
@@ -25,6 +33,50 @@ pub async fn module(data: &Data, command: &ModuleCommand, json: bool) -> Result<
     }
 }
 
+/// The same by a server.
+pub async fn module_at(server: &Server, command: &ModuleCommand, json: bool) -> Result<Ending, Failure> {
+    match command {
+        ModuleCommand::Push { file, signature, unsigned } => push_to(server, file, signature.as_deref(), *unsigned, json).await,
+        ModuleCommand::List => {
+            let all: Vec<ModuleAnswer> = server.list(&server.of_tenant(&["modules"]).await?, usize::MAX).await?;
+            say_modules(all.into_iter().map(ModuleAnswer::listed).collect::<Result<Vec<_>, _>>()?, json)
+        }
+        ModuleCommand::Show { module } => {
+            let shown: ShownAnswer = server.get(&server.of_tenant(&["modules", module]).await?).await?;
+            say_shown(&Shown { module: shown.module.listed()?, probe: shown.probe, policies: shown.policies }, json)
+        }
+        ModuleCommand::Recheck { .. } | ModuleCommand::Keys { .. } => Err(not_offered("this command", "give it beside the data with --data DIR")),
+    }
+}
+
+/// A module, as a server shows it.
+#[derive(Deserialize)]
+struct ShownAnswer {
+    #[serde(flatten)]
+    module: ModuleAnswer,
+    probe: ProbeReport,
+    policies: Vec<Use>,
+}
+
+/// What became of an upload.
+#[derive(Deserialize)]
+struct PushedAnswer {
+    again: bool,
+    now_signed: bool,
+    record: ModuleRecord,
+}
+
+async fn push_to(server: &Server, file: &Path, signature: Option<&Path>, unsigned: bool, json: bool) -> Result<Ending, Failure> {
+    let component = read(file)?;
+    let mut url = server.of_tenant(&["modules"]).await?;
+    if unsigned {
+        url = with(&url, "unsigned", "true");
+    }
+    let signature = signature.map(read).transpose()?.map(|signature| ("module-signature", BASE64.encode(signature)));
+    let PushedAnswer { again, now_signed, record } = server.post_again(&url, "application/wasm", component, signature).await?;
+    say_pushed(&Pushed { again, now_signed, record }, json)
+}
+
 async fn push(data: &Data, file: &Path, signature: Option<&Path>, unsigned: bool, json: bool) -> Result<Ending, Failure> {
     let component = read(file)?;
     let signature = signature.map(read).transpose()?;
@@ -37,8 +89,12 @@ async fn push(data: &Data, file: &Path, signature: Option<&Path>, unsigned: bool
         PushError::Probe { report, .. } => Failure::with_details(error.to_string(), &serde_json::json!({ "probe": report })),
         _ => Failure::new(error.to_string()),
     })?;
+    say_pushed(&pushed, json)
+}
+
+fn say_pushed(pushed: &Pushed, json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&pushed)?;
+        say_json(pushed)?;
         return Ok(Ending::Done);
     }
     let record = &pushed.record;
@@ -84,7 +140,12 @@ fn kind(key: &PublicKey) -> &'static str {
 }
 
 async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
-    let all = modules::list(&data.exporter).await?;
+    say_modules(modules::list(&data.exporter).await?, json)
+}
+
+/// Those that come with the program, then the tenant's own, by name and version.
+fn say_modules(mut all: Vec<Listed>, json: bool) -> Result<Ending, Failure> {
+    all.sort_by_cached_key(|module| (matches!(module.origin, Origin::Pushed { .. }), name(module)));
     if json {
         say_json(&all)?;
         return Ok(Ending::Done);
@@ -113,12 +174,15 @@ fn kind_of(module: &Listed) -> &'static str {
 }
 
 async fn show(data: &Data, reference: &str, json: bool) -> Result<Ending, Failure> {
-    let shown = modules::show(&data.exporter, reference).await?;
+    say_shown(&modules::show(&data.exporter, reference).await?, json)
+}
+
+fn say_shown(shown: &Shown, json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&shown)?;
+        say_json(shown)?;
         return Ok(Ending::Done);
     }
-    let Shown { module, probe, policies } = &shown;
+    let Shown { module, probe, policies } = shown;
     say(format_args!("{} ({}): {}", name(module), kind_of(module), module.manifest.summary));
     say(format_args!("sha256:{}", module.digest));
     match &module.origin {

@@ -1,13 +1,17 @@
 //! `token`
 
-use consign_model::access::{Role, Standing, Token};
-use consign_model::{Name, Timestamp};
+use consign_model::access::{Role, Standing, Token, TokenSecret};
+use consign_model::{Name, TenantId, Timestamp};
 use consign_service::api::new_token;
+use serde::{Deserialize, Serialize};
 
 use super::init::say_new;
 use crate::args::TokenCommand;
 use crate::data::{Data, Place};
 use crate::output::{Ending, Failure, say, say_json, table};
+use crate::remote::Server;
+use crate::remote::answers::TokenAnswer;
+use crate::remote::server::read;
 
 /// Makes, lists or revokes tokens.
 pub async fn token(place: &Place, command: &TokenCommand, json: bool) -> Result<Ending, Failure> {
@@ -28,25 +32,90 @@ async fn create(data: &Data, name: &Name, role: Role, days: Option<u16>, json: b
     let (token, secret) = new_token(name.clone(), role, days).map_err(|error| Failure::new(error.to_string()))?;
     let exporter = &data.exporter;
     exporter.store.add_token(&exporter.tenant, &token, &exporter.author).await?;
+    say_made(&token.into(), &secret, &exporter.tenant, json)
+}
+
+/// The same by a server, of its tenants' tokens.
+pub async fn token_at(server: &Server, command: &TokenCommand, json: bool) -> Result<Ending, Failure> {
+    match command {
+        TokenCommand::Create { name, role, days } => {
+            let mut new = serde_json::json!({ "name": name, "role": role });
+            if let (Some(fields), Some(days)) = (new.as_object_mut(), days) {
+                fields.insert("days".to_owned(), (*days).into());
+            }
+            let made: MadeAnswer = server.post(&server.of_tenant(&["tokens"]).await?, Some(&new)).await?;
+            let secret = TokenSecret::parse(&made.secret);
+            let secret = secret.ok_or_else(|| Failure::new("the server made a token that is none: revoke it, see 'consign token list'"))?;
+            say_made(&made.token.into(), &secret, server.tenant().await?, json)
+        }
+        TokenCommand::List { .. } => {
+            let tokens: Vec<TokenAnswer> = server.list(&server.of_tenant(&["tokens"]).await?, usize::MAX).await?;
+            say_tokens(&tokens.into_iter().map(Shown::from).collect::<Vec<_>>(), json)
+        }
+        TokenCommand::Revoke { id, .. } => {
+            let ended = server.delete(&server.of_tenant(&["tokens", id.as_str()]).await?).await?;
+            say_revoked(&Shown::from(read::<TokenAnswer>(&ended)?), json)
+        }
+    }
+}
+
+/// A token that a server has just made.
+#[derive(Deserialize)]
+struct MadeAnswer {
+    #[serde(flatten)]
+    token: TokenAnswer,
+    secret: String,
+}
+
+/// What is said of a token: without its hash, which is nobody's business.
+#[derive(Serialize)]
+struct Shown {
+    id: Name,
+    name: Name,
+    role: Role,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+}
+
+impl From<Token> for Shown {
+    fn from(token: Token) -> Self {
+        let Token { id, name, role, created_at, expires_at, revoked_at, .. } = token;
+        Self { id, name, role, created_at, expires_at, revoked_at }
+    }
+}
+
+impl From<TokenAnswer> for Shown {
+    fn from(answer: TokenAnswer) -> Self {
+        let TokenAnswer { id, name, role, created_at, expires_at, revoked_at } = answer;
+        Self { id, name, role, created_at, expires_at, revoked_at }
+    }
+}
+
+fn say_made(token: &Shown, secret: &TokenSecret, tenant: &TenantId, json: bool) -> Result<Ending, Failure> {
     if json {
-        let mut object = token_json(&token);
+        let mut object = serde_json::to_value(token)?;
         if let Some(fields) = object.as_object_mut() {
             fields.insert("secret".to_owned(), secret.reveal().into());
         }
         say_json(&object)?;
         return Ok(Ending::Done);
     }
-    let whose = if role.is_of_the_platform() { "the installation".to_owned() } else { format!("tenant '{}'", exporter.tenant) };
+    let whose = if token.role.is_of_the_platform() { "the installation".to_owned() } else { format!("tenant '{tenant}'") };
     let until = token.expires_at.map(|end| format!(", until {end}")).unwrap_or_default();
-    say(format_args!("{} for {name}, as {role} of {whose}{until}. This is its text, and it is shown this once:", token.id));
+    say(format_args!("{} for {}, as {} of {whose}{until}. This is its text, and it is shown this once:", token.id, token.name, token.role));
     say(secret.reveal());
     Ok(Ending::Done)
 }
 
 async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
     let tokens = data.exporter.store.tokens(&data.exporter.tenant).await?;
+    say_tokens(&tokens.into_iter().map(Shown::from).collect::<Vec<_>>(), json)
+}
+
+fn say_tokens(tokens: &[Shown], json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&tokens.iter().map(token_json).collect::<Vec<_>>())?;
+        say_json(&tokens)?;
         return Ok(Ending::Done);
     }
     if tokens.is_empty() {
@@ -55,7 +124,7 @@ async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
     }
     let rows = tokens.iter().map(|token| {
         let until = token.expires_at.map_or_else(|| "for good".to_owned(), |end| format!("until {end}"));
-        let standing = match token.standing(Timestamp::now()) {
+        let standing = match Standing::of(token.revoked_at, token.expires_at, Timestamp::now()) {
             Standing::Valid => until,
             Standing::Expired => "over".to_owned(),
             Standing::Revoked => "revoked".to_owned(),
@@ -70,22 +139,14 @@ async fn revoke(data: &Data, id: &Name, json: bool) -> Result<Ending, Failure> {
     let exporter = &data.exporter;
     let ended = exporter.store.revoke_token(&exporter.tenant, id, Timestamp::now(), &exporter.author).await?;
     let token = ended.ok_or_else(|| Failure::new(format!("there is no token '{id}': see 'consign token list'")))?;
+    say_revoked(&token.into(), json)
+}
+
+fn say_revoked(token: &Shown, json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&token_json(&token))?;
+        say_json(token)?;
     } else {
         say(format_args!("{} of {} is revoked", token.id, token.name));
     }
     Ok(Ending::Done)
-}
-
-/// Without its hash, which is nobody's business.
-fn token_json(token: &Token) -> serde_json::Value {
-    serde_json::json!({
-        "id": token.id,
-        "name": token.name,
-        "role": token.role,
-        "created_at": token.created_at,
-        "expires_at": token.expires_at,
-        "revoked_at": token.revoked_at,
-    })
 }
