@@ -1,7 +1,7 @@
 """Asks for every operation of the API with every role, for the role's own tenant and for another one's, by the document that the server shows.
 
     api.py FILE     a JSON file: url, tokens {tenant: {role: secret}, "platform": {role: secret}}, worthless [secret],
-                    ids {tenant: {policy, run, token, source, secret}}
+                    ids {tenant: {policy, run, token, source, secret, asked, …}}
 
 What each role may do stands here once more, in this file's own words: the server's table is not asked. An operation that the document gains is tried the day
 it appears; one that says of itself nothing that this file knows fails.

@@ -170,7 +170,7 @@ impl Served {
                 one_policy(inbox, &policy).replace("= \"archive\"", &format!("= \"{name}-target\"")),
                 200,
             );
-            self.asked("POST", &format!("/v1/tenants/{name}/policies/{policy}/runs"), admin, "", 202);
+            let asked = self.asked("POST", &format!("/v1/tenants/{name}/policies/{policy}/runs"), admin, "", 202);
             let run = self.run_of(name, admin, &policy, 1);
             let revoked = self.token(name, admin, "tenant-administrator");
             let path = format!("/v1/tenants/{name}/tokens/{}", revoked["id"].as_str().unwrap());
@@ -183,7 +183,7 @@ impl Served {
             let email = manifest["manifest"]["windows"][0]["emails"][0]["message_id"].as_str().unwrap();
             let public = format!("{}\n", if name == "acme" { "07" } else { "08" }.repeat(32));
             self.asked("PUT", &format!("/v1/tenants/{name}/module-keys/{name}-key"), admin, public, 200);
-            given["ids"][name] = json!({ "email": email, "key": format!("{name}-key"), "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold") });
+            given["ids"][name] = json!({ "email": email, "key": format!("{name}-key"), "policy": policy, "run": run["run"], "token": token, "source": source, "secret": format!("{name}-secret"), "target": format!("{name}-target"), "module": module, "hold": format!("{name}-hold"), "asked": asked["asked"] });
             self.asked("PUT", &format!("/v1/tenants/{name}/secrets/{name}-secret"), admin, "open sesame", 204);
             let hold = json!({ "name": format!("{name}-hold"), "reason": "a matter", "source": source });
             self.asked("POST", &format!("/v1/tenants/{name}/holds"), admin, hold.to_string(), 201);

@@ -439,12 +439,14 @@ fn made_up_requests_are_answered_as_described() {
     let admin = secret(&tokens, "tenant-administrator");
     server.asked("POST", "/v1/tenants/acme/sources/chat/events", admin, lines("acme", 5), 200);
     server.asked("POST", "/v1/tenants/acme/apply", admin, policy(&inbox, "all"), 200);
-    server.asked("POST", "/v1/tenants/acme/policies/all/runs", admin, "", 202);
+    let asked = server.asked("POST", "/v1/tenants/acme/policies/all/runs", admin, "", 202);
     let run = server.run_of("acme", admin, "all", 1);
     let token = server.token("acme", admin, "auditor")["id"].clone();
     let manifest = server.asked("GET", "/v1/tenants/acme/runs/all-000001/manifest", admin, "", 200);
     let email = &manifest["manifest"]["windows"][0]["emails"][0]["message_id"];
-    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive", "target": "archive", "key": "ann", "email": email, "hold": "matter", "proposal": "proposal-0" });
+    let modules = server.asked("GET", "/v1/tenants/acme/modules", admin, "", 200);
+    let module = format!("sha256:{}", modules["items"][0]["digest"].as_str().unwrap());
+    let ids = json!({ "tenant": "acme", "policy": "all", "run": run["run"], "token": token, "source": "chat", "event": "m1", "secret": "archive", "target": "archive", "key": "ann", "email": email, "asked": asked["asked"], "module": module, "hold": "matter", "proposal": "proposal-0" });
     let examples = if std::env::var_os("CONSIGN_FULL").is_some() { "300" } else { "30" };
     let seed = seed(&format!("requests by the document, {examples} examples of each operation")).to_string();
     for (who, token) in [("tenant-administrator", admin), ("auditor", secret(&tokens, "auditor")), ("platform-administrator", &server.operator)] {

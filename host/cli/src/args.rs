@@ -4,12 +4,13 @@
 
 mod filter;
 mod keeping;
+mod server;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use consign_model::access::Role;
 use consign_model::target::{ByteSize, Profile};
 use consign_model::{Digest, Name, Timestamp};
@@ -18,6 +19,7 @@ use consign_source::Format;
 
 pub use filter::{BenchArgs, CaptureArgs, EventsArgs, FilterCommand, FilterKind, FilterLanguage, RunFilterArgs, TestArgs};
 pub use keeping::{EraseArgs, HoldCommand, PlaceArgs, RetentionCommand};
+pub use server::{OnLine, ServerArgs};
 
 /// Exports recorded chats to e-mail archives, by policy, and proves that nothing was lost.
 #[derive(Debug, Parser)]
@@ -29,10 +31,13 @@ pub struct Cli {
     /// A file with the master key, instead of CONSIGN_MASTER_KEY or master.key in the data folder
     #[arg(long, global = true, env = "CONSIGN_MASTER_KEY_FILE", value_name = "FILE")]
     pub master_key_file: Option<PathBuf>,
-    /// The tenant [default: default]
+    /// Which server is asked.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The tenant [default: default; with --server the token's own]
     #[arg(long, global = true, env = "CONSIGN_TENANT", value_name = "NAME")]
     pub tenant: Option<Name>,
-    /// Who gives the command, for the audit log: it is written beside what the operating system says, not in its place
+    /// Who gives the command, for the audit log: it is written beside what the operating system says, not in its place. With --server it is the token's name that is written
     #[arg(long, global = true, env = "CONSIGN_BY", value_name = "TEXT")]
     pub by: Option<String>,
     /// Print JSON, for programs
@@ -44,6 +49,16 @@ pub struct Cli {
     /// What to do
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// As the command line and the environment say; ends the program where they can't be understood.
+    pub fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        cli.server.on_line = OnLine::of(&matches);
+        cli
+    }
 }
 
 /// How the log is written.
@@ -97,6 +112,8 @@ pub enum Command {
     },
     /// List the policies, with when each runs next
     Policies,
+    /// List the targets: where e-mails go
+    Targets,
     /// Run a policy now
     Run(RunArgs),
     /// List runs, or show one
@@ -163,7 +180,7 @@ pub enum Command {
     },
     /// Check manifests, their chain, and a mailbox against them, offline
     Verify {
-        /// The manifest, several of a policy, or a folder of them: of several the chain is checked, and what one run had to hold a later one may have sent
+        /// The manifest, several of a policy, or a folder of them: of several the chain is checked, and what one run had to hold a later one may have sent. With --server also ids of runs, whose manifests are fetched and checked here
         #[arg(required = true, value_name = "MANIFEST")]
         manifests: Vec<PathBuf>,
         /// A Maildir, an mbox file, or a folder of .eml files
@@ -210,6 +227,12 @@ pub enum Command {
         /// Settings (TOML): data, master-key-file, tenant, [api], [alerts], [metrics], [ingest]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+    },
+    /// Make tenants, and list them
+    Tenant {
+        /// What to do
+        #[command(subcommand)]
+        command: TenantCommand,
     },
     /// Keep secrets that targets sign in with, sealed under the tenant's keys: nothing shows them again
     Secret {
@@ -406,6 +429,18 @@ pub enum SecretCommand {
     },
 }
 
+/// `tenant`
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Make a tenant, with keys of its own; one that is there stays as it is
+    Create {
+        /// Its name
+        name: Name,
+    },
+    /// List the tenants
+    List,
+}
+
 /// `token`
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
@@ -430,9 +465,9 @@ pub enum TokenCommand {
         /// For how long it can be used, a week at most
         #[arg(long, value_parser = within, default_value = "1h", value_name = "TIME")]
         within: Duration,
-        /// Where a browser finds the console
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8480")]
-        console: String,
+        /// Where a browser finds the console [default: http://127.0.0.1:8480; with --server as that says]
+        #[arg(long, value_name = "URL")]
+        console: Option<String>,
     },
     /// List the tenant's tokens and links
     List {
@@ -577,7 +612,7 @@ pub enum ShadowCommand {
 pub enum AuditCommand {
     /// Check that no entry was changed, removed or inserted, and that the end was not cut off
     Verify {
-        /// A file that `audit export` wrote, checked offline; without it the log of the data folder is checked
+        /// A file that `audit export` wrote, checked offline; without it the log of the data folder is checked, or with --server the server's, here
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
         /// The tenant's public key (see `consign keys`), best from where you keep it yourself
@@ -640,7 +675,6 @@ pub enum QuarantineCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_sound() {

@@ -6,12 +6,11 @@ mod commands;
 mod data;
 mod memory;
 mod output;
+mod remote;
 mod who;
 
 use std::process::ExitCode;
 use std::time::Duration;
-
-use clap::Parser;
 
 use crate::args::{Cli, LogFormat};
 use crate::output::{Ending, Failure};
@@ -21,7 +20,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == data::COMPILE_CHILD) {
         return consign_sandbox::compile::child::main();
     }
-    let cli = Cli::parse();
+    let cli = Cli::read();
     if !matches!(cli.command, args::Command::Import(_)) {
         memory::take_less();
     }
@@ -39,7 +38,7 @@ fn main() -> ExitCode {
         Ok(Ending::Incomplete) => ExitCode::from(3),
         Err(failure) => {
             failure.print(json);
-            ExitCode::from(1)
+            ExitCode::from(failure.code())
         }
     }
 }

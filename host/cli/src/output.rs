@@ -23,10 +23,12 @@ impl Ending {
     }
 }
 
-/// Why a command failed, for the person who gave it: exit code 1.
+/// Why a command failed, for the person who gave it.
 #[derive(Debug)]
 pub struct Failure {
     text: String,
+    /// 1 where it failed, 2 where it was called wrongly.
+    code: u8,
     /// More for programs: fields beside `error`.
     details: serde_json::Map<String, serde_json::Value>,
 }
@@ -39,12 +41,22 @@ impl Failure {
 
     /// What, where, and the way out.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), details: serde_json::Map::new() }
+        Self { text: text.into(), code: 1, details: serde_json::Map::new() }
+    }
+
+    /// What was asked for can't be asked for so: what to do instead. Nothing was done.
+    pub fn usage(text: impl Into<String>) -> Self {
+        Self { code: 2, ..Self::new(text) }
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.code
     }
 
     /// The same, with an object whose fields programs get.
     pub fn with_details(text: impl Into<String>, details: &serde_json::Value) -> Self {
-        Self { text: text.into(), details: details.as_object().cloned().unwrap_or_default() }
+        Self { details: details.as_object().cloned().unwrap_or_default(), ..Self::new(text) }
     }
 
     /// To standard error; as an object where programs read it.
@@ -102,6 +114,11 @@ pub fn bar(what: &'static str, unit: &str) -> indicatif::ProgressBar {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
         Err(_) => bar,
     }
+}
+
+/// Something that turns while it goes on, on standard error; nothing where that is no terminal.
+pub fn spinner(what: &'static str) -> indicatif::ProgressBar {
+    indicatif::ProgressBar::new_spinner().with_message(what)
 }
 
 #[cfg(test)]

@@ -237,6 +237,12 @@ struct AnyLine {
 pub fn verify_file(file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
     let unreadable = |error: &std::io::Error| VerifyError::Unreadable { path: file.to_owned(), cause: error.to_string() };
     let reader = std::io::BufReader::new(std::fs::File::open(file).map_err(|error| unreadable(&error))?);
+    verify_lines(reader, file, key, manifests)
+}
+
+/// The same of what was exported and is at hand. `file`: how errors call it.
+pub fn verify_lines(reader: impl BufRead, file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
+    let unreadable = |error: &std::io::Error| VerifyError::Unreadable { path: file.to_owned(), cause: error.to_string() };
     let (mut check, mut head): (Option<Check>, Option<HeadStatement>) = (None, None);
     for line in reader.lines() {
         let line = line.map_err(|error| unreadable(&error))?;
@@ -276,9 +282,20 @@ pub fn verify_file(file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Res
     Ok(Passed { tenant: passed.tenant.or(Some(head.tenant)), ..passed })
 }
 
-/// Writes a tenant's log to a file: a line for each entry, then its head, signed now. Answers how many entries.
+/// Writes a tenant's log to a file: see [`export_lines`]. Answers how many entries.
 pub async fn export(store: &dyn Store, tenant: &TenantId, author: &Author, file: &Path) -> Result<u64, AuditError> {
-    let failed = |cause: String| AuditError::Unwritable { path: file.to_owned(), cause };
+    let (lines, entries) = export_lines(store, tenant, author).await?;
+    write_export(file, lines.as_bytes())?;
+    Ok(entries)
+}
+
+/// Writes what was exported, whole or not at all: an earlier export is what proves that nothing was cut off since.
+pub fn write_export(file: &Path, lines: &[u8]) -> Result<(), AuditError> {
+    crate::files::write_durably(file, lines).map_err(|error| AuditError::Unwritable { path: file.to_owned(), cause: error.to_string() })
+}
+
+/// A tenant's log: a line for each entry, then its head, signed now. And how many entries.
+pub async fn export_lines(store: &dyn Store, tenant: &TenantId, author: &Author) -> Result<(String, u64), AuditError> {
     // What is entered meanwhile is not of this export.
     let last = store.audit_head(tenant).await?;
     let (end, mut after, mut lines) = (last.map_or(0, |last| last.seq), 0, String::new());
@@ -290,15 +307,13 @@ pub async fn export(store: &dyn Store, tenant: &TenantId, author: &Author, file:
             after = one.seq;
         }
         if page.is_empty() {
-            return Err(failed(format!("the store has {after} of {end} entries: see 'consign audit verify'")));
+            return Err(AuditError::Differs(format!("the store has {after} of {end} entries: see 'consign audit verify'")));
         }
     }
-    let head = HeadStatement::line(tenant.clone(), last, Timestamp::now(), author).map_err(|error| failed(error.to_string()))?;
+    let head = HeadStatement::line(tenant.clone(), last, Timestamp::now(), author).map_err(|error| AuditError::Differs(error.to_string()))?;
     lines.push_str(&head);
     lines.push('\n');
-    // Whole or not at all: an earlier export is what proves that nothing was cut off since.
-    crate::files::write_durably(file, lines.as_bytes()).map_err(|error| failed(error.to_string()))?;
-    Ok(end)
+    Ok((lines, end))
 }
 
 /// What a log says that the store should have.

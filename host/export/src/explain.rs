@@ -1,31 +1,33 @@
 //! `consign explain`: what became of one event under one policy, from the verdict files that were written when it was decided.
 
+use std::borrow::Cow;
+
 use consign_model::manifest::RuleRef;
 use consign_model::module::BoundModule;
 use consign_model::policy::PolicyVersion;
 use consign_model::{ChatKey, Digest, Name, RecipientOutcome, RunId, Timestamp, Window, WindowKey};
 use consign_store::WindowFilter;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::pages::PAGE;
 use crate::verdicts::{EventVerdict, VerdictEmail};
 use crate::{ExportError, Exporter};
 
 /// One event and what became of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Explanation {
     /// Source and id of its chat.
     pub chat: ChatKey,
     /// The platform's own id.
     pub event: String,
     /// `message`, `edit`, …
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// When.
     pub at: Timestamp,
     /// Its position in the chat.
     pub position: u64,
     /// Whether it was deleted since, by retention or erasure.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
     /// What became of it.
     pub fate: Fate,
@@ -35,7 +37,7 @@ pub struct Explanation {
 }
 
 /// What decided about an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
     /// The policy's version.
     pub policy_version: u32,
@@ -47,7 +49,7 @@ pub struct Decided {
 }
 
 /// A module with what it was given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecidedBy {
     /// `name@version`.
     pub name: String,
@@ -58,7 +60,7 @@ pub struct DecidedBy {
 }
 
 /// What became of an event.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "fate", rename_all = "kebab-case")]
 pub enum Fate {
     /// It is in e-mails that were accepted.
@@ -109,7 +111,7 @@ pub enum Fate {
 }
 
 /// An e-mail that has the event.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct EmailFate {
     /// Without angle brackets.
     pub message_id: String,
@@ -122,7 +124,7 @@ pub struct EmailFate {
 }
 
 /// What was found of an event.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Explained {
     /// Each event with this id.
     pub events: Vec<Explanation>,
@@ -168,7 +170,7 @@ impl Exporter {
                     let (fate, decided) = self.fate(policy, chat, position, at, segment.arrival).await?;
                     let (chat, event, kind) = (chat.clone(), id.to_owned(), batch.kind(row).word());
                     let deleted = segment.has_lost(row);
-                    found.events.push(Explanation { chat, event, kind, at, position, deleted, fate, decided });
+                    found.events.push(Explanation { chat, event, kind: Cow::Borrowed(kind), at, position, deleted, fate, decided });
                 }
             }
         }

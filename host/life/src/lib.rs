@@ -68,7 +68,7 @@ pub struct Life {
 }
 
 /// Events that stay though something says that they may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct KeptBack {
     /// Since an export owes them.
     pub owed: u64,

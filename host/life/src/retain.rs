@@ -10,7 +10,7 @@ use consign_model::audit::Deletion;
 use consign_model::keeping::{CountedFrom, Rule};
 use consign_model::{ChatKey, Keeping, Timestamp};
 use consign_store::{Decided, SegmentRecord, StoreError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cut::Cut;
 use crate::{Guard, KeptBack, Life, LifeError, PAGE};
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_hours(31 * 24);
 const TRIES: usize = 8;
 
 /// What a pass came to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retained {
     /// Whether it was only counted.
     pub dry_run: bool,

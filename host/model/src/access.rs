@@ -264,10 +264,17 @@ pub enum Standing {
 impl Token {
     /// What it is worth.
     pub fn standing(&self, now: Timestamp) -> Standing {
-        match (self.revoked_at, self.expires_at) {
-            (Some(_), _) => Standing::Revoked,
-            (None, Some(end)) if end <= now => Standing::Expired,
-            (None, _) => Standing::Valid,
+        Standing::of(self.revoked_at, self.expires_at, now)
+    }
+}
+
+impl Standing {
+    /// Of a token that was taken back then, and ends then.
+    pub fn of(revoked_at: Option<Timestamp>, expires_at: Option<Timestamp>, now: Timestamp) -> Self {
+        match (revoked_at, expires_at) {
+            (Some(_), _) => Self::Revoked,
+            (None, Some(end)) if end <= now => Self::Expired,
+            (None, _) => Self::Valid,
         }
     }
 }

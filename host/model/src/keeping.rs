@@ -23,7 +23,7 @@ pub enum CountedFrom {
 
 /// How long events of a source, or of all that have no rule of their own, are kept. Without a rule they are kept for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Of which source; unset: of every source that has none of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct Rule {
 
 /// A legal hold: what it covers is not deleted, whatever else says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Hold {
     /// Its name.
     pub name: Name,

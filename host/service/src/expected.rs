@@ -9,7 +9,9 @@ use consign_model::identity::IdentityMap;
 use consign_model::policy::PolicyVersion;
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::{Digest, ModuleKey, Quarantine};
-use consign_store::{ModuleRecord, StoreError};
+use consign_store::StoreError;
+
+use crate::modules::{Listed, Origin};
 
 /// What a thing has to be, or not to be. Nothing is expected where neither is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,8 +93,11 @@ pub fn of_token(token: &Token) -> String {
 }
 
 /// What a module is at: its bytes are what they are, and it may be signed later.
-pub fn of_module(module: &ModuleRecord) -> String {
-    let signed_by = module.signed_by.as_ref().map_or("nobody", |key| key.name.as_str());
+pub fn of_module(module: &Listed) -> String {
+    let signed_by = match &module.origin {
+        Origin::Standard => "standard",
+        Origin::Pushed { signed_by, .. } => signed_by.as_ref().map_or("nobody", |key| key.name.as_str()),
+    };
     format!("module:{}:{signed_by}", module.digest.hex())
 }
 

@@ -12,7 +12,7 @@ use consign_model::module::{BoundModule, ModuleFacts, ModuleKind, ModuleManifest
 use consign_model::{Digest, ModuleKey, Name, Timestamp};
 use consign_sandbox::LoadError;
 use consign_store::{ModuleRecord, StoreError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::signature::{SignatureError, read_key};
 use crate::bind::STANDARD;
@@ -231,7 +231,7 @@ pub struct Shown {
 }
 
 /// That a policy uses a module.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Use {
     /// The policy.
     pub policy: Name,

@@ -195,6 +195,17 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not now", why)
     }
 
+    /// Why a run broke off. Whoever asked for it may know what a target or a password is in the way of; files of the machine are the operator's business.
+    pub fn of_run(error: &ExportError) -> Self {
+        match error {
+            ExportError::Target { .. } => Self::refused("target-unusable", error.to_string()),
+            ExportError::NoPolicy(policy) => no_policy(policy),
+            ExportError::Paused(paused) => Self::conflict(paused.text()),
+            // The scheduler logs it.
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "It could not be done", "the run broke off; the server's log says why"),
+        }
+    }
+
     /// A fault of ours, or of the machine. What it is the operator reads in the log.
     pub fn internal(why: &dyn std::fmt::Display) -> Self {
         error!("a request failed: {why}");

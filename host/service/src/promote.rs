@@ -9,12 +9,12 @@ use consign_export::{ExportError, Exporter};
 use consign_model::audit::Cause;
 use consign_model::policy::PolicyVersion;
 use consign_model::{Name, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::expected::{Expected, NotAsExpected, of_policy};
 
 /// What a promotion did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Promoted {
     /// The policy.
     pub policy: Name,

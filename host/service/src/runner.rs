@@ -1,15 +1,17 @@
 //! What joins the scheduler with the export: which policies are planned, and how their runs are made.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use consign_export::{ExportError, Exporter, Paused, Progress, Retry};
+use consign_export::{ExportError, Exporter, Paused, Progress, Retry, RunReport};
 use consign_model::audit::Actor;
 use consign_model::policy::PolicyVersion;
 use consign_model::run::Trigger;
 use consign_model::{Name, Quarantine, RunId, RunState, RunSummary, Timestamp};
 use tracing::{error, info, warn};
 
+use crate::problem::Problem;
 use crate::scheduler::{Ended, Planned, Runner, scheduled_since};
 
 /// What happened, for whoever asked to hear of it.
@@ -29,6 +31,8 @@ pub enum News<'a> {
 
 /// A run that somebody asked for.
 struct Asked {
+    /// By which they ask what became of it.
+    id: String,
     retry: Retry,
     by: Actor,
 }
@@ -60,8 +64,42 @@ impl Figures {
     }
 }
 
+/// What became of a run that somebody asked for.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// It has not begun.
+    Waiting,
+    /// It is under way.
+    Running,
+    /// It was made.
+    Ended(Arc<RunReport>),
+    /// It broke off. What had begun is taken up by itself.
+    Failed(Problem),
+    /// It is not made: newer ones took its place, or the process stops.
+    GivenUp,
+}
+
 /// Runs that are asked for of one policy, and have not begun: more are the newest of them, in place of the oldest.
 const ASKED: usize = 100;
+/// Answers that are kept of a tenant. Whoever comes later for one finds the run in the list of runs.
+const ANSWERS: usize = 1_000;
+
+/// What became of the runs that were asked for, but of those that wait: the oldest first.
+#[derive(Default)]
+struct Answers(VecDeque<(String, Name, Answer)>);
+
+impl Answers {
+    fn is(&mut self, id: &str, policy: &Name, now: Answer) {
+        if let Some((_, _, known)) = self.0.iter_mut().rev().find(|(known, ..)| known == id) {
+            *known = now;
+            return;
+        }
+        self.0.push_back((id.to_owned(), policy.clone(), now));
+        while self.0.len() > ANSWERS {
+            self.0.pop_front();
+        }
+    }
+}
 
 /// Runs policies of one tenant.
 pub struct Policies {
@@ -73,6 +111,11 @@ pub struct Policies {
     asked: Mutex<HashMap<Name, VecDeque<Asked>>>,
     /// How far runs that are under way have come, by policy: none has two at once.
     figures: Mutex<HashMap<Name, Figures>>,
+    /// What became of those that have begun. Locked after `asked`, where both are.
+    answers: Mutex<Answers>,
+    /// Ids of what is asked for are of this process: one of an earlier one is not taken for another.
+    began: Timestamp,
+    count: AtomicU64,
     /// When something of a policy is tried again, as it was after this run of it.
     next_attempts: Mutex<HashMap<Name, (RunId, Option<Timestamp>)>>,
 }
@@ -91,6 +134,9 @@ impl Policies {
             paused: Mutex::default(),
             asked: Mutex::default(),
             figures: Mutex::default(),
+            answers: Mutex::default(),
+            began: Timestamp::now(),
+            count: AtomicU64::new(0),
             next_attempts: Mutex::default(),
         }
     }
@@ -104,17 +150,33 @@ impl Policies {
         }
     }
 
-    /// Asks for a run, whatever the policy's schedule says. It is planned with the others, so that one policy never has two at once.
-    pub fn ask(&self, policy: &Name, retry: Retry, by: Actor) {
+    /// Asks for a run, whatever the policy's schedule says. It is planned with the others, so that one policy never has two at once. Answers an id, by which
+    /// to ask what became of it.
+    pub fn ask(&self, policy: &Name, retry: Retry, by: Actor) -> String {
         let mut asked = lock(&self.asked);
         let asked = asked.entry(policy.clone()).or_default();
         // The same once more is one run; other windows to be tried again are another.
-        if asked.iter().all(|one| one.retry != retry) {
-            asked.push_back(Asked { retry, by });
+        if let Some(same) = asked.iter().find(|one| one.retry == retry) {
+            return same.id.clone();
         }
+        let id = format!("asked-{:x}-{}", self.began.0, self.count.fetch_add(1, Ordering::Relaxed));
+        asked.push_back(Asked { id: id.clone(), retry, by });
         while asked.len() > ASKED {
-            asked.pop_front();
+            if let Some(oldest) = asked.pop_front() {
+                lock(&self.answers).is(&oldest.id, policy, Answer::GivenUp);
+            }
         }
+        id
+    }
+
+    /// What became of a run that was asked for, and of which policy. None of an earlier process, and of one long ago.
+    pub fn answer(&self, id: &str) -> Option<(Name, Answer)> {
+        let asked = lock(&self.asked);
+        if let Some((policy, _)) = asked.iter().find(|(_, asked)| asked.iter().any(|one| one.id == id)) {
+            return Some((policy.clone(), Answer::Waiting));
+        }
+        let answers = lock(&self.answers);
+        answers.0.iter().rev().find(|(known, ..)| known == id).map(|(_, policy, answer)| (policy.clone(), answer.clone()))
     }
 
     /// Whether a run of it is asked for that has not begun.
@@ -138,6 +200,9 @@ impl Policies {
         let mut all = lock(&self.asked);
         let asked = all.get_mut(policy)?;
         let first = asked.pop_front();
+        if let Some(first) = &first {
+            lock(&self.answers).is(&first.id, policy, Answer::Running);
+        }
         if asked.is_empty() {
             all.remove(policy);
         }
@@ -235,9 +300,17 @@ impl Runner for Policies {
     }
 
     async fn retry(&self, policy: &Name) -> Result<Ended, ExportError> {
-        if let Some(Asked { retry, by }) = self.next_asked(policy) {
+        if let Some(Asked { id, retry, by }) = self.next_asked(policy) {
             let author = self.exporter.author.acting_as(by);
-            return self.make(&Exporter { author, ..self.exporter.as_ref().clone() }, policy, Trigger::Hand, &retry).await;
+            let made = self.run_once(&Exporter { author, ..self.exporter.as_ref().clone() }, policy, Trigger::Hand, &retry).await;
+            let answer = match &made {
+                Ok(Some(report)) => Answer::Ended(Arc::new(report.clone())),
+                Ok(None) => Answer::GivenUp,
+                Err(error) => Answer::Failed(Problem::of_run(error)),
+            };
+            // Before it is told to others: whoever hears of the run finds its answer.
+            lock(&self.answers).is(&id, policy, answer);
+            return self.tell_of(policy, made);
         }
         let newest = self.exporter.store.runs(&self.exporter.tenant, Some(policy), 1).await?;
         if newest.first().is_some_and(|run| run.state == RunState::Running) {
@@ -258,14 +331,26 @@ impl Runner for Policies {
 
 impl Policies {
     async fn make(&self, exporter: &Exporter, policy: &Name, trigger: Trigger, retry: &Retry) -> Result<Ended, ExportError> {
+        self.tell_of(policy, self.run_once(exporter, policy, trigger, retry).await)
+    }
+
+    /// None where the process stops.
+    async fn run_once(&self, exporter: &Exporter, policy: &Name, trigger: Trigger, retry: &Retry) -> Result<Option<RunReport>, ExportError> {
         let counting = self.counting(policy);
-        let report = match exporter.run(policy, trigger, retry, &|progress| counting.hear(progress)).await {
-            Err(ExportError::Stopping(_)) => return Ok(Ended::Stopped),
+        match exporter.run(policy, trigger, retry, &|progress| counting.hear(progress)).await {
+            Err(ExportError::Stopping(_)) => Ok(None),
+            made => made.map(Some),
+        }
+    }
+
+    fn tell_of(&self, policy: &Name, made: Result<Option<RunReport>, ExportError>) -> Result<Ended, ExportError> {
+        let report = match made {
+            Ok(None) => return Ok(Ended::Stopped),
             Err(error) => {
                 (self.tell)(News::Failed(policy));
                 return Err(error);
             }
-            Ok(report) => report,
+            Ok(Some(report)) => report,
         };
         report.resumed.iter().map(News::TakenUp).chain(report.run.iter().map(News::Whole)).for_each(|run| self.ended(run));
         if let Some(paused) = report.paused {

@@ -26,7 +26,7 @@ use crate::backup::{self, BackedUp, BackupError, BackupSettings};
 use crate::ending;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
-use crate::runner::{Figures, News, Policies};
+use crate::runner::{Answer, Figures, News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
 
 /// Tenants read at a time.
@@ -137,10 +137,17 @@ impl Tenant {
         &self.receiver
     }
 
-    /// Asks for a run. It is made as soon as its policy and the process have room for it; asked again meanwhile it is still one run.
-    pub fn ask(&self, policy: &Name, retry: Retry, by: Actor) {
-        self.policies.ask(policy, retry, by);
+    /// Asks for a run. It is made as soon as its policy and the process have room for it; asked again meanwhile it is still one run. Answers an id for
+    /// [`Tenant::answer`].
+    pub fn ask(&self, policy: &Name, retry: Retry, by: Actor) -> String {
+        let id = self.policies.ask(policy, retry, by);
         self.changed.notify_one();
+        id
+    }
+
+    /// What became of a run that was asked for, and of which policy.
+    pub fn answer(&self, id: &str) -> Option<(Name, Answer)> {
+        self.policies.answer(id)
     }
 
     /// Whether a run is asked for that has not begun.

@@ -75,7 +75,7 @@ pub enum HoldCommand {
 }
 
 /// `hold place`; without --source, --chat, --user and times it covers everything
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct PlaceArgs {
     /// A name for it
     pub name: Name,

@@ -1,19 +1,50 @@
 //! `explain`
 
-use consign_export::explain::{EmailFate, Explanation, Fate};
-use consign_model::Name;
+use consign_export::explain::{EmailFate, Explained, Explanation, Fate};
+use consign_model::{ChatKey, Name};
+use serde::Deserialize;
 
 use crate::data::Data;
 use crate::output::{Ending, Failure, say, say_json};
+use crate::remote::Server;
+use crate::remote::server::with;
 
 /// Says what became of an event.
 pub async fn explain(data: &Data, policy: &Name, event: &str, chat: Option<&str>, json: bool) -> Result<Ending, Failure> {
-    let found = data.exporter.explain(policy, event, chat).await?;
+    say_explained(&data.exporter.explain(policy, event, chat).await?, event, json)
+}
+
+/// The same by a server.
+pub async fn explain_at(server: &Server, policy: &Name, event: &str, chat: Option<&str>, json: bool) -> Result<Ending, Failure> {
+    let mut url = with(&with(&server.of_tenant(&["explain"]).await?, "policy", policy.as_str()), "event", event);
+    if let Some(chat) = chat {
+        url = with(&url, "chat", chat);
+    }
+    let answer: ExplainedAnswer = server.get(&url).await?;
+    let unreadable =
+        answer.unreadable.into_iter().map(|one| (ChatKey { source: one.source, id: one.chat }, "the server's operator finds why".to_owned()));
+    say_explained(&Explained { events: answer.events, unreadable: unreadable.collect() }, event, json)
+}
+
+/// What a server says. Why it can't read something is no tenant's business there.
+#[derive(Deserialize)]
+struct ExplainedAnswer {
+    events: Vec<Explanation>,
+    unreadable: Vec<Unreadable>,
+}
+
+#[derive(Deserialize)]
+struct Unreadable {
+    source: Name,
+    chat: String,
+}
+
+fn say_explained(found: &Explained, event: &str, json: bool) -> Result<Ending, Failure> {
     if found.events.is_empty() && found.unreadable.is_empty() {
         return Err(Failure::new(format!("no event with the id '{}' is in the archive", event.escape_debug())));
     }
     if json {
-        say_json(&found)?;
+        say_json(found)?;
     } else {
         found.events.iter().for_each(say_explanation);
         if found.events.is_empty() {

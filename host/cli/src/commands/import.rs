@@ -1,16 +1,25 @@
 //! `import`
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
 
 use consign_ingest::Imported;
 use consign_model::policy::PolicySpec;
 use consign_model::{EventKind, Name};
 use consign_service::apply;
 use consign_source::{Format, Limits, Refusal};
+use reqwest::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use crate::args::ImportArgs;
 use crate::data::Data;
 use crate::output::{Ending, Failure, bar, bytes, number, say, say_json, table};
+use crate::remote::Server;
+use crate::remote::answers::RefusedLine;
+use crate::remote::refused::import_of_files;
+use crate::remote::server::Twice;
 
 /// Imports a file and says what became of its events.
 pub async fn import(data: &Data, args: &ImportArgs, json: bool) -> Result<Ending, Failure> {
@@ -42,6 +51,117 @@ pub async fn import(data: &Data, args: &ImportArgs, json: bool) -> Result<Ending
         }
     }
     Ok(Ending::complete_if(!imported.report.refused_anything()))
+}
+
+/// Lines are sent in pieces of about so many bytes: a server takes 16 MiB at once, and each piece is on its disk before the next one is sent.
+const PIECE: usize = 4 << 20;
+/// The longest line that is sent: with the rest of its piece it is still less than a server takes.
+const LONGEST: u64 = 11 << 20;
+/// Refused lines that are listed.
+const LISTED: usize = 1_000;
+
+/// Hands the lines of a file to a server. It stores each event once, so what was cut off is begun again from the start.
+pub async fn import_at(server: &Server, args: &ImportArgs, json: bool) -> Result<Ending, Failure> {
+    let unreadable = |error: std::io::Error| Failure::new(format!("{} cannot be read: {error}", args.file.display()));
+    let format = match args.format {
+        Some(format) => format,
+        None => Format::recognise(&args.file, &Limits::default())?,
+    };
+    if format != Format::Jsonl {
+        return Err(import_of_files());
+    }
+    let mut lines = BufReader::new(File::open(&args.file).map_err(unreadable)?);
+    if PACKED.iter().any(|magic| lines.fill_buf().is_ok_and(|head| head.starts_with(magic))) {
+        return Err(import_of_files());
+    }
+    let url = server.of_tenant(&["sources", args.source.as_str(), "events"]).await?;
+    let bar = bar("sending", "bytes");
+    bar.set_length(std::fs::metadata(&args.file).map_err(unreadable)?.len());
+    let (mut sent, mut line) = (Sent::default(), 0);
+    loop {
+        let (mut piece, before) = (Vec::new(), line);
+        while piece.len() < PIECE {
+            let read = (&mut lines).take(LONGEST).read_until(b'\n', &mut piece).map_err(unreadable)? as u64;
+            if read == 0 {
+                break;
+            }
+            line += 1;
+            if read == LONGEST {
+                return Err(Failure::new(format!(
+                    "{}, line {line}: it has more than {}, and no server takes as much at once",
+                    args.file.display(),
+                    bytes(LONGEST)
+                )));
+            }
+        }
+        if piece.is_empty() {
+            break;
+        }
+        bar.inc(piece.len() as u64);
+        let receipt = match server.judged(&url, "application/x-ndjson", piece, Twice::Safe).await? {
+            Ok(receipt) => receipt,
+            Err(problem) if problem.refused.is_some() => {
+                Receipt { stored: 0, already_there: 0, refused: problem.refused.unwrap_or_default(), refusals: problem.refusals }
+            }
+            Err(problem) => return Err(problem.failure(StatusCode::UNPROCESSABLE_ENTITY)),
+        };
+        sent.add(receipt, before, &args.file);
+    }
+    bar.finish_and_clear();
+    say_sent(&sent, args, json)
+}
+
+/// How packed files begin: gzip, zstd.
+const PACKED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+
+/// What became of a piece, as a server says.
+#[derive(Deserialize)]
+struct Receipt {
+    stored: u64,
+    already_there: u64,
+    refused: u64,
+    refusals: Vec<RefusedLine>,
+}
+
+/// What became of all pieces. A server counts events and not their kinds.
+#[derive(Default, Serialize)]
+struct Sent {
+    stored: u64,
+    already_there: u64,
+    refused: u64,
+    refusals: Vec<Refusal>,
+}
+
+impl Sent {
+    /// `before`: lines of the file that came before the piece.
+    fn add(&mut self, receipt: Receipt, before: u64, file: &Path) {
+        self.stored += receipt.stored;
+        self.already_there += receipt.already_there;
+        self.refused += receipt.refused;
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let place = |one: RefusedLine| Refusal {
+            file: name.escape_debug().to_string(),
+            line: one.line.map(|line| line + before),
+            index: None,
+            reason: one.reason,
+        };
+        let room = LISTED.saturating_sub(self.refusals.len());
+        self.refusals.extend(receipt.refusals.into_iter().take(room).map(place));
+    }
+}
+
+fn say_sent(sent: &Sent, args: &ImportArgs, json: bool) -> Result<Ending, Failure> {
+    if json {
+        let mut object = serde_json::to_value(sent)?;
+        object["source"] = args.source.as_str().into();
+        object["format"] = Format::Jsonl.word().into();
+        say_json(&object)?;
+    } else {
+        let there = if sent.already_there > 0 { format!("; {} were there already", number(sent.already_there)) } else { String::new() };
+        say(format_args!("Sent to source '{}', read as {}: {} events stored{there}", args.source, Format::Jsonl, number(sent.stored)));
+        say_refused(sent.refused, &sent.refusals);
+    }
+    Ok(Ending::complete_if(sent.refused == 0))
 }
 
 /// What policies require and this source does not give: they were applied when it was not there, or did.

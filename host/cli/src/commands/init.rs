@@ -6,9 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use consign_model::audit::Deed;
+use serde::{Deserialize, Serialize};
 
 use crate::data::{Data, Place};
 use crate::output::{Ending, Failure, say, say_json};
+use crate::remote::Server;
 
 /// Makes the data folder and keys, or says that they are there.
 pub async fn init(place: &Place, json: bool) -> Result<Ending, Failure> {
@@ -45,11 +47,27 @@ pub async fn keys(data: &Data, write_identity: Option<&Path>, json: bool) -> Res
         });
         written.map_err(|error| Failure::new(format!("cannot write {}: {error}; name a new file", path.display())))?;
     }
+    say_keys(&Shown { recipient: data.keys.recipient.clone(), signing_key: data.keys.signing_public_key.clone() }, json)
+}
+
+/// The same by a server, which hands out no private one.
+pub async fn keys_at(server: &Server, json: bool) -> Result<Ending, Failure> {
+    say_keys(&server.get(&server.of_tenant(&["keys"]).await?).await?, json)
+}
+
+/// What is said of a tenant's keys.
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    recipient: String,
+    signing_key: String,
+}
+
+fn say_keys(keys: &Shown, json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&serde_json::json!({ "recipient": data.keys.recipient, "signing_key": data.keys.signing_public_key }))?;
+        say_json(keys)?;
     } else {
-        say(format_args!("conversation files are encrypted to   {}", data.keys.recipient));
-        say(format_args!("manifests are signed with the key of  {}", data.keys.signing_public_key));
+        say(format_args!("conversation files are encrypted to   {}", keys.recipient));
+        say(format_args!("manifests are signed with the key of  {}", keys.signing_key));
     }
     Ok(Ending::Done)
 }

@@ -2,16 +2,24 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use consign_export::engine::LookedAt;
-use consign_model::module::{Need, Producer};
-use consign_model::{Digest, ModuleKey, PublicKey, Timestamp};
-use consign_service::modules::{self, Listed, Origin, PushError, Shown, Voucher, read_key, steps};
+use consign_model::module::{Need, ProbeReport, Producer};
+use consign_model::{Digest, ModuleKey, Name, PublicKey, Timestamp};
+use consign_service::modules::{self, Listed, Origin, PushError, Pushed, Shown, Use, Voucher, read_key, steps};
+use consign_store::ModuleRecord;
+use serde::Deserialize;
 
 use consign_store::Seen;
 
 use crate::args::{ModuleCommand, ModuleKeysCommand};
 use crate::data::Data;
 use crate::output::{Ending, Failure, bytes, say, say_json, table};
+use crate::remote::Server;
+use crate::remote::answers::ModuleAnswer;
+use crate::remote::refused::not_offered;
+use crate::remote::server::{read as read_answer, with};
 
 /// The largest file that is read to be pushed. The limits of the sandbox are lower, and by what made the component.
 const LARGEST: u64 = 256 << 20;
@@ -27,6 +35,51 @@ pub async fn module(data: &Data, command: &ModuleCommand, json: bool) -> Result<
     }
 }
 
+/// The same by a server.
+pub async fn module_at(server: &Server, command: &ModuleCommand, json: bool) -> Result<Ending, Failure> {
+    match command {
+        ModuleCommand::Push { file, signature, unsigned } => push_to(server, file, signature.as_deref(), *unsigned, json).await,
+        ModuleCommand::List => {
+            let all: Vec<ModuleAnswer> = server.list(&server.of_tenant(&["modules"]).await?, usize::MAX).await?;
+            say_modules(all.into_iter().map(ModuleAnswer::listed).collect::<Result<Vec<_>, _>>()?, json)
+        }
+        ModuleCommand::Show { module } => {
+            let shown: ShownAnswer = server.get(&server.of_tenant(&["modules", module]).await?).await?;
+            say_shown(&Shown { module: shown.module.listed()?, probe: shown.probe, policies: shown.policies }, json)
+        }
+        ModuleCommand::Keys { command } => keys_at(server, command, json).await,
+        ModuleCommand::Recheck { .. } => Err(not_offered("this command", "give it beside the data with --data DIR")),
+    }
+}
+
+/// A module, as a server shows it.
+#[derive(Deserialize)]
+struct ShownAnswer {
+    #[serde(flatten)]
+    module: ModuleAnswer,
+    probe: ProbeReport,
+    policies: Vec<Use>,
+}
+
+/// What became of an upload.
+#[derive(Deserialize)]
+struct PushedAnswer {
+    again: bool,
+    now_signed: bool,
+    record: ModuleRecord,
+}
+
+async fn push_to(server: &Server, file: &Path, signature: Option<&Path>, unsigned: bool, json: bool) -> Result<Ending, Failure> {
+    let component = read(file)?;
+    let mut url = server.of_tenant(&["modules"]).await?;
+    if unsigned {
+        url = with(&url, "unsigned", "true");
+    }
+    let signature = signature.map(read).transpose()?.map(|signature| ("module-signature", BASE64.encode(signature)));
+    let PushedAnswer { again, now_signed, record } = server.post_again(&url, "application/wasm", component, signature).await?;
+    say_pushed(&Pushed { again, now_signed, record }, json)
+}
+
 async fn push(data: &Data, file: &Path, signature: Option<&Path>, unsigned: bool, json: bool) -> Result<Ending, Failure> {
     let component = read(file)?;
     let signature = signature.map(read).transpose()?;
@@ -39,8 +92,12 @@ async fn push(data: &Data, file: &Path, signature: Option<&Path>, unsigned: bool
         PushError::Probe { report, .. } => Failure::with_details(error.to_string(), &serde_json::json!({ "probe": report })),
         _ => Failure::new(error.to_string()),
     })?;
+    say_pushed(&pushed, json)
+}
+
+fn say_pushed(pushed: &Pushed, json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&pushed)?;
+        say_json(pushed)?;
         return Ok(Ending::Done);
     }
     let record = &pushed.record;
@@ -86,7 +143,12 @@ fn kind(key: &PublicKey) -> &'static str {
 }
 
 async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
-    let all = modules::list(&data.exporter).await?;
+    say_modules(modules::list(&data.exporter).await?, json)
+}
+
+/// Those that come with the program, then the tenant's own, by name and version.
+fn say_modules(mut all: Vec<Listed>, json: bool) -> Result<Ending, Failure> {
+    all.sort_by_cached_key(|module| (matches!(module.origin, Origin::Pushed { .. }), name(module)));
     if json {
         say_json(&all)?;
         return Ok(Ending::Done);
@@ -115,12 +177,15 @@ fn kind_of(module: &Listed) -> &'static str {
 }
 
 async fn show(data: &Data, reference: &str, json: bool) -> Result<Ending, Failure> {
-    let shown = modules::show(&data.exporter, reference).await?;
+    say_shown(&modules::show(&data.exporter, reference).await?, json)
+}
+
+fn say_shown(shown: &Shown, json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&shown)?;
+        say_json(shown)?;
         return Ok(Ending::Done);
     }
-    let Shown { module, probe, policies } = &shown;
+    let Shown { module, probe, policies } = shown;
     say(format_args!("{} ({}): {}", name(module), kind_of(module), module.manifest.summary));
     say(format_args!("sha256:{}", module.digest));
     match &module.origin {
@@ -185,40 +250,89 @@ async fn keys(data: &Data, command: &ModuleKeysCommand, json: bool) -> Result<En
     let (store, tenant) = (&data.exporter.store, &data.exporter.tenant);
     match command {
         ModuleKeysCommand::Add { name, key } => {
-            // What is a file is read. A key's 32 bytes as they are stand in files alone: on the command line they would be a path that is mistyped.
-            let path = Path::new(key);
-            let key = if path.is_file() { read_key(&read(path)?)? } else { read_key(format!("{key}\n").as_bytes())? };
-            let key = ModuleKey { name: name.clone(), key, added_at: Timestamp::now() };
+            let key = ModuleKey { name: name.clone(), key: read_key(&key_bytes(key)?)?, added_at: Timestamp::now() };
             store.save_module_key(tenant, &key, &data.exporter.author).await?;
-            if json {
-                say_json(&key)?;
-            } else {
-                say(format_args!("added the key {} ({} {})", key.name, kind(&key.key), key.key.text()));
-                say("From now on modules are taken with a signature by one of the tenant's keys only, or with --unsigned.");
-            }
+            say_key_added(&key, json)
         }
-        ModuleKeysCommand::List => {
-            let keys = store.module_keys(tenant).await?;
-            if json {
-                say_json(&keys)?;
-            } else if keys.is_empty() {
-                say("There are no keys: modules are taken without a signature. 'consign module keys add NAME KEYFILE' adds one.");
-            } else {
-                let rows =
-                    keys.iter().map(|key| vec![key.name.to_string(), kind(&key.key).to_owned(), key.key.text().to_owned(), key.added_at.to_string()]);
-                say(table(&["key", "kind", "public key", "added"], &[], rows));
-            }
-        }
+        ModuleKeysCommand::List => say_module_keys(&store.module_keys(tenant).await?, json),
         ModuleKeysCommand::Remove { name } => {
             if !store.remove_module_key(tenant, name, Seen::Whatever, &data.exporter.author).await? {
                 return Err(Failure::new(format!("there is no key '{name}': see 'consign module keys list'")));
             }
-            if json {
-                say_json(&serde_json::json!({ "removed": name }))?;
-            } else {
-                say(format_args!("removed the key {name}; modules that were signed with it stay"));
-            }
+            say_key_removed(name, json)
         }
+    }
+}
+
+/// The same by a server.
+async fn keys_at(server: &Server, command: &ModuleKeysCommand, json: bool) -> Result<Ending, Failure> {
+    match command {
+        ModuleKeysCommand::Add { name, key } => {
+            let bytes = key_bytes(key)?;
+            // What is no key is said before anything is sent.
+            read_key(&bytes)?;
+            let added = server.put(&server.of_tenant(&["module-keys", name.as_str()]).await?, "text/plain", bytes).await?;
+            say_key_added(&read_answer::<KeyAnswer>(&added)?.into(), json)
+        }
+        ModuleKeysCommand::List => {
+            let all: Vec<KeyAnswer> = server.list(&server.of_tenant(&["module-keys"]).await?, usize::MAX).await?;
+            say_module_keys(&all.into_iter().map(ModuleKey::from).collect::<Vec<_>>(), json)
+        }
+        ModuleKeysCommand::Remove { name } => {
+            server.delete(&server.of_tenant(&["module-keys", name.as_str()]).await?).await?;
+            say_key_removed(name, json)
+        }
+    }
+}
+
+/// A key for modules, as a server shows it.
+#[derive(Deserialize)]
+struct KeyAnswer {
+    name: Name,
+    #[serde(flatten)]
+    key: PublicKey,
+    added_at: Timestamp,
+}
+
+impl From<KeyAnswer> for ModuleKey {
+    fn from(KeyAnswer { name, key, added_at }: KeyAnswer) -> Self {
+        Self { name, key, added_at }
+    }
+}
+
+/// What is a file is read. A key's 32 bytes as they are stand in files alone: on the command line they would be a path that is mistyped.
+fn key_bytes(key: &str) -> Result<Vec<u8>, Failure> {
+    let path = Path::new(key);
+    if path.is_file() { read(path) } else { Ok(format!("{key}\n").into_bytes()) }
+}
+
+fn say_key_added(key: &ModuleKey, json: bool) -> Result<Ending, Failure> {
+    if json {
+        say_json(key)?;
+    } else {
+        say(format_args!("added the key {} ({} {})", key.name, kind(&key.key), key.key.text()));
+        say("From now on modules are taken with a signature by one of the tenant's keys only, or with --unsigned.");
+    }
+    Ok(Ending::Done)
+}
+
+fn say_module_keys(keys: &[ModuleKey], json: bool) -> Result<Ending, Failure> {
+    if json {
+        say_json(&keys)?;
+    } else if keys.is_empty() {
+        say("There are no keys: modules are taken without a signature. 'consign module keys add NAME KEYFILE' adds one.");
+    } else {
+        let rows = keys.iter().map(|key| vec![key.name.to_string(), kind(&key.key).to_owned(), key.key.text().to_owned(), key.added_at.to_string()]);
+        say(table(&["key", "kind", "public key", "added"], &[], rows));
+    }
+    Ok(Ending::Done)
+}
+
+fn say_key_removed(name: &Name, json: bool) -> Result<Ending, Failure> {
+    if json {
+        say_json(&serde_json::json!({ "removed": name }))?;
+    } else {
+        say(format_args!("removed the key {name}; modules that were signed with it stay"));
     }
     Ok(Ending::Done)
 }

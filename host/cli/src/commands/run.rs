@@ -1,26 +1,82 @@
 //! `run`
 
-use consign_export::preview::Folder;
-use consign_export::{Progress, Retry, RunReport};
-use consign_model::run::Trigger;
-use consign_model::{Name, RunSummary};
+use std::time::Duration;
 
+use consign_export::preview::Folder;
+use consign_export::{Paused, Progress, Retry, RunReport};
+use consign_model::run::Trigger;
+use consign_model::{Name, Quarantine, RunId, RunSummary};
+use reqwest::{StatusCode, Url};
+
+use super::runs::run_of;
 use crate::args::RunArgs;
 use crate::data::Data;
-use crate::output::{Ending, Failure, bar, bytes, number, say, say_json, table};
+use crate::output::{Ending, Failure, bar, bytes, number, say, say_json, spinner, table};
+use crate::remote::Server;
+use crate::remote::answers::{AskedAnswer, Outcome, OutcomeState};
 
 /// Runs a policy, or previews what it would send.
 pub async fn run(data: &Data, args: &RunArgs, json: bool) -> Result<Ending, Failure> {
     if let Some(folder) = &args.preview {
         return preview(data, &args.policy, folder, json).await;
     }
-    let report = run_now(data, &args.policy, &Retry::Waiting).await?;
+    say_made(&run_now(data, &args.policy, &Retry::Waiting).await?, json)
+}
+
+/// Has a server run a policy, and waits until it has.
+pub async fn run_at(server: &Server, args: &RunArgs, json: bool) -> Result<Ending, Failure> {
+    let url = server.of_tenant(&["policies", args.policy.as_str(), "runs"]).await?;
+    say_made(&run_there(server, &args.policy, &url, None).await?, json)
+}
+
+fn say_made(report: &RunReport, json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&report_json(&report))?;
+        say_json(&report_json(report))?;
     } else {
-        say_report(&report);
+        say_report(report);
     }
     Ok(Ending::complete_if(report.is_complete()))
+}
+
+/// How long is waited before a server is asked again what became of a run: at first, and at most.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Asks a server for a run at this address, and waits until it was made. Whoever goes away before lets it go on.
+pub async fn run_there(server: &Server, policy: &Name, url: &Url, what: Option<&serde_json::Value>) -> Result<RunReport, Failure> {
+    let asked: AskedAnswer = server.post(url, what).await?;
+    let (url, mut wait) = (server.of_tenant(&["asked", &asked.asked]).await?, FIRST_WAIT);
+    let bar = spinner("running there");
+    let outcome = loop {
+        let outcome: Outcome = server.get(&url).await?;
+        match outcome.state {
+            OutcomeState::Waiting => bar.set_message("waiting for room"),
+            OutcomeState::Running => bar.set_message("running there"),
+            OutcomeState::Ended | OutcomeState::Failed | OutcomeState::GivenUp => break outcome,
+        }
+        bar.tick();
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    };
+    bar.finish_and_clear();
+    match (outcome.state, outcome.problem) {
+        (OutcomeState::Failed, Some(problem)) => return Err(problem.failure(StatusCode::UNPROCESSABLE_ENTITY)),
+        (OutcomeState::Ended, _) => {}
+        _ => {
+            return Err(Failure::new(format!("the server did not come to the end of this run: see 'consign runs --policy {policy}', and ask again")));
+        }
+    }
+    let paused = outcome.paused.map(|paused| Paused {
+        policy: policy.clone(),
+        quarantined: paused.quarantined.into_iter().map(Quarantine::from).collect(),
+        no_earlier: paused.no_earlier,
+    });
+    Ok(RunReport { resumed: ended(server, outcome.resumed.as_ref()).await?, run: ended(server, outcome.run.as_ref()).await?, paused })
+}
+
+async fn ended(server: &Server, run: Option<&RunId>) -> Result<Option<RunSummary>, Failure> {
+    let Some(run) = run else { return Ok(None) };
+    Ok(run_of(server, run.as_str()).await?.ended.map(|(_, summary)| summary))
 }
 
 /// Runs a policy with a progress bar.

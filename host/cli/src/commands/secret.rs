@@ -2,29 +2,60 @@
 
 use std::io::Read as _;
 
+use consign_model::{Name, Timestamp};
 use consign_service::secrets;
 use consign_store::Seen;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::args::SecretCommand;
 use crate::data::Data;
 use crate::output::{Ending, Failure, say, say_json, table};
+use crate::remote::Server;
 
 /// Keeps, lists or removes secrets.
 pub async fn secret(data: &Data, command: &SecretCommand, json: bool) -> Result<Ending, Failure> {
     let (store, tenant) = (&data.exporter.store, &data.exporter.tenant);
-    let said = match command {
-        SecretCommand::Keep { name } => {
-            data.exporter.keep_secret(name, &line()?, Seen::Whatever).await?;
-            format!("the secret '{name}' is kept: a target signs in with it by password = {{ secret = \"{name}\" }}")
-        }
+    match command {
+        SecretCommand::Keep { name } => drop(data.exporter.keep_secret(name, &line()?, Seen::Whatever).await?),
         SecretCommand::Remove { name } => {
             if !store.remove_secret(tenant, name, Seen::Whatever, &data.exporter.author).await? {
                 return Err(Failure::new(format!("there is no secret '{name}': see 'consign secret list'")));
             }
-            format!("the secret '{name}' is forgotten")
         }
-        SecretCommand::List => return list(data, json).await,
+        SecretCommand::List => {
+            let secrets = store.secrets(tenant).await?.into_iter();
+            return say_secrets(&secrets.map(|secret| Shown { name: secret.name, kept_at: secret.kept_at }).collect::<Vec<_>>(), json);
+        }
+    }
+    say_changed(command, json)
+}
+
+/// The same by a server.
+pub async fn secret_at(server: &Server, command: &SecretCommand, json: bool) -> Result<Ending, Failure> {
+    match command {
+        SecretCommand::Keep { name } => {
+            let url = server.of_tenant(&["secrets", name.as_str()]).await?;
+            server.put(&url, "text/plain", line()?.as_bytes().to_vec()).await?;
+        }
+        SecretCommand::Remove { name } => drop(server.delete(&server.of_tenant(&["secrets", name.as_str()]).await?).await?),
+        SecretCommand::List => return say_secrets(&server.list(&server.of_tenant(&["secrets"]).await?, usize::MAX).await?, json),
+    }
+    say_changed(command, json)
+}
+
+/// A secret, without what it is.
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    name: Name,
+    kept_at: Timestamp,
+}
+
+fn say_changed(command: &SecretCommand, json: bool) -> Result<Ending, Failure> {
+    let said = match command {
+        SecretCommand::Keep { name } => format!("the secret '{name}' is kept: a target signs in with it by password = {{ secret = \"{name}\" }}"),
+        SecretCommand::Remove { name } => format!("the secret '{name}' is forgotten"),
+        SecretCommand::List => return Ok(Ending::Done),
     };
     if json {
         say_json(&serde_json::json!({}))?;
@@ -34,11 +65,9 @@ pub async fn secret(data: &Data, command: &SecretCommand, json: bool) -> Result<
     Ok(Ending::Done)
 }
 
-async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
-    let secrets = data.exporter.store.secrets(&data.exporter.tenant).await?;
+fn say_secrets(secrets: &[Shown], json: bool) -> Result<Ending, Failure> {
     if json {
-        let shown = secrets.iter().map(|secret| serde_json::json!({ "name": secret.name, "kept_at": secret.kept_at }));
-        say_json(&shown.collect::<Vec<_>>())?;
+        say_json(&secrets)?;
     } else if secrets.is_empty() {
         say("No secret is kept: 'consign secret keep NAME' reads one from standard input.");
     } else {

@@ -3,12 +3,13 @@
 use consign_model::Name;
 use consign_model::manifest::RuleRef;
 use consign_model::shadow::{Example, RuleDifference, ShadowDifference};
-use consign_service::promote::promote;
+use consign_service::promote::{Promoted, promote};
 use std::fmt::Write as _;
 
 use crate::args::ShadowCommand;
 use crate::data::Data;
 use crate::output::{Ending, Failure, number, say, say_json};
+use crate::remote::Server;
 
 /// Shows what shadows would have done, or puts one in place.
 pub async fn shadow(data: &Data, policy: Option<&Name>, command: Option<&ShadowCommand>, json: bool) -> Result<Ending, Failure> {
@@ -98,9 +99,19 @@ fn examples(examples: &[Example]) -> String {
 }
 
 async fn put_in_place(data: &Data, policy: &Name, module: Option<&str>, json: bool) -> Result<Ending, Failure> {
-    let done = promote(&data.exporter, policy, module).await?;
+    say_promoted(&promote(&data.exporter, policy, module).await?, json)
+}
+
+/// By a server.
+pub async fn promote_at(server: &Server, policy: &Name, module: Option<&str>, json: bool) -> Result<Ending, Failure> {
+    let url = server.of_tenant(&["policies", policy.as_str(), "shadows", "promote"]).await?;
+    say_promoted(&server.post(&url, Some(&serde_json::json!({ "module": module }))).await?, json)
+}
+
+fn say_promoted(done: &Promoted, json: bool) -> Result<Ending, Failure> {
+    let policy = &done.policy;
     if json {
-        say_json(&done)?;
+        say_json(done)?;
         return Ok(Ending::Done);
     }
     say(format_args!("policy {policy} (version {}), {}: {} in place of {}", done.version, done.place, done.module, done.before));

@@ -3,16 +3,26 @@
 use consign_export::coverage::{ChatCoverage, Coverage, Gap};
 use consign_model::Name;
 use consign_model::source::View;
+use consign_store::SourceRecord;
 
 use crate::data::Data;
 use crate::output::{Ending, Failure, number, say, say_json, table};
+use crate::remote::Server;
 
 /// Gaps of a chat that are told to a person; `--json` has all.
 const TOLD: usize = 10;
 
 /// Lists the sources, with what each way in gives and what it does not.
 pub async fn list(data: &Data, json: bool) -> Result<Ending, Failure> {
-    let sources = data.exporter.store.sources(&data.exporter.tenant).await?;
+    say_sources(&data.exporter.store.sources(&data.exporter.tenant).await?, json)
+}
+
+/// The same of a server.
+pub async fn list_at(server: &Server, json: bool) -> Result<Ending, Failure> {
+    say_sources(&server.list(&server.of_tenant(&["sources"]).await?, usize::MAX).await?, json)
+}
+
+fn say_sources(sources: &[SourceRecord], json: bool) -> Result<Ending, Failure> {
     if json {
         say_json(&sources)?;
         return Ok(Ending::Done);

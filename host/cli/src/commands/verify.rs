@@ -5,16 +5,44 @@ use std::path::{Path, PathBuf};
 use consign_export::verify::{Findings, SignatureCheck, verify as check};
 
 use crate::output::{Ending, Failure, number, say, say_json};
+use crate::remote::Server;
 
 /// Checks manifests, and a mailbox against them where one is given. Anything wrong is a failure.
 pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, key: Option<&str>, json: bool) -> Result<Ending, Failure> {
-    let findings = check(manifests, mail, key)?;
+    say_checked(&check(manifests, mail, key)?, mail.is_some(), json)
+}
+
+/// The same of manifests that a server has, each named by its run; and of files beside them. They are checked here: whoever gives a key that they keep themselves need
+/// not trust the server.
+pub async fn verify_at(server: &Server, manifests: &[PathBuf], mail: Option<&Path>, key: Option<&str>, json: bool) -> Result<Ending, Failure> {
+    let failed = |error: std::io::Error| Failure::new(format!("manifests can't be put into a temporary folder: {error}"));
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let mut paths = Vec::new();
+    for (number, named) in manifests.iter().enumerate() {
+        if named.exists() {
+            paths.push(named.clone());
+            continue;
+        }
+        let run = named
+            .to_str()
+            .filter(|run| !run.contains('/'))
+            .ok_or_else(|| Failure::usage(format!("{} is neither a file here nor the id of a run, as 'consign runs' lists them", named.display())))?;
+        let manifest = server.bytes(&server.of_tenant(&["runs", run, "manifest"]).await?).await?;
+        // By number: a name of somebody else's is no part of a path.
+        let path = folder.path().join(format!("{number:06}.json"));
+        std::fs::write(&path, manifest).map_err(failed)?;
+        paths.push(path);
+    }
+    say_checked(&check(&paths, mail, key)?, mail.is_some(), json)
+}
+
+fn say_checked(findings: &Findings, has_mail: bool, json: bool) -> Result<Ending, Failure> {
     if json {
-        say_json(&findings)?;
+        say_json(findings)?;
     } else {
-        say_manifests(&findings);
-        if mail.is_some() {
-            say_mailbox(&findings);
+        say_manifests(findings);
+        if has_mail {
+            say_mailbox(findings);
         }
     }
     if findings.is_good() {

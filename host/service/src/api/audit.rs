@@ -1,6 +1,9 @@
 //! The audit log.
 
 use axum::Json;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use consign_export::audit::export_lines;
 use consign_store::AuditLine;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -46,4 +49,15 @@ pub async fn audit(here: Here, Asked(which): Asked<AfterEntry>) -> Result<Json<E
     let raw = |line: AuditLine| serde_json::value::RawValue::from_string(line.line);
     let entries = lines.into_iter().map(raw).collect::<Result<_, _>>().map_err(|error| Problem::internal(&error))?;
     Ok(Json(Entries { entries, last: store.audit_head(tenant).await?.map_or(0, |head| head.seq) }))
+}
+
+/// Hands out the whole audit log with its head, signed now: JSON lines, which `consign audit verify FILE` checks offline. From the head it is seen where the end was
+/// cut off later.
+#[utoipa::path(post, operation_id = "exportAuditLog", path = "/v1/tenants/{tenant}/audit/export", tag = "audit", security(("token" = ["read-audit"])),
+    params(("tenant" = String, Path, description = "The tenant")),
+    responses((status = 200, description = "A line for each entry, by number, and the head as the last one", body = String, content_type = "application/x-ndjson")))]
+pub async fn export(here: Here) -> Result<Response, Problem> {
+    let exporter = here.exporter();
+    let (lines, _) = export_lines(exporter.store.as_ref(), &exporter.tenant, &exporter.author).await.map_err(|error| Problem::internal(&error))?;
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines).into_response())
 }

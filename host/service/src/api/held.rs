@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::given::{Asked, Page, Paging, time};
 use super::policies::named;
-use super::runs::PolicyOnly;
+use super::runs::{Events, PolicyOnly};
 use crate::caller::Here;
 use crate::problem::Problem;
 
@@ -22,6 +22,10 @@ pub struct HeldView {
     source: String,
     /// The chat.
     chat: String,
+    /// The position of its first event in the chat.
+    from: u64,
+    /// The position after its last one.
+    to: u64,
     /// The run that froze it.
     run: String,
     /// How many events it has.
@@ -33,6 +37,13 @@ pub struct HeldView {
     owed_to: Vec<String>,
     /// Why, for a person.
     text: String,
+    /// The same for programs, with its `reason`.
+    #[schema(value_type = Object)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<serde_json::Value>,
+    /// How its events are accounted for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counts: Option<Events>,
     /// Whether it is tried again by itself.
     tried_again: bool,
     /// When.
@@ -47,11 +58,15 @@ fn held_view(window: &Window) -> HeldView {
         policy: window.key.policy.to_string(),
         source: window.key.chat.source.to_string(),
         chat: window.key.chat.id.clone(),
+        from: window.key.from,
+        to: window.to,
         run: window.run.to_string(),
         events: window.events(),
         held: settled.map_or(0, |settled| settled.counts.held),
         owed_to: window.owed_to.clone(),
         text: window.state.held().map(HeldReason::text).unwrap_or_default(),
+        reason: window.state.held().and_then(|reason| serde_json::to_value(reason).ok()),
+        counts: settled.map(|settled| settled.counts.into()),
         tried_again: window.state.is_tried_again(),
         next_attempt: settled.and_then(|settled| settled.next_attempt).map(time),
     }

@@ -263,12 +263,14 @@ pub struct RetainedView {
     owed: u64,
     /// Events that are over and stay, since a legal hold covers them.
     held: u64,
+    /// Events of files that can't be read, so that it is not known whether they are over: they stay.
+    unreadable: u64,
 }
 
 impl std::convert::From<Retained> for RetainedView {
     fn from(retained: Retained) -> Self {
-        let Retained { dry_run, chats, deleted, files, kept_back, .. } = retained;
-        Self { dry_run, chats, deleted, files, owed: kept_back.owed, held: kept_back.held }
+        let Retained { dry_run, chats, deleted, files, unreadable, kept_back } = retained;
+        Self { dry_run, chats, deleted, files, owed: kept_back.owed, held: kept_back.held, unreadable }
     }
 }
 

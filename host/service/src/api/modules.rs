@@ -6,7 +6,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use consign_model::Digest;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
@@ -15,7 +14,7 @@ use super::given::{Asked, Item, Page, Paging, bytes, time};
 use super::tags::{Cached, IfOther, tagged};
 use crate::caller::Here;
 use crate::expected::of_module;
-use crate::modules::{self, Listed, Origin, Voucher};
+use crate::modules::{self, Listed, Origin, Shown, Use, Voucher};
 use crate::problem::Problem;
 
 /// Bytes of an upload: the largest that the sandbox takes, by what made the component, is less.
@@ -46,12 +45,22 @@ pub struct ModuleView {
     /// The name of the key that vouches for it, where one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_by: Option<String>,
+    /// This key, as it was then.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<serde_json::Value>,
+    /// By which it leaves events out.
+    #[schema(value_type = Vec<Object>)]
+    rules: Vec<serde_json::Value>,
+    /// What can be seen of it without running it: its size, what it imports, what made it.
+    #[schema(value_type = Object)]
+    facts: serde_json::Value,
 }
 
 fn view(module: Listed) -> ModuleView {
-    let (pushed_at, signed_by) = match module.origin {
+    let (pushed_at, key) = match module.origin {
         Origin::Standard => (None, None),
-        Origin::Pushed { at, signed_by } => (Some(time(at)), signed_by.map(|key| key.name.to_string())),
+        Origin::Pushed { at, signed_by } => (Some(time(at)), signed_by),
     };
     ModuleView {
         name: format!("{}@{}", module.manifest.name, module.manifest.version),
@@ -60,8 +69,11 @@ fn view(module: Listed) -> ModuleView {
         needs: module.manifest.needs.iter().map(|need| need.word()).collect(),
         summary: module.manifest.summary,
         schema: serde_json::to_value(&module.manifest.config_schema).unwrap_or_default(),
+        rules: module.manifest.rules.iter().filter_map(|rule| serde_json::to_value(rule).ok()).collect(),
+        facts: serde_json::to_value(&module.facts).unwrap_or_default(),
         pushed_at,
-        signed_by,
+        signed_by: key.as_ref().map(|key| key.name.to_string()),
+        key: key.and_then(|key| serde_json::to_value(key).ok()),
     }
 }
 
@@ -76,19 +88,49 @@ pub async fn list(here: Here, Asked(paging): Asked<Paging>) -> Result<Json<Page<
     Page::of_all(all, &paging, name, view)
 }
 
-/// Shows a module of the tenant's.
+/// A module, with what came of trying it and who uses it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownModule {
+    /// It.
+    #[serde(flatten)]
+    module: ModuleView,
+    /// What came of trying it on a made-up chat: when it was uploaded, or just now where it comes with the program.
+    #[schema(value_type = Object)]
+    probe: serde_json::Value,
+    /// The policies that use it.
+    policies: Vec<ModuleUse>,
+}
+
+/// That a policy uses a module.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModuleUse {
+    /// The policy.
+    policy: String,
+    /// Its version.
+    version: u32,
+    /// `criteria 1`, `grouping`, `shadow of criteria 1`.
+    place: String,
+    /// What it may read there.
+    needs: Vec<&'static str>,
+}
+
+/// Shows a module.
 #[utoipa::path(get, operation_id = "showModule", path = "/v1/tenants/{tenant}/modules/{module}", tag = "modules", security(("token" = ["read"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("module" = String, Path, description = "SHA-256 of the component, in hexadecimal digits"), IfOther),
-    responses((status = 200, description = "As it was uploaded", body = ModuleView)))]
-pub async fn show(here: Here, Item(digest): Item, cached: Cached) -> Result<Response, Problem> {
-    let exporter = here.tenant.exporter();
-    let known = match Digest::try_from(digest.clone()) {
-        Ok(digest) => exporter.store.module(&exporter.tenant, &digest).await?,
-        Err(_) => None,
+    params(("tenant" = String, Path, description = "The tenant"), ("module" = String, Path, description = "Its name, name@version, or the SHA-256 of the component; the / of a name as %2F"), IfOther),
+    responses((status = 200, description = "As it is kept", body = ShownModule)))]
+pub async fn show(here: Here, Item(reference): Item, cached: Cached) -> Result<Response, Problem> {
+    // A digest by itself, as the list has it, can be no name: that has a slash.
+    let reference = if consign_model::Digest::try_from(reference.clone()).is_ok() { format!("sha256:{reference}") } else { reference };
+    let Shown { module, probe, policies } = modules::show(here.tenant.exporter(), &reference).await?;
+    let state = of_module(&module);
+    let used = |one: Use| ModuleUse {
+        policy: one.policy.to_string(),
+        version: one.version,
+        place: one.place,
+        needs: one.needs.iter().map(|need| need.word()).collect(),
     };
-    let record = known.ok_or_else(|| Problem::no_such("no-such-module", format!("there is no module '{}'", digest.escape_debug())))?;
-    let state = of_module(&record);
-    tagged(&cached, &state, &view(record.into()))
+    let probe = serde_json::to_value(&probe).map_err(|error| Problem::internal(&error))?;
+    tagged(&cached, &state, &ShownModule { module: view(module), probe, policies: policies.into_iter().map(used).collect() })
 }
 
 /// How to take a module in.
@@ -130,8 +172,13 @@ pub struct Uploaded {
     digest: String,
     /// Whether the very same was there already.
     again: bool,
+    /// Whether it was there unsigned, and its signature was added.
+    now_signed: bool,
     /// What it reads: what a policy that uses it has to list.
     needs: Vec<&'static str>,
+    /// What is kept of it, with what came of trying it.
+    #[schema(value_type = Object)]
+    record: serde_json::Value,
 }
 
 /// Uploads a module. It is checked, compiled in a process of its own and tried on a made-up chat; only what passes is kept.
@@ -161,5 +208,7 @@ pub async fn upload(here: Here, Asked(how): Asked<Uploading>, request: Request) 
     let status = if pushed.again { StatusCode::OK } else { StatusCode::CREATED };
     let record = pushed.record;
     let needs = record.manifest.needs.iter().map(|need| need.word()).collect();
-    Ok((status, Json(Uploaded { name: record.name(), digest: record.digest.to_string(), again: pushed.again, needs })))
+    let kept = serde_json::to_value(&record).map_err(|error| Problem::internal(&error))?;
+    let (again, now_signed) = (pushed.again, pushed.now_signed);
+    Ok((status, Json(Uploaded { name: record.name(), digest: record.digest.to_string(), again, now_signed, needs, record: kept })))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use consign_export::{ExportError, How, Retry};
+use consign_export::{ExportError, How, Paused, Retry};
 use consign_model::access::Permission;
 use consign_model::policy::PolicyVersion;
 use consign_model::{Name, Timestamp};
@@ -15,11 +15,13 @@ use utoipa::{IntoParams, ToSchema};
 use super::given::{Asked, Given, Item, Page, Paging, Text, time};
 use super::once::Keyed;
 use super::proposals::ProposalView;
+use super::quarantine::QuarantineView;
 use super::tags::{Cached, Expecting, IfMatch, IfNew, IfOther, tagged};
 use crate::apply::{Applied, Change, ChangeKind, Manner, apply_expecting};
 use crate::caller::Here;
 use crate::expected::of_policy;
 use crate::problem::Problem;
+use crate::runner::Answer;
 use crate::schedule::Schedule;
 
 /// A policy as it is in force.
@@ -130,12 +132,25 @@ pub struct ChangeView {
     fields: Vec<String>,
     /// Its version then.
     version: u32,
+    /// A policy's modules, and what each of them may read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    modules: Vec<ModuleReads>,
     /// When a policy runs next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_due: Option<String>,
     /// What to think about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+}
+
+/// What a module of a policy may read.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModuleReads {
+    /// `name@version`.
+    #[schema(example = "std/keywords@0.1.0")]
+    name: String,
+    /// What it may read.
+    needs: Vec<&'static str>,
 }
 
 impl From<Change> for ChangeView {
@@ -151,6 +166,11 @@ impl From<Change> for ChangeView {
             change: word,
             fields,
             version: change.version,
+            modules: change
+                .modules
+                .into_iter()
+                .map(|(name, needs)| ModuleReads { name, needs: needs.iter().map(|need| need.word()).collect() })
+                .collect(),
             next_due: change.next_due.map(time),
             warnings: change.warnings,
         }
@@ -190,6 +210,71 @@ pub struct AskedRun {
     policy: String,
     /// Where its runs are listed.
     runs: String,
+    /// By which to ask what became of it.
+    #[schema(example = "asked-19b1c3d2e4f-12")]
+    asked: String,
+}
+
+/// What became of a run that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AnswerView {
+    /// The policy.
+    policy: String,
+    /// `waiting`, `running`, `ended`, `failed`, or `given-up`: newer ones took its place, or the server stops.
+    state: &'static str,
+    /// The run that was made, of one that has ended; unset where an interrupted one left nothing to do, or the policy is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+    /// A run that had been interrupted, and was taken up and ended first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resumed: Option<String>,
+    /// That the policy does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<PausedView>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Problem>,
+}
+
+/// That a policy does not run, since a module of it is quarantined.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PausedView {
+    /// Its quarantined modules.
+    quarantined: Vec<QuarantineView>,
+    /// Why no earlier version runs instead, where the policy asks for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_earlier: Option<String>,
+    /// What, why, and the way out, for a person.
+    text: String,
+}
+
+impl From<&Paused> for PausedView {
+    fn from(paused: &Paused) -> Self {
+        let quarantined = paused.quarantined.iter().cloned().map(QuarantineView::from).collect();
+        Self { quarantined, no_earlier: paused.no_earlier.clone(), text: paused.text() }
+    }
+}
+
+/// Says what became of a run that was asked for. The newest thousand of a tenant are known, until the server is started anew; every run stands in the list of runs.
+#[utoipa::path(get, operation_id = "showAsked", path = "/v1/tenants/{tenant}/asked/{asked}", tag = "runs", security(("token" = ["read"])),
+    params(("tenant" = String, Path, description = "The tenant"), ("asked" = String, Path, description = "As it was said when it was asked for")),
+    responses((status = 200, description = "As it stands", body = AnswerView)))]
+pub async fn answer(here: Here, Item(id): Item) -> Result<Json<AnswerView>, Problem> {
+    let none = || Problem::no_such("no-such-asked", "nothing was asked for by this id since the server was started");
+    let (policy, answer) = here.tenant.answer(&id).ok_or_else(|| none().hint("see the list of runs"))?;
+    let view = |state| AnswerView { policy: policy.to_string(), state, run: None, resumed: None, paused: None, problem: None };
+    Ok(Json(match answer {
+        Answer::Waiting => view("waiting"),
+        Answer::Running => view("running"),
+        Answer::GivenUp => view("given-up"),
+        Answer::Failed(problem) => AnswerView { problem: Some(problem), ..view("failed") },
+        Answer::Ended(report) => AnswerView {
+            run: report.run.as_ref().map(|summary| summary.run.to_string()),
+            resumed: report.resumed.as_ref().map(|summary| summary.run.to_string()),
+            paused: report.paused.as_ref().map(PausedView::from),
+            ..view("ended")
+        },
+    }))
 }
 
 /// Asks for a run of a policy, whatever its schedule says. It begins as soon as there is room for it.
@@ -202,9 +287,9 @@ pub async fn run(here: Here, Item(name): Item) -> Result<(StatusCode, Json<Asked
 }
 
 fn ask(here: &Here, policy: &Name, retry: Retry) -> (StatusCode, Json<AskedRun>) {
-    here.tenant.ask(policy, retry, here.caller.actor());
+    let asked = here.tenant.ask(policy, retry, here.caller.actor());
     let runs = format!("/v1/tenants/{}/runs?policy={policy}", here.tenant.name());
-    (StatusCode::ACCEPTED, Json(AskedRun { policy: policy.to_string(), runs }))
+    (StatusCode::ACCEPTED, Json(AskedRun { policy: policy.to_string(), runs, asked }))
 }
 
 /// Which held windows are tried again.

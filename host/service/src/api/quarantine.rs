@@ -4,9 +4,9 @@ use axum::Json;
 use axum::response::Response;
 use consign_model::{Digest, Quarantine};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
-use super::given::{Given, Item, time};
+use super::given::{Asked, Given, Item, time};
 use super::once::Keyed;
 use super::policies::policy;
 use super::tags::{Cached, Expecting, IfMatch, IfOther, tagged};
@@ -17,6 +17,8 @@ use crate::problem::Problem;
 /// A module's quarantine.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QuarantineView {
+    /// The policy.
+    policy: String,
     /// `name@version`.
     #[schema(example = "acme/desks@1.2.0")]
     module: String,
@@ -26,22 +28,48 @@ pub struct QuarantineView {
     since: String,
     /// Why, for a person.
     text: String,
+    /// The same for programs, with its `reason`.
+    #[schema(value_type = Object)]
+    why: serde_json::Value,
+    /// By whom and when it was ended; unset: it holds.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<serde_json::Value>,
 }
 
 impl From<Quarantine> for QuarantineView {
     fn from(one: Quarantine) -> Self {
-        Self { text: one.text(), since: time(one.since), digest: one.digest.to_string(), module: one.module }
+        Self {
+            policy: one.policy.to_string(),
+            text: one.text(),
+            since: time(one.since),
+            digest: one.digest.to_string(),
+            why: serde_json::to_value(&one.why).unwrap_or_default(),
+            release: one.release.as_ref().and_then(|release| serde_json::to_value(release).ok()),
+            module: one.module,
+        }
     }
 }
 
-/// Lists a policy's quarantines that hold.
+/// Which quarantines.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct WhichQuarantines {
+    /// Also those that are over.
+    #[serde(default)]
+    over: bool,
+}
+
+/// Lists a policy's quarantines: those that hold, or all.
 #[utoipa::path(get, operation_id = "listQuarantines", path = "/v1/tenants/{tenant}/policies/{policy}/quarantines", tag = "policies", security(("token" = ["read"])),
-    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), IfOther),
-    responses((status = 200, description = "Those that hold", body = [QuarantineView])))]
-pub async fn list(here: Here, Item(name): Item, cached: Cached) -> Result<Response, Problem> {
+    params(("tenant" = String, Path, description = "The tenant"), ("policy" = String, Path, description = "The policy"), WhichQuarantines, IfOther),
+    responses((status = 200, description = "Those that hold, or all", body = [QuarantineView])))]
+pub async fn list(here: Here, Item(name): Item, Asked(which): Asked<WhichQuarantines>, cached: Cached) -> Result<Response, Problem> {
     let policy = policy(&here, &name).await?;
-    let all = here.tenant.exporter().in_force(&policy.spec.name).await?;
-    let state = of_quarantines(&policy, &all);
+    let exporter = here.tenant.exporter();
+    let in_force = exporter.in_force(&policy.spec.name).await?;
+    let state = of_quarantines(&policy, &in_force);
+    let all = if which.over { exporter.store.quarantines(here.tenant.name(), Some(&policy.spec.name)).await? } else { in_force };
     tagged(&cached, &state, &all.into_iter().map(QuarantineView::from).collect::<Vec<_>>())
 }
 

@@ -5,8 +5,8 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use consign_export::ExportError;
 use consign_export::said::{Said, WindowSaid};
-use consign_model::run::{EmailCounts, EventCounts, Trigger};
-use consign_model::{Run, RunId, RunState};
+use consign_model::run::{ChatCounts, EmailCounts, EventCounts, Trigger};
+use consign_model::{Digest, Run, RunId, RunState};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -78,12 +78,73 @@ pub struct RunView {
     /// Of one that has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     emails: Option<Emails>,
+    /// Of one that has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chats: Option<Chats>,
+    /// Of one that has ended: how long it took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    millis: Option<u64>,
     /// Held windows of earlier runs that it tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     tried_again: Option<u64>,
     /// How many of these are done now.
     #[serde(skip_serializing_if = "Option::is_none")]
     tried_again_done: Option<u64>,
+    /// Their events, as they stand now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried_again_events: Option<Events>,
+    /// Their e-mails, as they stand now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tried_again_emails: Option<Emails>,
+    /// What shadows would have done otherwise.
+    #[schema(value_type = Vec<Object>)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shadows: Vec<serde_json::Value>,
+    /// Modules that were quarantined in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    quarantined: Vec<QuarantinedModule>,
+    /// Where it ran under an earlier version of its policy.
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stands_in: Option<serde_json::Value>,
+    /// What its policy requires of sources, and these do not give.
+    #[schema(value_type = Vec<Object>)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lacking: Vec<serde_json::Value>,
+}
+
+/// Chats of a run.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Chats {
+    /// With a window in this run.
+    examined: u64,
+    /// Of these, held.
+    held: u64,
+}
+
+impl From<ChatCounts> for Chats {
+    fn from(chats: ChatCounts) -> Self {
+        let ChatCounts { examined, held } = chats;
+        Self { examined, held }
+    }
+}
+
+/// A module that a run has quarantined.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct QuarantinedModule {
+    /// `name@version`.
+    #[schema(example = "acme/desks@1.2.0")]
+    module: String,
+    /// SHA-256 of the component.
+    digest: String,
+}
+
+fn objects<T: Serialize>(all: &[T]) -> Vec<serde_json::Value> {
+    all.iter().filter_map(|one| serde_json::to_value(one).ok()).collect()
+}
+
+fn quarantined((module, digest): &(String, Digest)) -> QuarantinedModule {
+    QuarantinedModule { module: module.clone(), digest: digest.to_string() }
 }
 
 pub fn run_view(run: Run) -> RunView {
@@ -106,8 +167,16 @@ pub fn run_view(run: Run) -> RunView {
         finished_at: ended.as_ref().map(|(at, _)| time(*at)),
         events: ended.as_ref().map(|(_, summary)| summary.events.into()),
         emails: ended.as_ref().map(|(_, summary)| summary.emails.into()),
+        chats: ended.as_ref().map(|(_, summary)| summary.chats.into()),
+        millis: ended.as_ref().map(|(_, summary)| summary.millis),
         tried_again: ended.as_ref().map(|(_, summary)| summary.supplements.windows),
         tried_again_done: ended.as_ref().map(|(_, summary)| summary.supplements.done),
+        tried_again_events: ended.as_ref().map(|(_, summary)| summary.supplements.events.into()),
+        tried_again_emails: ended.as_ref().map(|(_, summary)| summary.supplements.emails.into()),
+        shadows: ended.as_ref().map(|(_, summary)| objects(&summary.shadows)).unwrap_or_default(),
+        quarantined: ended.iter().flat_map(|(_, summary)| &summary.quarantined).map(quarantined).collect(),
+        stands_in: ended.as_ref().and_then(|(_, summary)| serde_json::to_value(summary.stands_in.as_ref()?).ok()),
+        lacking: ended.as_ref().map(|(_, summary)| objects(&summary.lacking)).unwrap_or_default(),
     }
 }
 
