@@ -197,6 +197,10 @@ fn a_file_that_cannot_be_read_keeps_no_other() {
     std::fs::write(&damaged, "not what was written").unwrap();
     let retained = consign.json(&["retention", "run"]);
     assert_eq!((&retained["deleted"], &retained["unreadable"]), (&json!(1), &json!(3)), "{retained}");
+    // Nor an erasure: it says that it is not all, and its certificate does.
+    let erased = consign.run(&["erase", "--source", "other", "--user", "U1", "--reason", "asked for", "--json"]).ended(3).json();
+    assert_eq!((&erased["certificate"]["erased"], &erased["certificate"]["unreadable"]), (&json!(0), &json!(3)), "{erased}");
+    assert!(consign.run(&["audit", "list", "--last", "1"]).succeeded().stdout.contains("erased user U1"));
 }
 
 /// Beside `serve`: by the API, and by itself as soon as somebody has changed the rules.

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use consign_model::Digest;
+use consign_model::{Digest, TenantId};
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectStoreExt, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 
 use crate::attachment::lock_digest;
 use crate::place::Place;
@@ -18,6 +18,22 @@ pub fn attachment_path(digest: &Digest) -> String {
 /// The SHA-256 of the plaintext of the attachment that lies there; unset where none does.
 pub fn attachment_at(path: &str) -> Option<Digest> {
     Place::attachment_at(path)
+}
+
+/// Deletes everything that a tenant has, whose end it is: nobody is at work with its files any more. Says how many files.
+pub async fn delete_all_of(store: &dyn ObjectStore, tenant: &TenantId) -> Result<u64, ArchiveError> {
+    let folder = Path::from(tenant.as_str());
+    let unreadable = |source| ArchiveError::Unreadable { path: tenant.to_string(), source };
+    let mut files = store.list(Some(&folder));
+    let mut deleted = 0;
+    while let Some(file) = files.try_next().await.map_err(unreadable)? {
+        match store.delete(&file.location).await {
+            Ok(()) => deleted += 1,
+            Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(ArchiveError::Unwritable { path: file.location.to_string(), source }),
+        }
+    }
+    Ok(deleted)
 }
 
 /// Attachments among which some may go.
@@ -36,6 +52,11 @@ impl Archive {
     /// Somebody begins to work with files: until this is dropped, none that the index names now is deleted.
     pub fn begin_use(&self) -> Use {
         self.writer.begin_use()
+    }
+
+    /// Until everybody has ended who is at work with files now.
+    pub async fn at_rest(&self) {
+        self.writer.uses.ended().await;
     }
 
     /// Deletes a segment or arrival file that the index names no more, when everybody is done who may still know of it. One that is gone already is no error.

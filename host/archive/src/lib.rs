@@ -25,7 +25,7 @@ mod uses;
 mod writer;
 
 pub use attachment::AttachmentUpload;
-pub use delete::{Unnamed, attachment_at, attachment_path};
+pub use delete::{Unnamed, attachment_at, attachment_path, delete_all_of};
 pub use error::{ArchiveError, KeyError, StoreError};
 pub use master::MasterKey;
 pub use open::{ObjectStore, holds_files, open_store, sweep};

@@ -58,6 +58,11 @@ impl Archive {
         self.secrets.open_answer(request, sealed)
     }
 
+    /// Where files lie, of all tenants.
+    pub fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.writer.store
+    }
+
     /// The writing half.
     pub fn writer(&self) -> &ArchiveWriter {
         &self.writer

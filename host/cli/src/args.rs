@@ -210,6 +210,9 @@ pub enum Command {
     },
     /// The log of who changed what, and which runs there were: list it, export it, check it
     Audit {
+        /// The installation's own, which tells of tokens of the installation and of tenants that were removed, instead of a tenant's
+        #[arg(long)]
+        platform: bool,
         /// What to do
         #[command(subcommand)]
         command: AuditCommand,
@@ -438,7 +441,26 @@ pub enum TenantCommand {
         name: Name,
     },
     /// List the tenants
-    List,
+    List {
+        /// Those that were removed instead
+        #[arg(long)]
+        removed: bool,
+    },
+    /// Remove a tenant, and destroy everything that it has: nothing brings it back. Refused where a legal hold covers something of it, or a policy owes something to an archive. Removed
+    /// again it goes on where it was cut off
+    Remove {
+        /// Its name, which is given to no other
+        name: Name,
+        /// Why: it stays, and stands in the installation's audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Also where policies have not done with what it has: that is exported to nobody then
+        #[arg(long)]
+        even_owed: bool,
+        /// Write its audit log and its manifests, by which it can still prove what it exported, into this new folder before
+        #[arg(long, value_name = "DIR")]
+        hand_over: Option<PathBuf>,
+    },
 }
 
 /// `token`

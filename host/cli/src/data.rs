@@ -260,6 +260,10 @@ impl Installation {
 }
 
 impl Opener for Installation {
+    fn forget(&self, tenant: &TenantId) {
+        self.archives.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+    }
+
     fn open<'a>(&'a self, tenant: &'a TenantId, maker: Option<&'a Actor>) -> Opening<'a> {
         Box::pin(async move {
             let opened = self.tenant_by(tenant, maker.cloned().unwrap_or_else(|| self.person())).await;

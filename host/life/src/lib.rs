@@ -11,6 +11,7 @@
 
 mod cut;
 mod erase;
+mod removal;
 mod retain;
 mod tidy;
 
@@ -24,6 +25,7 @@ use consign_model::{Author, ChatKey, EventBatch, Keeping, Name, Timestamp};
 use consign_store::{SegmentRecord, StoreError};
 use tokio::sync::Mutex;
 
+pub use removal::{Standing, go_on_removing};
 pub use retain::Retained;
 
 /// Chats looked through at a time: what lies together in a file is cut together.
@@ -46,6 +48,32 @@ pub enum LifeError {
     /// It was asked for without a reason.
     #[error("say why, with a reason: it stands in the audit log, for whoever asks in years")]
     NoReason,
+    /// A tenant can't be removed since legal holds cover what it has.
+    #[error("legal holds cover what this tenant has: {}. Nothing was removed; a hold has to be lifted first ('consign hold list')", names(.0))]
+    Held(Vec<Name>),
+    /// A tenant can't be removed since policies have not done with what it has.
+    #[error(
+        "{0} events of this tenant were not exported, or not to everybody who is to get them. Nothing was removed; run its policies, or say that they go all the same (--even-owed)"
+    )]
+    Owed(u64),
+    /// What a removed tenant had is still there.
+    #[error("{path} can't be read or deleted: {cause}")]
+    Files {
+        /// The file or folder.
+        path: String,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The keys of a removed tenant are still in the store's files.
+    #[error(
+        "the keys of the removed tenant '{tenant}' are still in the store's files ({copies} times): start the program again, which writes the store anew"
+    )]
+    KeyFound {
+        /// Which.
+        tenant: Name,
+        /// How often.
+        copies: u64,
+    },
     /// Another process of it is under way.
     #[error("events of this tenant are being deleted already: try again when that is done")]
     Busy,
@@ -74,6 +102,10 @@ pub struct KeptBack {
     pub owed: u64,
     /// Since a legal hold covers them.
     pub held: u64,
+}
+
+fn names(names: &[Name]) -> String {
+    names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl KeptBack {

@@ -18,6 +18,7 @@ use crate::access::Role;
 use crate::canonical::{NotCanonical, canonical};
 use crate::keeping::{Hold, Rule};
 use crate::manifest::Signature;
+use crate::removal::{Holdings, Proof};
 use crate::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use crate::{Digest, Name, PublicKey, RunId, TenantId, Timestamp};
 
@@ -171,6 +172,14 @@ pub struct Certificate {
     pub held: u64,
     /// Files that hung on them and on no other event, and went with them.
     pub files: u64,
+    /// Events of files that can't be read, so that it is not known whose they are: they stay.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What an import did, as far as it came.
@@ -198,6 +207,26 @@ pub enum Deed {
         signing_key: String,
         /// What conversation files are encrypted for.
         recipient: String,
+    },
+    /// A tenant was removed: the key went by which its files open. This stands in the installation's log.
+    TenantRemoved {
+        /// Which.
+        tenant: TenantId,
+        /// Why.
+        reason: String,
+        /// What its files were encrypted for.
+        recipient: String,
+        /// The last entry of its own log.
+        last_entry: Option<Head>,
+        /// What it had.
+        had: Holdings,
+    },
+    /// Nothing is left of a removed tenant: its files and records are gone, and its key was found nowhere.
+    TenantDestroyed {
+        /// Which.
+        tenant: TenantId,
+        /// Where its key was looked for.
+        proof: Proof,
     },
     /// The log began: the tenant is older than its log, which can't tell of what was before.
     LogBegun,

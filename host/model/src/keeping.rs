@@ -81,9 +81,12 @@ impl Hold {
         parts.extend(self.source.as_ref().map(|source| format!("source {source}")));
         parts.extend(self.chat.as_ref().map(|chat| format!("chat {}", chat.escape_debug())));
         parts.extend(self.user.as_ref().map(|user| format!("chats of user {}", user.escape_debug())));
+        if parts.is_empty() {
+            parts.push("everything".to_owned());
+        }
         parts.extend(self.from.map(|from| format!("from {from}")));
         parts.extend(self.until.map(|until| format!("before {until}")));
-        if parts.is_empty() { "everything".to_owned() } else { parts.join(", ") }
+        parts.join(", ")
     }
 }
 

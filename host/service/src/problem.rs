@@ -23,7 +23,7 @@ use crate::identities::IdentityError;
 use crate::modules::{PushError, SignatureError};
 use crate::promote::PromoteError;
 use crate::proposals::{DecideError, KeepError};
-use crate::tenants::TenantError;
+use crate::tenants::{RemoveError, TenantError};
 
 /// The media type of problems.
 pub const MEDIA: &str = "application/problem+json";
@@ -260,7 +260,17 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict { .. } => Self::conflict(error.to_string()),
+            StoreError::Removed { .. } => Self::refused("removed-tenant", error.to_string()),
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<RemoveError> for Problem {
+    fn from(error: RemoveError) -> Self {
+        match error {
+            RemoveError::Tenant(error) => error.into(),
+            RemoveError::Life(error) => error.into(),
         }
     }
 }
@@ -320,9 +330,11 @@ impl From<LifeError> for Problem {
             LifeError::NoUser { .. } => Self::no_such("no-such-user", error.to_string()),
             LifeError::NoReason => Self::invalid(error.to_string()),
             LifeError::Busy => Self::conflict(error.to_string()),
+            LifeError::Held(_) => Self::refused("held", error.to_string()),
+            LifeError::Owed(_) => Self::refused("owed", error.to_string()),
             LifeError::Store(error) => error.into(),
             LifeError::Export(error) => error.into(),
-            LifeError::Archive(_) => Self::internal(&error),
+            LifeError::Archive(_) | LifeError::Files { .. } | LifeError::KeyFound { .. } => Self::internal(&error),
         }
     }
 }

@@ -11,14 +11,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use consign_export::{Exporter, Retry};
 use consign_ingest::Importer;
 use consign_ingest::receive::{self, Bounds, Hall, Receiver};
-use consign_life::Life;
+use consign_life::{Life, LifeError, go_on_removing};
 use consign_model::access::platform;
 use consign_model::alert::Notice;
 use consign_model::audit::{Actor, Author};
-use consign_model::{Name, TenantId};
+use consign_model::{Name, RemovedTenant, TenantId};
 use consign_store::{Store, StoreError};
 use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tracing::{info, warn};
 
 use crate::alerts::{AlertSettings, Alerts, Webhook};
 use crate::attempts::Attempts;
@@ -54,6 +55,17 @@ pub enum TenantError {
     Store(#[from] StoreError),
 }
 
+/// Why a tenant is not removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    /// It, or the installation, can't be opened.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// What it has may not go, or can't be deleted.
+    #[error(transparent)]
+    Life(#[from] LifeError),
+}
+
 /// A tenant's part of the data folder.
 pub struct Opened {
     /// On the way in.
@@ -67,6 +79,9 @@ pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Opened, TenantError>> 
 
 /// Opens a tenant's part of the data folder, and makes its keys where it is new. Who has the master key does this.
 pub trait Opener: Send + Sync {
+    /// A tenant was removed: nothing of its keys is kept in memory.
+    fn forget(&self, tenant: &TenantId);
+
     /// Opens it. `maker`: who is written in its log where it is new; unset: whoever has started the process.
     fn open<'a>(&'a self, tenant: &'a TenantId, maker: Option<&'a Actor>) -> Opening<'a>;
 }
@@ -188,6 +203,20 @@ struct Serving {
     receiving: receive::Running,
     looking: JoinHandle<()>,
     ending: JoinHandle<()>,
+    /// Whether this one is to end, while others go on; and whether its scheduler has.
+    leaving: watch::Sender<bool>,
+    scheduled: watch::Receiver<bool>,
+}
+
+impl Serving {
+    /// Ends all but the scheduler.
+    async fn stop(self) {
+        self.looking.abort();
+        self.ending.abort();
+        // What was taken in is stored and answered.
+        self.receiving.stop().await;
+        self.alerts.stop().await;
+    }
 }
 
 /// All tenants that are served.
@@ -314,8 +343,63 @@ impl Tenants {
         if let Ok(known) = self.get(tenant) {
             return Ok((known, false));
         }
+        if let Some(RemovedTenant { tenant, at, .. }) = self.common.store.removed_tenants().await?.into_iter().find(|one| one.tenant == *tenant) {
+            return Err(StoreError::Removed { tenant, at }.into());
+        }
         let is_new = self.common.store.tenant_keys(tenant).await?.is_none();
         Ok((self.serve(tenant, maker).await?, is_new))
+    }
+
+    /// Removes a tenant, while the others are served: ends what goes on for it, takes its keys out, and deletes its files. Its records go when the program is started next. Where
+    /// something stands in the way it goes on being served.
+    pub async fn remove(&self, tenant: &TenantId, reason: &str, even_owed: bool, maker: &Actor) -> Result<RemovedTenant, RemoveError> {
+        let _one_at_a_time = self.opening.lock().await;
+        let platform = self.platform().await?;
+        let platform = Exporter { author: platform.author.acting_as(maker.clone()), ..platform.clone() };
+        // Looked at before anything is ended for it.
+        self.get(tenant)?.life.standing().await?.may_go(even_owed)?;
+        let serving = self.serving.write().unwrap_or_else(PoisonError::into_inner).remove(tenant);
+        let mut serving = serving.ok_or_else(|| TenantError::Unknown(tenant.clone()))?;
+        serving.leaving.send_replace(true);
+        // An error: it has broken off, and is over.
+        drop(serving.scheduled.wait_for(|ended| *ended).await);
+        let known = Arc::clone(&serving.tenant);
+        serving.stop().await;
+        known.exporter.archive.at_rest().await;
+        if let Err(error) = known.life.remove_tenant(reason, even_owed, &platform.author).await {
+            // A hold was placed meanwhile, say.
+            drop(known);
+            self.common.opener.forget(tenant);
+            let opened = self.common.opener.open(tenant, None).await?;
+            self.begin(opened).await;
+            return Err(error.into());
+        }
+        self.common.opener.forget(tenant);
+        let all = go_on_removing(&platform).await?;
+        all.into_iter().find(|one| one.tenant == *tenant).ok_or_else(|| TenantError::Unknown(tenant.clone()).into())
+    }
+
+    /// Goes on with the end of tenants that were removed before this process began.
+    pub fn go_on_removing(self: &Arc<Self>) -> JoinHandle<()> {
+        let tenants = Arc::clone(self);
+        tokio::spawn(async move { tenants.remove_the_rest().await })
+    }
+
+    async fn remove_the_rest(&self) {
+        let gone_on = async {
+            // The installation gets keys and a log when there is something to enter.
+            if self.common.store.removed_tenants().await.map_err(TenantError::from)?.iter().all(RemovedTenant::is_over) {
+                return Ok(Vec::new());
+            }
+            Ok::<_, RemoveError>(go_on_removing(self.platform().await?).await?)
+        };
+        match gone_on.await {
+            Ok(all) => all
+                .iter()
+                .filter(|one| one.is_over())
+                .for_each(|one| info!(tenant = %one.tenant, "nothing is left of the removed tenant {}", one.tenant)),
+            Err(error) => warn!(%error, "what removed tenants had is not all gone: {error}"),
+        }
     }
 
     async fn serve(&self, tenant: &TenantId, maker: &Actor) -> Result<Arc<Tenant>, TenantError> {
@@ -347,19 +431,29 @@ impl Tenants {
             let policies = Arc::clone(&policies);
             async move { policies.look_at_modules().await }
         });
+        let (leaving, has_ended) = (watch::Sender::new(false), watch::Sender::new(false));
+        let scheduled = has_ended.subscribe();
         self.schedulers.lock().await.spawn({
-            let (of, policies, changed, mut stop) = (tenant.clone(), Arc::clone(&policies), Arc::clone(&changed), self.stop.subscribe());
+            let (of, policies, changed) = (tenant.clone(), Arc::clone(&policies), Arc::clone(&changed));
+            let (mut stop, mut leaves) = (self.stop.subscribe(), leaving.subscribe());
             async move {
-                // An error is the end of all tenants, which is the end too.
-                let end = async move { drop(stop.wait_for(|stop| *stop).await) };
-                (of, serve(policies, SystemClock, Settings::default(), &changed, end).await.unfinished)
+                // An error is the end of all tenants, or of this one, which is the end too.
+                let end = async move {
+                    tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => {}
+                        _ = leaves.wait_for(|leaves| *leaves) => {}
+                    }
+                };
+                let unfinished = serve(policies, SystemClock, Settings::default(), &changed, end).await.unfinished;
+                has_ended.send_replace(true);
+                (of, unfinished)
             }
         });
         let (life, keeping) = (Arc::new(Life::new(exporter.clone())), Arc::<Notify>::default());
         let ending = tokio::spawn(ending::watch(Arc::clone(&life), exporter.clone(), Arc::clone(&keeping), Arc::clone(&self.ending)));
         let watchers = Arc::new(Semaphore::new(WATCHERS));
         let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, life, keeping, watchers });
-        let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking, ending };
+        let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking, ending, leaving, scheduled };
         self.serving.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().clone(), serving);
         tenant
     }
@@ -396,14 +490,7 @@ impl Tenants {
         }
         unfinished.sort();
         let serving = std::mem::take(&mut *self.serving.write().unwrap_or_else(PoisonError::into_inner));
-        futures::future::join_all(serving.into_values().map(|one| async move {
-            one.looking.abort();
-            one.ending.abort();
-            // What was taken in is stored and answered.
-            one.receiving.stop().await;
-            one.alerts.stop().await;
-        }))
-        .await;
+        futures::future::join_all(serving.into_values().map(Serving::stop)).await;
         unfinished
     }
 }

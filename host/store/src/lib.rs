@@ -22,8 +22,8 @@ use consign_model::source::{Capabilities, Capture};
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Extent, Member, ModuleKey, Name, Quarantine, Rows, Run, RunId, RunSummary, TenantId,
-    TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedKind, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Extent, Member, ModuleKey, Name, Quarantine, RemovedTenant, Rows, Run, RunId,
+    RunSummary, TenantId, TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedKind, WantedState, Window, WindowKey, WindowState,
 };
 
 /// A connected platform.
@@ -317,6 +317,14 @@ pub enum StoreError {
         /// What.
         what: String,
     },
+    /// There was a tenant of this name.
+    #[error("there was a tenant '{tenant}' until {at}: what it had is destroyed, and its name is given to no other")]
+    Removed {
+        /// The name.
+        tenant: TenantId,
+        /// When it was removed.
+        at: Timestamp,
+    },
     /// Another process has the data folder open.
     #[error("the data folder {path} is in use by another process{holder}: stop it, or choose another folder with --data")]
     Held {
@@ -363,13 +371,21 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Adds a tenant with its keys. Where it is there already, its own keys come back, and nothing changes but that the audit log begins of a tenant
-    /// that is older than that.
+    /// that is older than that. [`StoreError::Removed`] where there was one of its name.
     async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys>;
     /// A tenant's keys, where it exists.
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>>;
 
     /// Tenants after this one, by name, at most `limit`.
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>>;
+
+    /// Takes a tenant's keys out, and its tokens' places: from now on it is none, and what its files hold opens no more. Its other records are gone when the store was opened anew.
+    /// Refused as a conflict where it is not there with these keys, or its rules and holds have another version. Entered in the log of the installation.
+    async fn remove_tenant(&self, removed: &RemovedTenant, keeping: u32, by: &Author) -> Result<()>;
+    /// Tenants that were removed, by name.
+    async fn removed_tenants(&self) -> Result<Vec<RemovedTenant>>;
+    /// Keeps what was done since about one; of a proof that is new the log of the installation tells.
+    async fn put_removed(&self, removed: &RemovedTenant, by: &Author) -> Result<()>;
 
     /// Adds a token. Refused as a conflict where its id, or its hash, is there already.
     async fn add_token(&self, tenant: &TenantId, token: &Token, by: &Author) -> Result<()>;

@@ -86,6 +86,20 @@ pub async fn doctor(cli: &Cli, offline: bool, json: bool) -> Result<Ending, Fail
             }
         }
     }
+    for removed in installation.store().removed_tenants().await?.iter().filter(|one| !one.is_over()) {
+        let (state, text) = match (removed.files_gone, removed.records_gone) {
+            (Some(_), Some(_)) => (
+                State::Note,
+                "its files and records are gone; its keys were not looked for yet: 'consign tenant remove' with its name does, and so does the next start",
+            ),
+            (Some(_), None) => (State::Wrong, "its records are still in the store: it could not be written anew, for want of room say"),
+            (None, _) => (
+                State::Wrong,
+                "its files are still there: 'consign tenant remove' with its name goes on, and so does the next start of 'consign serve'",
+            ),
+        };
+        findings.add(state, None, format!("removed tenant {}", removed.tenant), text);
+    }
     let wrong = findings.all.iter().filter(|found| found.state == State::Wrong).count();
     if json {
         say_json(&findings.all)?;

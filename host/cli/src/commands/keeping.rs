@@ -204,6 +204,12 @@ fn say_erased(certificate: &Certificate, dry_run: bool, entry: Option<u64>, json
             say(format_args!("{} files went with them", number(certificate.files)));
         }
         say_kept_back(back);
+        if certificate.unreadable > 0 {
+            say(format_args!(
+                "{} events stay, since their files can't be read, and nobody knows whose they are: consign doctor",
+                number(certificate.unreadable)
+            ));
+        }
         match entry {
             Some(entry) => say(format_args!("The certificate is entry {entry} of the audit log: consign audit list")),
             None if !dry_run => say("The certificate stands in the audit log: consign audit list"),
@@ -212,7 +218,7 @@ fn say_erased(certificate: &Certificate, dry_run: bool, entry: Option<u64>, json
         say("What others wrote about this user stays, and the name in lists of people; so does what archives have received.");
     }
     // Somebody who asks for an erasure has to see that it is not all of it.
-    Ok(Ending::complete_if(back == KeptBack::default()))
+    Ok(Ending::complete_if(back == KeptBack::default() && certificate.unreadable == 0))
 }
 
 fn say_kept_back(back: KeptBack) {

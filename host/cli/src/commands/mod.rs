@@ -67,7 +67,7 @@ async fn by_server(server: &Server, command: &Command, json: bool) -> Result<End
         Command::Held { policy, command } => held::held_at(server, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs_at(server, run, json).await,
         Command::Verify { manifests, mail, key } => verify::verify_at(server, manifests, mail.as_deref(), key.as_deref(), json).await,
-        Command::Audit { command } => audit::audit_at(server, command, json).await,
+        Command::Audit { command, .. } => audit::audit_at(server, command, json).await,
         Command::Tenant { command } => tenant::tenant_at(server, command, json).await,
         Command::Secret { command } => secret::secret_at(server, command, json).await,
         Command::Token { command } => token::token_at(server, command, json).await,
@@ -115,7 +115,11 @@ async fn in_folder(cli: Cli) -> Result<Ending, Failure> {
         Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs(&open().await?, run, json).await,
         Command::Verify { manifests, mail, key } => verify::verify(manifests, mail.as_deref(), key.as_deref(), json),
-        Command::Audit { command } => audit::audit(command, open, json).await,
+        Command::Audit { platform: true, command } => {
+            let place = Place::of(&cli)?;
+            audit::audit(command, async || Data::open_platform(&place).await, json).await
+        }
+        Command::Audit { platform: false, command } => audit::audit(command, open, json).await,
         Command::Lint { files, profile, max_size } => lint::lint(files, *profile, *max_size, json),
         Command::Keys { write_identity } => init::keys(&open().await?, write_identity.as_deref(), json).await,
         Command::Alerts => alerts::alerts(&Place::of(&cli)?, json),

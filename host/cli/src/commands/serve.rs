@@ -119,6 +119,7 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     let names: Vec<&TenantId> = opened.iter().map(|one| &one.exporter.tenant).collect();
     say_started(&place, &names, &addresses, json);
     tenants.serve_all(opened).await;
+    let removing = tenants.go_on_removing();
     let backing_up = config.backup.map(|settings| tokio::spawn(make_by_itself(Arc::clone(&tenants), settings)));
     let serving = metrics_server.map(|server| tokio::spawn(server.serve(metrics)));
     let (stop_api, api_stops) = oneshot::channel::<()>();
@@ -148,7 +149,7 @@ pub async fn serve(cli: &Cli, config: Option<&Path>) -> Result<Ending, Failure> 
     if let Some(ingesting) = ingesting.filter(|_| failed.is_none()) {
         ingesting.stop().await;
     }
-    for by_the_way in serving.into_iter().chain(backing_up) {
+    for by_the_way in serving.into_iter().chain(backing_up).chain([removing]) {
         by_the_way.abort();
     }
     for (tenant, policy) in &unfinished {

@@ -52,7 +52,7 @@ fn is_done_anywhere(command: &Command) -> bool {
     match command {
         Command::Demo | Command::Inbox { .. } | Command::Lint { .. } | Command::Filter { .. } => true,
         Command::Verify { manifests, .. } => manifests.iter().all(|path| path.exists()),
-        Command::Audit { command: crate::args::AuditCommand::Verify { file, .. } } => file.is_some(),
+        Command::Audit { command: crate::args::AuditCommand::Verify { file, .. }, .. } => file.is_some(),
         _ => false,
     }
 }

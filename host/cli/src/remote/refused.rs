@@ -51,6 +51,7 @@ pub fn before_anything(command: &Command) -> Result<(), Failure> {
         Command::Module { command: ModuleCommand::Recheck { .. } } => beside("looking at modules under a new engine"),
         Command::Shadow { command: None, .. } => elsewhere("what shadows would have done", "the console has it, on the policy's page", "listShadows"),
         Command::Token { command } => platform(command),
+        Command::Audit { platform: true, .. } => beside("the installation's own audit log"),
         Command::Demo
         | Command::Import(_)
         | Command::Apply { .. }
@@ -64,7 +65,7 @@ pub fn before_anything(command: &Command) -> Result<(), Failure> {
         | Command::Logs { .. }
         | Command::Verify { .. }
         | Command::Lint { .. }
-        | Command::Audit { .. }
+        | Command::Audit { platform: false, .. }
         | Command::Tenant { .. }
         | Command::Secret { .. }
         | Command::Proposal { .. }

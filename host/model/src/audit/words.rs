@@ -21,6 +21,16 @@ impl Deed {
     /// What was done, as a line after who has done it.
     pub fn text(&self) -> String {
         match self {
+            Self::TenantRemoved { tenant, reason, had, .. } => format!(
+                "removed tenant {tenant} with {} events of {} chats, {} of them not exported: {}",
+                number(had.events),
+                number(had.chats),
+                number(had.owed),
+                reason.escape_debug()
+            ),
+            Self::TenantDestroyed { tenant, proof } => {
+                format!("destroyed what was left of tenant {tenant}; its key was found in none of {} files", number(proof.files))
+            }
             Self::TenantMade { signing_key, .. } => format!("made the tenant's keys (signing key {signing_key})"),
             Self::LogBegun => "began the log of a tenant that is older than it".to_owned(),
             Self::ImportBegun { source, format, input, .. } => format!("began to import {} ({format}) into source {source}", input.escape_debug()),

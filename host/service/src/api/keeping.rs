@@ -17,7 +17,7 @@ use crate::problem::Problem;
 /// From when on an event's time runs.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum From {
+pub enum CountsFrom {
     /// From when it happened.
     #[default]
     Event,
@@ -37,7 +37,7 @@ pub struct RuleView {
     keep: String,
     /// Counted from when.
     #[serde(default)]
-    counted_from: From,
+    counted_from: CountsFrom,
 }
 
 /// A legal hold: what it covers is neither deleted by a rule nor erased.
@@ -77,14 +77,14 @@ pub struct KeepingView {
     holds: Vec<HoldView>,
 }
 
-impl std::convert::From<Keeping> for KeepingView {
+impl From<Keeping> for KeepingView {
     fn from(keeping: Keeping) -> Self {
         let rule = |rule: Rule| RuleView {
             source: rule.source.map(|source| source.to_string()),
             keep: rule.keep.to_string(),
             counted_from: match rule.counted_from {
-                CountedFrom::Event => From::Event,
-                CountedFrom::Export => From::Export,
+                CountedFrom::Event => CountsFrom::Event,
+                CountedFrom::Export => CountsFrom::Export,
             },
         };
         let hold = |hold: Hold| HoldView {
@@ -143,8 +143,8 @@ pub async fn set_rules(here: Here, Given(new): Given<NewRules>) -> Result<Json<K
             source: rule.source.map(|source| name("source", &source)).transpose()?,
             keep: span(&rule.keep)?,
             counted_from: match rule.counted_from {
-                From::Event => CountedFrom::Event,
-                From::Export => CountedFrom::Export,
+                CountsFrom::Event => CountedFrom::Event,
+                CountsFrom::Export => CountedFrom::Export,
             },
         })
     };
@@ -267,7 +267,7 @@ pub struct RetainedView {
     unreadable: u64,
 }
 
-impl std::convert::From<Retained> for RetainedView {
+impl From<Retained> for RetainedView {
     fn from(retained: Retained) -> Self {
         let Retained { dry_run, chats, deleted, files, unreadable, kept_back } = retained;
         Self { dry_run, chats, deleted, files, owed: kept_back.owed, held: kept_back.held, unreadable }
@@ -320,6 +320,8 @@ pub struct CertificateView {
     held: u64,
     /// Files that went with them.
     files: u64,
+    /// Events of files that can't be read, so that it is not known whose they are: they stay.
+    unreadable: u64,
 }
 
 /// Erases a user's events. What others wrote stays, and so does what a policy owes or a hold covers, which the answer counts.
@@ -330,6 +332,7 @@ pub struct CertificateView {
         (status = 409, description = "Events are being deleted already", body = Problem)))]
 pub async fn erase(here: Here, Given(asked): Given<NewErasure>) -> Result<Json<CertificateView>, Problem> {
     let (source, why, dry_run) = (name("source", &asked.source)?, reason(asked.reason)?, asked.dry_run);
-    let Certificate { source, user, reason, chats, erased, owed, held, files } = here.life().erase(&source, &asked.user, &why, dry_run).await?;
-    Ok(Json(CertificateView { source: source.to_string(), user, reason, dry_run, chats, erased, owed, held, files }))
+    let Certificate { source, user, reason, chats, erased, owed, held, files, unreadable } =
+        here.life().erase(&source, &asked.user, &why, dry_run).await?;
+    Ok(Json(CertificateView { source: source.to_string(), user, reason, dry_run, chats, erased, owed, held, files, unreadable }))
 }

@@ -27,6 +27,7 @@ mod progress;
 mod proposals;
 mod quarantine;
 mod reader;
+mod removed;
 mod runs;
 mod secrets;
 mod shadows;
@@ -118,6 +119,8 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(quarantine::release))
         .routes(routes!(modules::list, modules::upload))
         .routes(routes!(proposals::list))
+        .routes(routes!(removed::remove))
+        .routes(routes!(removed::list))
         .routes(routes!(proposals::show))
         .routes(routes!(proposals::approve))
         .routes(routes!(proposals::reject))

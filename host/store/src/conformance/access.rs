@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use consign_model::access::{Role, Session, SignedInBy, Token, TokenKind};
-use consign_model::{Digest, Timestamp};
+use consign_model::removal::Proof;
+use consign_model::{Digest, Keeping, RemovedTenant, Timestamp};
 
-use super::samples::{author, keys, name, secret, token};
+use super::samples::{author, keys, name, removed, secret, token};
 use crate::{Seen, Store, StoreError};
 
 pub(super) async fn tenants_by_name(store: Arc<dyn Store>) {
@@ -20,6 +21,46 @@ pub(super) async fn tenants_by_name(store: Arc<dyn Store>) {
     assert_eq!(store.tenants(Some(&name("a-b")), 2).await.unwrap(), ["a.b", "b"].map(name));
     assert_eq!(store.tenants(Some(&name("a-c")), 1).await.unwrap(), [name("a.b")], "one that is not there is a place all the same");
     assert!(store.tenants(Some(&name("b")), 9).await.unwrap().is_empty());
+}
+
+pub(super) async fn a_removed_tenant_is_none(store: Arc<dyn Store>) {
+    let (by, gone) = (author(), removed("t"));
+    for tenant in ["platform", "t", "t-2"] {
+        store.create_tenant(&name(tenant), &keys(tenant), &by).await.unwrap();
+        store.add_token(&name(tenant), &token("one", tenant), &by).await.unwrap();
+    }
+    assert_eq!(store.removed_tenants().await.unwrap(), []);
+    let conflict = async |removed: &RemovedTenant, keeping| {
+        let refused = store.remove_tenant(removed, keeping, &by).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    };
+    conflict(&removed("nobody"), 0).await;
+    conflict(&RemovedTenant { recipient: keys("t-2").recipient, ..gone.clone() }, 0).await;
+    store.put_keeping(&name("t"), &Keeping::default().with_rules(vec![]).unwrap(), &by).await.unwrap();
+    conflict(&gone, 0).await;
+    assert!(store.put_removed(&gone, &by).await.is_err());
+    store.remove_tenant(&gone, 1, &by).await.unwrap();
+    conflict(&gone, 1).await;
+
+    assert_eq!(store.tenants(None, 9).await.unwrap(), ["platform", "t-2"].map(name));
+    assert_eq!(store.tenant_keys(&name("t")).await.unwrap(), None);
+    assert_eq!(store.token_of(&token("one", "t").hash).await.unwrap(), None, "a token is worth nothing at once");
+    assert_eq!(store.token_of(&token("one", "t-2").hash).await.unwrap().unwrap().0, name("t-2"));
+    let again = store.create_tenant(&name("t"), &keys("u"), &by).await;
+    assert!(matches!(&again, Err(StoreError::Removed { tenant, at: Timestamp(7) }) if *tenant == name("t")), "{again:?}");
+    assert_eq!(store.removed_tenants().await.unwrap(), std::slice::from_ref(&gone));
+
+    let without_files = RemovedTenant { files_gone: Some(Timestamp(8)), ..gone.clone() };
+    store.put_removed(&without_files, &by).await.unwrap();
+    // When its records went is for the store to say.
+    assert!(store.put_removed(&RemovedTenant { records_gone: Some(Timestamp(9)), ..without_files.clone() }, &by).await.is_err());
+    let proof = Proof { at: Timestamp(9), files: 3, bytes: 100, copies_before: 2 };
+    let proved = RemovedTenant { proof: Some(proof), ..without_files };
+    store.put_removed(&proved, &by).await.unwrap();
+    store.put_removed(&proved, &by).await.unwrap();
+    assert_eq!(store.removed_tenants().await.unwrap(), [proved]);
+    let words: Vec<String> = super::audit::log(store.as_ref(), &name("platform")).await.iter().map(super::audit::word).collect();
+    assert_eq!(words, ["tenant-made", "token-made", "tenant-removed", "tenant-destroyed"]);
 }
 
 pub(super) async fn tokens_by_tenant_and_hash(store: Arc<dyn Store>) {

@@ -20,8 +20,8 @@ use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,
-    WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, RemovedTenant, Run, RunId, RunSummary, TenantId, TenantKeys,
+    Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use crate::{
@@ -76,6 +76,9 @@ counted! {
     leftovers(tenant: &TenantId, limit: usize) -> Vec<String>;
     forget_leftover(tenant: &TenantId, path: &str) -> ();
     tenants(after: Option<&TenantId>, limit: usize) -> Vec<TenantId>;
+    remove_tenant(removed: &RemovedTenant, keeping: u32, by: &Author) -> ();
+    removed_tenants() -> Vec<RemovedTenant>;
+    put_removed(removed: &RemovedTenant, by: &Author) -> ();
     add_token(tenant: &TenantId, token: &Token, by: &Author) -> ();
     tokens(tenant: &TenantId) -> Vec<Token>;
     token_of(hash: &Digest) -> Option<(TenantId, Token)>;

@@ -40,6 +40,7 @@ macro_rules! checks {
 /// All of them.
 pub(crate) const CHECKS: &[Check] = checks![
     access::tenants_by_name,
+    access::a_removed_tenant_is_none,
     access::tokens_by_tenant_and_hash,
     access::secrets_by_name,
     access::links_once,

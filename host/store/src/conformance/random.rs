@@ -6,6 +6,7 @@
 
 mod compare;
 mod keeping;
+mod removal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use consign_model::source::Capture;
 use consign_model::target::KeptSecret;
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, FormerName, Member, ModuleKey, MoveKind, Name, Quarantine, Run, RunId, RunState,
-    TenantId, TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, FormerName, Member, ModuleKey, MoveKind, Name, Quarantine, RemovedTenant, Run, RunId,
+    RunState, TenantId, TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use super::counted::{Calls, Counted};
@@ -116,6 +117,7 @@ pub(crate) struct Rehearsal {
     tenants: Vec<TenantId>,
     chats: Vec<ChatKey>,
     policies: Vec<Name>,
+    removed: Vec<RemovedTenant>,
 }
 
 impl Rehearsal {
@@ -127,6 +129,7 @@ impl Rehearsal {
             tenants: ["t", "t-a"].map(name).into(),
             chats: chats.collect(),
             policies: ["p", "p-a", "p-000001"].map(name).into(),
+            removed: Vec::new(),
         }
     }
 
@@ -134,7 +137,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(40) {
+        match self.random.below(41) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -164,7 +167,11 @@ impl Rehearsal {
             36 => self.change_proposal(store, &tenant, &mut expected).await,
             37 => self.save_versions(store, &tenant, &mut expected).await,
             38 => self.change_request(store, &tenant, &mut expected).await,
-            _ => self.ask(store, &tenant, &expected).await,
+            39 => self.remove_another(store).await,
+            _ => {
+                self.ask(store, &tenant, &expected).await;
+                self.ask_for_removed(store).await;
+            }
         }
         self.expected.insert(tenant, expected);
     }

@@ -10,13 +10,14 @@ use consign_model::module::{FaultClass, ModuleFacts, ModuleKind, ModuleManifest,
 use consign_model::policy::PolicyVersion;
 use consign_model::proposal::{Proposal, Proposed};
 use consign_model::quarantine::{QuarantineReason, Release};
+use consign_model::removal::{Holdings, Traces};
 use consign_model::run::{ChatCounts, Cost, Costs, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::{Facts, Participant, SealedFile, Settled};
 use consign_model::{
     Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, ModuleKey, Move, MoveKind,
-    Name, Outcome, PublicKey, Quarantine, Reason, RecipientOutcome, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, WantedFile, WantedKey,
-    WantedState, Window, WindowKey, WindowState,
+    Name, Outcome, PublicKey, Quarantine, Reason, RecipientOutcome, RemovedTenant, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, WantedFile,
+    WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use crate::{Arrival, ModuleRecord, NewRun, SegmentRecord, SourceRecord};
@@ -49,6 +50,28 @@ pub(crate) fn keys(text: &str) -> TenantKeys {
         sealed_signing_key: "c2lnbg==".into(),
         signing_public_key: "cHVi".into(),
         master_key_check: "Y2hlY2s=".into(),
+    }
+}
+
+/// A tenant with these keys, removed.
+pub(crate) fn removed(text: &str) -> RemovedTenant {
+    let TenantKeys { recipient, signing_public_key, .. } = keys(text);
+    let had = Holdings { chats: 1, events: 5, owed: 2 };
+    let traces = Traces { nonces: vec!["00".repeat(12)], copies_before: 2 };
+    RemovedTenant {
+        tenant: name(text),
+        at: Timestamp(7),
+        by: author().actor().clone(),
+        reason: "the contract ended".into(),
+        recipient,
+        signing_public_key,
+        last_entry: None,
+        had,
+        modules: vec![],
+        traces,
+        files_gone: None,
+        records_gone: None,
+        proof: None,
     }
 }
 

@@ -30,7 +30,7 @@ fn secret_key(tenant: &TenantId, name: &Name) -> Key {
     Key::of(Class::Secret, tenant).name(name)
 }
 
-fn hash_key(hash: &Digest) -> Key {
+pub(super) fn hash_key(hash: &Digest) -> Key {
     Key::global(Class::TokenHash).fixed(&hash.0)
 }
 

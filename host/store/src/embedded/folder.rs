@@ -7,7 +7,9 @@
 //! index.recovering/    only after a crash: the copy in which it is mended
 //! index.recovered/     that copy, whole and durable, about to take the place of index/
 //! index.superseded/    index/ as the crash left it, once its place is taken
+//! format-6/            mark and index/ as a release of an earlier format left them, before they were brought to this one
 //! ```
+//! The same three folders serve where the database is written anew without what removed tenants had (`removal`).
 //!
 //! sled mends what a crash left by itself, and does it well. But it takes a flipped byte in its log for the log's torn end, and cuts off, without a word,
 //! what was written after it (seen by trying; the pages' own checksums don't help, because the log is read up to the first bad one). For a system of record that is
@@ -31,6 +33,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use consign_model::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::CACHE;
@@ -38,11 +41,14 @@ use super::core::{Core, damaged, disk_failed, guarded};
 use super::disk::Disk;
 use super::format::{FORMAT, migrate};
 use super::key::{Class, Key};
+use super::removal::Pending;
 use super::writer::Totals;
 use crate::{Result, StoreError};
 
 /// Of the mark's line, so that it is written in place by one call.
 const MARK_WIDTH: usize = 200;
+/// How the folders begin that keep a database of an earlier format.
+const EARLIER: &str = "format-";
 /// How many records a check reads at once.
 const CHECK_STEP: usize = 10_000;
 /// How long closing waits for sled to let go of its files before it leaves the checksum out.
@@ -202,6 +208,9 @@ impl Folder {
             }
             _ => false,
         };
+        if let Some(Line { format, .. }) = line.filter(|line| line.format < FORMAT) {
+            keep_earlier(path, &index, format)?;
+        }
         let committed = line.map_or(0, |line| line.committed);
         let mark = Mark { file: Mutex::new(mark_file), committed: committed.into(), leave_open: AtomicBool::new(false) };
         let mark_failed = || failed(format!("writing {}", mark_path.display()));
@@ -212,8 +221,16 @@ impl Folder {
         }
         let (core, totals) = open_index(path, &index)?;
         spares.remove()?;
-        let disk = Disk::open(&index).map_err(failed(format!("opening {}", index.display())))?;
+        let open_disk = || Disk::open(&index).map_err(failed(format!("opening {}", index.display())));
+        let disk = open_disk()?;
         let totals = migrate(&core, &disk, totals)?;
+        let pending = Pending::of(&core)?;
+        let (core, disk, totals) = if pending.is_empty() {
+            (core, disk, totals)
+        } else {
+            let (core, totals) = leave_out(path, &index, &spares, core, totals, &pending)?;
+            (core, open_disk()?, totals)
+        };
         // Only now: a database that lost something must be found out again at the next try.
         mark.committed(totals.batches).map_err(mark_failed())?;
         Ok(Opened { folder: Self { path: path.to_owned(), mark: std::sync::Arc::new(mark), _pid: pid }, core, disk, totals, recovered: !whole })
@@ -295,6 +312,40 @@ fn open_sled(path: &Path, index: &Path) -> Result<sled::Db> {
     }
 }
 
+/// Keeps mark and database as a release of an earlier format left them, so that there is a way back: that release opens what is put in their place again.
+fn keep_earlier(path: &Path, index: &Path, format: u32) -> Result<()> {
+    let (kept, beside) = (path.join(format!("{EARLIER}{format}")), path.join(format!("{EARLIER}new")));
+    remove(&beside)?;
+    let copied = || {
+        fs::create_dir(&beside)?;
+        copy_folder(index, &beside.join("index"))?;
+        fs::copy(path.join("consign.mark"), beside.join("consign.mark"))?;
+        sync_folder(&beside)
+    };
+    let doing = || format!("keeping a copy of the database in {} before it is brought to this release's format", kept.display());
+    copied().map_err(failed(doing()))?;
+    // One from before was left by an upgrade that was gone back on since.
+    remove(&kept)?;
+    fs::rename(&beside, &kept).and_then(|()| File::open(path)?.sync_all()).map_err(failed(doing()))?;
+    tracing::warn!(
+        "the store is brought from format {format} to {FORMAT}; as it was it lies in {}: delete that when this release has proved good",
+        kept.display()
+    );
+    Ok(())
+}
+
+/// Deletes what [`keep_earlier`] has kept.
+fn drop_earlier(path: &Path) -> Result<()> {
+    let looking = || failed(format!("looking into {}", path.display()));
+    for entry in fs::read_dir(path).map_err(looking())? {
+        let entry = entry.map_err(looking())?;
+        if entry.file_name().to_string_lossy().starts_with(EARLIER) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// A new database, made beside and put in its place when it is whole, so that a process killed in between leaves none or all.
 fn create(path: &Path, index: &Path) -> Result<()> {
     let beside = path.join("index.new");
@@ -327,27 +378,7 @@ fn create(path: &Path, index: &Path) -> Result<()> {
 pub(super) fn write_copy(core: &Core, totals: &Totals, to: &Path) -> Result<u64> {
     DirBuilder::new().mode(0o700).create(to).map_err(failed(format!("making the folder {}", to.display())))?;
     let index = to.join("index");
-    let copy = Core::new(open_sled(to, &index)?, to.to_owned());
-    let mut from = Bound::Unbounded;
-    loop {
-        let step = core
-            .guarded("reading all records", |tree| tree.range((from.clone(), Bound::Unbounded)).take(CHECK_STEP).collect::<sled::Result<Vec<_>>>())?;
-        let Some((last, _)) = step.last() else { break };
-        from = Bound::Excluded(last.clone());
-        let mut batch = sled::Batch::default();
-        for (key, record) in step {
-            // What is damaged is found out now, and not when the copy is needed.
-            core.bytes(&key, &record)?;
-            batch.insert(key, record);
-        }
-        copy.guarded("writing the copy", |tree| tree.apply_batch(batch))?;
-    }
-    check(&copy, totals)?;
-    copy.guarded("writing the copy", sled::Tree::flush)?;
-    copy.close()?;
-    if !released(&index) {
-        return Err(StoreError::Failed { doing: "writing the copy".into(), cause: "it was not closed in time; try again".into() });
-    }
+    copy_records(core, totals, to, &index, &Pending::default())?;
     let mark = || {
         sync_folder(&index)?;
         let line = Line { format: FORMAT, committed: totals.batches, closed: Some(checksum(&index)?) };
@@ -359,6 +390,76 @@ pub(super) fn write_copy(core: &Core, totals: &Totals, to: &Path) -> Result<u64>
     };
     mark().map_err(failed(format!("writing {}", to.display())))?;
     Ok(totals.records)
+}
+
+/// Writes a database anew in the place of one that still has records of removed tenants: without them. Where the copy can't be made, for want of room say, the database stays what it
+/// was until the next opening.
+fn leave_out(path: &Path, index: &Path, spares: &Spares, core: Core, totals: Totals, pending: &Pending) -> Result<(Core, Totals)> {
+    let (began, copy) = (Instant::now(), &spares.recovering);
+    let written = remove(copy).and_then(|()| copy_records(&core, &totals, path, copy, pending));
+    let written = written.and_then(|totals| sync_folder(copy).map_err(failed(format!("writing {}", copy.display()))).map(|()| totals));
+    let kept = match written {
+        Ok(kept) => kept,
+        Err(error @ StoreError::Damaged { .. }) => return Err(error),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "what removed tenants had is still in the store's files: the next start tries again");
+            // Of no use, and as large as the database.
+            let _ = remove(copy);
+            return Ok((core, totals));
+        }
+    };
+    core.close()?;
+    if !released(index) {
+        return Err(StoreError::Failed { doing: "writing the database anew".into(), cause: "it was not closed in time; try again".into() });
+    }
+    fs::rename(copy, &spares.recovered).and_then(|()| File::open(path)?.sync_all()).map_err(failed(format!("writing {}", copy.display())))?;
+    spares.replace(path, index)?;
+    let opened = open_index(path, index)?;
+    spares.remove()?;
+    // They have its keys.
+    drop_earlier(path)?;
+    let left_out = totals.records.saturating_sub(kept.records);
+    tracing::info!(path = %path.display(), left_out, kept = kept.records, took_ms = began.elapsed().as_millis(), "the store was written anew without removed tenants");
+    Ok(opened)
+}
+
+/// Writes the records of a database into a new one, but for those of removed tenants, and closes it. Answers what it holds.
+fn copy_records(core: &Core, totals: &Totals, path: &Path, index: &Path, pending: &Pending) -> Result<Totals> {
+    let copy = Core::new(open_sled(path, index)?, path.to_owned());
+    let (mut kept, now) = (Totals { batches: totals.batches, ..Totals::default() }, Timestamp::now());
+    let mut from = Bound::Unbounded;
+    loop {
+        let step = core
+            .guarded("reading all records", |tree| tree.range((from.clone(), Bound::Unbounded)).take(CHECK_STEP).collect::<sled::Result<Vec<_>>>())?;
+        let Some((last, _)) = step.last() else { break };
+        from = Bound::Excluded(last.clone());
+        let mut batch = sled::Batch::default();
+        for (key, record) in step {
+            let Some(record) = pending.instead(core, &key, &record, now)? else { continue };
+            if Totals::counts(&key) {
+                kept.add(&record);
+            }
+            batch.insert(key, record);
+        }
+        copy.guarded("writing the copy", |tree| tree.apply_batch(batch))?;
+    }
+    if pending.is_empty() && kept != *totals {
+        return Err(damaged(
+            core.path(),
+            format!("it should hold {} records, and holds {} or others than were written", totals.records, kept.records),
+        ));
+    }
+    let key = Key::global(Class::Totals);
+    let sealed = super::record::encode(key.bytes(), &kept).unwrap_or_default();
+    copy.guarded("writing the copy", |tree| tree.insert(key.bytes(), sealed).map(drop))?;
+    check(&copy, &kept)?;
+    copy.guarded("writing the copy", sled::Tree::flush)?;
+    copy.close()?;
+    if released(index) {
+        Ok(kept)
+    } else {
+        Err(StoreError::Failed { doing: "writing the copy".into(), cause: "it was not closed in time; try again".into() })
+    }
 }
 
 /// Opens a database that is known to be whole.

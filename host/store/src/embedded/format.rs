@@ -13,6 +13,7 @@
 //! - 4: files that events name and that are not there, in records of their own. Of what arrived before nothing is listed until it is looked for.
 //! - 5: segments whose events lie in a file with other chats'.
 //! - 6: segments some of whose events were deleted. An earlier release would take these for events without a text, and export them.
+//! - 7: tenants that were removed, in records of their own.
 
 use std::ops::Bound;
 
@@ -24,7 +25,7 @@ use super::{audit, record};
 use crate::{Result, StoreError};
 
 /// Of what is written. A release that writes what this one cannot read must have another.
-pub(super) const FORMAT: u32 = 6;
+pub(super) const FORMAT: u32 = 7;
 
 /// From which on every log has its beginning: of one that is empty none is owed.
 const BEGINS_LOGS: u32 = 2;

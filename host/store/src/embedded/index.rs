@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use consign_model::audit::{Author, Deed, ImportFigures};
 use consign_model::source::Capture;
-use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, TenantId, TenantKeys, Timestamp, WantedKey};
+use consign_model::{Chat, ChatKey, EventHash, EventIdentity, Member, Name, RemovedTenant, TenantId, TenantKeys, Timestamp, WantedKey};
 use serde::{Deserialize, Serialize};
 
 use super::Embedded;
@@ -45,10 +45,14 @@ pub(super) fn newest_arrival(changes: &Changes, tenant: &TenantId) -> Result<u64
 impl Embedded {
     pub(super) async fn add_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys> {
         let (key, owed, keys) = (Key::of(Class::Tenant, tenant), super::audit::owed(tenant), keys.clone());
+        let removed = super::removal::removed_key(tenant);
         self.write_audited(tenant, by, move |changes| {
             if let Some(there) = changes.get(&key)? {
                 let deed = changes.has(&owed)?.then_some(Deed::LogBegun);
                 return Ok((there, deed));
+            }
+            if let Some(RemovedTenant { tenant, at, .. }) = changes.get(&removed)? {
+                return Err(StoreError::Removed { tenant, at });
             }
             changes.put(&key, &keys)?;
             let deed = Deed::TenantMade { signing_key: keys.signing_public_key.clone(), recipient: keys.recipient.clone() };

@@ -17,7 +17,7 @@ use super::record::Flaw;
 use super::writer::Changes;
 use crate::{Decided, Replaced, Result, SegmentRecord, StoreError};
 
-fn keeping_key(tenant: &TenantId) -> Key {
+pub(super) fn keeping_key(tenant: &TenantId) -> Key {
     Key::of(Class::Keeping, tenant)
 }
 

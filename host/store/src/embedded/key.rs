@@ -107,12 +107,14 @@ pub(super) enum Class {
     Request = b'i',
     /// Where such a request lies, by its age.
     RequestAge = b'o',
+    /// That a tenant was removed: what is audited of it is that its keys go. An earlier release would give its name to another.
+    Removed = b'4',
     /// What the runs of a day came to. Days before the release that began to count them have none.
     Day = b'y',
 }
 
 impl Class {
-    const ALL: [Self; 50] = [
+    const ALL: [Self; 51] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -162,6 +164,7 @@ impl Class {
         Self::MessageId,
         Self::Request,
         Self::RequestAge,
+        Self::Removed,
         Self::Day,
     ];
 
@@ -194,7 +197,7 @@ impl Class {
         match class {
             None => "a record of unknown kind",
             Some(Self::Format | Self::Totals) => "the store's own record",
-            Some(Self::Tenant | Self::Arrivals | Self::IdentityMap | Self::TwoPeople) => "a tenant's record",
+            Some(Self::Tenant | Self::Arrivals | Self::IdentityMap | Self::TwoPeople | Self::Removed) => "a tenant's record",
             Some(Self::Source | Self::Captures | Self::PullCursor) => "a source's record",
             Some(Self::User | Self::Identity) => "a user's record",
             Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Copies | Self::Arrived | Self::Learned) => "a chat's record",
@@ -301,6 +304,13 @@ impl Key {
         }
         end
     }
+}
+
+/// The tenant under whose name a record lies; unset where it lies under none's: the store's own, and places of tokens.
+pub(super) fn tenant_of(key: &[u8]) -> Option<&[u8]> {
+    let (class, rest) = key.split_first()?;
+    let of_none = [Class::Format, Class::Totals, Class::TokenHash].map(|class| class as u8);
+    if of_none.contains(class) { None } else { rest.split(|byte| *byte == 0).next() }
 }
 
 /// Reads a key's parts, from the front. Unset where the bytes are no such part.

@@ -22,6 +22,7 @@ mod people;
 mod policy;
 mod proposals;
 mod record;
+mod removal;
 mod requests;
 mod run;
 #[cfg(test)]
@@ -48,8 +49,8 @@ use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Run, RunId, RunSummary, TenantId, TenantKeys, Timestamp, User,
-    WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, RemovedTenant, Run, RunId, RunSummary, TenantId, TenantKeys,
+    Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use tokio::task::coop::consume_budget;
@@ -128,6 +129,19 @@ impl Store for Embedded {
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>> {
         consume_budget().await;
         self.list_tenants(after, limit)
+    }
+
+    async fn remove_tenant(&self, removed: &RemovedTenant, keeping: u32, by: &Author) -> Result<()> {
+        self.take_tenant_out(removed, keeping, by).await
+    }
+
+    async fn removed_tenants(&self) -> Result<Vec<RemovedTenant>> {
+        consume_budget().await;
+        self.all_removed()
+    }
+
+    async fn put_removed(&self, removed: &RemovedTenant, by: &Author) -> Result<()> {
+        self.keep_removed(removed, by).await
     }
 
     async fn add_token(&self, tenant: &TenantId, token: &Token, by: &Author) -> Result<()> {

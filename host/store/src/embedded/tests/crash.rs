@@ -16,7 +16,7 @@ use consign_model::{ChatKey, EventHash, Window, WindowKey, WindowState};
 use super::super::Embedded;
 use crate::conformance::audit;
 use crate::conformance::random::{Random, Told, seed_and_operations};
-use crate::conformance::samples::{arrival, author, chat_key, delivery, done, hash, name, policy, refused, window};
+use crate::conformance::samples::{arrival, author, chat_key, delivery, done, hash, keys, name, policy, refused, removed, window};
 use crate::{Store, StoreError, WindowFilter};
 
 const WRITERS: usize = 4;
@@ -116,6 +116,14 @@ async fn opener() {
             let chat = chat(0, 0);
             let events = store.chat(&name("t"), &chat).await.unwrap().map_or(0, |chat| chat.events);
             store.commit(&name("t"), &[arrival(&chat, events, 2)]).await.unwrap();
+        }
+        if number % 3 == 1 {
+            // The next opening writes the database anew without it.
+            let goes = format!("goes-{}", std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos());
+            for tenant in ["platform", &goes] {
+                store.create_tenant(&name(tenant), &keys(tenant), &author()).await.unwrap();
+            }
+            store.remove_tenant(&removed(&goes), 0, &author()).await.unwrap();
         }
         std::io::stdout().lock().write_all(b"opened\n").unwrap();
     }

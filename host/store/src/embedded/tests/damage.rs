@@ -241,12 +241,12 @@ async fn a_newer_folder_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     drop(Embedded::open(folder.path()).unwrap());
     // As a later release may write it: with fields that this one does not know.
-    let line = r#"{"engine":"other","format":7,"committed":{"of":[1]}}"#;
+    let line = r#"{"engine":"other","format":99,"committed":{"of":[1]}}"#;
     fs::write(folder.path().join("consign.mark"), format!("{:08x} {line}\n", crc32fast::hash(line.as_bytes()))).unwrap();
     let before = files(folder.path());
     let refused = Embedded::open(folder.path()).err().unwrap();
-    assert!(matches!(refused, StoreError::Newer { found: 7, known: FORMAT, .. }), "{refused}");
-    assert!(refused.to_string().contains("format 7"), "{refused}");
+    assert!(matches!(refused, StoreError::Newer { found: 99, known: FORMAT, .. }), "{refused}");
+    assert!(refused.to_string().contains("format 99"), "{refused}");
     assert_eq!(files(folder.path()), before);
 }
 

@@ -11,11 +11,11 @@ use super::super::format::FORMAT;
 use super::super::key::{Class, Key};
 use super::damage::copy;
 use crate::conformance::audit::{log, word};
-use crate::conformance::samples::{author, keys, name, policy};
+use crate::conformance::samples::{author, keys, name, policy, removed};
 use crate::{Store, StoreError};
 
 /// Whether the mark is of this format; where `closed` is false it becomes that of a process that was killed.
-fn set_mark(folder: &Path, format: u32, closed: bool) {
+pub(super) fn set_mark(folder: &Path, format: u32, closed: bool) {
     let path = folder.join("consign.mark");
     let text = fs::read_to_string(&path).unwrap();
     let (_, json) = text.trim_end().split_once(' ').unwrap();
@@ -70,6 +70,12 @@ async fn a_folder_of_format_1_is_brought_to_this_one() {
             let mut file = File::open(folder.path().join("consign.mark")).unwrap();
             assert_eq!(read_mark(&mut file, 1).unwrap(), Found::Newer(FORMAT), "before anything is written");
             assert_eq!(words(&store, "older").await, [] as [&str; 0]);
+            // What it was is kept, for the release that left it, unless that was killed in here, and had kept it before.
+            let kept = File::open(folder.path().join("format-1/consign.mark"));
+            match mark {
+                1 => assert!(matches!(read_mark(&mut kept.unwrap(), 1).unwrap(), Found::Line(_))),
+                _ => assert!(kept.is_err()),
+            }
             // Killed here, it is owed the beginning as before.
             drop(store);
             let store = Embedded::open(folder.path()).unwrap();
@@ -92,6 +98,33 @@ async fn a_folder_of_format_1_is_brought_to_this_one() {
             assert_eq!(words(&store, "older").await.len(), 2);
         }
     }
+}
+
+/// What was kept of an earlier format goes back into its place as it was; and it goes with a tenant whose keys it has.
+#[tokio::test]
+async fn there_is_a_way_back() {
+    let (whole, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    format_1(whole.path()).await;
+    copy(whole.path(), folder.path());
+    drop(Embedded::open(folder.path()).unwrap());
+    let of = |name: &str| {
+        let mut all: Vec<_> =
+            fs::read_dir(folder.path().join(name)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+        all.sort();
+        all.iter().map(|path| (path.file_name().unwrap().to_owned(), fs::read(path).unwrap())).collect::<Vec<_>>()
+    };
+    let kept = of("format-1/index");
+    fs::remove_dir_all(folder.path().join("index")).unwrap();
+    copy(&folder.path().join("format-1/index"), &folder.path().join("index"));
+    fs::copy(folder.path().join("format-1/consign.mark"), folder.path().join("consign.mark")).unwrap();
+    fs::write(folder.path().join("format-1/old"), "of an upgrade before").unwrap();
+    let store = Embedded::open(folder.path()).unwrap();
+    assert!(!store.is_recovered() && !folder.path().join("format-1/old").exists() && kept == of("format-1/index"));
+    store.create_tenant(&name("platform"), &keys("platform"), &author()).await.unwrap();
+    store.remove_tenant(&removed("t"), 0, &author()).await.unwrap();
+    drop(store);
+    drop(Embedded::open(folder.path()).unwrap());
+    assert!(!folder.path().join("format-1").exists());
 }
 
 #[tokio::test]

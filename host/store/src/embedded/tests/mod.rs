@@ -6,6 +6,7 @@ mod audit;
 mod crash;
 mod damage;
 mod format;
+mod removal;
 mod speed;
 
 use std::sync::Arc;
