@@ -102,6 +102,11 @@ impl Served {
         running.kill();
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.running.as_ref().unwrap().0.id()
+    }
+
     /// Most memory that it has had at once, in KiB.
     pub fn peak_memory(&self) -> u64 {
         self.running.as_ref().unwrap().0.peak_memory().unwrap()

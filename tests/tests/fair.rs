@@ -7,21 +7,11 @@ use std::fmt::Write as _;
 
 use consign_model::Timestamp;
 use consign_tests::{Inbox, Served as Server, event_lines, say, secret, until};
-use guests::{forever, named};
+use guests::heavy;
 use serde_json::{Value, json};
 
 /// Runs that are timed, without the other tenant and beside it.
 const RUNS: usize = 5;
-
-/// A criterion that keeps everything, after it has counted to a few ten millions: some fifty milliseconds of a processor for each chat.
-fn heavy() -> Vec<u8> {
-    let spin = "(i64.store (i32.const 1024) (i64.const 0))
-        (loop $again
-            (i64.store (i32.const 1024) (i64.add (i64.load (i32.const 1024)) (i64.const 1)))
-            (br_if $again (i64.lt_u (i64.load (i32.const 1024)) (i64.const 30000000))))";
-    let batch = forever(format!("{spin} (call $keep (call $len (local.get $view)))"));
-    guests::made::Made { manifest: named("big/heavy", "1.0.0", &[]), batch, ..guests::made::Made::default() }.criteria()
-}
 
 fn chats(chats: usize, each: usize) -> String {
     (0..chats).map(|chat| event_lines(&format!("chat-{chat}"), each)).collect()
@@ -45,7 +35,7 @@ fn a_busy_tenant_slows_another_by_a_quarter_at_most() {
     let many = if std::env::var_os("CONSIGN_FULL").is_some() { 10_000 } else { 2_000 };
     server.asked("POST", "/v1/tenants/big/sources/chat/events", big, chats(many, 2), 200);
     server.asked("POST", "/v1/tenants/small/sources/chat/events", small, chats(1_500, 20), 200);
-    server.asked("POST", "/v1/tenants/big/modules", big, heavy(), 201);
+    server.asked("POST", "/v1/tenants/big/modules", big, heavy("big/heavy"), 201);
     let criterion = "[[policy.criteria]]\nmodule = \"big/heavy\"\nneeds = []\n";
     server.asked(
         "POST",

@@ -54,6 +54,8 @@ struct Large {
     encrypted: Shared,
     upload: Box<dyn MultipartUpload>,
     staging: Path,
+    /// Bytes of the parts that are uploaded.
+    put: u64,
 }
 
 /// The encrypting stream owns its output; this is the other end of it.
@@ -174,7 +176,7 @@ impl Large {
         let encrypted = Shared::default();
         let age = writer.sealer.stream(encrypted.clone()).map_err(|error| refused(&staging, &error))?;
         let upload = writer.store.put_multipart(&staging).await.map_err(|error| ArchiveError::of_put(&staging, error))?;
-        Ok(Self { age, encrypted, upload, staging })
+        Ok(Self { age, encrypted, upload, staging, put: 0 })
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), ArchiveError> {
@@ -188,6 +190,7 @@ impl Large {
     }
 
     async fn put(&mut self, part: Vec<u8>) -> Result<(), ArchiveError> {
+        self.put += part.len() as u64;
         let put = self.upload.put_part(part.into()).await;
         if let Err(error) = put {
             self.abandon().await;
@@ -204,9 +207,10 @@ impl Large {
 
     /// Gives the staging file its name: in place of one that was cut short, or where there is none.
     async fn finish(self, writer: &ArchiveWriter, location: &Path, there: There) -> Result<(), ArchiveError> {
-        let Self { age, encrypted, mut upload, staging } = self;
+        let Self { age, encrypted, mut upload, staging, put: put_before } = self;
         age.finish().map_err(|error| refused(&staging, &error))?;
         let rest = encrypted.with(std::mem::take);
+        let bytes = put_before.saturating_add(rest.len() as u64);
         let stored = async {
             for part in rest.chunks(PART) {
                 upload.put_part(part.to_vec().into()).await?;
@@ -218,12 +222,16 @@ impl Large {
             let _ = upload.abort().await;
             return Err(ArchiveError::of_put(&staging, error));
         }
+        let coming = writer.size.coming(location);
         let renamed = match there {
             There::Cut => writer.store.rename(&staging, location).await,
             There::Nothing | There::Whole => writer.store.rename_if_not_exists(&staging, location).await,
         };
         match renamed {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                coming.came(bytes);
+                Ok(())
+            }
             Err(object_store::Error::AlreadyExists { .. }) => {
                 let _ = writer.store.delete(&staging).await;
                 Ok(())

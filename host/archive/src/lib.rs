@@ -20,6 +20,7 @@ mod place;
 mod reader;
 mod seal;
 mod segment;
+mod size;
 mod tenant;
 mod uses;
 mod writer;

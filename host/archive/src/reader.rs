@@ -63,7 +63,7 @@ impl Archive {
         &self.writer.store
     }
 
-    /// The writing half.
+    /// The writing half, which knows how much is stored.
     pub fn writer(&self) -> &ArchiveWriter {
         &self.writer
     }
@@ -150,17 +150,6 @@ impl Archive {
     pub fn author(&self, actor: Actor) -> Author {
         let signing = Arc::clone(&self.signing);
         Author::new(actor, move |digest| tenant::sign(&signing, digest))
-    }
-
-    /// Bytes of all files of the tenant, encrypted as they lie there.
-    pub async fn stored_bytes(&self) -> Result<u64, ArchiveError> {
-        let folder = self.writer.place.folder();
-        let unreadable = |source| ArchiveError::Unreadable { path: folder.to_string(), source };
-        let (mut files, mut bytes) = (self.writer.store.list(Some(&folder)), 0);
-        while let Some(file) = files.next().await {
-            bytes += file.map_err(unreadable)?.size;
-        }
-        Ok(bytes)
     }
 
     async fn fetch(&self, path: &str) -> Result<(Path, Bytes), ArchiveError> {

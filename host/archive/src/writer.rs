@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use consign_model::{ChatKey, Digest, EventBatch, TenantId};
+use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::attachment::AttachmentUpload;
 use crate::place::Place;
 use crate::segment::{encode_arrivals, record_batch, write_file};
+use crate::size::Size;
 use crate::uses::{Use, Uses};
 use crate::{ArchiveError, KeyError, Sealer};
 
@@ -37,17 +39,46 @@ pub struct ArchiveWriter {
     pub(crate) place: Place,
     pub(crate) sealer: Sealer,
     pub(crate) uses: Arc<Uses>,
+    pub(crate) size: Arc<Size>,
 }
 
 impl ArchiveWriter {
     /// For a tenant and its age recipient (`age1…`).
     pub fn new(store: Arc<dyn ObjectStore>, tenant: TenantId, recipient: &str) -> Result<Self, KeyError> {
-        Ok(Self { store, place: Place::new(tenant), sealer: Sealer::new(recipient)?, uses: Arc::default() })
+        Ok(Self { store, place: Place::new(tenant), sealer: Sealer::new(recipient)?, uses: Arc::default(), size: Arc::default() })
     }
 
     /// Somebody begins to store attachments, and then the events that name them: until this is dropped, none of these is deleted.
     pub fn begin_use(&self) -> Use {
         self.uses.begin()
+    }
+
+    /// Bytes of all files of the tenant, near enough: as they were last seen or remembered, and what was written since.
+    pub fn stored_bytes(&self) -> u64 {
+        self.size.bytes()
+    }
+
+    /// So many were there when somebody last saw them. Counts until they are seen again.
+    pub fn remember_stored(&self, bytes: u64) {
+        self.size.remember(bytes);
+    }
+
+    /// The same by going through all files, which takes a while where there are many. While somebody else does it is what is known.
+    pub async fn see_stored(&self) -> Result<u64, ArchiveError> {
+        let Some(mut look) = self.size.look() else { return Ok(self.size.bytes()) };
+        let folder = self.place.folder();
+        let unreadable = |source| ArchiveError::Unreadable { path: folder.to_string(), source };
+        let mut files = self.store.list(Some(&folder));
+        while let Some(file) = files.next().await {
+            let file = file.map_err(unreadable)?;
+            look.sees(&file.location, file.size);
+        }
+        Ok(look.end())
+    }
+
+    /// [`ArchiveWriter::see_stored`], where this process has not done so yet.
+    pub async fn stored_or_seen(&self) -> Result<u64, ArchiveError> {
+        if self.size.is_seen() { Ok(self.size.bytes()) } else { self.see_stored().await }
     }
 
     /// Stores a segment. When this returns it is durable, and its position may be published. The same batch again makes another file
@@ -145,7 +176,9 @@ impl ArchiveWriter {
             return Err(ArchiveError::Refused { path: location.to_string(), what: "this folder is for conversation files".to_owned() });
         }
         let file = self.sealed_file(&location, Bytes::copy_from_slice(bytes)).await?;
+        let (coming, size) = (self.size.coming(&location), file.len() as u64);
         self.store.put(&location, file.into()).await.map_err(|error| ArchiveError::of_put(&location, error))?;
+        coming.came(size);
         Ok(Digest::of(bytes))
     }
 
@@ -158,9 +191,13 @@ impl ArchiveWriter {
 
     /// Stores a file where there is none.
     pub(crate) async fn create(&self, location: &Path, payload: PutPayload) -> Result<Created, ArchiveError> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let (options, bytes) = (PutOptions { mode: PutMode::Create, ..PutOptions::default() }, payload.content_length() as u64);
+        let coming = self.size.coming(location);
         match self.store.put_opts(location, payload, options).await {
-            Ok(_) => Ok(Created::New),
+            Ok(_) => {
+                coming.came(bytes);
+                Ok(Created::New)
+            }
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::ThereAlready),
             Err(error) => Err(ArchiveError::of_put(location, error)),
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use consign_model::access::Role;
+use consign_model::quota::Weight;
 use consign_model::target::{ByteSize, Profile};
 use consign_model::{Digest, Name, Timestamp};
 use consign_service::bill::Month;
@@ -231,7 +232,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Make tenants, and list them
+    /// Make tenants, list them, and say what each may use
     Tenant {
         /// What to do
         #[command(subcommand)]
@@ -461,6 +462,63 @@ pub enum TenantCommand {
         #[arg(long, value_name = "DIR")]
         hand_over: Option<PathBuf>,
     },
+    /// Show what a tenant may use of this installation, and what it uses
+    Show {
+        /// Its name
+        name: Name,
+    },
+    /// Say what a tenant may use, and its share where places of work are scarce; what is not named stays as it is
+    Quota(QuotaArgs),
+}
+
+/// `tenant quota`
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(true)))]
+pub struct QuotaArgs {
+    /// The tenant
+    pub name: Name,
+    /// Processor time of its modules on a day of UTC: 2h; beyond it they have what other tenants leave, and nothing is left undone. none: no limit
+    #[arg(long, value_name = "TIME", group = "what", value_parser = at_most(span_seconds))]
+    pub cpu: Option<AtMost>,
+    /// Memory of one instance of a module: "32 MiB"
+    #[arg(long, value_name = "SIZE", group = "what", value_parser = at_most(size_bytes))]
+    pub memory: Option<AtMost>,
+    /// Modules that it has uploaded
+    #[arg(long, value_name = "NUMBER", group = "what", value_parser = at_most(how_many))]
+    pub modules: Option<AtMost>,
+    /// Their bytes together, as they are compiled: "500 MB"
+    #[arg(long, value_name = "SIZE", group = "what", value_parser = at_most(size_bytes))]
+    pub compiled: Option<AtMost>,
+    /// Bytes in its archive: "50 GiB"; when there are as many, events are refused, to be sent again
+    #[arg(long, value_name = "SIZE", group = "what", value_parser = at_most(size_bytes))]
+    pub storage: Option<AtMost>,
+    /// Requests to the API and the console in a minute
+    #[arg(long, value_name = "NUMBER", group = "what", value_parser = at_most(how_many))]
+    pub requests: Option<AtMost>,
+    /// Its share where places of work are scarce, from 1 to 100: one with twice the weight has twice as much; who has none set has 10
+    #[arg(long, value_name = "NUMBER", group = "what")]
+    pub weight: Option<Weight>,
+}
+
+/// A limit, or that there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtMost(pub Option<u64>);
+
+/// Reads a limit by how its figure is read; `none` is no limit.
+fn at_most(read: fn(&str) -> Result<u64, String>) -> impl Fn(&str) -> Result<AtMost, String> + Clone {
+    move |text| if text == "none" { Ok(AtMost(None)) } else { read(text).map(|limit| AtMost(Some(limit))) }
+}
+
+fn span_seconds(text: &str) -> Result<u64, String> {
+    keeping::span(text).map(|span| span.0.as_secs())
+}
+
+fn size_bytes(text: &str) -> Result<u64, String> {
+    size(text).map(|size| size.0).map_err(str::to_owned)
+}
+
+fn how_many(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "not a number; none is no limit".to_owned())
 }
 
 /// `token`

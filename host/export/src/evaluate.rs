@@ -164,14 +164,12 @@ impl<'a> Work<'a> {
 }
 
 impl Evaluator {
-    /// Makes a policy's modules ready.
-    pub fn new(policy: PolicyVersion, shelf: &Shelf) -> Result<Self, ExportError> {
+    /// Makes a policy's modules ready. `memory`: what a session of one may have, where that is less than everybody's limit.
+    pub fn new(policy: PolicyVersion, shelf: &Shelf, memory: Option<u64>) -> Result<Self, ExportError> {
         let bind = |module: &BoundModule| -> Result<Ready, ExportError> {
             let loaded = shelf.get(&module.digest)?;
-            let bound = loaded.bind(&module.config, &module.needs).map_err(|cause| ExportError::Configuration {
-                module: module.name.clone(),
-                policy: policy.spec.name.clone(),
-                cause: cause.for_the_record(),
+            let bound = loaded.within(memory.unwrap_or(u64::MAX)).bind(&module.config, &module.needs).map_err(|cause| {
+                ExportError::Configuration { module: module.name.clone(), policy: policy.spec.name.clone(), cause: cause.for_the_record() }
             })?;
             Ok((module.clone(), bound))
         };

@@ -31,6 +31,7 @@ pub mod replay;
 mod run;
 pub mod said;
 pub mod shadow;
+mod spending;
 pub mod story;
 mod toolbox;
 pub mod verdicts;
@@ -51,6 +52,7 @@ use tokio::sync::Semaphore;
 
 use crate::deliver::Gates;
 use crate::places::Shared;
+use crate::spending::Spending;
 use crate::verdicts::Recent;
 
 pub use files::write_durably;
@@ -122,6 +124,8 @@ impl Default for Pace {
 pub struct Places {
     /// For windows at work, and those of them that are being evaluated.
     pub(crate) work: Shared,
+    /// What each tenant's modules have used today.
+    pub(crate) spending: Spending,
     /// Windows that shadows look at.
     pub(crate) shadows: Semaphore,
     /// Before each target.
@@ -135,7 +139,13 @@ const WINDOWS: usize = 144;
 
 impl Default for Places {
     fn default() -> Self {
-        Self { work: Shared::new(WINDOWS, cores() * 2, cores()), shadows: Semaphore::new(1), gates: Gates::default(), verdicts: Recent::default() }
+        Self {
+            work: Shared::new(WINDOWS, cores() * 2, cores()),
+            spending: Spending::default(),
+            shadows: Semaphore::new(1),
+            gates: Gates::default(),
+            verdicts: Recent::default(),
+        }
     }
 }
 

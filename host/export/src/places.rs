@@ -4,6 +4,9 @@
 //! others hold theirs (the dynamic thresholds of switches that share a buffer). A place that is given back goes to whoever of those that wait has had the least since it was last
 //! without work: a run that has just begun goes before one that has been at it for minutes, and two that never end have the same, since what was had is forgotten by half in [`HALF_LIFE`].
 //!
+//! Tenants of other weights ([`Share`]) have as much as their weights say: what one has had is counted by it, and who weighs less than the heaviest at work holds that much less. One that has
+//! used up its processor time of the day weighs the least, comes after all that have not, and evaluates beside them as below; nothing that it has to do is left undone.
+//!
 //! Places are no use to one whose threads get no processor. So while somebody is at work who has had less than half of what another has, that other evaluates in a quarter of the processors alone,
 //! and in one at least, and does its work with a lower priority. A module's time is that of its thread's processor, so none fails for that.
 
@@ -12,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use consign_model::TenantId;
+use consign_model::quota::Weight;
 use tokio::sync::oneshot;
 
 /// After this time half of what a tenant has had is forgotten.
@@ -33,6 +37,31 @@ pub(crate) enum Kind {
 
 const KINDS: [Kind; 2] = [Kind::Window, Kind::Evaluation];
 
+/// How much of the places is a tenant's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Share {
+    weight: Weight,
+    /// Whether its processor time of the day is used up.
+    is_spent: bool,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self::new(Weight::default(), false)
+    }
+}
+
+impl Share {
+    pub fn new(weight: Weight, is_spent: bool) -> Self {
+        Self { weight, is_spent }
+    }
+
+    /// What it counts.
+    fn weight(self) -> f64 {
+        if self.is_spent { f64::from(Weight::LEAST) } else { f64::from(self.weight) }
+    }
+}
+
 /// Places of both kinds.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -48,13 +77,16 @@ struct State {
     begun: Instant,
     /// Those who are at work, or wait to be.
     tenants: HashMap<TenantId, Account>,
+    /// Of those that have another than everybody.
+    shares: HashMap<TenantId, Share>,
     /// Who comes first, of those who have had the same.
     tickets: u64,
 }
 
 /// What a tenant has and has had. Times are in seconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Account {
+    share: Share,
     /// When each of the places that it holds was taken.
     held: [Vec<f64>; 2],
     /// For how long it was at work on windows that it has left, as that counted at `at`.
@@ -64,6 +96,10 @@ struct Account {
 }
 
 impl Account {
+    fn new(share: Share) -> Self {
+        Self { share, held: Default::default(), used: 0.0, at: 0.0, waiting: Default::default() }
+    }
+
     /// What is left of `used`.
     fn remembered(&self, now: f64) -> f64 {
         self.used * (-(now - self.at) / HALF_LIFE.as_secs_f64()).exp2()
@@ -74,9 +110,14 @@ impl Account {
         self.remembered(now) + self.held[Kind::Window as usize].iter().map(|taken_at| now - taken_at).sum::<f64>()
     }
 
+    /// The same by its weight: as whoever has none set would have had it.
+    fn counted(&self, now: f64) -> f64 {
+        self.had(now) * f64::from(Weight::default()) / self.share.weight()
+    }
+
     /// Whether it has had much more than somebody who is at work, and has had this.
     fn is_ahead(&self, least: f64, now: f64) -> bool {
-        self.had(now) > 2.0 * least + LITTLE
+        self.counted(now) > 2.0 * least + LITTLE
     }
 
     fn is_at_work(&self) -> bool {
@@ -91,7 +132,9 @@ impl State {
 
     fn wait(&mut self, kind: Kind, tenant: &TenantId, now: f64) -> oneshot::Receiver<f64> {
         let (hand, handed) = oneshot::channel();
-        self.tenants.entry(tenant.clone()).or_default().waiting[kind as usize].push_back((self.tickets, hand));
+        let share = self.shares.get(tenant).copied().unwrap_or_default();
+        let account = self.tenants.entry(tenant.clone()).or_insert_with(|| Account::new(share));
+        account.waiting[kind as usize].push_back((self.tickets, hand));
         self.tickets += 1;
         self.hand_out(now);
         handed
@@ -104,9 +147,18 @@ impl State {
         }
     }
 
+    fn at_work(&self) -> impl Iterator<Item = &Account> {
+        self.tenants.values().filter(|account| account.is_at_work())
+    }
+
     /// What whoever of those at work has had the least has had.
     fn least(&self, now: f64) -> f64 {
-        self.tenants.values().filter(|account| account.is_at_work()).map(|account| account.had(now)).fold(f64::INFINITY, f64::min)
+        self.at_work().map(|account| account.counted(now)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// Whether somebody is at work whose processor time is not used up.
+    fn is_anybody_entitled(&self) -> bool {
+        self.at_work().any(|account| !account.share.is_spent)
     }
 
     fn hand_one(&mut self, kind: Kind, now: f64) -> bool {
@@ -116,15 +168,19 @@ impl State {
         if free == 0 || !self.tenants.values().any(waits) {
             return false;
         }
-        let least = self.least(now);
+        let (least, is_anybody_entitled) = (self.least(now), self.is_anybody_entitled());
+        let heaviest = self.at_work().map(|account| account.share.weight()).fold(0.0, f64::max);
+        let is_behind = |account: &Account| account.is_ahead(least, now) || (account.share.is_spent && is_anybody_entitled);
         let may = |account: &Account| {
             let held = account.held[place].len();
-            held < 2 * free && (kind == Kind::Window || held < modest || !account.is_ahead(least, now))
+            #[expect(clippy::cast_precision_loss, reason = "there are not so many places")]
+            let has_room = held == 0 || (held as f64) * heaviest < 2.0 * (free as f64) * account.share.weight();
+            has_room && (kind == Kind::Window || held < modest || !is_behind(account))
         };
-        let rank = |account: &Account| (account.had(now), account.waiting[place].front().map(|(ticket, _)| *ticket));
+        let rank = |account: &Account| (account.share.is_spent, account.counted(now), account.waiting[place].front().map(|(ticket, _)| *ticket));
         let next = self.tenants.values_mut().filter(|account| waits(account) && may(account)).min_by(|one, other| {
-            let ((one, earlier), (other, later)) = (rank(one), rank(other));
-            one.total_cmp(&other).then(earlier.cmp(&later))
+            let ((one_spent, one, earlier), (other_spent, other, later)) = (rank(one), rank(other));
+            one_spent.cmp(&other_spent).then(one.total_cmp(&other)).then(earlier.cmp(&later))
         });
         let Some(account) = next else { return false };
         // Of one who has gone away nothing is taken.
@@ -199,8 +255,14 @@ impl Drop for Waiter<'_, '_> {
 impl Shared {
     /// For so many windows at work, of which so many are evaluated, on a machine with so many processors.
     pub(crate) fn new(windows: usize, evaluations: usize, processors: usize) -> Self {
-        let state =
-            State { free: [windows, evaluations], modest: (processors / 4).max(1), begun: Instant::now(), tenants: HashMap::new(), tickets: 0 };
+        let state = State {
+            free: [windows, evaluations],
+            modest: (processors / 4).max(1),
+            begun: Instant::now(),
+            tenants: HashMap::new(),
+            shares: HashMap::new(),
+            tickets: 0,
+        };
         Self { state: Mutex::new(state) }
     }
 
@@ -209,12 +271,27 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does some work of a tenant's, at a lower priority where somebody else is at work who has had much less.
+    /// How much is a tenant's from now on.
+    pub(crate) fn set_share(&self, tenant: &TenantId, share: Share) {
+        let mut state = self.lock();
+        if let Some(account) = state.tenants.get_mut(tenant) {
+            account.share = share;
+        }
+        if share == Share::default() {
+            state.shares.remove(tenant);
+        } else {
+            state.shares.insert(tenant.clone(), share);
+        }
+        let now = state.now();
+        state.hand_out(now);
+    }
+
+    /// Does some work of a tenant's, at a lower priority where its processor time is used up, or somebody else is at work who has had much less.
     pub(crate) fn in_turn<T: Send>(&self, tenant: &TenantId, work: impl FnOnce() -> T + Send) -> T {
         let is_ahead = {
             let state = self.lock();
             let now = state.now();
-            state.tenants.get(tenant).is_some_and(|account| account.is_ahead(state.least(now), now))
+            state.tenants.get(tenant).is_some_and(|account| account.share.is_spent || account.is_ahead(state.least(now), now))
         };
         if is_ahead { yielding(work) } else { work() }
     }
@@ -349,6 +426,87 @@ mod tests {
         state.give_back(Window, &other, beside, 12.0);
         assert!(waits.try_recv().is_ok());
         assert!(windows.iter_mut().all(|handed| handed.try_recv().is_ok()));
+    }
+
+    fn share(weight: u8, is_spent: bool) -> Share {
+        Share::new(Weight::try_from(weight).unwrap(), is_spent)
+    }
+
+    #[tokio::test]
+    async fn places_are_held_by_weight() {
+        let shared = Shared::new(96, 4, 2);
+        let (heavy, light) = (name("heavy"), name("light"));
+        shared.set_share(&light, share(5, false));
+        let alone = all(&shared, Window, &light);
+        assert_eq!(alone.len(), 64, "alone a light one has what anybody has");
+        drop(alone);
+        // Of one with half the weight each holds as much as is left free, and never none.
+        let first = all(&shared, Window, &heavy);
+        assert_eq!((first.len(), all(&shared, Window, &light).len()), (64, 16));
+        shared.set_share(&light, share(1, false));
+        assert_eq!(all(&shared, Window, &light).len(), 6);
+        drop(first);
+        let one = Shared::new(3, 1, 1);
+        one.set_share(&light, share(1, false));
+        let held = all(&one, Window, &heavy);
+        assert_eq!((held.len(), all(&one, Window, &light).len()), (2, 1), "the last one");
+    }
+
+    /// Three that never end, over an hour: beside a sum that knows nothing of how places are given.
+    #[test]
+    fn what_is_had_follows_the_weights() {
+        let shared = Shared::new(6, 6, 6);
+        let tenants = [("a", 10), ("b", 20), ("c", 30)].map(|(tenant, weight)| (name(tenant), weight));
+        for (tenant, weight) in &tenants {
+            shared.set_share(tenant, share(*weight, false));
+        }
+        let mut state = shared.lock();
+        // Two places for three, each of whom always wants one more and keeps each for a second.
+        let mut others: Vec<_> = (0..4).map(|_| state.wait(Window, &name("z"), 0.0)).collect();
+        let mut wants: Vec<_> = tenants.iter().map(|(tenant, _)| state.wait(Window, tenant, 0.0)).collect();
+        let (mut held, mut had, mut now) = (Vec::new(), [0_u32; 3], 0.0);
+        let take = |state: &mut State, wants: &mut Vec<oneshot::Receiver<f64>>, held: &mut Vec<(usize, f64)>, now: f64| {
+            while let Some((index, taken_at)) = wants.iter_mut().enumerate().find_map(|(index, handed)| Some((index, handed.try_recv().ok()?))) {
+                held.push((index, taken_at));
+                wants[index] = state.wait(Window, &tenants[index].0, now);
+            }
+        };
+        take(&mut state, &mut wants, &mut held, now);
+        for _ in 0..3_600 {
+            now += 1.0;
+            for (index, taken_at) in std::mem::take(&mut held) {
+                had[index] += 1;
+                state.give_back(Window, &tenants[index].0, taken_at, now);
+                take(&mut state, &mut wants, &mut held, now);
+            }
+        }
+        assert!(others.iter_mut().all(|handed| handed.try_recv().is_ok()));
+        let sum = f64::from(had.iter().sum::<u32>());
+        for ((_, weight), had) in tenants.iter().zip(had) {
+            let (is, should) = (f64::from(had) / sum, f64::from(*weight) / 60.0);
+            assert!((is - should).abs() < 0.05, "{is} of all, by its weight {should}");
+        }
+    }
+
+    #[test]
+    fn whoever_has_used_up_its_time_comes_last() {
+        let shared = Shared::new(96, 8, 8);
+        let (spent, other) = (name("spent"), name("other"));
+        shared.set_share(&spent, share(100, true));
+        let mut state = shared.lock();
+        let handed = |state: &mut State, tenant: &TenantId| state.wait(Evaluation, tenant, 0.0).try_recv().ok();
+        // Alone it has all that anybody may have.
+        assert_eq!((0..9).map_while(|_| handed(&mut state, &spent)).count(), 6);
+        let mut waits = state.wait(Evaluation, &spent, 0.0);
+        let mut comes = [state.wait(Evaluation, &other, 0.0), state.wait(Evaluation, &other, 0.0), state.wait(Evaluation, &other, 0.0)];
+        for _ in 0..4 {
+            state.give_back(Evaluation, &spent, 0.0, 1.0);
+        }
+        assert!(waits.try_recv().is_err() && comes.iter_mut().all(|handed| handed.try_recv().is_ok()), "the other first, whatever either has had");
+        drop(state);
+        // Another day.
+        shared.set_share(&spent, share(100, false));
+        assert!(waits.try_recv().is_ok());
     }
 
     #[tokio::test]

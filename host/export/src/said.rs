@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use consign_model::module::BoundModule;
 use consign_model::run::{Cost, Costs};
-use consign_model::{ChatKey, RunId};
+use consign_model::{ChatKey, RunId, TenantId, Timestamp};
 use consign_sandbox::{Failure, Level, LogLine};
 use consign_store::WindowFilter;
 use serde::{Deserialize, Serialize};
 
 use crate::pages::Windows;
-use crate::{ExportError, Exporter};
+use crate::{ExportError, Exporter, Places};
 
 /// One line of a module's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +36,21 @@ pub(crate) struct Words {
 
 /// What modules use, over the windows of a run.
 #[derive(Default)]
-pub(crate) struct Meter(Mutex<Costs>);
+pub(crate) struct Meter {
+    costs: Mutex<Costs>,
+    /// Whose time of the day it is; unset for what counts as nobody's.
+    of: Option<(Arc<Places>, TenantId)>,
+}
 
 impl Meter {
+    /// Of a run of this tenant's, whose time of the day it counts against.
+    pub fn of_run(exporter: &Exporter) -> Self {
+        Self { of: Some((Arc::clone(&exporter.places), exporter.tenant.clone())), ..Self::default() }
+    }
+
     /// So far.
     pub fn costs(&self) -> Costs {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.costs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -55,7 +64,10 @@ impl Words {
     pub fn spent(&self, module: &BoundModule, time: Duration, events: usize) {
         let Some(meter) = &self.meter else { return };
         let cost = Cost { micros: u64::try_from(time.as_micros()).unwrap_or(u64::MAX), events: events as u64 };
-        let mut costs = meter.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((places, tenant)) = &meter.of {
+            places.spent(tenant, cost.micros, Timestamp::now());
+        }
+        let mut costs = meter.costs.lock().unwrap_or_else(PoisonError::into_inner);
         match costs.get_mut(&module.name) {
             Some(known) => known.add(&cost),
             None => drop(costs.insert(module.name.clone(), cost)),

@@ -119,9 +119,13 @@ impl<'a> Toolbox<'a> {
         let policy = exporter.store.policy(&exporter.tenant, &run.policy, Some(run.policy_version)).await?;
         let policy = policy.ok_or_else(|| ExportError::NoPolicy(run.policy.clone()))?;
         let ward = Arc::new(Ward::open(exporter, run, &policy, purpose).await?);
-        let budget = (purpose == Purpose::Run).then(Arc::default);
+        let (budget, meter) = match purpose {
+            Purpose::Run => (Some(Arc::default()), Meter::of_run(exporter)),
+            Purpose::Preview => (None, Meter::default()),
+        };
+        exporter.heed_quotas(Timestamp::now()).await?;
         let (made, outboxes) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { exporter, run: run.id.clone(), purpose, policy, ward, budget, meter: Arc::default(), binder: Arc::default(), made, outboxes })
+        Ok(Self { exporter, run: run.id.clone(), purpose, policy, ward, budget, meter: Arc::new(meter), binder: Arc::default(), made, outboxes })
     }
 
     /// The connections to a target.
@@ -176,7 +180,8 @@ impl<'a> Toolbox<'a> {
             Err(reason)
         } else {
             let modules = Arc::clone(shelf);
-            match blocking(move || Evaluator::new(policy, &modules)).await? {
+            let memory = store.quotas(tenant).await?.limits.memory_bytes;
+            match blocking(move || Evaluator::new(policy, &modules, memory)).await? {
                 Ok(evaluator) => Ok((Arc::new(evaluator), Arc::new(target))),
                 Err(error @ (ExportError::Module(_) | ExportError::Configuration { .. })) => {
                     Err(HeldReason::Module { module: "of the policy".to_owned(), text: error.to_string(), fault: None })

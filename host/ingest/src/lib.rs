@@ -24,6 +24,7 @@ use std::sync::Arc;
 use consign_archive::{ArchiveError, ArchiveWriter};
 use consign_model::audit::ImportFigures;
 use consign_model::id::Hasher;
+use consign_model::quota::Reached;
 use consign_model::source::{Capture, Edits};
 use consign_model::{Author, ChatKey, Digest, Event, EventKind, Name, TenantId, Timestamp, User};
 use consign_source::live::Gathered;
@@ -57,6 +58,11 @@ pub enum IngestError {
     /// The archive failed.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// The tenant has as much in the archive as it may. What is stored stays, and the same again stores the rest once there is room.
+    #[error(
+        "{0}: nothing more is taken in. What was stored before stays; when the quota is raised ('consign tenant quota') or events have gone ('consign retention'), the same again stores the rest"
+    )]
+    Full(Reached),
     /// A part of this program stopped.
     #[error("a part of this program stopped unexpectedly ({0}): this is a fault in Consign; import again")]
     Stopped(String),
@@ -122,6 +128,22 @@ impl Importer {
         self.take_in(Format::Jsonl, source, &said, read).await
     }
 
+    /// Refused where the tenant has as much in the archive as it may. Costs next to nothing.
+    pub async fn has_room(&self) -> Result<(), IngestError> {
+        match self.store.quotas(&self.tenant).await?.limits.stored_bytes {
+            Some(limit) if self.archive.stored_bytes() >= limit => Err(IngestError::Full(Reached::StoredBytes(limit))),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The same for what may be much, of which the first is worth going through all files that are there.
+    async fn has_room_for_much(&self) -> Result<(), IngestError> {
+        if self.store.quotas(&self.tenant).await?.limits.stored_bytes.is_some() {
+            self.archive.stored_or_seen().await?;
+        }
+        self.has_room().await
+    }
+
     async fn take_in(
         &self,
         format: Format,
@@ -130,10 +152,12 @@ impl Importer {
         read: impl FnOnce(&mut dyn Sink) -> Result<Report, SourceError> + Send + 'static,
     ) -> Result<Imported, IngestError> {
         let (importer, source, input, runtime) = (self.clone(), source.clone(), input.to_owned(), Handle::current());
+        self.has_room_for_much().await?;
         let record = SourceRecord::new(source.clone(), format.word(), format.capabilities());
         let reading = tokio::task::spawn_blocking(move || {
             let _use = importer.archive.begin_use();
             let mut intake = Intake::new(&importer, &runtime, Some(Begin { record, input }), Files::new());
+            intake.may_be_much = true;
             intake.turn_to(&source, format.capabilities().edits);
             let read = read(&mut intake).map_err(IngestError::from).and_then(|report| intake.finish().map(|()| report));
             // Of an import that failed, too, nothing may be stored after its end was told.
@@ -158,8 +182,12 @@ impl Importer {
     }
 
     /// Stores some batches, each of one source, in as few commits as they fit in: what became of each, in their order. All is durable when this returns; of
-    /// what fails nothing is said, though a part may be stored, and the same batch again stores the rest. The imports are not entered in the audit log here.
+    /// what fails nothing is said, though a part may be stored, and the same batch again stores the rest. Where there is no room none of them is begun, and one that is begun is stored to its
+    /// end. The imports are not entered in the audit log here.
     async fn store_together(&self, batches: Vec<(Name, Edits, Arc<Gathered>)>, files: Files) -> (Files, Result<Vec<Counts>, IngestError>) {
+        if let Err(full) = self.has_room().await {
+            return (files, Err(full));
+        }
         let (importer, runtime) = (self.clone(), Handle::current());
         let storing = tokio::task::spawn_blocking(move || {
             let _use = importer.archive.begin_use();
@@ -191,6 +219,8 @@ struct Intake<'a> {
     importer: &'a Importer,
     runtime: &'a Handle,
     begin: Option<Begin>,
+    /// Whether it is looked for room between two commits: else it is stored to its end.
+    may_be_much: bool,
     /// Whose events come now, and what is told of edits there.
     source: Option<(Name, Edits)>,
     files: Files,
@@ -225,6 +255,7 @@ impl<'a> Intake<'a> {
             importer,
             runtime,
             begin,
+            may_be_much: false,
             source: None,
             files,
             users: BTreeMap::new(),
@@ -343,6 +374,9 @@ impl<'a> Intake<'a> {
         // Users first: a window must not be frozen without the name of somebody who wrote in it.
         self.put_users()?;
         self.settle()?;
+        if self.may_be_much && self.waiting.iter().any(|one| !one.pieces.is_empty()) {
+            self.runtime.block_on(self.importer.has_room())?;
+        }
         (self.waiting_events, self.waiting_bytes) = (0, 0);
         self.places.clear();
         let waiting = std::mem::take(&mut self.waiting);

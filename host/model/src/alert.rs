@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::figure::{bytes, number};
 use crate::{Digest, Name, Timestamp};
 
 /// What kind of alert.
@@ -32,12 +33,23 @@ pub enum AlertKind {
     Quarantined,
     /// See [`Condition::ChainBroken`].
     ChainBroken,
+    /// See [`Condition::Quota`].
+    Quota,
 }
 
 impl AlertKind {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::RunFailed, Self::Held, Self::TargetDown, Self::NothingExported, Self::Gap, Self::Files, Self::Quarantined, Self::ChainBroken];
+    pub const ALL: [Self; 9] = [
+        Self::RunFailed,
+        Self::Held,
+        Self::TargetDown,
+        Self::NothingExported,
+        Self::Gap,
+        Self::Files,
+        Self::Quarantined,
+        Self::ChainBroken,
+        Self::Quota,
+    ];
 
     /// The word for it, as in JSON and in metrics.
     pub fn word(self) -> &'static str {
@@ -50,6 +62,7 @@ impl AlertKind {
             Self::Files => "files",
             Self::Quarantined => "quarantined",
             Self::ChainBroken => "chain-broken",
+            Self::Quota => "quota",
         }
     }
 }
@@ -110,6 +123,16 @@ pub enum Lack {
     Silence,
     /// The index knows no file for some positions.
     Hole,
+}
+
+/// Of what a quota is used up, or nearly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Used {
+    /// Bytes in the archive: from nine tenths of the limit on. At all of it no events are taken in.
+    StoredBytes,
+    /// Processor seconds of modules on this day of UTC, once they are used up: what is due is exported in what the others leave.
+    ProcessorSeconds,
 }
 
 /// What is the matter.
@@ -208,6 +231,15 @@ pub enum Condition {
         /// What is wrong, and where.
         what: String,
     },
+    /// A quota of the tenant's is used up, or nearly.
+    Quota {
+        /// Of what.
+        of: Used,
+        /// How much is used.
+        used: u64,
+        /// The limit.
+        limit: u64,
+    },
 }
 
 /// What an alert is about. Two with the same subject are one.
@@ -246,6 +278,8 @@ impl Condition {
                 Subject { policy: Some(policy.clone()), detail: Some(digest.hex()), ..of(AlertKind::Quarantined) }
             }
             Self::ChainBroken { policy, .. } => Subject { policy: policy.clone(), ..of(AlertKind::ChainBroken) },
+            Self::Quota { of: Used::StoredBytes, .. } => Subject { detail: Some("stored-bytes".to_owned()), ..of(AlertKind::Quota) },
+            Self::Quota { of: Used::ProcessorSeconds, .. } => Subject { detail: Some("processor-seconds".to_owned()), ..of(AlertKind::Quota) },
         }
     }
 
@@ -321,6 +355,22 @@ impl Condition {
             Self::ChainBroken { policy: None, what } => format!(
                 "the audit log is not as it was written: {what}. Keep the data folder as it is for whoever looks into it, and compare with an export kept elsewhere: consign audit verify"
             ),
+            Self::Quota { of: Used::StoredBytes, used, limit } if used < limit => format!(
+                "{} of {} that may be stored are used. When all is, no events are taken in: see how long they are kept (consign retention), or have the quota raised (consign tenant quota)",
+                bytes(*used),
+                bytes(*limit)
+            ),
+            Self::Quota { of: Used::StoredBytes, limit, .. } => format!(
+                "all of {} that may be stored is used: no events are taken in, and platforms are told to send them again. See how long they are kept (consign retention), or have the quota raised \
+                 (consign tenant quota)",
+                bytes(*limit)
+            ),
+            Self::Quota { of: Used::ProcessorSeconds, used, limit } => format!(
+                "modules have used {} of {} processor seconds of this day (UTC): until it is over they have what other tenants leave, and runs take longer. See what uses it (consign bill), or \
+                 have the quota raised (consign tenant quota)",
+                number(*used),
+                number(*limit)
+            ),
         }
     }
 
@@ -341,6 +391,8 @@ impl Condition {
                 format!("the manifests of policy '{policy}' were checked again, all of them, and are good")
             }
             Self::ChainBroken { policy: None, .. } => "the audit log was checked again, all of it, and is good".to_owned(),
+            Self::Quota { of: Used::StoredBytes, .. } => "there is room again to store events".to_owned(),
+            Self::Quota { of: Used::ProcessorSeconds, .. } => "modules have processor time again as before".to_owned(),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::access::Role;
 use crate::canonical::{NotCanonical, canonical};
 use crate::keeping::{Hold, Rule};
 use crate::manifest::Signature;
+use crate::quota::Quotas;
 use crate::removal::{Holdings, Proof};
 use crate::run::{ChatCounts, EmailCounts, EventCounts, SupplementCounts, Trigger};
 use crate::{Digest, Name, PublicKey, RunId, TenantId, Timestamp};
@@ -386,6 +387,11 @@ pub enum Deed {
     ProposalRejected {
         /// Its id.
         proposal: Name,
+    },
+    /// What the tenant may use of the installation was changed.
+    QuotasChanged {
+        /// All of it, from now on.
+        quotas: Quotas,
     },
     /// A secret was put into the store, new or in the place of another.
     SecretKept {

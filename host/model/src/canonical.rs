@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Up to here (2^53 - 1) a reader that keeps numbers as doubles has them exactly.
-const MOST: u64 = (1 << 53) - 1;
+pub const MOST: u64 = (1 << 53) - 1;
 
 /// A value that has no canonical form here: a number that is no integer between -(2^53 - 1) and 2^53 - 1.
 #[derive(Debug, thiserror::Error)]

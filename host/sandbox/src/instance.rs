@@ -85,13 +85,13 @@ pub struct Instance<G> {
 
 impl<G: Guest> Instance<G> {
     /// A store without an instance: [`Instance::start`] makes that. In two steps, so that what a module logs while it fails to start is not lost.
-    /// `now` is what a language runtime finds its wall clock at, in milliseconds since 1970.
-    pub fn new(sandbox: &Sandbox, tier: Tier, allowed: NeedSet, needles: Arc<[Matcher]>, now: i64) -> Self {
+    /// `memory_bytes` it may have beside what else the sandbox's limits give it. `now` is what a language runtime finds its wall clock at, in milliseconds since 1970.
+    pub fn new(sandbox: &Sandbox, (tier, memory_bytes): (Tier, usize), allowed: NeedSet, needles: Arc<[Matcher]>, now: i64) -> Self {
         let limits = sandbox.limits();
         // The chat or a batch, one at a time, and what a language runtime has open of its sealed world.
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        let (limiter, logs, world) = (Limiter::new(limits, tier), LogSink::new(limits), World::new(now));
+        let (limiter, logs, world) = (Limiter::new(limits, tier, memory_bytes), LogSink::new(limits), World::new(now));
         let state = State { table, limiter, logs, allowed, needles, deadline: Deadline::after(Duration::ZERO), world };
         let mut store = Store::new(sandbox.engine(), state);
         store.limiter(|state| &mut state.limiter);
@@ -162,7 +162,7 @@ impl<G: Guest> Instance<G> {
         if let Some(stop) = error.downcast_ref::<Stop>() {
             return match stop {
                 Stop::OutOfTime => out_of_time(),
-                Stop::OutOfMemory => Failure::OutOfMemory { call, limit_bytes: limits.memory_bytes },
+                Stop::OutOfMemory => Failure::OutOfMemory { call, limit_bytes: self.store.data().limiter.limit() },
                 Stop::Refused { function, need } => Failure::Refused { function, need: *need },
                 Stop::Contract(text) => Failure::Contract { call, text: text.clone() },
             };

@@ -23,8 +23,14 @@ pub struct Limiter {
 }
 
 impl Limiter {
-    pub fn new(limits: &Limits, tier: Tier) -> Self {
-        Self { used: 0, limit: limits.memory_bytes, instances: limits.instances.of(tier), memories: limits.memories, tables: limits.tables }
+    /// With so many bytes of memories and tables.
+    pub fn new(limits: &Limits, tier: Tier, memory_bytes: usize) -> Self {
+        Self { used: 0, limit: memory_bytes, instances: limits.instances.of(tier), memories: limits.memories, tables: limits.tables }
+    }
+
+    /// What they may have together, in bytes.
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Memories and tables together, in bytes.

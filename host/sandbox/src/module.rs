@@ -19,7 +19,11 @@ use crate::{BindError, ConfigError, Failure, LoadError, Sandbox, config, needles
 
 /// A module that was checked, compiled and asked what it is. Clones are the same module.
 #[derive(Clone)]
-pub struct Module(Arc<Inner>);
+pub struct Module {
+    inner: Arc<Inner>,
+    /// Of one session, in bytes.
+    memory: usize,
+}
 
 struct Inner {
     sandbox: Sandbox,
@@ -30,11 +34,12 @@ struct Inner {
     described: Described,
     /// SHA-256 of what `describe` answered.
     says: Digest,
+    compiled_bytes: u64,
 }
 
 impl std::fmt::Debug for Module {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Module").field("name", &self.manifest().name).field("digest", &self.0.digest).finish_non_exhaustive()
+        f.debug_struct("Module").field("name", &self.manifest().name).field("digest", &self.inner.digest).finish_non_exhaustive()
     }
 }
 
@@ -47,48 +52,68 @@ impl Module {
         let (linked, text) = match kind {
             ModuleKind::Criteria => {
                 let linked = Linked::Criteria(CriteriaModulePre::new(pre).map_err(mismatch)?);
-                let text = describe::<CriteriaModule>(&sandbox, facts.tier, &linked);
+                let text = describe::<CriteriaModule>(&sandbox, facts.tier, &linked, sandbox.limits().memory_bytes);
                 (linked, text)
             }
             ModuleKind::Grouping => {
                 let linked = Linked::Grouping(GroupingModulePre::new(pre).map_err(mismatch)?);
-                let text = describe::<GroupingModule>(&sandbox, facts.tier, &linked);
+                let text = describe::<GroupingModule>(&sandbox, facts.tier, &linked, sandbox.limits().memory_bytes);
                 (linked, text)
             }
         };
         let text = text.map_err(LoadError::Describe)?;
         let described = manifest::read(&text, kind, sandbox.limits()).map_err(LoadError::Manifest)?;
         let says = Digest::of(text.as_bytes());
-        Ok(Self(Arc::new(Inner { sandbox, digest, kind, facts, linked, described, says })))
+        let compiled = component.image_range();
+        let compiled_bytes = (compiled.end as usize).saturating_sub(compiled.start as usize) as u64;
+        let memory = sandbox.limits().memory_bytes;
+        Ok(Self { inner: Arc::new(Inner { sandbox, digest, kind, facts, linked, described, says, compiled_bytes }), memory })
     }
 
     /// SHA-256 of the component's bytes.
     pub fn digest(&self) -> Digest {
-        self.0.digest
+        self.inner.digest
     }
 
     /// Criteria or grouping.
     pub fn kind(&self) -> ModuleKind {
-        self.0.kind
+        self.inner.kind
     }
 
     /// What it says of itself.
     pub fn manifest(&self) -> &ModuleManifest {
-        &self.0.described.manifest
+        &self.inner.described.manifest
     }
 
     /// What can be seen of it without running it.
     pub fn facts(&self) -> &ModuleFacts {
-        &self.0.facts
+        &self.inner.facts
+    }
+
+    /// The same module, for sessions that may have so many bytes of memory and tables, or what [`crate::Limits`] gives everybody where that is less.
+    #[must_use]
+    pub fn within(&self, memory_bytes: u64) -> Self {
+        let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX).min(self.memory);
+        Self { inner: Arc::clone(&self.inner), memory }
+    }
+
+    /// Bytes of it as it is compiled.
+    pub fn compiled_bytes(&self) -> u64 {
+        self.inner.compiled_bytes
+    }
+
+    /// What its sessions may have of memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
     }
 
     /// SHA-256 of what `describe` answers now, in a fresh instance, and of what it answered when the module was loaded.
     pub(crate) fn says_again(&self) -> Result<(Digest, Digest), Failure> {
-        let text = match self.0.kind {
-            ModuleKind::Criteria => describe::<CriteriaModule>(&self.0.sandbox, self.0.facts.tier, &self.0.linked)?,
-            ModuleKind::Grouping => describe::<GroupingModule>(&self.0.sandbox, self.0.facts.tier, &self.0.linked)?,
+        let text = match self.inner.kind {
+            ModuleKind::Criteria => describe::<CriteriaModule>(&self.inner.sandbox, self.inner.facts.tier, &self.inner.linked, self.memory)?,
+            ModuleKind::Grouping => describe::<GroupingModule>(&self.inner.sandbox, self.inner.facts.tier, &self.inner.linked, self.memory)?,
         };
-        Ok((Digest::of(text.as_bytes()), self.0.says))
+        Ok((Digest::of(text.as_bytes()), self.inner.says))
     }
 
     /// Checks a configuration by the module's JSON Schema and then by the module itself: everything that is wrong.
@@ -96,9 +121,9 @@ impl Module {
     /// # Errors
     /// `Config`, or `Failed`.
     pub fn check_config(&self, config: &Value) -> Result<(), BindError> {
-        config::check_size(&self.manifest().config_schema, self.0.described.nodes, config).map_err(|error| BindError::Config(vec![error]))?;
+        config::check_size(&self.manifest().config_schema, self.inner.described.nodes, config).map_err(|error| BindError::Config(vec![error]))?;
         let config::Found { mut errors, unclear } =
-            config::check(&self.0.described.schema, &self.manifest().config_schema, self.0.described.nodes, config);
+            config::check(&self.inner.described.schema, &self.manifest().config_schema, self.inner.described.nodes, config);
         if !unclear.is_empty() {
             // The schema's refusal stands; the module's words for it are better, where it has some.
             let mut more = match self.ask(config) {
@@ -122,15 +147,15 @@ impl Module {
     /// What the module itself says of a configuration.
     fn ask(&self, config: &Value) -> Result<Result<(), Vec<ConfigError>>, Failure> {
         let text = config.to_string();
-        match self.0.kind {
+        match self.inner.kind {
             ModuleKind::Criteria => self.try_config::<CriteriaModule>(&text),
             ModuleKind::Grouping => self.try_config::<GroupingModule>(&text),
         }
     }
 
     fn try_config<G: Guest>(&self, config: &str) -> Result<Result<(), Vec<ConfigError>>, Failure> {
-        let mut instance = Instance::<G>::new(&self.0.sandbox, self.0.facts.tier, NeedSet::default(), Arc::default(), 0);
-        instance.start(&self.0.linked)?;
+        let mut instance = Instance::<G>::new(&self.inner.sandbox, (self.inner.facts.tier, self.memory), NeedSet::default(), Arc::default(), 0);
+        instance.start(&self.inner.linked)?;
         session::configure(&mut instance, config)
     }
 
@@ -142,23 +167,23 @@ impl Module {
             return Err(BindError::NotApproved(missing));
         }
         self.check_config(config)?;
-        let needles = needles::compile(&self.0.described.lists, config).map_err(BindError::Config)?;
+        let needles = needles::compile(&self.inner.described.lists, config).map_err(BindError::Config)?;
         // What the module did not ask for stays closed, whatever was approved.
         let allowed = needs.iter().copied().collect();
         Ok(Bound::new(self.clone(), config.to_string(), allowed, needles))
     }
 
     pub(crate) fn sandbox(&self) -> &Sandbox {
-        &self.0.sandbox
+        &self.inner.sandbox
     }
 
     pub(crate) fn linked(&self) -> &Linked {
-        &self.0.linked
+        &self.inner.linked
     }
 }
 
-fn describe<G: Guest>(sandbox: &Sandbox, tier: Tier, linked: &Linked) -> Result<String, Failure> {
-    let mut instance = Instance::<G>::new(sandbox, tier, NeedSet::default(), Arc::default(), 0);
+fn describe<G: Guest>(sandbox: &Sandbox, tier: Tier, linked: &Linked, memory: usize) -> Result<String, Failure> {
+    let mut instance = Instance::<G>::new(sandbox, (tier, memory), NeedSet::default(), Arc::default(), 0);
     instance.start(linked)?;
     instance.call(Call::Describe, G::describe)
 }

@@ -60,7 +60,8 @@ impl<G: Guest> Session<G> {
         }
         let inner = self.bound.inner();
         let module = self.bound.module();
-        let instance = Instance::new(module.sandbox(), module.facts().tier, inner.allowed, inner.needles.clone(), self.chat.window_end().0);
+        let instance =
+            Instance::new(module.sandbox(), (module.facts().tier, module.memory()), inner.allowed, inner.needles.clone(), self.chat.window_end().0);
         self.stage = Stage::Running(Box::new(instance));
         let (bound, chat) = (self.bound.clone(), self.chat.clone());
         self.step(|instance| {

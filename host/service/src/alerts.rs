@@ -5,7 +5,7 @@
 //! a webhook that hangs or a chain of a thousand manifests delays no run, and a process that dies between a run and its alert loses none: at
 //! each start everything is looked at anew and compared with what was said before ([`book`]).
 //!
-//! When what is looked at: all at start; a policy after each of its runs; targets, sources and quarantines each minute too, by what is in memory or new in the store;
+//! When what is looked at: all at start; a policy after each of its runs; targets, sources, quarantines and quotas each minute too, by what is in memory or new in the store;
 //! files that are not there each quarter of an hour; whole chains once a day, and each hour while one is broken. What is held is not counted each minute, since that reads every held window.
 
 pub mod book;
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use consign_export::watch::{Checked, MissingFiles, Reachable, Sources};
 use consign_export::{ExportError, Exporter};
-use consign_model::alert::{AlertKind, Condition, Lack, Notice, Subject};
+use consign_model::alert::{AlertKind, Condition, Lack, Notice, Subject, Used};
 use consign_model::policy::PolicyVersion;
 use consign_model::run::Trigger;
 use consign_model::{Name, Run, RunId, RunState, RunSummary, Timestamp};
@@ -60,6 +60,8 @@ enum Heard {
     Policy(Name),
     /// A run broke off.
     Failed(Name),
+    /// What the tenant may use is another.
+    Quotas,
     /// Whole chains were checked: of a policy, or the audit log.
     Checked(Vec<(Option<Name>, Checked)>),
     /// No more comes.
@@ -88,6 +90,13 @@ impl Ear {
         };
         // Nobody listens only at the end.
         let _ = self.0.send(heard);
+    }
+}
+
+impl Ear {
+    /// What the tenant may use is another.
+    pub fn look_at_quotas(&self) {
+        let _ = self.0.send(Heard::Quotas);
     }
 }
 
@@ -206,6 +215,7 @@ impl<C: Clock + Clone> Watch<C> {
                 self.settle(of(AlertKind::RunFailed, &policy), vec![Condition::RunFailed { policy: policy.clone() }]).await;
                 (policy.to_string(), self.look_at_policy(&policy).await)
             }
+            Heard::Quotas => ("quotas".to_owned(), self.look_at_quotas().await),
             Heard::Checked(chains) => ("chains".to_owned(), self.chains_checked(chains).await),
             Heard::End => return,
         };
@@ -258,6 +268,7 @@ impl<C: Clock + Clone> Watch<C> {
         let (exporter, now) = (Arc::clone(&self.exporter), self.clock.now());
         let policies = exporter.store.policies(&exporter.tenant).await?;
         self.look_at_targets(&policies).await?;
+        self.look_at_quotas().await?;
         for policy in &policies {
             let found = exporter.quarantined_now(policy).await?;
             self.settle(of(AlertKind::Quarantined, &policy.spec.name), found).await;
@@ -301,6 +312,26 @@ impl<C: Clock + Clone> Watch<C> {
         Ok(())
     }
 
+    async fn look_at_quotas(&self) -> Result<(), ExportError> {
+        let (exporter, now) = (&self.exporter, self.clock.now());
+        let limits = exporter.store.quotas(&exporter.tenant).await?.limits;
+        let mut found = Vec::new();
+        if let Some(limit) = limits.stored_bytes {
+            let used = exporter.archive.writer().stored_bytes();
+            if u128::from(used) * 10 >= u128::from(limit) * 9 {
+                found.push(Condition::Quota { of: Used::StoredBytes, used, limit });
+            }
+        }
+        if let Some(limit) = limits.processor_seconds {
+            let used = exporter.processor_today(now).await? / 1_000_000;
+            if used >= limit {
+                found.push(Condition::Quota { of: Used::ProcessorSeconds, used, limit });
+            }
+        }
+        self.settle(|subject| subject.kind == AlertKind::Quota, found).await;
+        Ok(())
+    }
+
     async fn look_at_policy(&mut self, name: &Name) -> Result<(), ExportError> {
         let (exporter, now) = (Arc::clone(&self.exporter), self.clock.now());
         let held = exporter.held_now(name).await?;
@@ -325,6 +356,7 @@ impl<C: Clock + Clone> Watch<C> {
             self.look_at_history(&run, summary).await?;
         }
         self.look_at_policy(policy).await?;
+        self.look_at_quotas().await?;
         let key = self.key().await?;
         if let Checked::Broken(what) = exporter.check_newest_manifest(policy, &key).await?
             && self.firing(AlertKind::ChainBroken, policy).is_none()

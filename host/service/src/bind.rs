@@ -72,7 +72,8 @@ impl<'a> Binder<'a> {
             negate: spec.negate,
             shadow: None,
         };
-        let (loaded, config) = (std::sync::Arc::clone(&module), spec.config.clone());
+        let memory = self.exporter.store.quotas(&self.exporter.tenant).await?.limits.memory_bytes.unwrap_or(u64::MAX);
+        let (loaded, config) = (module.within(memory), spec.config.clone());
         let tried = tokio::task::spawn_blocking(move || loaded.bind(&config, &approved).map(|bound| bound.probe())).await;
         match tried.map_err(|error| ExportError::Stopped(error.to_string()))? {
             Err(BindError::Config(errors)) => {

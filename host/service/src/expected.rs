@@ -8,7 +8,7 @@ use consign_model::access::Token;
 use consign_model::identity::IdentityMap;
 use consign_model::policy::PolicyVersion;
 use consign_model::target::{KeptSecret, TargetVersion};
-use consign_model::{Digest, ModuleKey, Quarantine};
+use consign_model::{Digest, ModuleKey, Quarantine, Quotas, TenantId};
 use consign_store::StoreError;
 
 use crate::modules::{Listed, Origin};
@@ -109,6 +109,11 @@ pub fn of_module_key(key: &ModuleKey) -> String {
 /// What a tenant's identity map is at; also where there is none, for whoever has seen that.
 pub fn of_identities(map: Option<&IdentityMap>) -> String {
     map.map_or_else(|| "identities:0".to_owned(), |map| format!("identities:{}:{}", map.version, map.digest.short()))
+}
+
+/// What a tenant's quotas are at; also where nothing was ever said.
+pub fn of_quotas(tenant: &TenantId, quotas: &Quotas) -> String {
+    format!("quotas:{tenant}:{}", quotas.version)
 }
 
 /// What all quarantines of a policy together are at.

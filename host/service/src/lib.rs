@@ -19,6 +19,7 @@ mod outward;
 mod problem;
 pub mod promote;
 pub mod proposals;
+pub mod quotas;
 pub mod runner;
 pub mod scheduler;
 pub mod secrets;

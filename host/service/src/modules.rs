@@ -9,13 +9,16 @@ use std::sync::Arc;
 
 use consign_export::{ExportError, Exporter, ShelfError};
 use consign_model::module::{BoundModule, ModuleFacts, ModuleKind, ModuleManifest, ProbeReport};
+use consign_model::quota::{Limits, Reached};
 use consign_model::{Digest, ModuleKey, Name, Timestamp};
 use consign_sandbox::LoadError;
 use consign_store::{ModuleRecord, StoreError};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 pub use self::signature::{SignatureError, read_key};
 use crate::bind::STANDARD;
+use crate::quotas::compiled_bytes;
 
 /// Why a module was not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +48,9 @@ pub enum PushError {
         /// What it means.
         known: Digest,
     },
+    /// The tenant has as many as it may, or as much of them.
+    #[error("{0}: the module is not taken in. Whoever runs the installation can raise the quota ('consign tenant quota')")]
+    Quota(Reached),
     /// It does not pass its probe.
     #[error("the module {name} does not pass its probe:\n{}", steps(.report))]
     Probe {
@@ -123,6 +129,9 @@ pub async fn push(exporter: &Exporter, bytes: Vec<u8>, voucher: Voucher<'_>) -> 
         }
         return Ok(Pushed { again: true, now_signed, record });
     }
+    let limits = store.quotas(tenant).await?.limits;
+    // What can't be kept is not compiled. What it comes to as it is compiled shows only then.
+    has_room(exporter, &limits, 0).await?;
     let examining = Arc::clone(shelf);
     let (module, bytes) = in_background(move || (examining.examine(&bytes), bytes)).await?;
     let module = module.map_err(PushError::Refused)?;
@@ -135,13 +144,18 @@ pub async fn push(exporter: &Exporter, bytes: Vec<u8>, voucher: Voucher<'_>) -> 
         return Err(PushError::Taken { name, known: known.digest });
     }
     let (kind, facts) = (module.kind(), module.facts().clone());
-    let probe = in_background(move || module.probe()).await?;
+    let (compiled, memory) = (module.compiled_bytes(), limits.memory_bytes.unwrap_or(u64::MAX));
+    let probe = in_background(move || module.within(memory).probe()).await?;
     if !probe.passed() {
         return Err(PushError::Probe { name, report: Box::new(probe) });
     }
+    // Of several that come at once each sees those before it.
+    let _one_at_a_time = KEEPING.lock().await;
+    has_room(exporter, &limits, compiled).await?;
     let shelf = Arc::clone(shelf);
     in_background(move || shelf.add(&bytes)).await??;
-    let record = ModuleRecord { digest, kind, manifest, facts, probe, signed_by, added_at: Timestamp::now() };
+    let (compiled_bytes, added_at) = (Some(compiled), Timestamp::now());
+    let record = ModuleRecord { digest, kind, manifest, facts, probe, signed_by, added_at, compiled_bytes };
     match store.save_module(tenant, &record, &exporter.author).await {
         Ok(()) => Ok(Pushed { again: false, now_signed: false, record }),
         // Somebody else has pushed at the same moment.
@@ -151,6 +165,24 @@ pub async fn push(exporter: &Exporter, bytes: Vec<u8>, voucher: Voucher<'_>) -> 
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whoever keeps a module that was tried.
+static KEEPING: Mutex<()> = Mutex::const_new(());
+
+/// Refused where the tenant may have no more modules, or no more bytes of them than there are with these.
+async fn has_room(exporter: &Exporter, limits: &Limits, more: u64) -> Result<(), PushError> {
+    if limits.modules.is_none() && limits.compiled_bytes.is_none() {
+        return Ok(());
+    }
+    let records = exporter.store.modules(&exporter.tenant).await?;
+    if let Some(limit) = limits.modules.filter(|limit| records.len() as u64 >= *limit) {
+        return Err(PushError::Quota(Reached::Modules(limit)));
+    }
+    let Some(limit) = limits.compiled_bytes else { return Ok(()) };
+    // Any has some bytes.
+    let compiled = compiled_bytes(exporter, &records).await?.saturating_add(more.max(1));
+    if compiled > limit { Err(PushError::Quota(Reached::CompiledBytes(limit))) } else { Ok(()) }
 }
 
 async fn in_background<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ExportError> {

@@ -3,6 +3,8 @@
 //! `code` is for programs and stays as it is; `detail` and `hint` are for people and may change. What a person can't see through this API is in neither: a
 //! tenant that is somebody else's is one that there is not.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -10,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use consign_export::{ExportError, ShelfError};
 use consign_life::LifeError;
 use consign_model::Name;
+use consign_model::quota::Reached;
 use consign_source::identities::MapFault;
 use consign_store::StoreError;
 use serde::Serialize;
@@ -23,6 +26,7 @@ use crate::identities::IdentityError;
 use crate::modules::{PushError, SignatureError};
 use crate::promote::PromoteError;
 use crate::proposals::{DecideError, KeepError};
+use crate::quotas::SetError;
 use crate::tenants::{RemoveError, TenantError};
 
 /// The media type of problems.
@@ -47,6 +51,9 @@ pub struct Problem {
     /// All that is wrong, where that is more than one thing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     findings: Vec<Finding>,
+    /// After how many seconds to come again: a header of the answer.
+    #[serde(skip)]
+    again_in: Option<u32>,
 }
 
 /// One thing that is wrong in what was sent.
@@ -63,7 +70,7 @@ pub struct Finding {
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), code, title, detail: detail.into(), hint: None, findings: Vec::new() }
+        Self { status: status.as_u16(), code, title, detail: detail.into(), hint: None, findings: Vec::new(), again_in: None }
     }
 
     /// With what to do.
@@ -190,6 +197,23 @@ impl Problem {
         )
     }
 
+    /// A quota of the tenant's stands in the way.
+    pub fn quota(reached: &Reached) -> Self {
+        let (status, code) = match reached {
+            Reached::Modules(_) => (StatusCode::FORBIDDEN, "quota-modules"),
+            Reached::CompiledBytes(_) => (StatusCode::FORBIDDEN, "quota-compiled-bytes"),
+            Reached::StoredBytes(_) => (StatusCode::INSUFFICIENT_STORAGE, "quota-stored-bytes"),
+            Reached::Requests(_) => (StatusCode::TOO_MANY_REQUESTS, "quota-requests"),
+        };
+        Self::new(status, code, "Your quota is used up", reached.to_string()).hint("whoever runs this installation can raise it")
+    }
+
+    /// As many requests as a minute may have were made.
+    pub fn too_many_requests(limit: u64, again_in: Duration) -> Self {
+        let seconds = u32::try_from(again_in.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+        Self { again_in: Some(seconds.max(1)), ..Self::quota(&Reached::Requests(limit)) }
+    }
+
     /// Not now.
     pub fn not_ready(why: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not now", why)
@@ -220,6 +244,11 @@ impl Problem {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// After how many seconds to come again, where that is known.
+    pub fn again_in(&self) -> Option<u32> {
+        self.again_in.or((self.status() == StatusCode::TOO_MANY_REQUESTS).then_some(1))
+    }
+
     /// The kind, for a person.
     pub fn title(&self) -> &'static str {
         self.title
@@ -244,10 +273,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
+        let again_in = self.again_in();
         let mut response = (status, Json(self)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA));
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = again_in {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"consign\""));
@@ -402,6 +432,16 @@ impl From<PromoteError> for Problem {
     }
 }
 
+impl From<SetError> for Problem {
+    fn from(error: SetError) -> Self {
+        match error {
+            SetError::Invalid(text) => Self::invalid(text),
+            SetError::NotAsExpected(error) => error.into(),
+            SetError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<SignatureError> for Problem {
     fn from(error: SignatureError) -> Self {
         let code = match error {
@@ -418,6 +458,7 @@ impl From<PushError> for Problem {
             PushError::Store(error) => error.into(),
             PushError::Export(error) => error.into(),
             PushError::Shelf(error) => Self::internal(&error),
+            PushError::Quota(reached) => Self::quota(&reached),
             PushError::Taken { .. } => Self::conflict(error.to_string()),
             PushError::Reserved(_) => Self::refused("reserved-name", error.to_string()),
             PushError::Signature(_) | PushError::Unsigned(_) => Self::refused("not-signed", error.to_string()),

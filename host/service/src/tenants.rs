@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use consign_export::{Exporter, Retry};
 use consign_ingest::Importer;
@@ -15,23 +16,28 @@ use consign_life::{Life, LifeError, go_on_removing};
 use consign_model::access::platform;
 use consign_model::alert::Notice;
 use consign_model::audit::{Actor, Author};
-use consign_model::{Name, RemovedTenant, TenantId};
+use consign_model::quota::Rate;
+use consign_model::{Name, RemovedTenant, TenantId, Timestamp};
 use consign_store::{Store, StoreError};
 use tokio::sync::{Notify, OnceCell, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{info, warn};
 
-use crate::alerts::{AlertSettings, Alerts, Webhook};
+use crate::alerts::{AlertSettings, Alerts, Ear, Webhook};
 use crate::attempts::Attempts;
 use crate::backup::{self, BackedUp, BackupError, BackupSettings};
+use crate::caller::Caller;
 use crate::ending;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
+use crate::problem::Problem;
 use crate::runner::{Answer, Figures, News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
 
 /// Tenants read at a time.
 const PAGE: usize = 256;
+/// How far back what was stored is looked for.
+const SEEN_WITHIN: Duration = Duration::from_hours(40 * 24);
 
 /// Why a tenant can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +97,19 @@ pub type Told = Box<dyn Fn(&TenantId, &Notice) + Send + Sync>;
 /// Hears of runs.
 pub type Heard = Box<dyn Fn(&TenantId, News<'_>) + Send + Sync>;
 
+/// Until all files of its archive were gone through, how much is stored of a tenant is what was seen last.
+async fn remember_stored(exporter: &Exporter) {
+    let (now, long) = (Timestamp::now(), SEEN_WITHIN.as_millis());
+    let from = Timestamp(now.0.saturating_sub(i64::try_from(long).unwrap_or(i64::MAX)));
+    match exporter.store.days(&exporter.tenant, from, Timestamp::MAX).await {
+        Ok(days) => {
+            let seen = days.iter().rev().map(|(_, day)| day.stored).find(|bytes| *bytes > 0);
+            exporter.archive.writer().remember_stored(seen.unwrap_or_default());
+        }
+        Err(error) => tracing::warn!(tenant = %exporter.tenant, "how much was stored is not known until it is seen: {error}"),
+    }
+}
+
 /// What all tenants are served with.
 pub struct Common {
     /// What opens them.
@@ -125,6 +144,10 @@ pub struct Tenant {
     changed: Arc<Notify>,
     life: Arc<Life>,
     keeping: Arc<Notify>,
+    ear: Ear,
+    /// Requests that were let through.
+    rate: Mutex<Rate>,
+    began: Instant,
     watchers: Arc<Semaphore>,
 }
 
@@ -188,6 +211,30 @@ impl Tenant {
     /// A place to watch runs from, as long as it is kept; unset where all are taken.
     pub fn watcher(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.watchers).try_acquire_owned().ok()
+    }
+
+    /// Lets a request of the tenant's own through, or says that it has had those of this minute.
+    async fn admit(&self) -> Result<(), Problem> {
+        let Some(limit) = self.exporter.store.quotas(self.name()).await?.limits.requests else { return Ok(()) };
+        let (now, mut rate) = (self.now(), self.rate.lock().unwrap_or_else(PoisonError::into_inner));
+        rate.take(limit, now).map_err(|wait| Problem::too_many_requests(limit, Duration::from_millis(wait)))
+    }
+
+    /// How many requests count against the limit now.
+    pub fn requests(&self, limit: u64) -> u64 {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner).used(limit, self.now())
+    }
+
+    /// Milliseconds since it is served.
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What it may use is another now.
+    pub fn quotas_changed(&self) {
+        self.ear.look_at_quotas();
+        // How much is stored is seen anew.
+        self.keeping_changed();
     }
 
     /// Policies or targets are others now.
@@ -310,6 +357,14 @@ impl Tenants {
         serving.get(tenant).map(|one| Arc::clone(&one.tenant)).ok_or_else(|| TenantError::Unknown(tenant.clone()))
     }
 
+    /// Lets somebody's request through, or says that their tenant has had those of this minute. Who runs the installation counts for nobody: they may have to raise the limit.
+    pub async fn admit(&self, caller: &Caller) -> Result<(), Problem> {
+        match self.get(&caller.home) {
+            Ok(tenant) => tenant.admit().await,
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Why the process should be asked for nothing for now; unset where it is ready.
     pub fn is_not_ready(&self) -> Option<&'static str> {
         if *self.stop.borrow() {
@@ -417,6 +472,7 @@ impl Tenants {
         // Whose token it was stands in what an import is called: what comes within an hour is one, by however many.
         let importer = Importer { author: importer.author.acting_as(Actor::Consign), ..importer };
         let (receiver, receiving) = Receiver::admitting(importer, &self.hall);
+        remember_stored(&exporter).await;
         let (tenant, common) = (exporter.tenant.clone(), Arc::clone(&self.common));
         let (of, with) = (tenant.clone(), Arc::clone(&common));
         let told = Box::new(move |notice: &Notice| (with.told)(&of, notice));
@@ -426,6 +482,7 @@ impl Tenants {
             (common.news)(&of, news);
             ear.hear(news);
         }));
+        let ear = alerts.ear();
         let changed = Arc::new(Notify::new());
         let looking = tokio::spawn({
             let policies = Arc::clone(&policies);
@@ -452,7 +509,8 @@ impl Tenants {
         let (life, keeping) = (Arc::new(Life::new(exporter.clone())), Arc::<Notify>::default());
         let ending = tokio::spawn(ending::watch(Arc::clone(&life), exporter.clone(), Arc::clone(&keeping), Arc::clone(&self.ending)));
         let watchers = Arc::new(Semaphore::new(WATCHERS));
-        let tenant = Arc::new(Tenant { exporter, receiver, policies, changed, life, keeping, watchers });
+        let tenant =
+            Arc::new(Tenant { exporter, receiver, policies, changed, life, keeping, ear, rate: Mutex::default(), began: Instant::now(), watchers });
         let serving = Serving { tenant: Arc::clone(&tenant), alerts, receiving, looking, ending, leaving, scheduled };
         self.serving.write().unwrap_or_else(PoisonError::into_inner).insert(tenant.name().clone(), serving);
         tenant

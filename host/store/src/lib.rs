@@ -22,7 +22,7 @@ use consign_model::source::{Capabilities, Capture};
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Extent, Member, ModuleKey, Name, Quarantine, RemovedTenant, Rows, Run, RunId,
+    Chat, ChatKey, Delivery, Digest, EventHash, EventIdentity, Extent, Member, ModuleKey, Name, Quarantine, Quotas, RemovedTenant, Rows, Run, RunId,
     RunSummary, TenantId, TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedKind, WantedState, Window, WindowKey, WindowState,
 };
 
@@ -174,6 +174,9 @@ pub struct ModuleRecord {
     pub signed_by: Option<ModuleKey>,
     /// When it was added.
     pub added_at: Timestamp,
+    /// Its bytes as it was compiled then. Earlier releases did not keep that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compiled_bytes: Option<u64>,
 }
 
 impl ModuleRecord {
@@ -478,6 +481,10 @@ pub trait Store: Send + Sync {
     async fn keeping(&self, tenant: &TenantId) -> Result<Keeping>;
     /// Puts rules and holds in the place of those before. Refused as a conflict unless its version is one more than theirs.
     async fn put_keeping(&self, tenant: &TenantId, keeping: &Keeping, by: &Author) -> Result<()>;
+    /// What the tenant may use, and its weight in sharing.
+    async fn quotas(&self, tenant: &TenantId) -> Result<Quotas>;
+    /// Puts quotas in the place of those before. Refused as a conflict unless their version is one more than theirs.
+    async fn put_quotas(&self, tenant: &TenantId, quotas: Quotas, by: &Author) -> Result<()>;
     /// Puts segments in the place of others, all or nothing, and lists the files that are named no more as left over, with `others`, of which nobody knows yet whether they are. Refused as a conflict where one is not as it was,
     /// or rules and holds have another version.
     async fn replace_segments(&self, tenant: &TenantId, replaced: &[Replaced], others: &[String], decided: &Decided, by: &Author) -> Result<()>;

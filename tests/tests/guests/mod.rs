@@ -76,6 +76,16 @@ pub const TRAPS: &str = "(unreachable)";
 pub const LOOPS: &str = "(loop $for_ever (br $for_ever))";
 pub const EATS: &str = "(loop $more (drop (memory.grow (i32.const 64))) (br $more))";
 
+/// A criterion that keeps everything, after it has counted to a few ten millions: some fifty milliseconds of a processor for each chat.
+pub fn heavy(name: &str) -> Vec<u8> {
+    let spin = "(i64.store (i32.const 1024) (i64.const 0))
+        (loop $again
+            (i64.store (i32.const 1024) (i64.add (i64.load (i32.const 1024)) (i64.const 1)))
+            (br_if $again (i64.lt_u (i64.load (i32.const 1024)) (i64.const 30000000))))";
+    let batch = forever(format!("{spin} (call $keep (call $len (local.get $view)))"));
+    Made { manifest: named(name, "1.0.0", &[]), batch, ..Made::default() }.criteria()
+}
+
 /// A grouping with one group for the chat, by this key of one letter.
 pub fn one_group(name: &str, version: &str, key: &str) -> Vec<u8> {
     let fields = forever(format!(r#"(data (i32.const 512) "{key}")"#));

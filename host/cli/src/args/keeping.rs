@@ -6,7 +6,8 @@ use consign_model::{Name, Span, Timestamp};
 
 use super::time;
 
-fn span(text: &str) -> Result<Span, String> {
+/// A length of time.
+pub(super) fn span(text: &str) -> Result<Span, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 

@@ -1,5 +1,7 @@
 //! `tenant`
 
+mod quota;
+
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -34,6 +36,8 @@ pub async fn tenant(place: &Place, command: &TenantCommand, json: bool) -> Resul
             say_new(&data);
             say_tenant(name, json)
         }
+        TenantCommand::Show { name } => quota::show(place, name, json).await,
+        TenantCommand::Quota(args) => quota::set(place, args, json).await,
         TenantCommand::Remove { name, reason, even_owed, hand_over } => {
             let how = Removing { reason, even_owed: *even_owed, hand_over: hand_over.as_deref() };
             remove(&Place { tenant: platform(), ..place.clone() }, name, &how, json).await
@@ -65,6 +69,8 @@ pub async fn tenant_at(server: &Server, command: &TenantCommand, json: bool) -> 
             let made: Named = server.post(&url, Some(&serde_json::json!({ "name": name }))).await?;
             say_tenant(&made.name()?, json)
         }
+        TenantCommand::Show { name } => quota::show_at(server, name, json).await,
+        TenantCommand::Quota(args) => quota::set_at(server, args, json).await,
         TenantCommand::Remove { hand_over: Some(_), .. } => Err(not_offered(
             "handing over a tenant's log and manifests",
             "fetch them before, with 'consign audit export' and 'consign verify', and leave out --hand-over; or remove it beside the data with --data DIR",

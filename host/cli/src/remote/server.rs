@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consign_model::{Name, TenantId};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
@@ -120,6 +120,20 @@ impl Server {
         read(&self.done(Method::GET, url, None, Twice::Safe).await?)
     }
 
+    /// Reads something with its tag, by which a change of it says what it was made of.
+    pub async fn get_tagged<T: DeserializeOwned>(&self, url: &Url) -> Result<(T, Option<String>), Failure> {
+        let answer = self.ask(Method::GET, url, None, Twice::Safe).await?.map_err(|(status, problem)| problem.failure(status))?;
+        Ok((read(&answer.bytes)?, answer.tag))
+    }
+
+    /// Puts something in the place of what has this tag, in JSON.
+    pub async fn put_over<T: DeserializeOwned>(&self, url: &Url, tag: Option<String>, what: &serde_json::Value) -> Result<T, Failure> {
+        let more = tag.map(|tag| ("If-Match", tag));
+        let body = Body { more, ..Body::new("application/json", what.to_string().into_bytes()) };
+        // Sent twice it would be refused the second time, as if somebody else had changed it.
+        read(&self.done(Method::PUT, url, Some(body), Twice::Unsafe).await?)
+    }
+
     /// Reads something as it is.
     pub async fn bytes(&self, url: &Url) -> Result<Vec<u8>, Failure> {
         self.done(Method::GET, url, None, Twice::Safe).await
@@ -159,7 +173,7 @@ impl Server {
         twice: Twice,
     ) -> Result<Result<T, Problem>, Failure> {
         match self.ask(Method::POST, url, Some(Body::new(media, bytes)), twice).await? {
-            Ok(bytes) => read(&bytes).map(Ok),
+            Ok(answer) => read(&answer.bytes).map(Ok),
             Err((StatusCode::UNPROCESSABLE_ENTITY, problem)) => Ok(Err(problem)),
             Err((status, problem)) => Err(problem.failure(status)),
         }
@@ -192,11 +206,12 @@ impl Server {
     }
 
     async fn done(&self, method: Method, url: &Url, body: Option<Body>, twice: Twice) -> Result<Vec<u8>, Failure> {
-        self.ask(method, url, body, twice).await?.map_err(|(status, problem)| problem.failure(status))
+        let answer = self.ask(method, url, body, twice).await?.map_err(|(status, problem)| problem.failure(status))?;
+        Ok(answer.bytes)
     }
 
     /// Asks, and answers what came or why the server did not do it.
-    async fn ask(&self, method: Method, url: &Url, body: Option<Body>, twice: Twice) -> Result<Result<Vec<u8>, (StatusCode, Problem)>, Failure> {
+    async fn ask(&self, method: Method, url: &Url, body: Option<Body>, twice: Twice) -> Result<Result<Answered, (StatusCode, Problem)>, Failure> {
         let (mut tries, mut waited) = (1, 0);
         loop {
             tracing::debug!(%method, path = url.path(), "asking the server");
@@ -208,7 +223,7 @@ impl Server {
                 }
             }
             match answered(request).await {
-                Ok(Answered { status, bytes, .. }) if status.is_success() => return Ok(Ok(bytes)),
+                Ok(answer) if answer.status.is_success() => return Ok(Ok(answer)),
                 Ok(answer) => {
                     let wait = answer.wait.filter(|_| twice == Twice::Safe && waited < PATIENCE);
                     let Some(wait) = wait else { return self.refused(&answer) };
@@ -281,6 +296,7 @@ struct Answered {
     status: StatusCode,
     bytes: Vec<u8>,
     location: Option<String>,
+    tag: Option<String>,
     /// How long to wait before it is asked again, where the server says so.
     wait: Option<Duration>,
 }
@@ -288,7 +304,8 @@ struct Answered {
 async fn answered(request: reqwest::RequestBuilder) -> Result<Answered, reqwest::Error> {
     let mut response = request.send().await?;
     let (status, wait) = (response.status(), wait_of(&response));
-    let location = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (location, tag) = (header(LOCATION), header(ETAG));
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if bytes.len() + chunk.len() > LARGEST {
@@ -299,7 +316,7 @@ async fn answered(request: reqwest::RequestBuilder) -> Result<Answered, reqwest:
     }
     // Whoever shows worthless tokens gains nothing by waiting.
     let wait = wait.filter(|_| serde_json::from_slice::<Problem>(&bytes).is_ok_and(|problem| problem.code != "too-many-attempts"));
-    Ok(Answered { status, bytes, location, wait })
+    Ok(Answered { status, bytes, location, tag, wait })
 }
 
 fn wait_of(response: &Response) -> Option<Duration> {

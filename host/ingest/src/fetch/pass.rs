@@ -147,6 +147,8 @@ impl<'a> Pass<'a> {
             let page = store.wanted_due(tenant, &source, self.now, after.as_ref(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(Progress::Done) };
             after = Some(last.clone());
+            // Before the bytes of any of them.
+            self.fetcher.importer.has_room().await?;
             if self.page(&page, stop.as_mut()).await? == Progress::Stopped {
                 return Ok(Progress::Stopped);
             }

@@ -6,12 +6,14 @@ use axum::http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTE
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use consign_model::Name;
+use consign_model::quota::Reached;
 use consign_source::Refusal;
 use serde::Serialize;
 
-/// Seconds after which to come again where there was no room, and where storing failed.
+/// Seconds after which to come again where there was no room, where storing failed, and where the tenant has as much as it may.
 const FULL_AGAIN: u32 = 1;
 const FAILED_AGAIN: u32 = 5;
+const QUOTA_AGAIN: u32 = 300;
 
 /// A line that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -171,6 +173,11 @@ impl Problem {
     pub fn not_stored() -> Self {
         let detail = "it could not be stored, and why is in the log: send it again after the time in Retry-After";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-stored", detail).with(Header::RetryAfter(FAILED_AGAIN))
+    }
+
+    pub fn quota(reached: Reached) -> Self {
+        let detail = format!("{reached}: nothing of this is taken in, and it is to come again after the time in Retry-After");
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "quota-stored-bytes", detail).with(Header::RetryAfter(QUOTA_AGAIN))
     }
 
     /// A part can't be read now, and the rest is stored: all of it is to come again.

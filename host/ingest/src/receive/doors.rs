@@ -19,10 +19,11 @@ use self::teams::Teams;
 use super::answer::{Problem, Receipt};
 use super::body::{self, Read, Sender};
 use super::config::SourceConfig;
-use super::queue::{Order, Origin};
+use super::queue::{NotStored, Order, Origin};
 use super::room::Place;
 use super::visitors::Visitor;
 use super::{Receiver, secret};
+use crate::IngestError;
 
 /// Refusals of one request that are listed.
 const LISTED: usize = 1_000;
@@ -92,6 +93,13 @@ impl Door {
         if let Some(None) = busy {
             body::discard(body);
             return Err(Problem::full());
+        }
+        // A stranger hears it when what was sent has shown who they are, and is to be stored.
+        if self.sender() == Sender::Known
+            && let Err(problem) = receiver.has_room().await
+        {
+            body::discard(body);
+            return Err(problem);
         }
         let read = body::read(self.sender(), headers, body, &receiver.bounds, &receiver.room).await?;
         match &self.kind {
@@ -170,7 +178,10 @@ impl Door {
         place.settle(gathered.bytes());
         let origin = Arc::clone(&self.origin);
         let order = Order { origin, gathered: Arc::new(gathered), refused: report.refused, notes: report.notes, place };
-        let counts = receiver.queue.store(order).await.map_err(|_| Problem::not_stored())?;
+        let counts = receiver.queue.store(order).await.map_err(|why| match why {
+            NotStored::Failed => Problem::not_stored(),
+            NotStored::Full(reached) => Problem::quota(reached),
+        })?;
         let (stored, already_there) = (counts.stored.values().sum(), counts.already_there.values().sum());
         Ok(Receipt { stored, already_there, refused: report.refused, refusals })
     }
@@ -188,6 +199,14 @@ impl Kind {
 }
 
 impl Receiver {
+    /// Before anything of a body is read. Whether there is room is asked again when it is stored.
+    async fn has_room(&self) -> Result<(), Problem> {
+        self.importer.has_room().await.map_err(|error| match error {
+            IngestError::Full(reached) => Problem::quota(reached),
+            error => failed(&error),
+        })
+    }
+
     /// Work for a processor, on a thread where it keeps nobody waiting.
     async fn reading<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
         // It is never closed.

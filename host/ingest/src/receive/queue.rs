@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use consign_model::Name;
 use consign_model::audit::ImportFigures;
+use consign_model::quota::Reached;
 use consign_model::source::Capabilities;
 use consign_source::live::Gathered;
 use consign_store::SourceRecord;
@@ -55,9 +56,14 @@ pub(super) struct Order {
     pub place: Place,
 }
 
-/// It could not be stored; why is in the log.
+/// Why it is not stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotStored;
+pub(super) enum NotStored {
+    /// It could not be; why is in the log.
+    Failed,
+    /// The tenant has as much as it may.
+    Full(Reached),
+}
 
 type Answer = oneshot::Sender<Result<Counts, NotStored>>;
 
@@ -80,9 +86,9 @@ impl Queue {
         let (answer, stored) = oneshot::channel();
         {
             let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-            orders.as_ref().ok_or(NotStored)?.send((order, answer)).map_err(|_| NotStored)?;
+            orders.as_ref().ok_or(NotStored::Failed)?.send((order, answer)).map_err(|_| NotStored::Failed)?;
         }
-        stored.await.unwrap_or(Err(NotStored))
+        stored.await.unwrap_or(Err(NotStored::Failed))
     }
 
     /// Takes nothing more. What waits is stored.
@@ -154,6 +160,12 @@ impl Storing {
                 }
                 return;
             }
+            Err(IngestError::Full(reached)) => {
+                for (_, answer) in group {
+                    let _ = answer.send(Err(NotStored::Full(reached)));
+                }
+                return;
+            }
             Err(error) => error,
         };
         let mut failed_alone = if group.len() == 1 { FAILED_ALONE } else { 0 };
@@ -177,11 +189,12 @@ impl Storing {
             let source = &order.origin.source;
             tracing::error!(%error, %source, "what arrived of source '{source}' could not be stored, and is not acknowledged: it should come again");
             // Whoever asked may be gone.
-            let _ = answer.send(Err(NotStored));
+            let _ = answer.send(Err(NotStored::Failed));
         }
     }
 
     async fn store(&mut self, orders: &[&Order]) -> Result<Vec<Counts>, IngestError> {
+        self.importer.has_room().await?;
         for order in orders {
             self.begin(&order.origin).await?;
         }

@@ -68,6 +68,9 @@ impl Deed {
             Self::Proposed { proposal, about, .. } => format!("proposed {proposal}, about {}", about.join(", ")),
             Self::ProposalApproved { proposal, .. } => format!("approved {proposal}"),
             Self::ProposalRejected { proposal } => format!("rejected {proposal}"),
+            Self::QuotasChanged { quotas } => {
+                format!("set quotas (version {}): {}; its weight in sharing is {}", quotas.version, quotas.limits.text(), quotas.weight)
+            }
             Self::SecretKept { secret } => format!("kept the secret {secret}"),
             Self::SecretRemoved { secret } => format!("removed the secret {secret}"),
             Self::ModuleKeyRemoved { name, .. } => format!("removed the module key {name}"),

@@ -101,6 +101,7 @@ pub async fn guard(
         return Ok(next.run(request).await);
     }
     let caller = who(&guard.tenants, request.headers()).await?;
+    guard.tenants.admit(&caller).await?;
     let named = params.iter().find(|(name, _)| *name == "tenant");
     let tenant = named.map(|(_, name)| caller.tenant(&guard.tenants, name)).transpose()?;
     if let Takes::Permission(permission) = takes {

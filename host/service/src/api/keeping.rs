@@ -280,7 +280,12 @@ impl From<Retained> for RetainedView {
     request_body = RetainNow,
     responses((status = 200, description = "What went, or would", body = RetainedView), (status = 409, description = "Events are being deleted already", body = Problem)))]
 pub async fn retain(here: Here, Given(asked): Given<RetainNow>) -> Result<Json<RetainedView>, Problem> {
-    Ok(Json(here.life().retain(Timestamp::now(), asked.dry_run).await?.into()))
+    let retained = here.life().retain(Timestamp::now(), asked.dry_run).await?;
+    if !retained.dry_run {
+        // How much is stored is seen anew.
+        here.tenant.keeping_changed();
+    }
+    Ok(Json(retained.into()))
 }
 
 /// Whose events are to be erased.
@@ -334,5 +339,8 @@ pub async fn erase(here: Here, Given(asked): Given<NewErasure>) -> Result<Json<C
     let (source, why, dry_run) = (name("source", &asked.source)?, reason(asked.reason)?, asked.dry_run);
     let Certificate { source, user, reason, chats, erased, owed, held, files, unreadable } =
         here.life().erase(&source, &asked.user, &why, dry_run).await?;
+    if !dry_run {
+        here.tenant.keeping_changed();
+    }
     Ok(Json(CertificateView { source: source.to_string(), user, reason, dry_run, chats, erased, owed, held, files, unreadable }))
 }

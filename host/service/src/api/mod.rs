@@ -26,6 +26,7 @@ mod policies;
 mod progress;
 mod proposals;
 mod quarantine;
+mod quotas;
 mod reader;
 mod removed;
 mod runs;
@@ -116,6 +117,7 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(audit::audit))
         .routes(routes!(audit::export))
         .routes(routes!(quarantine::list))
+        .routes(routes!(quotas::show, quotas::set))
         .routes(routes!(quarantine::release))
         .routes(routes!(modules::list, modules::upload))
         .routes(routes!(proposals::list))
@@ -178,7 +180,11 @@ fn finished(mut document: OpenApi) -> OpenApi {
                 (named > 0, "404", "There is no such thing, or it is another tenant's"),
                 (expects, "412", "It is another by now than If-Match or If-None-Match says: nothing was changed"),
                 (takes_body, "413", "The body is too large"),
-                (true, "429", "Too many worthless tokens were shown"),
+                (
+                    true,
+                    "429",
+                    "Too many worthless tokens were shown, or the tenant has had its requests of this minute: come again after Retry-After",
+                ),
             ];
             let responses = &mut operation.responses.responses;
             for (_, status, description) in usual.into_iter().filter(|(is_so, ..)| *is_so) {

@@ -188,6 +188,7 @@ pub struct Uploaded {
     responses(
         (status = 201, description = "Kept", body = Uploaded),
         (status = 200, description = "It was there", body = Uploaded),
+        (status = 403, description = "The role does not permit it, or the tenant has as many modules as it may, or as much of them", body = Problem),
         (status = 409, description = "Its name and version mean another module", body = Problem),
         (status = 422, description = "It was refused", body = Problem),
     ))]

@@ -75,6 +75,7 @@ pub struct RefusedLine {
         (status = 415, description = "It is packed otherwise", body = Problem),
         (status = 422, description = "No line of it can be read", body = Problem),
         (status = 429, description = "Too much waits to be stored: come again after Retry-After", body = Problem),
+        (status = 507, description = "The tenant has as much in the archive as it may: come again after Retry-After", body = Problem),
         (status = 503, description = "It could not be stored: come again after Retry-After", body = Problem),
     ))]
 pub async fn events(here: Here, Item(source): Item, request: Request) -> Result<Response, Problem> {

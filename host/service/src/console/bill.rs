@@ -8,6 +8,7 @@ use maud::html;
 
 use super::form::Query;
 use super::page::{Page, Tab, Trouble, address, table, tenant_page};
+use super::quotas::limits;
 use crate::bill::{Bill, Month, Seconds, bill, csv};
 use crate::caller::Here;
 use crate::problem::Problem;
@@ -26,6 +27,8 @@ async fn asked_for(here: &Here, asked: &Query) -> Result<Bill, Problem> {
 /// The bill.
 pub async fn show(here: Here, asked: Query) -> Page {
     let bill = asked_for(&here, &asked).await?;
+    let quotas = here.tenant.exporter().store.quotas(here.tenant.name()).await?;
+    let limits = limits(&here, &quotas).await?;
     let months = std::iter::successors(Some(Month::of(Timestamp::now())), |month| Some(month.before())).take(MONTHS);
     let figures = [
         ("Runs", number(bill.runs)),
@@ -49,6 +52,8 @@ pub async fn show(here: Here, asked: Query) -> Page {
         h2 { "Modules" }
         @if bill.modules.is_empty() { p { "No module was run." } }
         @else { (table("Processor time of modules", &["Module", "Processor", "Events", "For a million events"], &[1, 2, 3], modules)) }
+        h2 { "Limits" }
+        (limits)
         p { a href=(address(here.tenant.name(), &format!("/bill.csv?month={}", bill.month))) { "The same as CSV" } }
     };
     Ok(tenant_page(&here, Tab::Overview, &format!("The bill of {}", bill.month), &body))

@@ -51,6 +51,9 @@ pub async fn pass(State(gate): State<Gate>, params: RawPathParams, mut request: 
         Err(problem) => return Trouble::from(problem).into_response(),
     };
     let caller = &signed_in.caller;
+    if let Err(problem) = gate.tenants.admit(caller).await {
+        return Trouble { problem, caller: Some(caller.clone()) }.into_response();
+    }
     let passed = gate.takes.map_or(Ok(()), |takes| caller.must(takes)).and_then(|()| {
         let named = params.iter().find(|(name, _)| *name == "tenant");
         named.map(|(_, name)| caller.tenant(&gate.tenants, name)).transpose()

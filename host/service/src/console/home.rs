@@ -31,10 +31,16 @@ pub async fn tenants(State(tenants): State<Arc<Tenants>>, Extension(signed_in): 
     let is_more = names.len() > PAGE;
     names.truncate(PAGE);
     let link = |tenant: &TenantId| html! { a href=(address(tenant, "")) { (tenant) } };
+    let mut rows = Vec::with_capacity(names.len());
+    for tenant in &names {
+        let quotas = tenants.store().quotas(tenant).await?;
+        let change = html! { a href=(address(tenant, "/quotas")) aria-label={ "Quotas of " (tenant) } { "Quotas" } };
+        rows.push(vec![link(tenant), html! { (quotas.limits.text()) }, html! { (quotas.weight) }, change]);
+    }
     let more = names.last().filter(|_| is_more).map(|last| format!("{ROOT}/tenants?after={last}"));
     let body = html! {
         @if let Some(made) = asked.get("made") { (done(&format!("The tenant {made} is there. Make a token for its first administrator under Access."))) }
-        @if names.is_empty() { p { "There is no tenant yet." } } @else { (table("Tenants", &["Name"], &[], names.iter().map(|tenant| vec![link(tenant)]))) }
+        @if names.is_empty() { p { "There is no tenant yet." } } @else { (table("Tenants", &["Name", "Limits", "Weight in sharing", ""], &[2], rows)) }
         @if let Some(more) = more { p { a href=(more) { "More" } } }
         @if signed_in.caller.may(Permission::ManageTenants) { (new_tenant()) }
     };

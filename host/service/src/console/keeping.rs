@@ -222,6 +222,10 @@ pub async fn erase(here: Here, form: Fields) -> Result<Response, Trouble> {
     let of = source(&form)?.ok_or_else(|| Problem::invalid("source: choose one"))?;
     let dry_run = form.get("dry").is_some();
     let certificate = here.life().erase(&of, form.one("user")?, form.one("reason")?, dry_run).await.map_err(Problem::from)?;
+    if !dry_run {
+        // How much is stored is seen anew.
+        here.tenant.keeping_changed();
+    }
     let Certificate { user, erased, chats, owed, held, files, .. } = certificate;
     let said = html! {
         div.notice role="status" {

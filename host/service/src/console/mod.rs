@@ -30,6 +30,7 @@ mod policies;
 mod policy_form;
 mod preview;
 mod proposals;
+mod quotas;
 mod runs;
 mod schema_form;
 mod shadows;
@@ -86,6 +87,8 @@ fn places() -> Vec<Place> {
         page("/t/{tenant}", Read, overview::show),
         page("/t/{tenant}/bill", Read, bill::show),
         page("/t/{tenant}/bill.csv", Read, bill::file),
+        page("/t/{tenant}/quotas", Read, quotas::show),
+        action("/t/{tenant}/quotas", ManageTenants, quotas::set),
         page("/t/{tenant}/policies", Read, policies::list),
         page("/t/{tenant}/policies/{policy}", Read, policies::show),
         page("/t/{tenant}/policies/{policy}/preview", ReadEvents, preview::show),

@@ -1,7 +1,7 @@
 //! What all pages have: the frame, the words for figures and times, and what is shown where something is wrong.
 
 use axum::extract::Request;
-use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -187,7 +187,11 @@ impl IntoResponse for Trouble {
             p { a href={ (ROOT) "/" } { "To the beginning" } }
         };
         let page = plain_page(self.problem.title(), self.caller.as_ref(), &body);
-        (self.problem.status(), page).into_response()
+        let mut response = (self.problem.status(), page).into_response();
+        if let Some(seconds) = self.problem.again_in() {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

@@ -20,8 +20,8 @@ use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, RemovedTenant, Run, RunId, RunSummary, TenantId, TenantKeys,
-    Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Quotas, RemovedTenant, Run, RunId, RunSummary, TenantId,
+    TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use crate::{
@@ -72,6 +72,8 @@ counted! {
     tenant_keys(tenant: &TenantId) -> Option<TenantKeys>;
     keeping(tenant: &TenantId) -> Keeping;
     put_keeping(tenant: &TenantId, keeping: &Keeping, by: &Author) -> ();
+    quotas(tenant: &TenantId) -> Quotas;
+    put_quotas(tenant: &TenantId, quotas: Quotas, by: &Author) -> ();
     replace_segments(tenant: &TenantId, replaced: &[Replaced], others: &[String], decided: &Decided, by: &Author) -> ();
     leftovers(tenant: &TenantId, limit: usize) -> Vec<String>;
     forget_leftover(tenant: &TenantId, path: &str) -> ();

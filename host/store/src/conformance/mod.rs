@@ -13,6 +13,7 @@ mod keeping;
 mod modules;
 mod policies;
 mod proposals;
+mod quotas;
 mod races;
 pub(crate) mod random;
 mod requests;
@@ -64,6 +65,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     keeping::segments_lose_events_once,
     policies::versions_follow_each_other,
     proposals::decided_once,
+    quotas::quotas_by_version,
     modules::modules_by_digest,
     modules::keys_by_name,
     modules::the_newest_probe,

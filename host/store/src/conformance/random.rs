@@ -6,6 +6,7 @@
 
 mod compare;
 mod keeping;
+mod quotas;
 mod removal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,8 +24,8 @@ use consign_model::source::Capture;
 use consign_model::target::KeptSecret;
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, FormerName, Member, ModuleKey, MoveKind, Name, Quarantine, RemovedTenant, Run, RunId,
-    RunState, TenantId, TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, DeliveryKey, Digest, EventHash, FormerName, Member, ModuleKey, MoveKind, Name, Quarantine, Quotas, RemovedTenant, Run,
+    RunId, RunState, TenantId, TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use super::counted::{Calls, Counted};
@@ -104,6 +105,7 @@ struct Expected {
     windows: BTreeMap<WindowKey, Window>,
     deliveries: BTreeMap<DeliveryKey, Delivery>,
     keeping: Keeping,
+    quotas: Quotas,
     stored: BTreeMap<Timestamp, u64>,
     leftovers: BTreeSet<String>,
     /// What the audit log tells of.
@@ -137,7 +139,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(41) {
+        match self.random.below(42) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -168,6 +170,7 @@ impl Rehearsal {
             37 => self.save_versions(store, &tenant, &mut expected).await,
             38 => self.change_request(store, &tenant, &mut expected).await,
             39 => self.remove_another(store).await,
+            40 => self.change_quotas(store, &tenant, &mut expected).await,
             _ => {
                 self.ask(store, &tenant, &expected).await;
                 self.ask_for_removed(store).await;

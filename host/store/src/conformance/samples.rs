@@ -232,6 +232,7 @@ pub(crate) fn module(text: &str, version: &str, bytes: &str) -> ModuleRecord {
         probe: probe("wasmtime 48", true),
         signed_by: Some(signing_key("ann", "RWQ")),
         added_at: Timestamp(3),
+        compiled_bytes: Some(40_000),
     }
 }
 

@@ -101,6 +101,8 @@ pub(super) enum Class {
     TwoPeople = b'2',
     /// What waits for the second, or has had one.
     Proposal = b'3',
+    /// What a tenant may use. Earlier releases pass over it, and need no other format for it: under them nothing is limited.
+    Quotas = b'u',
     /// Where the e-mail of a Message-ID lies in the ledger. Earlier releases pass over these, and need no other format for it; of what was recorded by them there is none.
     MessageId = b'm',
     /// A request that is made once. Earlier releases pass over these and the next, and need no other format for it: what is made once by one is made again by the other.
@@ -114,7 +116,7 @@ pub(super) enum Class {
 }
 
 impl Class {
-    const ALL: [Self; 51] = [
+    const ALL: [Self; 52] = [
         Self::Format,
         Self::Totals,
         Self::Tenant,
@@ -161,6 +163,7 @@ impl Class {
         Self::Leftover,
         Self::TwoPeople,
         Self::Proposal,
+        Self::Quotas,
         Self::MessageId,
         Self::Request,
         Self::RequestAge,
@@ -171,7 +174,7 @@ impl Class {
     /// Whether the record of this key is one whose changes are audited. Here a class is forgotten in silence; that the others' writes make their
     /// entries is seen to by the writing thread.
     pub(super) fn is_audited(key: &[u8]) -> bool {
-        const AUDITED: [Class; 15] = [
+        const AUDITED: [Class; 16] = [
             Class::IdentityMap,
             Class::Tenant,
             Class::Source,
@@ -187,6 +190,7 @@ impl Class {
             Class::Keeping,
             Class::TwoPeople,
             Class::Proposal,
+            Class::Quotas,
         ];
         AUDITED.iter().any(|class| key.first() == Some(&(*class as u8)))
     }
@@ -197,7 +201,7 @@ impl Class {
         match class {
             None => "a record of unknown kind",
             Some(Self::Format | Self::Totals) => "the store's own record",
-            Some(Self::Tenant | Self::Arrivals | Self::IdentityMap | Self::TwoPeople | Self::Removed) => "a tenant's record",
+            Some(Self::Tenant | Self::Arrivals | Self::IdentityMap | Self::TwoPeople | Self::Quotas | Self::Removed) => "a tenant's record",
             Some(Self::Source | Self::Captures | Self::PullCursor) => "a source's record",
             Some(Self::User | Self::Identity) => "a user's record",
             Some(Self::Chat | Self::Member | Self::Segment | Self::Identities | Self::Copies | Self::Arrived | Self::Learned) => "a chat's record",

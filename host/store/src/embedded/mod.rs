@@ -21,6 +21,7 @@ mod modules;
 mod people;
 mod policy;
 mod proposals;
+mod quotas;
 mod record;
 mod removal;
 mod requests;
@@ -49,8 +50,8 @@ use consign_model::source::Capture;
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::Facts;
 use consign_model::{
-    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, RemovedTenant, Run, RunId, RunSummary, TenantId, TenantKeys,
-    Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, Delivery, Digest, EventHash, Member, ModuleKey, Name, Quarantine, Quotas, RemovedTenant, Run, RunId, RunSummary, TenantId,
+    TenantKeys, Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use tokio::task::coop::consume_budget;
@@ -321,6 +322,14 @@ impl Store for Embedded {
 
     async fn put_keeping(&self, tenant: &TenantId, keeping: &Keeping, by: &Author) -> Result<()> {
         self.save_keeping(tenant, keeping, by).await
+    }
+
+    async fn quotas(&self, tenant: &TenantId) -> Result<Quotas> {
+        self.get_quotas(tenant)
+    }
+
+    async fn put_quotas(&self, tenant: &TenantId, quotas: Quotas, by: &Author) -> Result<()> {
+        self.save_quotas(tenant, quotas, by).await
     }
 
     async fn replace_segments(&self, tenant: &TenantId, replaced: &[Replaced], others: &[String], decided: &Decided, by: &Author) -> Result<()> {

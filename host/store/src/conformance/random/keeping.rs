@@ -81,6 +81,7 @@ impl Rehearsal {
 
     pub(super) async fn compare_keeping(store: &dyn Store, tenant: &TenantId, expected: &Expected) {
         assert_eq!(store.keeping(tenant).await.unwrap(), expected.keeping);
+        assert_eq!(store.quotas(tenant).await.unwrap(), expected.quotas);
         assert_eq!(store.leftovers(tenant, usize::MAX).await.unwrap(), expected.leftovers.iter().cloned().collect::<Vec<_>>());
     }
 }
