@@ -51,6 +51,8 @@ const MARK_WIDTH: usize = 200;
 const EARLIER: &str = "format-";
 /// How many records a check reads at once.
 const CHECK_STEP: usize = 10_000;
+/// How long this process waits for a lock that it has itself, for the time in which it starts a child.
+const STARTING: Duration = Duration::from_secs(1);
 /// How long closing waits for sled to let go of its files before it leaves the checksum out.
 const CLOSING: Duration = Duration::from_secs(10);
 
@@ -262,25 +264,39 @@ fn newer(path: &Path, found: u32) -> StoreError {
     StoreError::Newer { path: path.display().to_string(), found, known: FORMAT }
 }
 
+/// The process that has the folder, where it has said so.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
 /// Takes the folder for this process.
 fn lock(path: &Path) -> Result<File> {
     let file_path = path.join("consign.pid");
     let doing = || failed(format!("locking {}", file_path.display()));
     let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&file_path).map_err(doing())?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            let holder = match (&file).take(32).read_to_string(&mut text).ok().and_then(|_| text.trim().parse::<u32>().ok()) {
-                Some(process) => format!(" (process {process})"),
-                None => String::new(),
-            };
-            return Err(StoreError::Held { path: path.display().to_string(), holder });
+    let end = Instant::now() + STARTING;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {
+                let holder = holder(&mut file);
+                // A child that this process is starting has its files, and so their locks, until it runs its own program.
+                if holder == Some(std::process::id()) && Instant::now() < end {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
+                let holder = holder.map_or_else(String::new, |process| format!(" (process {process})"));
+                return Err(StoreError::Held { path: path.display().to_string(), holder });
+            }
+            Err(TryLockError::Error(cause)) => return Err(doing()(cause)),
         }
-        Err(TryLockError::Error(cause)) => return Err(doing()(cause)),
     }
     let number = std::process::id().to_string();
-    file.set_len(0).and_then(|()| file.write_all(number.as_bytes())).map_err(doing())?;
+    let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(number.as_bytes()));
+    written.map_err(doing())?;
     Ok(file)
 }
 
