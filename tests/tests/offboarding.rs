@@ -89,6 +89,9 @@ fn nothing_opens_any_more() {
     ] {
         consign.run(args).refused(1, &[says]);
     }
+    world.import("third", 2);
+    consign.run(&["tenant", "remove", "third", "--reason", "no policy was ever written"]).refused(1, &["2 events", "not exported"]);
+    consign.run(&["tenant", "remove", "third", "--reason", "no policy was ever written", "--even-owed"]).succeeded();
     world.remove(&["--hand-over", &beside("copy.age")]).refused(1, &["nothing was removed", "copy.age"]);
     assert!(world.of("acme", &["explain", "all-acme", "m1"]).succeeded().stdout.contains("exported"));
 

@@ -73,6 +73,10 @@ impl Life {
                 }
             }
         }
+        if store.policies(tenant).await?.is_empty() {
+            // Nobody has said what of it is to be exported, and nothing brings it back.
+            has.owed = has.events;
+        }
         Ok(Standing { has, holds: keeping.holds.iter().map(|hold| hold.name.clone()).collect(), keeping: keeping.version })
     }
 
