@@ -167,8 +167,8 @@ pub async fn push(exporter: &Exporter, bytes: Vec<u8>, voucher: Voucher<'_>) -> 
     }
 }
 
-/// Whoever keeps a module that was tried.
-static KEEPING: Mutex<()> = Mutex::const_new(());
+/// Whoever keeps a module that was tried, or deletes those of a removed tenant: tenants with the same module share its file.
+pub(crate) static KEEPING: Mutex<()> = Mutex::const_new(());
 
 /// Refused where the tenant may have no more modules, or no more bytes of them than there are with these.
 async fn has_room(exporter: &Exporter, limits: &Limits, more: u64) -> Result<(), PushError> {

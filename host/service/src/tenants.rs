@@ -30,6 +30,7 @@ use crate::caller::Caller;
 use crate::ending;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
+use crate::modules::KEEPING;
 use crate::problem::Problem;
 use crate::runner::{Answer, Figures, News, Policies};
 use crate::scheduler::{Settings, SystemClock, serve};
@@ -430,6 +431,7 @@ impl Tenants {
             return Err(error.into());
         }
         self.common.opener.forget(tenant);
+        let _none_is_kept = KEEPING.lock().await;
         let all = go_on_removing(&platform).await?;
         all.into_iter().find(|one| one.tenant == *tenant).ok_or_else(|| TenantError::Unknown(tenant.clone()).into())
     }
@@ -446,6 +448,7 @@ impl Tenants {
             if self.common.store.removed_tenants().await.map_err(TenantError::from)?.iter().all(RemovedTenant::is_over) {
                 return Ok(Vec::new());
             }
+            let _none_is_kept = KEEPING.lock().await;
             Ok::<_, RemoveError>(go_on_removing(self.platform().await?).await?)
         };
         match gone_on.await {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use consign_bench_measure::{Ended, Took, wait};
+use consign_bench_measure::{Ended, Took, program, wait};
 use serde_json::Value;
 
 use crate::Result;
@@ -105,20 +105,6 @@ impl Consign {
         let (ended, said) = self.call(&["run", policy])?;
         Ok(Run { ended, said: serde_json::from_slice(&said)? })
     }
-}
-
-/// `consign` as it is built now.
-fn program() -> Result<PathBuf> {
-    if let Some(program) = std::env::var_os("CONSIGN_BIN") {
-        return Ok(program.into());
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let built = Command::new("cargo").args(["build", "--release", "--locked", "--bin", "consign"]).current_dir(&root).status()?;
-    if !built.success() {
-        return Err("consign could not be built".into());
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/consign"))
 }
 
 /// Postfix' smtp-sink.

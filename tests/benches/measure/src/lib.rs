@@ -5,7 +5,8 @@
 //! neighbours change it less.
 
 use std::fmt;
-use std::process::{Child, ExitCode, ExitStatus};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// What one run took.
@@ -191,6 +192,20 @@ pub fn ended<E: fmt::Display>(result: Result<(), E>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `consign` as it is built now, or as `CONSIGN_BIN` says.
+pub fn program() -> std::io::Result<PathBuf> {
+    if let Some(program) = std::env::var_os("CONSIGN_BIN") {
+        return Ok(program.into());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let built = Command::new("cargo").args(["build", "--release", "--locked", "--bin", "consign"]).current_dir(&root).status()?;
+    if !built.success() {
+        return Err(std::io::Error::other("consign could not be built"));
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(target.join("release/consign"))
 }
 
 /// Prints where and when this is measured, as the table in `tests/README.md` has it.

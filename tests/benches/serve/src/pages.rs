@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use consign_bench_measure::print_row;
+use consign_bench_measure::{print_row, program};
 use serde_json::Value;
 
 use crate::Result;
 use crate::client::Client;
-use crate::served::{Served, program};
+use crate::served::Served;
 
 /// Chats, and events of each.
 const CHATS: usize = 400;

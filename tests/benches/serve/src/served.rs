@@ -1,9 +1,10 @@
 //! The program, as its operator starts it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use consign_bench_measure::program;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -51,18 +52,4 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// `consign` as it is built now, or as `CONSIGN_BIN` says.
-pub fn program() -> Result<PathBuf> {
-    if let Some(program) = std::env::var_os("CONSIGN_BIN") {
-        return Ok(program.into());
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    let built = Command::new("cargo").args(["build", "--release", "--locked", "--bin", "consign"]).current_dir(&root).status()?;
-    if !built.success() {
-        return Err("consign could not be built".into());
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/consign"))
 }
