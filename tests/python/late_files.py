@@ -34,7 +34,8 @@ def made(rng, form):
     """Files with the stages at which an export has their bytes, and messages with the first stage that has them and their text at each."""
     files = []
     for number in range(60):
-        since = rng.choice([0, 0, 1, 1, 2, 2, None])
+        # Each stage has at least one that it is the first to have.
+        since = number if number < STAGES else rng.choice([0, 0, 1, 1, 2, 2, None])
         there = [since is not None and stage >= since and (stage == since or rng.random() < 0.8) for stage in range(STAGES)]
         # Now and then the same bytes as another file, and the same name with other bytes.
         content = rng.choice([rng.randbytes(rng.choice([0, 1, 77, 30_000])), b"the same"])
@@ -54,6 +55,13 @@ def made(rng, form):
             "chat": chat, "id": own, "at": int(at.timestamp() * 1000), "user": f"U{rng.randrange(6)}", "since": since, "texts": texts,
             "files": which, "thread": thread, "kind": "message",
         })  # fmt: skip
+    # Chance alone may give no file of a message with the keyword to a stage: these two are always there.
+    for stage in range(1, STAGES):
+        number = len(messages)
+        at = START + timedelta(seconds=61 * number)
+        own = f"{int(at.timestamp())}.000{number:03}" if form == "slack" else f"m{number}"
+        message = {"chat": f"C{number % 3}", "id": own, "at": int(at.timestamp() * 1000), "user": "U0", "since": 0, "texts": [f"the {KEYWORD} file"] * STAGES}
+        messages.append({**message, "files": [stage], "thread": None, "kind": "message"})
     return files, messages
 
 
