@@ -58,12 +58,28 @@ def signed(line, name, key, seq):
     return body, digest.hexdigest()
 
 
-def read_manifest(path, key):
-    """Its run, its SHA-256, and the entry that it names: none in what is older than the log."""
+def read_manifest(path, keys):
+    """Its run, its SHA-256, and the entry that it names: none in what is older than the log. Signed by one of the keys that the log leads to."""
     with open(path, "rb") as file:
-        text = file.read()
-    manifest, digest = signed(text.rstrip(b"\n"), "manifest", key, path)
+        text = file.read().rstrip(b"\n")
+    key = json.loads(text)["signature"]["key"]
+    manifest, digest = signed(text, "manifest", key if key in keys else keys[-1], path)
     return manifest["run"], digest, manifest.get("audit")
+
+
+def first_key(key, lines):
+    """The key of the first line, from which the log leads to the given one; that itself, where it does not."""
+    keys = []
+    for line in lines:
+        try:
+            whole = json.loads(line)
+            if not keys:
+                keys.append(whole["signature"]["key"])
+            if whole["entry"]["deed"]["what"] == "keys-rotated":
+                keys.append(whole["entry"]["deed"]["signing_key"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return keys[0] if key in keys else key
 
 
 def check(key, path, manifests):
@@ -74,24 +90,31 @@ def check(key, path, manifests):
     if not lines or not lines[-1].startswith(b'{"head":'):
         raise Broken(len(lines), "no head at the end")
     previous, digests, deeds, tenant, ended = None, [], [], None, {}
+    current, keys = first_key(key, lines), []
     for seq, line in enumerate(lines[:-1], 1):
-        entry, digest = signed(line, "entry", key, seq)
+        entry, digest = signed(line, "entry", current, seq)
+        if current not in keys:
+            keys.append(current)
         tenant = tenant or entry["tenant"]
         if (entry["seq"], entry["previous"], entry["tenant"], entry["version"]) != (seq, previous, tenant, 1):
             raise Broken(seq, "does not follow")
         previous = digest
         digests.append(digest)
         deeds.append(entry["deed"]["what"])
+        if deeds[-1] == "keys-rotated":
+            current = entry["deed"]["signing_key"]
         if deeds[-1] == "run-ended":
             ended[entry["deed"]["run"]] = (seq, entry["deed"]["manifest"])
-    head, _ = signed(lines[-1], "head", key, len(digests))
+    head, _ = signed(lines[-1], "head", current, len(digests))
     if set(head) != {"version", "tenant", "last", "at"} or head["tenant"] != (tenant or head["tenant"]):
         raise Broken(len(digests), "no head of this log")
     if not deeds or deeds[0] not in ("tenant-made", "log-begun"):
         raise Broken(1, "no beginning")
+    if key not in keys:
+        raise Broken(1, "not by the key")
     named = [("the head", head["last"])]
     for path in manifests:
-        run, digest, last = read_manifest(path, key)
+        run, digest, last = read_manifest(path, keys)
         named.append((path, last))
         if run in ended and ended[run][1] != digest:
             raise Broken(ended[run][0], f"another manifest: {path}")

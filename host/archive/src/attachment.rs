@@ -174,7 +174,7 @@ impl Large {
         filled.map_err(|_| ArchiveError::Input(std::io::Error::other("the operating system gave no random bytes")))?;
         let staging = writer.place.path(&format!("staging/{}.age", hex::encode(random)))?;
         let encrypted = Shared::default();
-        let age = writer.sealer.stream(encrypted.clone()).map_err(|error| refused(&staging, &error))?;
+        let age = writer.sealer().stream(encrypted.clone()).map_err(|error| refused(&staging, &error))?;
         let upload = writer.store.put_multipart(&staging).await.map_err(|error| ArchiveError::of_put(&staging, error))?;
         Ok(Self { age, encrypted, upload, staging, put: 0 })
     }

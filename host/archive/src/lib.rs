@@ -33,6 +33,6 @@ pub use open::{ObjectStore, holds_files, open_store, sweep};
 pub use reader::Archive;
 pub use seal::Sealer;
 pub use segment::{Arrivals, FORMAT_VERSION, Segment, SegmentError, decode_arrivals, decode_segment, encode_arrivals, encode_segment};
-pub use tenant::{age_identity, generate_tenant_keys, verify_signature};
+pub use tenant::{NewKeys, age_identities, generate_tenant_keys, verify_signature};
 pub use uses::Use;
 pub use writer::{ArchiveWriter, StoredSegment};

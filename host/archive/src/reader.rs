@@ -1,13 +1,14 @@
 //! Reading: with the tenant's private key.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use consign_model::audit::Actor;
 use consign_model::manifest::Signature;
-use consign_model::{Author, ChatKey, Digest, EventBatch, Extent, Name, Rows, TenantId, TenantKeys};
+use consign_model::{Author, ChatKey, Digest, EventBatch, Extent, Name, Rows, TenantId, TenantKeys, Timestamp};
 use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use ring::aead::LessSafeKey;
 use ring::signature::Ed25519KeyPair;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
@@ -18,14 +19,16 @@ use crate::seal::Opener;
 use crate::segment::{Arrivals, decode_arrivals, decode_segment};
 use crate::tenant::{self, OpenKeys, Secrets};
 use crate::writer::{here, in_background};
-use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey};
+use crate::{ArchiveError, ArchiveWriter, KeyError, MasterKey, NewKeys};
 
 /// A tenant's archive, open for reading and writing. Cloning is cheap.
 #[derive(Clone)]
 pub struct Archive {
     pub(crate) writer: ArchiveWriter,
-    opener: Opener,
-    signing: Arc<Ed25519KeyPair>,
+    opener: Arc<RwLock<Opener>>,
+    signing: Arc<RwLock<Arc<Ed25519KeyPair>>>,
+    /// Seals new keys.
+    sealing: Arc<LessSafeKey>,
     secrets: Secrets,
     decoded: Arc<Decoded>,
 }
@@ -33,9 +36,36 @@ pub struct Archive {
 impl Archive {
     /// Unwraps the tenant's keys with the master key. Touches no file.
     pub fn open(store: Arc<dyn ObjectStore>, tenant: TenantId, keys: &TenantKeys, master: &MasterKey) -> Result<Self, KeyError> {
-        let OpenKeys { identity, signing } = tenant::open(keys, master)?;
+        let OpenKeys { identities, signing } = tenant::open(keys, master)?;
         let writer = ArchiveWriter::new(store, tenant, &keys.recipient)?;
-        Ok(Self { writer, opener: Opener::new(identity), signing: Arc::new(signing), secrets: Secrets::new(keys, master)?, decoded: Arc::default() })
+        let (opener, signing) = (Arc::new(RwLock::new(Opener::new(identities))), Arc::new(RwLock::new(signing)));
+        let (sealing, secrets) = (Arc::new(tenant::sealing_key(master)?), Secrets::new(keys, master)?);
+        Ok(Self { writer, opener, signing, sealing, secrets, decoded: Arc::default() })
+    }
+
+    /// Keys that are to take the place of the tenant's. None of them is in use before [`Archive::open_with`], [`Archive::sign_with`] and [`Archive::seal_for`], in this order: what is encrypted
+    /// for a key that the store has not kept is lost, and what was signed before the log tells of the key is nobody's.
+    pub fn new_keys(&self, keys: &TenantKeys, at: Timestamp) -> Result<NewKeys, KeyError> {
+        NewKeys::make(&self.sealing, keys, at)
+    }
+
+    /// Opens also what is encrypted for new keys.
+    pub fn open_with(&self, new: &NewKeys) {
+        *self.opener.write().unwrap_or_else(PoisonError::into_inner) = Opener::new(new.open.identities.clone());
+    }
+
+    /// Signs with a new key from now on, also by [`Archive::author`]s that are there.
+    pub fn sign_with(&self, new: &NewKeys) {
+        *self.signing.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&new.open.signing);
+    }
+
+    /// Encrypts for a new key from now on, also by writers that are there.
+    pub fn seal_for(&self, new: &NewKeys) -> Result<(), KeyError> {
+        self.writer.seal_for(&new.sealed().recipient)
+    }
+
+    fn opener(&self) -> Opener {
+        self.opener.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Seals a secret of the tenant, to be kept under this name.
@@ -75,7 +105,7 @@ impl Archive {
             return self.piece(chat, extent, rows).await;
         }
         let (location, file) = self.fetch(extent.path).await?;
-        let (opener, expected, about, chat) = (self.opener.clone(), *extent.digest, location.clone(), chat.clone());
+        let (opener, expected, about, chat) = (self.opener(), *extent.digest, location.clone(), chat.clone());
         in_background(&location, move || read_segment(&opener, &about, &file, &expected, &chat)).await
     }
 
@@ -86,13 +116,13 @@ impl Archive {
             return runtime.block_on(self.piece(chat, extent, rows));
         }
         let (location, file) = runtime.block_on(self.fetch(extent.path))?;
-        here(&location, || read_segment(&self.opener, &location, &file, extent.digest, chat))
+        here(&location, || read_segment(&self.opener(), &location, &file, extent.digest, chat))
     }
 
     /// A file of several chats, all of it.
     pub async fn arrivals(&self, path: &str, digest: &Digest) -> Result<Arrivals, ArchiveError> {
         let (location, file) = self.fetch(path).await?;
-        let (opener, expected, about) = (self.opener.clone(), *digest, location.clone());
+        let (opener, expected, about) = (self.opener(), *digest, location.clone());
         in_background(&location, move || read_arrivals(&opener, &about, &file, &expected)).await
     }
 
@@ -119,7 +149,7 @@ impl Archive {
     /// An attachment's bytes, by their SHA-256, which is checked.
     pub async fn attachment(&self, digest: &Digest) -> Result<Bytes, ArchiveError> {
         let (location, file) = self.fetch(&Place::attachment(digest)).await?;
-        let (opener, expected, about) = (self.opener.clone(), *digest, location.clone());
+        let (opener, expected, about) = (self.opener(), *digest, location.clone());
         in_background(&location, move || {
             let bytes = opener.open(&file).map_err(|error| ArchiveError::of_open(&about, error))?;
             check_digest(&about, "what is in it has another SHA-256 than its name says", &bytes, &expected)?;
@@ -132,7 +162,7 @@ impl Archive {
     /// who wrote it.
     pub async fn sealed(&self, path: &str, expected: &Digest) -> Result<Vec<u8>, ArchiveError> {
         let (location, file) = self.fetch(path).await?;
-        let (opener, expected, about) = (self.opener.clone(), *expected, location.clone());
+        let (opener, expected, about) = (self.opener(), *expected, location.clone());
         in_background(&location, move || {
             let bytes = opener.open(&file).map_err(|error| ArchiveError::of_open(&about, error))?;
             check_digest(&about, "what is in it has another SHA-256 than what was stored", &bytes, &expected)?;
@@ -143,13 +173,13 @@ impl Archive {
 
     /// Signs the SHA-256 of bytes (a manifest's) with the tenant's Ed25519 key.
     pub fn sign(&self, digest: &Digest) -> Signature {
-        tenant::sign(&self.signing, digest)
+        sign(&self.signing, digest)
     }
 
     /// Somebody who does what the audit log tells of, and signs for it with the tenant's key. That key is all of the archive that they hold.
     pub fn author(&self, actor: Actor) -> Author {
         let signing = Arc::clone(&self.signing);
-        Author::new(actor, move |digest| tenant::sign(&signing, digest))
+        Author::new(actor, move |digest| sign(&signing, digest))
     }
 
     async fn fetch(&self, path: &str) -> Result<(Path, Bytes), ArchiveError> {
@@ -174,6 +204,11 @@ impl Archive {
             None => ArchiveError::NothingThere { path },
         }
     }
+}
+
+fn sign(signing: &RwLock<Arc<Ed25519KeyPair>>, digest: &Digest) -> Signature {
+    let pair = Arc::clone(&signing.read().unwrap_or_else(PoisonError::into_inner));
+    tenant::sign(&pair, digest)
 }
 
 fn read_segment(opener: &Opener, about: &Path, file: &Bytes, expected: &Digest, chat: &ChatKey) -> Result<EventBatch, ArchiveError> {

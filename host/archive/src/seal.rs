@@ -5,6 +5,7 @@
 
 use std::io::{Read, Write};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use age::x25519;
 
@@ -60,24 +61,23 @@ impl Sealer {
     }
 }
 
-/// Decrypts a tenant's files: the private half.
+/// Decrypts a tenant's files: the private half, of all keys that the tenant has had. Each that does not fit costs a key agreement.
 #[derive(Clone)]
-pub(crate) struct Opener(x25519::Identity);
+pub(crate) struct Opener(Arc<[x25519::Identity]>);
 
 impl Opener {
-    pub(crate) fn new(identity: x25519::Identity) -> Self {
-        Self(identity)
+    pub(crate) fn new(identities: Vec<x25519::Identity>) -> Self {
+        Self(identities.into())
     }
 
     /// The bytes in an age file, after its end was reached cleanly; nothing of it otherwise. Costs what [`Sealer::seal`] costs.
     pub(crate) fn open(&self, file: &[u8]) -> Result<Vec<u8>, SealError> {
         check_header(file)?;
-        let identity: &dyn age::Identity = &self.0;
-        let mut stream =
-            age::Decryptor::new_buffered(file).map_err(|_| SealError::Damaged)?.decrypt(std::iter::once(identity)).map_err(|error| match error {
-                age::DecryptError::NoMatchingKeys => SealError::WrongKey,
-                _ => SealError::Damaged,
-            })?;
+        let identities = self.0.iter().map(|identity| identity as &dyn age::Identity);
+        let mut stream = age::Decryptor::new_buffered(file).map_err(|_| SealError::Damaged)?.decrypt(identities).map_err(|error| match error {
+            age::DecryptError::NoMatchingKeys => SealError::WrongKey,
+            _ => SealError::Damaged,
+        })?;
         let mut plaintext = Vec::with_capacity(file.len());
         stream.read_to_end(&mut plaintext).map_err(|_| SealError::Damaged)?;
         Ok(plaintext)
@@ -138,7 +138,7 @@ mod tests {
     fn large_headers_are_refused_before_they_are_parsed() {
         let identity = x25519::Identity::generate();
         let sealer = Sealer::new(&identity.to_public().to_string()).unwrap();
-        let opener = Opener::new(identity);
+        let opener = Opener::new(vec![identity]);
         let file = sealer.seal(b"hello").unwrap();
         assert_eq!(opener.open(&file).unwrap(), b"hello");
 

@@ -12,7 +12,7 @@ use age::secrecy::ExposeSecret;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use consign_model::manifest::Signature;
-use consign_model::{Digest, Name, TenantKeys};
+use consign_model::{Digest, EarlierKeys, EarlierPublicKeys, Name, TenantKeys, Timestamp};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
@@ -30,7 +30,33 @@ const ALGORITHM: &str = "ed25519-sha256";
 
 /// New keys for a tenant: an age X25519 identity and an Ed25519 key, each sealed under the master key (AES-256-GCM).
 pub fn generate_tenant_keys(master: &MasterKey) -> Result<TenantKeys, KeyError> {
-    let sealing = sealing_key(master)?;
+    make(&sealing_key(master)?, check_value(master), Vec::new())
+}
+
+/// Keys that are to take the place of a tenant's own: made, sealed and open.
+pub struct NewKeys {
+    sealed: TenantKeys,
+    pub(crate) open: OpenKeys,
+}
+
+impl NewKeys {
+    /// In the place of these, at that time.
+    pub(crate) fn make(sealing: &LessSafeKey, keys: &TenantKeys, at: Timestamp) -> Result<Self, KeyError> {
+        let TenantKeys { recipient, signing_public_key: signing_key, sealed_identity, .. } = keys.clone();
+        let last = EarlierKeys { public: EarlierPublicKeys { recipient, signing_key, until: at }, sealed_identity };
+        let earlier = keys.earlier.iter().cloned().chain([last]).collect();
+        let sealed = make(sealing, keys.master_key_check.clone(), earlier)?;
+        let open = OpenKeys { identities: identities(sealing, &sealed)?, signing: signing(sealing, &sealed)? };
+        Ok(Self { sealed, open })
+    }
+
+    /// As the store keeps them.
+    pub fn sealed(&self) -> &TenantKeys {
+        &self.sealed
+    }
+}
+
+fn make(sealing: &LessSafeKey, master_key_check: String, earlier: Vec<EarlierKeys>) -> Result<TenantKeys, KeyError> {
     let identity = age::x25519::Identity::generate();
     let recipient = identity.to_public().to_string();
     // The seed of RFC 8032 itself: ring's PKCS#8 document of it could not be wiped.
@@ -39,43 +65,57 @@ pub fn generate_tenant_keys(master: &MasterKey) -> Result<TenantKeys, KeyError> 
     let pair = Ed25519KeyPair::from_seed_unchecked(seed.as_slice()).map_err(|_| KeyError::NoRandomness)?;
     let signing_public_key = BASE64_STANDARD.encode(pair.public_key());
     Ok(TenantKeys {
-        sealed_identity: seal(&sealing, IDENTITY, &recipient, identity.to_string().expose_secret().as_bytes())?,
-        sealed_signing_key: seal(&sealing, SIGNING, &signing_public_key, seed.as_slice())?,
+        sealed_identity: seal(sealing, IDENTITY, &recipient, identity.to_string().expose_secret().as_bytes())?,
+        sealed_signing_key: seal(sealing, SIGNING, &signing_public_key, seed.as_slice())?,
         recipient,
         signing_public_key,
-        master_key_check: check_value(master),
+        master_key_check,
+        earlier,
     })
 }
 
 /// A tenant's private keys, open.
 pub(crate) struct OpenKeys {
-    pub identity: age::x25519::Identity,
-    pub signing: Ed25519KeyPair,
+    /// Newest first.
+    pub identities: Vec<age::x25519::Identity>,
+    pub signing: Arc<Ed25519KeyPair>,
 }
 
 /// Opens a tenant's private keys. A wrong master key is told by the check value, unless something opens with it all the same: then the check value is
 /// what is damaged.
 pub(crate) fn open(keys: &TenantKeys, master: &MasterKey) -> Result<OpenKeys, KeyError> {
     let sealing = sealing_key(master)?;
-    let identity = unseal(&sealing, IDENTITY, &keys.recipient, &keys.sealed_identity);
-    let signing = unseal(&sealing, SIGNING, &keys.signing_public_key, &keys.sealed_signing_key);
+    let (identities, signing) = (identities(&sealing, keys), signing(&sealing, keys));
     if keys.master_key_check != check_value(master) {
-        return Err(if identity.is_some() || signing.is_some() { KeyError::Damaged("master key check") } else { KeyError::WrongMasterKey });
+        // Whatever opens is opened by the right one.
+        let opens = |public: &str, sealed: &str, kind| unseal(&sealing, kind, public, sealed).is_some();
+        let is_right = opens(&keys.recipient, &keys.sealed_identity, IDENTITY) || opens(&keys.signing_public_key, &keys.sealed_signing_key, SIGNING);
+        return Err(if is_right { KeyError::Damaged("master key check") } else { KeyError::WrongMasterKey });
     }
-    let identity = identity
-        .as_deref()
-        .and_then(|bytes| std::str::from_utf8(bytes).ok())
-        .and_then(|text| age::x25519::Identity::from_str(text).ok())
-        .filter(|identity| identity.to_public().to_string() == keys.recipient)
-        .ok_or(KeyError::Damaged("age identity"))?;
-    let signing = signing
-        .and_then(|seed| Ed25519KeyPair::from_seed_unchecked(&seed).ok())
-        .filter(|pair| BASE64_STANDARD.encode(pair.public_key()) == keys.signing_public_key)
-        .ok_or(KeyError::Damaged("signing key"))?;
-    Ok(OpenKeys { identity, signing })
+    Ok(OpenKeys { identities: identities?, signing: signing? })
 }
 
-/// Seals and opens secrets that a tenant gives to be kept, passwords of its targets, and answers that are kept for whoever asks again. Each is bound to the tenant's public key and to its name, so that none can be put
+/// Newest first, of which most that is read is for.
+fn identities(sealing: &LessSafeKey, keys: &TenantKeys) -> Result<Vec<age::x25519::Identity>, KeyError> {
+    let earlier = keys.earlier.iter().rev().map(|keys| (&keys.public.recipient, &keys.sealed_identity));
+    let open = |(recipient, sealed): (&String, &String)| {
+        let bytes = unseal(sealing, IDENTITY, recipient, sealed)?;
+        let identity = age::x25519::Identity::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
+        (identity.to_public().to_string() == *recipient).then_some(identity)
+    };
+    let all = [(&keys.recipient, &keys.sealed_identity)].into_iter().chain(earlier);
+    all.map(|one| open(one).ok_or(KeyError::Damaged("age identity"))).collect()
+}
+
+fn signing(sealing: &LessSafeKey, keys: &TenantKeys) -> Result<Arc<Ed25519KeyPair>, KeyError> {
+    unseal(sealing, SIGNING, &keys.signing_public_key, &keys.sealed_signing_key)
+        .and_then(|seed| Ed25519KeyPair::from_seed_unchecked(&seed).ok())
+        .filter(|pair| BASE64_STANDARD.encode(pair.public_key()) == keys.signing_public_key)
+        .map(Arc::new)
+        .ok_or(KeyError::Damaged("signing key"))
+}
+
+/// Seals and opens secrets that a tenant gives to be kept, passwords of its targets, and answers that are kept for whoever asks again. Each is bound to the tenant's first public key and to its name, so that none can be put
 /// in another's place.
 #[derive(Clone)]
 pub(crate) struct Secrets {
@@ -87,7 +127,7 @@ impl Secrets {
     pub fn new(keys: &TenantKeys, master: &MasterKey) -> Result<Self, KeyError> {
         let derived = master.derive_key("tenant secrets");
         let key = UnboundKey::new(&AES_256_GCM, derived.as_slice()).map_err(|_| KeyError::NoRandomness)?;
-        Ok(Self { key: Arc::new(LessSafeKey::new(key)), recipient: keys.recipient.clone() })
+        Ok(Self { key: Arc::new(LessSafeKey::new(key)), recipient: keys.first_recipient().to_owned() })
     }
 
     pub fn seal_answer(&self, request: &Digest, answer: &[u8]) -> Result<String, KeyError> {
@@ -113,9 +153,14 @@ impl Secrets {
     }
 }
 
-/// The tenant's age identity (`AGE-SECRET-KEY-1…`): with it `age -d` opens every file of the tenant, without Consign. Whoever has it reads everything.
-pub fn age_identity(keys: &TenantKeys, master: &MasterKey) -> Result<Zeroizing<String>, KeyError> {
-    open(keys, master).map(|open| Zeroizing::new(open.identity.to_string().expose_secret().to_owned()))
+/// The tenant's age identities (`AGE-SECRET-KEY-1…`), a line each, newest first: with them `age -d` opens every file of the tenant, without Consign. Whoever has them reads everything.
+pub fn age_identities(keys: &TenantKeys, master: &MasterKey) -> Result<Zeroizing<String>, KeyError> {
+    let mut lines = Zeroizing::new(String::new());
+    for identity in open(keys, master)?.identities {
+        lines.push_str(identity.to_string().expose_secret());
+        lines.push('\n');
+    }
+    Ok(lines)
 }
 
 /// Signs a SHA-256: a manifest is hashed while it is written, and never in memory whole.
@@ -146,7 +191,7 @@ fn check_value(master: &MasterKey) -> String {
     BASE64_STANDARD.encode(derived.get(..16).unwrap_or_default())
 }
 
-fn sealing_key(master: &MasterKey) -> Result<LessSafeKey, KeyError> {
+pub(crate) fn sealing_key(master: &MasterKey) -> Result<LessSafeKey, KeyError> {
     let derived = master.derive_key(SEALING);
     UnboundKey::new(&AES_256_GCM, derived.as_slice()).map(LessSafeKey::new).map_err(|_| KeyError::NoRandomness)
 }
@@ -205,6 +250,30 @@ mod tests {
         assert!(one.open_answer(&request, &sealed).is_none() && one.open(&name("smtp"), &answer).is_none(), "one is not taken for the other");
         assert!(one.open(&name("smtp-2"), &sealed).is_none() && other.open(&name("smtp"), &sealed).is_none());
         assert!((0..sealed.len()).all(|at| one.open(&name("smtp"), &changed(&sealed, at)).is_none()));
+    }
+
+    #[test]
+    fn what_earlier_keys_sealed_opens() {
+        let master = MasterKey::generate().unwrap();
+        let mut keys = generate_tenant_keys(&master).unwrap();
+        let (name, sealing) = ("smtp".parse::<Name>().unwrap(), sealing_key(&master).unwrap());
+        let sealed = Secrets::new(&keys, &master).unwrap().seal(&name, "open sesame").unwrap();
+        for round in 1..=3 {
+            let new = NewKeys::make(&sealing, &keys, Timestamp(round)).unwrap();
+            assert!(new.sealed().follow(&keys) && !keys.follow(new.sealed()) && !new.sealed().follow(new.sealed()));
+            assert_eq!(new.open.identities.len(), open(new.sealed(), &master).unwrap().identities.len());
+            keys = new.sealed().clone();
+            assert_eq!(Secrets::new(&keys, &master).unwrap().open(&name, &sealed).unwrap().as_str(), "open sesame");
+            let lines = age_identities(&keys, &master).unwrap();
+            let recipients: Vec<String> = lines.lines().map(|line| age::x25519::Identity::from_str(line).unwrap().to_public().to_string()).collect();
+            let earlier = keys.earlier.iter().rev().map(|keys| keys.public.recipient.clone());
+            assert_eq!(recipients, [keys.recipient.clone()].into_iter().chain(earlier).collect::<Vec<_>>());
+            assert_eq!(keys.signing_keys().last(), Some(&keys.signing_public_key));
+        }
+        // One that is damaged is said to be, and not left out.
+        keys.earlier[0].sealed_identity = keys.sealed_signing_key.clone();
+        assert!(matches!(open(&keys, &master), Err(KeyError::Damaged("age identity"))));
+        assert!(matches!(open(&keys, &MasterKey::generate().unwrap()), Err(KeyError::WrongMasterKey)));
     }
 
     type Field = fn(&mut TenantKeys) -> &mut String;

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use consign_model::{ChatKey, Digest, EventBatch, TenantId};
@@ -31,13 +31,13 @@ pub struct StoredSegment {
     pub digest: Digest,
 }
 
-/// Writes a tenant's files. Knows the public key only: it can't read what it wrote. Cloning is cheap, and a clone knows of the same [`Use`]s: in a process all of a
+/// Writes a tenant's files. Knows the public key only: it can't read what it wrote. Cloning is cheap, and a clone knows of the same [`Use`]s and keys: in a process all of a
 /// tenant's are clones of one.
 #[derive(Clone)]
 pub struct ArchiveWriter {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) place: Place,
-    pub(crate) sealer: Sealer,
+    sealer: Arc<RwLock<Sealer>>,
     pub(crate) uses: Arc<Uses>,
     pub(crate) size: Arc<Size>,
 }
@@ -45,7 +45,24 @@ pub struct ArchiveWriter {
 impl ArchiveWriter {
     /// For a tenant and its age recipient (`age1…`).
     pub fn new(store: Arc<dyn ObjectStore>, tenant: TenantId, recipient: &str) -> Result<Self, KeyError> {
-        Ok(Self { store, place: Place::new(tenant), sealer: Sealer::new(recipient)?, uses: Arc::default(), size: Arc::default() })
+        Ok(Self {
+            store,
+            place: Place::new(tenant),
+            sealer: Arc::new(RwLock::new(Sealer::new(recipient)?)),
+            uses: Arc::default(),
+            size: Arc::default(),
+        })
+    }
+
+    /// Encrypts for the tenant's newest key.
+    pub(crate) fn sealer(&self) -> Sealer {
+        self.sealer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on files are encrypted for this recipient, also by clones.
+    pub(crate) fn seal_for(&self, recipient: &str) -> Result<(), KeyError> {
+        *self.sealer.write().unwrap_or_else(PoisonError::into_inner) = Sealer::new(recipient)?;
+        Ok(())
     }
 
     /// Somebody begins to store attachments, and then the events that name them: until this is dropped, none of these is deleted.
@@ -89,7 +106,7 @@ impl ArchiveWriter {
         let about = self.place.path(&Place::chat(chat))?;
         // Copying columns is cheap; compressing and encrypting are not, and go to a thread of their own.
         let columns = record_batch(chat, batch).map_err(|error| ArchiveError::of_segment(&about, error))?;
-        let sealer = self.sealer.clone();
+        let sealer = self.sealer();
         let of_segment = about.clone();
         let (file, digest) = in_background(&about, move || {
             let arrow = write_file(&columns).map_err(|error| ArchiveError::of_segment(&of_segment, error))?;
@@ -106,7 +123,7 @@ impl ArchiveWriter {
     pub async fn put_arrivals(&self, pieces: Vec<(ChatKey, EventBatch)>) -> Result<(StoredSegment, Vec<u32>), ArchiveError> {
         // For errors, while the file has no name yet.
         let about = self.place.path("arrivals")?;
-        let (sealer, of_file) = (self.sealer.clone(), about.clone());
+        let (sealer, of_file) = (self.sealer(), about.clone());
         let (file, digest, rows) = in_background(&about, move || {
             let (arrow, rows) = encode_arrivals(&pieces).map_err(|error| ArchiveError::of_segment(&of_file, error))?;
             let file = sealer.seal(&arrow).map_err(|error| ArchiveError::Refused { path: of_file.to_string(), what: error.to_string() })?;
@@ -184,7 +201,7 @@ impl ArchiveWriter {
 
     /// Encrypts in the background.
     pub(crate) async fn sealed_file(&self, about: &Path, plaintext: Bytes) -> Result<Vec<u8>, ArchiveError> {
-        let sealer = self.sealer.clone();
+        let sealer = self.sealer();
         let path = about.to_string();
         in_background(about, move || sealer.seal(&plaintext).map_err(|error| ArchiveError::Refused { path, what: error.to_string() })).await
     }

@@ -187,9 +187,9 @@ pub enum Command {
         /// A Maildir, an mbox file, or a folder of .eml files
         #[arg(long, value_name = "PATH")]
         mail: Option<PathBuf>,
-        /// The tenant's public key (see `consign keys`): without it the manifest is checked against the key that stands in it
-        #[arg(long, value_name = "BASE64")]
-        key: Option<String>,
+        /// The tenant's public key (see `consign keys`); several times, the oldest first, where it has had others. Without it the manifest is checked against the key that stands in it
+        #[arg(long = "key", value_name = "BASE64")]
+        keys: Vec<String>,
     },
     /// Say what is wrong with e-mails for an archive: exit code 0 if nothing is, 1 if anything
     Lint {
@@ -203,9 +203,13 @@ pub enum Command {
         #[arg(long, value_name = "SIZE", value_parser = size)]
         max_size: Option<ByteSize>,
     },
-    /// Show the tenant's public keys; or write the private one down that opens its files, for age
+    /// Show the tenant's public keys; change them for new ones; or write the private ones down that open its files, for age
+    #[command(args_conflicts_with_subcommands = true)]
     Keys {
-        /// Write the private key into this new file, that only you can read: with it 'age -d -i FILE' opens every file of the tenant without Consign. The audit log says so
+        /// What to do [default: show them]
+        #[command(subcommand)]
+        command: Option<KeysCommand>,
+        /// Write the private keys into this new file, that only you can read: with it 'age -d -i FILE' opens every file of the tenant without Consign. The audit log says so
         #[arg(long, value_name = "FILE")]
         write_identity: Option<PathBuf>,
     },
@@ -655,6 +659,13 @@ pub enum ModuleCommand {
     },
 }
 
+/// `keys`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Give the tenant new keys: files are encrypted and manifests signed with them from now on. What is there opens with the earlier ones, which stay, and is not encrypted anew
+    Rotate,
+}
+
 /// `module keys`
 #[derive(Debug, Subcommand)]
 pub enum ModuleKeysCommand {
@@ -695,7 +706,7 @@ pub enum AuditCommand {
         /// A file that `audit export` wrote, checked offline; without it the log of the data folder is checked, or with --server the server's, here
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
-        /// The tenant's public key (see `consign keys`), best from where you keep it yourself
+        /// The tenant's public key (see `consign keys`), best from where you keep it yourself; one that it has had is as good, since the log leads from each key to the next
         #[arg(long, value_name = "BASE64")]
         key: Option<String>,
         /// Manifests, or folders of them, which name the log's end of their time [default: those of the data folder; for a file none]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use consign_archive::{Archive, MasterKey, ObjectStore, age_identity, generate_tenant_keys, holds_files, open_store, sweep};
+use consign_archive::{Archive, MasterKey, ObjectStore, age_identities, generate_tenant_keys, holds_files, open_store, sweep};
 use consign_export::{Exporter, Pace, Places, Shelf, StopSign};
 use consign_ingest::Importer;
 use consign_model::access::platform;
@@ -150,9 +150,9 @@ impl Data {
         Ok(Self { importer, exporter, keys, master: installation.master, new, store_failure })
     }
 
-    /// The private key that opens the tenant's files, as age has it.
-    pub fn identity(&self) -> Result<Zeroizing<String>, Failure> {
-        Ok(age_identity(&self.keys, &self.master)?)
+    /// The private keys that open the tenant's files, a line each, as age has them.
+    pub fn identities(&self) -> Result<Zeroizing<String>, Failure> {
+        Ok(age_identities(&self.keys, &self.master)?)
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use consign_archive::verify_signature;
-use consign_model::audit::{Broken, Chain, Deed, Entry, Head, HeadStatement, SignedHead, Wrong};
+use consign_model::audit::{Broken, Chain, Deed, Entry, Head, HeadStatement, SignedEntry, SignedHead, Wrong};
 use consign_model::manifest::{Signature, SignedManifest};
 use consign_model::{Author, Digest, Name, RunState, TenantId, Timestamp};
 use consign_store::{Store, StoreError};
@@ -93,6 +93,8 @@ struct Named {
     path: PathBuf,
     digest: Digest,
     head: Option<Head>,
+    /// By which it is signed.
+    key: String,
 }
 
 /// What is read of a manifest: later ones may have more.
@@ -122,18 +124,18 @@ pub fn has_manifests(folder: &Path) -> Result<bool, AuditError> {
     Ok(folder.is_dir() && !manifests_below(folder)?.is_empty())
 }
 
-/// Reads manifests (files, or folders of them), each signed by this key.
-fn read_manifests(paths: &[PathBuf], tenant: Option<&TenantId>, key: &str) -> Result<HashMap<String, Named>, AuditError> {
+/// Reads manifests (files, or folders of them), each signed by one of these keys.
+fn read_manifests(paths: &[PathBuf], tenant: Option<&TenantId>, keys: &[String]) -> Result<HashMap<String, Named>, AuditError> {
     let mut found = HashMap::new();
     for path in manifests_of(paths)? {
         let text = std::fs::read_to_string(&path).map_err(|error| VerifyError::Unreadable { path: path.clone(), cause: error.to_string() })?;
         let signed = serde_json::from_str::<SignedManifest>(&text).ok();
-        let signed = signed.filter(|signed| verify_signature(key, signed.manifest.get().as_bytes(), &signed.signature));
+        let signed = signed.filter(|signed| keys.iter().any(|key| verify_signature(key, signed.manifest.get().as_bytes(), &signed.signature)));
         let part = signed.as_ref().and_then(|signed| serde_json::from_str::<Part>(signed.manifest.get()).ok());
         let (Some(signed), Some(part)) = (signed, part.filter(|part| tenant.is_none_or(|tenant| part.tenant == *tenant))) else {
             return Err(AuditError::Manifest { path });
         };
-        found.insert(part.run, Named { path, digest: signed.signature.digest, head: part.audit });
+        found.insert(part.run, Named { path, digest: signed.signature.digest, head: part.audit, key: signed.signature.key });
     }
     Ok(found)
 }
@@ -141,9 +143,11 @@ fn read_manifests(paths: &[PathBuf], tenant: Option<&TenantId>, key: &str) -> Re
 /// Follows a log, and holds it to what it is told of.
 struct Check {
     chain: Chain,
-    /// Base64; where none was given, the one that stands with the first line.
-    key: Option<String>,
-    trusted: bool,
+    /// The key of the next line.
+    key: String,
+    /// The one that was given; at the end it has to be one of those that signed.
+    trusted: Option<String>,
+    signed_by: Vec<String>,
     tenant: Option<TenantId>,
     manifests: HashMap<String, Named>,
     heads: BTreeMap<u64, Vec<(String, Digest)>>,
@@ -159,15 +163,46 @@ fn holds(key: &str, bytes: &[u8], signature: &Signature) -> Result<(), Wrong> {
     if verify_signature(key, bytes, signature) { Ok(()) } else { Err(Wrong::Signature) }
 }
 
+/// The keys that sign a log, in their order, as far as they are known before it is read: nothing is taken for true of them but where to begin.
+#[derive(Default)]
+struct Keys(Vec<String>);
+
+impl Keys {
+    /// Of a file: its first line's, and those that entries name as the next.
+    fn of(lines: impl BufRead) -> std::io::Result<Self> {
+        let mut keys = Vec::new();
+        for line in lines.lines() {
+            let line = line?;
+            if keys.is_empty() {
+                keys.extend(serde_json::from_str::<AnyLine>(&line).map(|line| line.signature.key));
+            }
+            // Lines that tell of other things are not read twice.
+            if line.contains("keys-rotated")
+                && let Ok(signed) = serde_json::from_str::<SignedEntry>(&line)
+                && let Ok(Entry { deed: Deed::KeysRotated { signing_key, .. }, .. }) = serde_json::from_str(signed.entry.get())
+            {
+                keys.push(signing_key);
+            }
+        }
+        Ok(Self(keys))
+    }
+
+    /// By which the first entry has to be signed, where this key is trusted.
+    fn first(&self, trusted: Option<&str>) -> String {
+        match trusted {
+            Some(trusted) if !self.0.iter().any(|key| key == trusted) => trusted.to_owned(),
+            _ => self.0.first().cloned().unwrap_or_default(),
+        }
+    }
+}
+
 impl Check {
-    /// `first` is the log's first line.
-    fn begin(tenant: Option<TenantId>, trusted: Option<&str>, first: Option<&str>, manifests: &[PathBuf]) -> Result<Self, AuditError> {
-        let own = || Some(serde_json::from_str::<AnyLine>(first?).ok()?.signature.key);
-        let key = trusted.map(|key| key.trim().to_owned()).or_else(own);
-        let manifests = match &key {
-            Some(key) => read_manifests(manifests, tenant.as_ref(), key)?,
-            None => manifests_of(manifests).map(|_| HashMap::new())?,
-        };
+    fn begin(tenant: Option<TenantId>, trusted: Option<&str>, keys: &Keys, manifests: &[PathBuf]) -> Result<Self, AuditError> {
+        let trusted = trusted.map(|key| key.trim().to_owned());
+        let key = keys.first(trusted.as_deref());
+        let signers = if keys.0.contains(&key) { keys.0.clone() } else { vec![key.clone()] };
+        let manifests =
+            if key.is_empty() { manifests_of(manifests).map(|_| HashMap::new())? } else { read_manifests(manifests, tenant.as_ref(), &signers)? };
         let mut heads: BTreeMap<u64, Vec<(String, Digest)>> = BTreeMap::new();
         for (run, named) in &manifests {
             if let Some(head) = named.head {
@@ -175,13 +210,26 @@ impl Check {
             }
         }
         let named = heads.values().map(|named| named.len() as u64).sum();
-        Ok(Self { chain: Chain::of(tenant.clone()), key, trusted: trusted.is_some(), tenant, manifests, heads, named, without_manifest: Vec::new() })
+        Ok(Self {
+            chain: Chain::of(tenant.clone()),
+            key,
+            trusted,
+            signed_by: Vec::new(),
+            tenant,
+            manifests,
+            heads,
+            named,
+            without_manifest: Vec::new(),
+        })
     }
 
     /// The next line. Answers the entry, where this release knows what it tells of.
     fn line(&mut self, line: &str) -> Result<Option<Entry>, AuditError> {
-        let key = self.key.clone().unwrap_or_default();
+        let key = self.key.clone();
         let raw = self.chain.follow(line, &|bytes, signature| holds(&key, bytes, signature))?;
+        if self.signed_by.last() != Some(&key) {
+            self.signed_by.push(key);
+        }
         let head = self.chain.head();
         if let Some(head) = head {
             let named = self.heads.remove(&head.seq).unwrap_or_default();
@@ -204,12 +252,23 @@ impl Check {
         }
         if let Some(entry) = &entry {
             self.tenant.get_or_insert_with(|| entry.tenant.clone());
+            if let Deed::KeysRotated { signing_key, .. } = &entry.deed {
+                self.key.clone_from(signing_key);
+            }
         }
         Ok(entry)
     }
 
     /// After the last line.
     fn end(self, exported_at: Option<Timestamp>) -> Result<Passed, AuditError> {
+        // A key that an entry names and that signed none proves nothing of it.
+        if !self.signed_by.is_empty() && self.trusted.as_ref().is_some_and(|trusted| !self.signed_by.contains(trusted)) {
+            return Err(Broken { seq: 1, wrong: Wrong::OtherKey }.into());
+        }
+        // Nor does one that only the store says.
+        if let Some(named) = self.manifests.values().find(|named| !self.signed_by.is_empty() && !self.signed_by.contains(&named.key)) {
+            return Err(AuditError::Manifest { path: named.path.clone() });
+        }
         // The log ends before them.
         let next = self.chain.head().map_or(1, |head| head.seq.saturating_add(1));
         if let Some((by, _)) = self.heads.into_values().flatten().next() {
@@ -219,7 +278,7 @@ impl Check {
             tenant: self.tenant,
             entries: self.chain.head().map_or(0, |head| head.seq),
             head: self.chain.head().map(|head| head.digest),
-            signature: if self.trusted { SignatureCheck::Trusted } else { SignatureCheck::SelfSigned },
+            signature: if self.trusted.is_some() { SignatureCheck::Trusted } else { SignatureCheck::SelfSigned },
             manifests: self.named,
             without_manifest: self.without_manifest,
             exported_at,
@@ -235,20 +294,24 @@ struct AnyLine {
 
 /// Checks an exported file. `key` is the tenant's public key (base64), `manifests` files or folders that the log is held to.
 pub fn verify_file(file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
-    let unreadable = |error: &std::io::Error| VerifyError::Unreadable { path: file.to_owned(), cause: error.to_string() };
-    let reader = std::io::BufReader::new(std::fs::File::open(file).map_err(|error| unreadable(&error))?);
-    verify_lines(reader, file, key, manifests)
+    follow(&|| Ok(std::io::BufReader::new(std::fs::File::open(file)?)), file, key, manifests)
 }
 
 /// The same of what was exported and is at hand. `file`: how errors call it.
-pub fn verify_lines(reader: impl BufRead, file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
+pub fn verify_lines(lines: &[u8], file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
+    follow(&|| Ok(lines), file, key, manifests)
+}
+
+/// Reads it twice: first for the keys that it names.
+fn follow<R: BufRead>(open: &dyn Fn() -> std::io::Result<R>, file: &Path, key: Option<&str>, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
     let unreadable = |error: &std::io::Error| VerifyError::Unreadable { path: file.to_owned(), cause: error.to_string() };
+    let keys = open().and_then(Keys::of).map_err(|error| unreadable(&error))?;
     let (mut check, mut head): (Option<Check>, Option<HeadStatement>) = (None, None);
-    for line in reader.lines() {
+    for line in open().map_err(|error| unreadable(&error))?.lines() {
         let line = line.map_err(|error| unreadable(&error))?;
         let check = match &mut check {
             Some(check) => check,
-            none => none.insert(Check::begin(None, key, Some(&line), manifests)?),
+            none => none.insert(Check::begin(None, key, &keys, manifests)?),
         };
         let next = check.chain.head().map_or(1, |head| head.seq.saturating_add(1));
         if head.is_some() {
@@ -256,7 +319,7 @@ pub fn verify_lines(reader: impl BufRead, file: &Path, key: Option<&str>, manife
         }
         if let Ok(signed) = serde_json::from_str::<SignedHead>(&line) {
             let wrong = |wrong| Broken { seq: next.saturating_sub(1), wrong };
-            holds(check.key.as_deref().unwrap_or_default(), signed.head.get().as_bytes(), &signed.signature).map_err(wrong)?;
+            holds(&check.key, signed.head.get().as_bytes(), &signed.signature).map_err(wrong)?;
             head = Some(serde_json::from_str(signed.head.get()).map_err(|_| wrong(Wrong::NotAnEntry("it is not a head".to_owned())))?);
         } else {
             check.line(&line)?;
@@ -376,9 +439,10 @@ async fn has_anything(store: &dyn Store, tenant: &TenantId) -> Result<bool, Audi
     Ok(store.tenant_keys(tenant).await?.is_some() || store.newest_arrival(tenant).await? > 0)
 }
 
-/// Checks a tenant's log in its store. `key` is the tenant's public key: the one that the store has itself, or better one that is kept elsewhere.
+/// Checks a tenant's log in its store. `key` is one of the tenant's public keys: one that the store has itself, or better one that is kept elsewhere.
 pub async fn verify_store(store: &dyn Store, tenant: &TenantId, key: &str, manifests: &[PathBuf]) -> Result<Passed, AuditError> {
-    let mut check = Check::begin(Some(tenant.clone()), Some(key), None, manifests)?;
+    let keys = store.tenant_keys(tenant).await?.map(|keys| Keys(keys.signing_keys())).unwrap_or_default();
+    let mut check = Check::begin(Some(tenant.clone()), Some(key), &keys, manifests)?;
     let (mut told, mut after) = (Told::default(), 0);
     loop {
         let page = store.audit(tenant, after, PAGE).await?;

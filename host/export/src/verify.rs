@@ -94,19 +94,19 @@ impl Findings {
     }
 }
 
-/// Reads a manifest and checks its signature; with a public key (base64) also who signed it.
-fn read_manifest(path: &Path, trusted_key: Option<&str>) -> Result<(Link, SignatureCheck), VerifyError> {
+/// Reads a manifest and checks its signature; with public keys (base64) also who signed it.
+fn read_manifest(path: &Path, trusted_keys: &[String]) -> Result<(Link, SignatureCheck), VerifyError> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     let not_a_manifest = |error: serde_json::Error| VerifyError::NotAManifest { path: path.to_owned(), cause: error.to_string() };
     let signed: SignedManifest = serde_json::from_str(&text).map_err(not_a_manifest)?;
     let manifest: Manifest = serde_json::from_str(signed.manifest.get()).map_err(not_a_manifest)?;
     let own_key = &signed.signature.key;
     let whole = verify_signature(own_key, signed.manifest.get().as_bytes(), &signed.signature);
-    let check = match trusted_key.map(str::trim) {
+    let check = match place(trusted_keys, own_key) {
         _ if !whole => SignatureCheck::Broken,
-        None => SignatureCheck::SelfSigned,
-        Some(trusted) if trusted == own_key => SignatureCheck::Trusted,
-        Some(_) => SignatureCheck::OtherKey,
+        _ if trusted_keys.is_empty() => SignatureCheck::SelfSigned,
+        Some(_) => SignatureCheck::Trusted,
+        None => SignatureCheck::OtherKey,
     };
     let number = manifest.run.as_str().rsplit_once('-').and_then(|(_, number)| number.parse().ok());
     let number = number.ok_or_else(|| VerifyError::NotAManifest { path: path.to_owned(), cause: "its run has no number".to_owned() })?;
@@ -146,8 +146,13 @@ struct Link {
     manifest: Manifest,
 }
 
+/// Which of these keys it is.
+fn place(keys: &[String], key: &str) -> Option<usize> {
+    keys.iter().position(|one| one.trim() == key)
+}
+
 /// Says which links between these manifests do not hold, and where one was left out. A policy's may begin with any run: those before are of no concern.
-fn broken_links(links: &mut [Link]) -> (Vec<String>, Vec<String>) {
+fn broken_links(links: &mut [Link], trusted_keys: &[String]) -> (Vec<String>, Vec<String>) {
     let (mut broken, mut gaps) = (Vec::new(), Vec::new());
     for link in links.iter().filter(|link| link.path.file_stem().is_none_or(|stem| stem != link.manifest.run.as_str())) {
         // A copy may have any name, but not another run's.
@@ -176,8 +181,10 @@ fn broken_links(links: &mut [Link]) -> (Vec<String>, Vec<String>) {
         } else if after.manifest.previous != Some(before.digest) {
             broken.push(format!("the manifest of run {later} does not follow that of run {earlier}: one of them is not what it was"));
         }
-        if before.key != after.key {
-            broken.push(format!("the manifests of runs {earlier} and {later} are signed by different keys"));
+        // Keys follow each other, and none comes back.
+        let follows = || place(trusted_keys, &before.key).zip(place(trusted_keys, &after.key)).is_some_and(|(before, after)| before < after);
+        if before.key != after.key && !follows() {
+            broken.push(format!("the manifests of runs {earlier} and {later} are signed by different keys: give all that the tenant has had (--key, the oldest first; 'consign keys' lists them)"));
         }
     }
     for link in links.iter().filter(|link| (link.number == 1) != link.manifest.previous.is_none()) {
@@ -200,8 +207,8 @@ struct Named {
 }
 
 /// Checks manifests (files, or folders of them), and compares them with a mailbox where one is given: a Maildir, an mbox file, a folder of `.eml` files,
-/// or one such file.
-pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, trusted_key: Option<&str>) -> Result<Findings, VerifyError> {
+/// or one such file. `trusted_keys`: those of the tenant, oldest first; none: they are taken to be whole and no more.
+pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, trusted_keys: &[String]) -> Result<Findings, VerifyError> {
     let mut findings = Findings { signature: SignatureCheck::Trusted, ..Findings::default() };
     let mut links = Vec::new();
     let mut paths = Vec::new();
@@ -214,7 +221,7 @@ pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, trusted_key: Option<&s
         paths.extend(below.into_iter().map(|path| (path, listed)));
     }
     for (path, listed) in paths {
-        let (mut link, signature) = read_manifest(&path, trusted_key)?;
+        let (mut link, signature) = read_manifest(&path, trusted_keys)?;
         link.listed = listed;
         if mail.is_none() {
             // The chain alone is asked for, and a policy's manifests of some years do not fit into memory.
@@ -228,7 +235,7 @@ pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, trusted_key: Option<&s
         links.push(link);
     }
     findings.manifests = links.len() as u64;
-    let (broken, gaps) = broken_links(&mut links);
+    let (broken, gaps) = broken_links(&mut links, trusted_keys);
     findings.links.extend(broken);
     findings.gaps = gaps;
     let Some(mail) = mail else { return Ok(findings) };

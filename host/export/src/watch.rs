@@ -153,25 +153,30 @@ impl Exporter {
         self.data.join("manifests").join(self.tenant.as_str()).join(policy.as_str())
     }
 
-    /// Checks all manifests of a policy that lie in the data folder. `key` is the tenant's public key.
-    pub async fn check_manifests(&self, policy: &Name, key: &str) -> Result<Checked, ExportError> {
-        self.check_files(policy, key, &|_| vec![self.manifests_of(policy)]).await
+    /// Checks all manifests of a policy that lie in the data folder. `keys` are the tenant's public ones.
+    pub async fn check_manifests(&self, policy: &Name, keys: &[String]) -> Result<Checked, ExportError> {
+        self.check_files(policy, keys, &|_| vec![self.manifests_of(policy)]).await
     }
 
     /// Checks a policy's newest manifest, and that it follows the one before.
-    pub async fn check_newest_manifest(&self, policy: &Name, key: &str) -> Result<Checked, ExportError> {
-        self.check_files(policy, key, &|newest| newest.iter().filter(|path| path.exists()).cloned().collect()).await
+    pub async fn check_newest_manifest(&self, policy: &Name, keys: &[String]) -> Result<Checked, ExportError> {
+        self.check_files(policy, keys, &|newest| newest.iter().filter(|path| path.exists()).cloned().collect()).await
     }
 
-    async fn check_files(&self, policy: &Name, key: &str, of: &(dyn Fn(&[PathBuf]) -> Vec<PathBuf> + Send + Sync)) -> Result<Checked, ExportError> {
+    async fn check_files(
+        &self,
+        policy: &Name,
+        keys: &[String],
+        of: &(dyn Fn(&[PathBuf]) -> Vec<PathBuf> + Send + Sync),
+    ) -> Result<Checked, ExportError> {
         for _ in 0..ATTEMPTS {
             let before = self.store.progress(&self.tenant, policy).await?;
             let Some(digest) = before.manifest else { return Ok(Checked::Good) };
             let runs = self.store.runs(&self.tenant, Some(policy), 3).await?;
             let ended = runs.iter().filter(|run| matches!(run.state, RunState::Finished { .. }));
             let newest: Vec<PathBuf> = ended.map(|run| manifest::path(&self.data, &self.tenant, policy, &run.id)).take(2).collect();
-            let (paths, last, key) = (of(&newest), newest.first().cloned(), key.to_owned());
-            match blocking(move || wrong_with(&paths, last.as_deref(), digest, &key)).await? {
+            let (paths, last, keys) = (of(&newest), newest.first().cloned(), keys.to_owned());
+            match blocking(move || wrong_with(&paths, last.as_deref(), digest, &keys)).await? {
                 None => return Ok(Checked::Good),
                 Some(what) if self.store.progress(&self.tenant, policy).await? == before => return Ok(Checked::Broken(what)),
                 Some(_) => {}
@@ -180,9 +185,10 @@ impl Exporter {
         Ok(Checked::Undecided)
     }
 
-    /// Checks the audit log, and with `hold_to` that it goes as far as the manifests below these folders say. `key` is the tenant's public key.
-    pub async fn check_audit_log(&self, key: &str, hold_to: &[Name]) -> Result<Checked, ExportError> {
+    /// Checks the audit log, and with `hold_to` that it goes as far as the manifests below these folders say. `keys` are the tenant's public ones.
+    pub async fn check_audit_log(&self, keys: &[String], hold_to: &[Name]) -> Result<Checked, ExportError> {
         let manifests: Vec<PathBuf> = hold_to.iter().map(|policy| self.manifests_of(policy)).filter(|folder| folder.is_dir()).collect();
+        let key = keys.last().map(String::as_str).unwrap_or_default();
         for _ in 0..ATTEMPTS {
             let before = self.store.audit_head(&self.tenant).await?;
             match verify_store(self.store.as_ref(), &self.tenant, key, &manifests).await {
@@ -197,8 +203,8 @@ impl Exporter {
 }
 
 /// What is wrong with some manifests, of which the newest has to have this digest.
-fn wrong_with(paths: &[PathBuf], newest: Option<&Path>, digest: Digest, key: &str) -> Option<String> {
-    let findings = match verify(paths, None, Some(key)) {
+fn wrong_with(paths: &[PathBuf], newest: Option<&Path>, digest: Digest, keys: &[String]) -> Option<String> {
+    let findings = match verify(paths, None, keys) {
         Ok(findings) => findings,
         Err(error) => return Some(error.to_string()),
     };
@@ -206,7 +212,7 @@ fn wrong_with(paths: &[PathBuf], newest: Option<&Path>, digest: Digest, key: &st
         return Some(link.clone());
     }
     if findings.signature != SignatureCheck::Trusted {
-        return Some("they are not signed by the tenant's key".to_owned());
+        return Some("they are not signed by a key of the tenant".to_owned());
     }
     let newest = newest?;
     let text = std::fs::read_to_string(newest).ok();

@@ -1,4 +1,4 @@
-//! How long events are kept, and how they go: retention, legal holds, erasure.
+//! How long events are kept, and how they go: retention, legal holds, erasure; and the keys that they are read with.
 //!
 //! This room joins archive, store and export where something ends. It alone deletes what was archived, and an export never does. What goes is decided from three sides, of which
 //! each can say no: a rule (or somebody's request) says that it may go, no policy owes it to an archive any more ([`Exporter::owes`]), and no legal hold covers it.
@@ -13,12 +13,13 @@ mod cut;
 mod erase;
 mod removal;
 mod retain;
+mod rotation;
 mod tidy;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use consign_archive::ArchiveError;
+use consign_archive::{ArchiveError, KeyError};
 use consign_export::{ExportError, Exporter, Owes};
 use consign_model::keeping::Hold;
 use consign_model::{Author, ChatKey, EventBatch, Keeping, Name, Timestamp};
@@ -77,6 +78,12 @@ pub enum LifeError {
     /// Another process of it is under way.
     #[error("events of this tenant are being deleted already: try again when that is done")]
     Busy,
+    /// New keys could not be made.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// A task ended before it was done.
+    #[error("it broke off: see the log, and look at what there is before you ask again")]
+    BrokenOff,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,6 +100,8 @@ pub struct Life {
     exporter: Exporter,
     /// One at a time.
     under_way: Arc<Mutex<()>>,
+    /// Keys are changed once at a time.
+    rotating: Arc<Mutex<()>>,
 }
 
 /// Events that stay though something says that they may go.
@@ -118,13 +127,13 @@ impl KeptBack {
 impl Life {
     /// Of a tenant. There is one in a process.
     pub fn new(exporter: Exporter) -> Self {
-        Self { exporter, under_way: Arc::default() }
+        Self { exporter, under_way: Arc::default(), rotating: Arc::default() }
     }
 
     /// The same, as somebody's deed.
     #[must_use]
     pub fn by(&self, author: Author) -> Self {
-        Self { exporter: Exporter { author, ..self.exporter.clone() }, under_way: Arc::clone(&self.under_way) }
+        Self { exporter: Exporter { author, ..self.exporter.clone() }, under_way: Arc::clone(&self.under_way), rotating: Arc::clone(&self.rotating) }
     }
 
     /// Rules and holds.

@@ -103,6 +103,7 @@ impl Life {
             reason: reason.to_owned(),
             recipient: keys.recipient,
             signing_public_key: keys.signing_public_key,
+            earlier_keys: keys.earlier.into_iter().map(|keys| keys.public).collect(),
             last_entry: store.audit_head(tenant).await?,
             had: has,
             modules: store.modules(tenant).await?.into_iter().map(|module| module.digest).collect(),
@@ -196,7 +197,8 @@ fn nonces(keys: &TenantKeys) -> Vec<String> {
         let bytes = BASE64_STANDARD.decode(sealed.get(..NONCE_TEXT)?).ok()?;
         Some(bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")))
     };
-    [&keys.sealed_identity, &keys.sealed_signing_key].into_iter().filter_map(|sealed| nonce(sealed)).collect()
+    let earlier = keys.earlier.iter().map(|keys| &keys.sealed_identity);
+    [&keys.sealed_identity, &keys.sealed_signing_key].into_iter().chain(earlier).filter_map(|sealed| nonce(sealed)).collect()
 }
 
 /// What looking for keys has come to.

@@ -209,6 +209,20 @@ pub enum Deed {
         /// What conversation files are encrypted for.
         recipient: String,
     },
+    /// The tenant got other keys. Signed with the key before for the last time; all that follows is with the new one.
+    KeysRotated {
+        /// The Ed25519 key that signs from the next entry on, base64.
+        signing_key: String,
+        /// The one before.
+        earlier_signing_key: String,
+        /// What conversation files are encrypted for from now on.
+        recipient: String,
+    },
+    /// The new keys are in use: the first entry that the new one signs, written with [`Deed::KeysRotated`], so that each of both vouches for the other.
+    KeysTakenUp {
+        /// The key that signs it.
+        signing_key: String,
+    },
     /// A tenant was removed: the key went by which its files open. This stands in the installation's log.
     TenantRemoved {
         /// Which.

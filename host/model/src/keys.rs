@@ -17,6 +17,53 @@ pub struct TenantKeys {
     pub signing_public_key: String,
     /// A check value by which a wrong master key is told from damaged data, without opening anything.
     pub master_key_check: String,
+    /// Those that these took the place of, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierKeys>,
+}
+
+/// Keys of a tenant that others took the place of. What was encrypted for them opens as before, and what they have signed holds; nothing more is signed: the private half of the signing key is
+/// kept no longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierKeys {
+    /// The public halves.
+    #[serde(flatten)]
+    pub public: EarlierPublicKeys,
+    /// The age identity, sealed under the master key.
+    pub sealed_identity: String,
+}
+
+/// What anybody may know of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierPublicKeys {
+    /// The age recipient.
+    pub recipient: String,
+    /// The Ed25519 public key, base64.
+    pub signing_key: String,
+    /// Until when they were in use.
+    pub until: Timestamp,
+}
+
+impl TenantKeys {
+    /// The keys that have signed for the tenant, oldest first: the last is the one that signs now.
+    pub fn signing_keys(&self) -> Vec<String> {
+        let earlier = self.earlier.iter().map(|keys| &keys.public.signing_key);
+        earlier.chain([&self.signing_public_key]).cloned().collect()
+    }
+
+    /// The recipient of the tenant's first keys, by which what is sealed for it in the store stays the same tenant's whatever its keys are.
+    pub fn first_recipient(&self) -> &str {
+        self.earlier.first().map_or(&self.recipient, |keys| &keys.public.recipient)
+    }
+
+    /// Whether these may take the place of others: they have them as the last of those before.
+    pub fn follow(&self, others: &Self) -> bool {
+        let Some((last, before)) = self.earlier.split_last() else { return false };
+        before == others.earlier
+            && last.public.recipient == others.recipient
+            && last.public.signing_key == others.signing_public_key
+            && last.sealed_identity == others.sealed_identity
+    }
 }
 
 /// A key by which a tenant's modules are signed: of the tenant's own developers, or of a house that it trusts.

@@ -47,7 +47,7 @@ pub use event::{Attachment, Event, EventHash, EventIdentity, EventKind, Flags};
 pub use extent::{Extent, Rows};
 pub use id::{Digest, InvalidName, Name, RunId, TenantId};
 pub use keeping::{Gone, Hold, Keeping};
-pub use keys::{ModuleKey, PublicKey, TenantKeys};
+pub use keys::{EarlierKeys, EarlierPublicKeys, ModuleKey, PublicKey, TenantKeys};
 pub use policy::PolicySpec;
 pub use quarantine::Quarantine;
 pub use quota::Quotas;

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Actor, Head};
-use crate::{Digest, TenantId, Timestamp};
+use crate::{Digest, EarlierPublicKeys, TenantId, Timestamp};
 
 /// What a tenant had in the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct RemovedTenant {
     pub recipient: String,
     /// By which its manifests and its audit log, of which it may have copies, are checked.
     pub signing_public_key: String,
+    /// The keys before those, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_keys: Vec<EarlierPublicKeys>,
     /// The last entry of its audit log.
     pub last_entry: Option<Head>,
     /// What it had.

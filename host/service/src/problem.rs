@@ -364,7 +364,9 @@ impl From<LifeError> for Problem {
             LifeError::Owed(_) => Self::refused("owed", error.to_string()),
             LifeError::Store(error) => error.into(),
             LifeError::Export(error) => error.into(),
-            LifeError::Archive(_) | LifeError::Files { .. } | LifeError::KeyFound { .. } => Self::internal(&error),
+            LifeError::Keys(_) | LifeError::BrokenOff | LifeError::Archive(_) | LifeError::Files { .. } | LifeError::KeyFound { .. } => {
+                Self::internal(&error)
+            }
         }
     }
 }

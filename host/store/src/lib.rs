@@ -367,6 +367,9 @@ pub enum StoreError {
 /// The store's answer.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// What is called between two entries: see [`Store::rotate_tenant_keys`].
+pub type Entered = Box<dyn FnOnce() + Send>;
+
 /// The store. Every write is atomic, and durable when it returns; concurrent writers share flushes.
 ///
 /// What takes an [`Author`] is audited: the write makes an entry of what it changed in the tenant's log, signed by the author, in the same transaction.
@@ -378,6 +381,9 @@ pub trait Store: Send + Sync {
     async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys>;
     /// A tenant's keys, where it exists.
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>>;
+    /// Puts keys in the place of a tenant's, which they have as the last of those before ([`TenantKeys::follow`]); refused as a conflict otherwise. Makes two entries: `by` signs the first with the key
+    /// before, then `entered` is called, and `by` and everybody else sign the second, and all after it, with the new key. When this returns the keys are durable.
+    async fn rotate_tenant_keys(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author, entered: Entered) -> Result<()>;
 
     /// Tenants after this one, by name, at most `limit`.
     async fn tenants(&self, after: Option<&TenantId>, limit: usize) -> Result<Vec<TenantId>>;

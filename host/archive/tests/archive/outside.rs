@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use consign_archive::{age_identity, decode_segment};
+use consign_archive::{age_identities, decode_segment};
 use consign_model::{Digest, Event, EventBatch};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
 
 pub fn age_decrypt(fixture: &Fixture, file: &[u8]) -> Vec<u8> {
     let identity = fixture.folder.path().join("identity.txt");
-    std::fs::write(&identity, age_identity(&fixture.keys, &fixture.master).unwrap().as_bytes()).unwrap();
+    std::fs::write(&identity, age_identities(&fixture.keys, &fixture.master).unwrap().as_bytes()).unwrap();
     run(Command::new("age").arg("-d").arg("-i").arg(&identity), file)
 }
 

@@ -37,14 +37,14 @@ pub async fn audit_at(server: &Server, command: &AuditCommand, json: bool) -> Re
     match command {
         AuditCommand::Verify { key, manifest, .. } => {
             let lines = exported_at(server).await?;
-            let passed = verify_lines(lines.as_slice(), Path::new("the server's log"), key.as_deref(), manifest)?;
+            let passed = verify_lines(&lines, Path::new("the server's log"), key.as_deref(), manifest)?;
             say_passed(&passed, json)?;
         }
         AuditCommand::List { last } => list_at(server, *last, json).await?,
         AuditCommand::Export { file } => {
             let lines = exported_at(server).await?;
             // What is written is a log: else what answered was cut off, or is none of ours.
-            let passed = verify_lines(lines.as_slice(), Path::new("the server's log"), None, &[])?;
+            let passed = verify_lines(&lines, Path::new("the server's log"), None, &[])?;
             write_export(file, &lines)?;
             say_exported(file, passed.entries, None, json)?;
         }

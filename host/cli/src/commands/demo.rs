@@ -82,7 +82,7 @@ pub async fn demo(cli: &Cli, json: bool) -> Result<Ending, Failure> {
     let received = serving.await?;
     let report = report?;
     let summary = report.run.as_ref().or(report.resumed.as_ref()).ok_or_else(|| Failure::new("nothing was run"))?;
-    let findings = verify(&[PathBuf::from(&summary.manifest)], Some(&mail), Some(&data.keys.signing_public_key))?;
+    let findings = verify(&[PathBuf::from(&summary.manifest)], Some(&mail), &data.keys.signing_keys())?;
 
     if json {
         let mut object = summary_json(summary);

@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use consign_life::Life;
 use consign_model::audit::Deed;
+use consign_model::{EarlierPublicKeys, TenantKeys};
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Data, Place};
@@ -39,15 +41,36 @@ pub async fn keys(data: &Data, write_identity: Option<&Path>, json: bool) -> Res
     if let Some(path) = write_identity {
         // Before it is written: nobody has it of whom the log does not tell.
         data.exporter.store.note(&data.exporter.tenant, &Deed::IdentityRevealed, &data.exporter.author).await?;
-        let text = data.identity()?;
+        let text = data.identities()?;
         let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).and_then(|mut file| {
             file.write_all(text.as_bytes())?;
-            file.write_all(b"\n")?;
             file.sync_all()
         });
         written.map_err(|error| Failure::new(format!("cannot write {}: {error}; name a new file", path.display())))?;
     }
-    say_keys(&Shown { recipient: data.keys.recipient.clone(), signing_key: data.keys.signing_public_key.clone() }, json)
+    say_keys(&Shown::of(&data.keys), json)
+}
+
+/// Gives the tenant new keys.
+pub async fn rotate_keys(data: &Data, json: bool) -> Result<Ending, Failure> {
+    say_rotated(&Shown::of(&Life::new(data.exporter.clone()).rotate_keys().await?), json)
+}
+
+/// The same by a server.
+pub async fn rotate_keys_at(server: &Server, json: bool) -> Result<Ending, Failure> {
+    say_rotated(&server.post(&server.of_tenant(&["keys", "rotate"]).await?, None).await?, json)
+}
+
+fn say_rotated(keys: &Shown, json: bool) -> Result<Ending, Failure> {
+    if !json {
+        say(
+            "the tenant has new keys. Give the new signing key to whoever checks manifests and the audit log; the earlier ones stay good for what they have signed.",
+        );
+        say(
+            "Backups that are made from now on have them. What was encrypted before opens with the earlier keys as before, also for whoever has copied one.",
+        );
+    }
+    say_keys(keys, json)
 }
 
 /// The same by a server, which hands out no private one.
@@ -60,6 +83,16 @@ pub async fn keys_at(server: &Server, json: bool) -> Result<Ending, Failure> {
 struct Shown {
     recipient: String,
     signing_key: String,
+    /// Oldest first.
+    #[serde(default)]
+    earlier: Vec<EarlierPublicKeys>,
+}
+
+impl Shown {
+    fn of(keys: &TenantKeys) -> Self {
+        let earlier = keys.earlier.iter().map(|keys| keys.public.clone()).collect();
+        Self { recipient: keys.recipient.clone(), signing_key: keys.signing_public_key.clone(), earlier }
+    }
 }
 
 fn say_keys(keys: &Shown, json: bool) -> Result<Ending, Failure> {
@@ -68,6 +101,9 @@ fn say_keys(keys: &Shown, json: bool) -> Result<Ending, Failure> {
     } else {
         say(format_args!("conversation files are encrypted to   {}", keys.recipient));
         say(format_args!("manifests are signed with the key of  {}", keys.signing_key));
+        for EarlierPublicKeys { recipient, signing_key, until } in keys.earlier.iter().rev() {
+            say(format_args!("until {until}: encrypted to {recipient}, signed with the key of {signing_key}"));
+        }
     }
     Ok(Ending::Done)
 }

@@ -39,7 +39,7 @@ mod verify;
 
 use consign_export::replay::Wanted;
 
-use crate::args::{Cli, Command, ShadowCommand};
+use crate::args::{Cli, Command, KeysCommand, ShadowCommand};
 use crate::data::{Data, Place};
 use crate::output::{Ending, Failure};
 use crate::remote::refused::not_offered;
@@ -66,7 +66,7 @@ async fn by_server(server: &Server, command: &Command, json: bool) -> Result<End
         Command::Sources => sources::list_at(server, json).await,
         Command::Held { policy, command } => held::held_at(server, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs_at(server, run, json).await,
-        Command::Verify { manifests, mail, key } => verify::verify_at(server, manifests, mail.as_deref(), key.as_deref(), json).await,
+        Command::Verify { manifests, mail, keys } => verify::verify_at(server, manifests, mail.as_deref(), keys, json).await,
         Command::Audit { command, .. } => audit::audit_at(server, command, json).await,
         Command::Tenant { command } => tenant::tenant_at(server, command, json).await,
         Command::Secret { command } => secret::secret_at(server, command, json).await,
@@ -76,7 +76,8 @@ async fn by_server(server: &Server, command: &Command, json: bool) -> Result<End
         Command::Retention { command } => keeping::retention_at(server, command, json).await,
         Command::Hold { command } => keeping::hold_at(server, command, json).await,
         Command::Erase(args) => keeping::erase_at(server, args, json).await,
-        Command::Keys { write_identity: None } => init::keys_at(server, json).await,
+        Command::Keys { command: None, write_identity: None } => init::keys_at(server, json).await,
+        Command::Keys { command: Some(KeysCommand::Rotate), .. } => init::rotate_keys_at(server, json).await,
         Command::Shadow { command: Some(ShadowCommand::Promote { policy, module }), .. } => {
             shadow::promote_at(server, policy, module.as_deref(), json).await
         }
@@ -114,14 +115,15 @@ async fn in_folder(cli: Cli) -> Result<Ending, Failure> {
         Command::Replay { run, write, send } => replay::replay(&open().await?, run, Wanted { write: write.as_deref(), send: *send }, json).await,
         Command::Held { policy, command } => held::held(&open().await?, policy.as_ref(), command.as_ref(), json).await,
         Command::Logs { run } => logs::logs(&open().await?, run, json).await,
-        Command::Verify { manifests, mail, key } => verify::verify(manifests, mail.as_deref(), key.as_deref(), json),
+        Command::Verify { manifests, mail, keys } => verify::verify(manifests, mail.as_deref(), keys, json),
         Command::Audit { platform: true, command } => {
             let place = Place::of(&cli)?;
             audit::audit(command, async || Data::open_platform(&place).await, json).await
         }
         Command::Audit { platform: false, command } => audit::audit(command, open, json).await,
         Command::Lint { files, profile, max_size } => lint::lint(files, *profile, *max_size, json),
-        Command::Keys { write_identity } => init::keys(&open().await?, write_identity.as_deref(), json).await,
+        Command::Keys { command: Some(KeysCommand::Rotate), .. } => init::rotate_keys(&open().await?, json).await,
+        Command::Keys { command: None, write_identity } => init::keys(&open().await?, write_identity.as_deref(), json).await,
         Command::Alerts => alerts::alerts(&Place::of(&cli)?, json),
         Command::Doctor { offline } => doctor::doctor(&cli, *offline, json).await,
         Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,

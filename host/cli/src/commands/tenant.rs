@@ -10,7 +10,7 @@ use consign_export::audit::export;
 use consign_life::{Life, go_on_removing};
 use consign_model::access::platform;
 use consign_model::removal::{Holdings, Proof};
-use consign_model::{Name, RemovedTenant, Timestamp};
+use consign_model::{EarlierPublicKeys, Name, RemovedTenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::init::{say_made, say_new};
@@ -140,7 +140,7 @@ async fn hand_over(tenant: &TenantData, folder: &Path) -> Result<(), Failure> {
         |error: std::io::Error| Failure::new(format!("nothing was removed: {} cannot be written: {error}; name a new folder", folder.display()));
     std::fs::DirBuilder::new().mode(0o700).create(folder).map_err(wrong)?;
     export(exporter.store.as_ref(), &exporter.tenant, &exporter.author, &folder.join("audit.jsonl")).await?;
-    std::fs::write(folder.join("signing-key.txt"), format!("{}\n", tenant.keys.signing_public_key)).map_err(wrong)?;
+    std::fs::write(folder.join("signing-key.txt"), tenant.keys.signing_keys().join("\n") + "\n").map_err(wrong)?;
     let from = exporter.data.join("manifests").join(exporter.tenant.as_str());
     if from.is_dir() {
         copy(&from, &folder.join("manifests")).map_err(wrong)?;
@@ -176,6 +176,8 @@ struct Removed {
     reason: String,
     recipient: String,
     signing_key: String,
+    #[serde(default)]
+    earlier_keys: Vec<EarlierPublicKeys>,
     chats: u64,
     events: u64,
     owed: u64,
@@ -186,9 +188,23 @@ struct Removed {
 
 impl From<RemovedTenant> for Removed {
     fn from(removed: RemovedTenant) -> Self {
-        let RemovedTenant { tenant, at, by, reason, recipient, signing_public_key, had, files_gone, records_gone, proof, .. } = removed;
+        let RemovedTenant { tenant, at, by, reason, recipient, signing_public_key, earlier_keys, had, files_gone, records_gone, proof, .. } = removed;
         let Holdings { chats, events, owed } = had;
-        Self { tenant, at, by: by.text(), reason, recipient, signing_key: signing_public_key, chats, events, owed, files_gone, records_gone, proof }
+        Self {
+            tenant,
+            at,
+            by: by.text(),
+            reason,
+            recipient,
+            signing_key: signing_public_key,
+            earlier_keys,
+            chats,
+            events,
+            owed,
+            files_gone,
+            records_gone,
+            proof,
+        }
     }
 }
 

@@ -8,13 +8,13 @@ use crate::output::{Ending, Failure, number, say, say_json};
 use crate::remote::Server;
 
 /// Checks manifests, and a mailbox against them where one is given. Anything wrong is a failure.
-pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, key: Option<&str>, json: bool) -> Result<Ending, Failure> {
-    say_checked(&check(manifests, mail, key)?, mail.is_some(), json)
+pub fn verify(manifests: &[PathBuf], mail: Option<&Path>, keys: &[String], json: bool) -> Result<Ending, Failure> {
+    say_checked(&check(manifests, mail, keys)?, mail.is_some(), json)
 }
 
 /// The same of manifests that a server has, each named by its run; and of files beside them. They are checked here: whoever gives a key that they keep themselves need
 /// not trust the server.
-pub async fn verify_at(server: &Server, manifests: &[PathBuf], mail: Option<&Path>, key: Option<&str>, json: bool) -> Result<Ending, Failure> {
+pub async fn verify_at(server: &Server, manifests: &[PathBuf], mail: Option<&Path>, keys: &[String], json: bool) -> Result<Ending, Failure> {
     let failed = |error: std::io::Error| Failure::new(format!("manifests can't be put into a temporary folder: {error}"));
     let folder = tempfile::tempdir().map_err(failed)?;
     let mut paths = Vec::new();
@@ -33,7 +33,7 @@ pub async fn verify_at(server: &Server, manifests: &[PathBuf], mail: Option<&Pat
         std::fs::write(&path, manifest).map_err(failed)?;
         paths.push(path);
     }
-    say_checked(&check(&paths, mail, key)?, mail.is_some(), json)
+    say_checked(&check(&paths, mail, keys)?, mail.is_some(), json)
 }
 
 fn say_checked(findings: &Findings, has_mail: bool, json: bool) -> Result<Ending, Failure> {
@@ -63,9 +63,9 @@ pub fn say_findings(findings: &Findings) {
 
 fn say_manifests(findings: &Findings) {
     say(match findings.signature {
-        SignatureCheck::Trusted => "signature: good, by the key that you gave",
+        SignatureCheck::Trusted => "signature: good, by a key that you gave",
         SignatureCheck::SelfSigned => "signature: good, by the key that stands with it (give --key to check whose it is)",
-        SignatureCheck::OtherKey => "signature: by ANOTHER key than the one that you gave",
+        SignatureCheck::OtherKey => "signature: by ANOTHER key than you gave",
         SignatureCheck::Broken => "signature: BROKEN, the manifest is not what was signed",
     });
     if findings.manifests > 1 && findings.links.is_empty() && findings.gaps.is_empty() {

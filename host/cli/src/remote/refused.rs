@@ -35,7 +35,7 @@ pub fn before_anything(command: &Command) -> Result<(), Failure> {
         Command::Identity { .. } => elsewhere("identity maps", "put one into force by the API", "applyIdentityMap"),
         Command::Coverage { .. } => elsewhere("coverage of a source", "read it from the API", "showSourceCoverage"),
         Command::Replay { .. } => beside("making a run again"),
-        Command::Keys { write_identity: Some(_) } => beside("handing out the tenant's private key"),
+        Command::Keys { command: None, write_identity: Some(_) } => beside("handing out the tenant's private key"),
         Command::Backup { .. } | Command::Restore { .. } => Err(not_offered(
             "backups",
             "they are the operator's, on the server's machine: by [backup] in the server's settings, or, while it does not run, with 'consign backup DIR --data DIR'",
@@ -73,7 +73,8 @@ pub fn before_anything(command: &Command) -> Result<(), Failure> {
         | Command::Retention { .. }
         | Command::Hold { .. }
         | Command::Erase(_)
-        | Command::Keys { write_identity: None }
+        | Command::Keys { command: Some(_), .. }
+        | Command::Keys { command: None, write_identity: None }
         | Command::Shadow { command: Some(ShadowCommand::Promote { .. }), .. }
         | Command::Inbox { .. }
         | Command::Module { command: ModuleCommand::Push { .. } | ModuleCommand::List | ModuleCommand::Show { .. } | ModuleCommand::Keys { .. } }

@@ -32,6 +32,10 @@ impl Deed {
                 format!("destroyed what was left of tenant {tenant}; its key was found in none of {} files", number(proof.files))
             }
             Self::TenantMade { signing_key, .. } => format!("made the tenant's keys (signing key {signing_key})"),
+            Self::KeysRotated { signing_key, earlier_signing_key, .. } => {
+                format!("gave the tenant other keys (signing key {signing_key}, in the place of {earlier_signing_key})")
+            }
+            Self::KeysTakenUp { signing_key } => format!("signs with the new key from here on ({signing_key})"),
             Self::LogBegun => "began the log of a tenant that is older than it".to_owned(),
             Self::ImportBegun { source, format, input, .. } => format!("began to import {} ({format}) into source {source}", input.escape_debug()),
             Self::ImportEnded { source, figures, .. } => {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use consign_model::{ModuleKey, PublicKey, Timestamp};
+use consign_model::{EarlierPublicKeys, ModuleKey, PublicKey, TenantKeys, Timestamp};
 use consign_store::{Seen, StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -27,6 +27,33 @@ pub struct KeysView {
     recipient: String,
     /// By which its manifests and its audit log are signed: Ed25519, in base64. What `consign verify` and `consign audit verify` take as `--key`.
     signing_key: String,
+    /// Those before, oldest first: what was encrypted for them opens, and what they have signed holds.
+    earlier: Vec<EarlierKeysView>,
+}
+
+/// Public keys that others took the place of.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EarlierKeysView {
+    /// To whom its archive was encrypted.
+    recipient: String,
+    /// By which its manifests and its audit log were signed.
+    signing_key: String,
+    /// Until when.
+    until: String,
+}
+
+impl From<EarlierPublicKeys> for EarlierKeysView {
+    fn from(keys: EarlierPublicKeys) -> Self {
+        let EarlierPublicKeys { recipient, signing_key, until } = keys;
+        Self { recipient, signing_key, until: time(until) }
+    }
+}
+
+impl From<TenantKeys> for KeysView {
+    fn from(keys: TenantKeys) -> Self {
+        let earlier = keys.earlier.into_iter().map(|keys| keys.public.into()).collect();
+        Self { recipient: keys.recipient, signing_key: keys.signing_public_key, earlier }
+    }
 }
 
 /// Shows the tenant's public keys.
@@ -36,7 +63,15 @@ pub struct KeysView {
 pub async fn show(here: Here) -> Result<Json<KeysView>, Problem> {
     let exporter = here.tenant.exporter();
     let keys = exporter.store.tenant_keys(&exporter.tenant).await?.ok_or_else(|| Problem::internal(&"the tenant has no keys"))?;
-    Ok(Json(KeysView { recipient: keys.recipient, signing_key: keys.signing_public_key }))
+    Ok(Json(KeysView::from(keys)))
+}
+
+/// Gives the tenant new keys: from now on its files are encrypted and its manifests and audit log signed with them. What is there opens with the earlier ones, which are kept, and is not encrypted anew.
+#[utoipa::path(post, operation_id = "rotateKeys", path = "/v1/tenants/{tenant}/keys/rotate", tag = "audit", security(("token" = ["manage-access"])),
+    params(("tenant" = String, Path, description = "The tenant")),
+    responses((status = 200, description = "Its public keys from now on", body = KeysView)))]
+pub async fn rotate(here: Here) -> Result<Json<KeysView>, Problem> {
+    Ok(Json(KeysView::from(here.life().rotate_keys().await?)))
 }
 
 /// A key by which modules are signed.

@@ -137,6 +137,7 @@ fn operations() -> OpenApiRouter<Arc<Tenants>> {
         .routes(routes!(shadows::list))
         .routes(routes!(shadows::promote))
         .routes(routes!(keys::show))
+        .routes(routes!(keys::rotate))
         .routes(routes!(keys::list))
         .routes(routes!(keys::show_module_key, keys::add, keys::remove))
 }

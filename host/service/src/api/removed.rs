@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::given::{Asked, Page, Paging, time};
+use super::keys::EarlierKeysView;
 use crate::caller::Here;
 use crate::problem::Problem;
 use crate::tenants::Tenants;
@@ -31,6 +32,8 @@ pub struct RemovedView {
     recipient: String,
     /// By which its manifests and its audit log are checked (Ed25519, base64).
     signing_key: String,
+    /// The keys before those, oldest first.
+    earlier_keys: Vec<EarlierKeysView>,
     /// Chats that it had.
     chats: u64,
     /// Their events.
@@ -63,7 +66,7 @@ pub struct ProofView {
 
 impl From<RemovedTenant> for RemovedView {
     fn from(removed: RemovedTenant) -> Self {
-        let RemovedTenant { tenant, at, by, reason, recipient, signing_public_key, had, files_gone, records_gone, proof, .. } = removed;
+        let RemovedTenant { tenant, at, by, reason, recipient, signing_public_key, earlier_keys, had, files_gone, records_gone, proof, .. } = removed;
         let proof = proof.map(|proof| ProofView { at: time(proof.at), files: proof.files, bytes: proof.bytes, copies_before: proof.copies_before });
         Self {
             tenant: tenant.to_string(),
@@ -72,6 +75,7 @@ impl From<RemovedTenant> for RemovedView {
             reason,
             recipient,
             signing_key: signing_public_key,
+            earlier_keys: earlier_keys.into_iter().map(EarlierKeysView::from).collect(),
             chats: had.chats,
             events: had.events,
             owed: had.owed,

@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use consign_model::ModuleKey;
 use consign_model::access::Permission;
+use consign_model::{EarlierKeys, EarlierPublicKeys, ModuleKey};
 use consign_store::Seen;
 use maud::{Markup, html};
 
@@ -21,6 +21,7 @@ pub async fn show(here: Here, Query(asked): Query) -> Page {
         Some("added") => {
             done("It is added: from now on modules are taken with a signature by one of these keys only, unless they are said to be unsigned.")
         }
+        Some("rotated") => done("The tenant has new keys. Give the new signing key to whoever checks manifests and the audit log."),
         Some("removed") => done("It is removed. Modules that were signed with it stay."),
         _ => html! {},
     };
@@ -32,6 +33,10 @@ async fn page(here: &Here, written: &Fields, said: &Markup) -> Page {
     let own = exporter.store.tenant_keys(&exporter.tenant).await?.ok_or_else(|| Problem::internal(&"the tenant has no keys"))?;
     let keys = exporter.store.module_keys(&exporter.tenant).await?;
     let may = here.caller.may(Permission::ManageAccess);
+    let earlier = |keys: &EarlierKeys| {
+        let EarlierPublicKeys { recipient, signing_key, until } = &keys.public;
+        vec![time(*until), html! { code { (signing_key) } }, html! { code { (recipient) } }]
+    };
     let row = |key: &ModuleKey| {
         let remove = html! {
             @if may {
@@ -48,6 +53,14 @@ async fn page(here: &Here, written: &Fields, said: &Markup) -> Page {
             dt { "The archive is encrypted to" } dd { code { (own.recipient) } }
         }
         p.hint { "With the first of them anybody checks a manifest without this server: " code { "consign verify MANIFEST --key KEY" } ". Their private halves are shown nowhere." }
+        @if !own.earlier.is_empty() { (table("Keys before", &["Until", "Signed", "Encrypted to"], &[], own.earlier.iter().rev().map(earlier))) }
+        @if may {
+            details {
+                summary { "Change them for new ones" }
+                p { "Files are encrypted and manifests signed with the new ones from then on. What is there opens with the earlier ones, which stay, and is not encrypted anew: whoever has copied one still opens it." }
+                form method="post" action=(address(&exporter.tenant, "/keys/rotate")) { button { "Give this tenant new keys" } }
+            }
+        }
         h2 { "Keys by which modules are signed" }
         @if keys.is_empty() { p { "There is none: modules are taken without a signature." } } @else { (table("Keys for modules", &["Name", "Public key", "Added", ""], &[], keys.iter().map(row))) }
         @if may {
@@ -64,6 +77,12 @@ async fn page(here: &Here, written: &Fields, said: &Markup) -> Page {
         }
     };
     Ok(tenant_page(here, Tab::Keys, "Keys", &body))
+}
+
+/// Gives the tenant new keys.
+pub async fn rotate(here: Here) -> Result<Redirect, Trouble> {
+    here.life().rotate_keys().await.map_err(Problem::from)?;
+    Ok(Redirect::to(&address(here.tenant.name(), "/keys?done=rotated")))
 }
 
 /// Adds a key for modules.

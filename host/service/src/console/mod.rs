@@ -119,6 +119,7 @@ fn places() -> Vec<Place> {
         page("/t/{tenant}/coverage", Read, coverage::show),
         page("/t/{tenant}/keys", Read, keys::show),
         action("/t/{tenant}/keys", ManageAccess, keys::add),
+        action("/t/{tenant}/keys/rotate", ManageAccess, keys::rotate),
         action("/t/{tenant}/keys/{key}/remove", ManageAccess, keys::remove),
         page("/t/{tenant}/audit", ReadAudit, audit::show),
         page("/t/{tenant}/keeping", Read, keeping::show),

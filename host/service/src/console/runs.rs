@@ -238,8 +238,8 @@ pub async fn verify(here: Here, Item(id): Item, headers: axum::http::HeaderMap) 
     let exporter = here.tenant.exporter();
     let keys = exporter.store.tenant_keys(&exporter.tenant).await?.ok_or_else(|| Problem::internal(&"the tenant has no keys"))?;
     let path = path(&exporter.data, &exporter.tenant, &run.policy, &run.id);
-    let (key, name) = (keys.signing_public_key, run.policy.clone());
-    let checked = tokio::task::spawn_blocking(move || verify_manifests(&[path], None, Some(key.as_str()))).await;
+    let (keys, name) = (keys.signing_keys(), run.policy.clone());
+    let checked = tokio::task::spawn_blocking(move || verify_manifests(&[path], None, &keys)).await;
     let said = match checked.map_err(|error| Problem::internal(&error))? {
         Ok(found) if found.are_manifests_good() && found.signature == SignatureCheck::Trusted => good(&name),
         Ok(found) => problem(&Problem::invalid(format!("the manifest is not as it was written: {}", wrong(found.signature)))),
@@ -265,7 +265,7 @@ pub async fn verify(here: Here, Item(id): Item, headers: axum::http::HeaderMap) 
 
 fn good(policy: &Name) -> Markup {
     done(&format!(
-        "The manifest is whole, and signed with this tenant's key. To hold it to an archive's mailbox, download it and say: consign verify MANIFEST --mail PATH. All manifests of {policy} are a chain, which an alert watches."
+        "The manifest is whole, and signed with a key of this tenant. To hold it to an archive's mailbox, download it and say: consign verify MANIFEST --mail PATH. All manifests of {policy} are a chain, which an alert watches."
     ))
 }
 

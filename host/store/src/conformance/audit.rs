@@ -1,14 +1,17 @@
 //! The audit log: an entry for each change, none for anything else, and a chain that holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use consign_model::audit::{Actor, Author, Cause, Chain, Deed, Entry, Head, ImportFigures, Retried, Wrong};
+use consign_model::audit::{Actor, Author, Cause, Chain, Deed, Entry, Head, ImportFigures, Retried, SignedEntry, Wrong};
 use consign_model::manifest::Signature;
 use consign_model::run::Trigger;
 use consign_model::{Digest, ModuleKey, Name, RunId, TenantId, Timestamp};
 
-use super::samples::{arrival, author, chat_key, keys, module, name, new_run, policy, quarantine, release, signing_key, source, summary, target};
-use crate::{Begun, ModuleRecord, NewRun, Seen, Store};
+use super::samples::{
+    arrival, author, chat_key, keys, module, name, new_run, policy, quarantine, release, rotated, signing_key, source, summary, target,
+};
+use crate::{Begun, ModuleRecord, NewRun, Seen, Store, StoreError};
 
 /// Whether it is [`author`]'s signature.
 pub(crate) fn holds(bytes: &[u8], signature: &Signature) -> Result<(), Wrong> {
@@ -145,4 +148,42 @@ pub(super) async fn each_tenant_has_its_own_log(store: Arc<dyn Store>) {
     assert!(store.audit(&one, 20, 30).await.unwrap().is_empty() && store.audit(&one, u64::MAX, 30).await.unwrap().is_empty());
     assert!(store.audit(&name("t-"), 0, 30).await.unwrap().is_empty());
     assert!(matches!(store.audit_head(&one).await.unwrap(), Some(Head { seq: 20, .. })));
+}
+
+/// The entry that tells of other keys is the last that the earlier one signs, whoever else writes at the same time.
+pub(super) async fn keys_lead_to_the_next(store: Arc<dyn Store>) {
+    let (tenant, key) = (name("t"), Arc::new(AtomicU64::new(0)));
+    let signs = Arc::clone(&key);
+    let by = Author::new(author().actor().clone(), move |digest| Signature {
+        algorithm: "none".into(),
+        key: signs.load(Ordering::SeqCst).to_string(),
+        digest: *digest,
+        value: String::new(),
+    });
+    let mut known = keys("k");
+    store.create_tenant(&tenant, &known, &by).await.unwrap();
+    let sent = Deed::ReplaySent { run: RunId::from_text("p-000001"), emails: 2, accepted: 1 };
+    for round in 1..=10 {
+        let (next, changes) = (rotated(&known, &format!("k{round}")), Arc::clone(&key));
+        let stale = rotated(&keys("other"), "k");
+        let entered = Box::new(move || changes.store(round, Ordering::SeqCst));
+        let refused = store.rotate_tenant_keys(&tenant, &stale, &by, Box::new(|| panic!("it is not entered"))).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+        let (one, other, third) =
+            tokio::join!(store.note(&tenant, &sent, &by), store.rotate_tenant_keys(&tenant, &next, &by, entered), store.note(&tenant, &sent, &by));
+        one.and(other).and(third).unwrap();
+        assert_eq!(store.tenant_keys(&tenant).await.unwrap().as_ref(), Some(&next));
+        known = next;
+    }
+    let (mut now, mut rotations) = (0, 0);
+    for line in store.audit(&tenant, 0, 1_000).await.unwrap() {
+        let signed: SignedEntry = serde_json::from_str(&line.line).unwrap();
+        assert_eq!(signed.signature.key, now.to_string(), "{}", line.line);
+        let entry: Entry = serde_json::from_str(signed.entry.get()).unwrap();
+        if matches!(entry.deed, Deed::KeysRotated { .. }) {
+            now += 1;
+            rotations += 1;
+        }
+    }
+    assert_eq!(rotations, 10);
 }

@@ -25,8 +25,8 @@ use consign_model::{
 };
 
 use crate::{
-    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord,
-    SourceRecord, Store, Versions, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Claim, Copies, Decided, Entered, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen,
+    SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// How often each method was called, by name.
@@ -70,6 +70,7 @@ macro_rules! counted {
 counted! {
     create_tenant(tenant: &TenantId, keys: &TenantKeys, by: &Author) -> TenantKeys;
     tenant_keys(tenant: &TenantId) -> Option<TenantKeys>;
+    rotate_tenant_keys(tenant: &TenantId, keys: &TenantKeys, by: &Author, entered: Entered) -> ();
     keeping(tenant: &TenantId) -> Keeping;
     put_keeping(tenant: &TenantId, keeping: &Keeping, by: &Author) -> ();
     quotas(tenant: &TenantId) -> Quotas;

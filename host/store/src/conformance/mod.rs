@@ -61,6 +61,7 @@ pub(crate) const CHECKS: &[Check] = checks![
     arrivals::tenants_and_chats_are_apart,
     audit::each_change_has_its_entry,
     audit::each_tenant_has_its_own_log,
+    audit::keys_lead_to_the_next,
     keeping::rules_and_holds_by_version,
     keeping::segments_lose_events_once,
     policies::versions_follow_each_other,

@@ -6,6 +6,7 @@
 
 mod compare;
 mod keeping;
+mod keys;
 mod quotas;
 mod removal;
 
@@ -139,7 +140,7 @@ impl Rehearsal {
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         let tenant = self.random.pick(&self.tenants).clone();
         let mut expected = self.expected.remove(&tenant).unwrap_or_default();
-        match self.random.below(42) {
+        match self.random.below(43) {
             0..=4 => self.commit(store, &tenant, &mut expected).await,
             5 => self.put_users(store, &tenant, &mut expected).await,
             6 => self.save_policy(store, &tenant, &mut expected).await,
@@ -171,6 +172,7 @@ impl Rehearsal {
             38 => self.change_request(store, &tenant, &mut expected).await,
             39 => self.remove_another(store).await,
             40 => self.change_quotas(store, &tenant, &mut expected).await,
+            41 => self.rotate_keys(store, &tenant, &mut expected).await,
             _ => {
                 self.ask(store, &tenant, &expected).await;
                 self.ask_for_removed(store).await;

@@ -15,9 +15,9 @@ use consign_model::run::{ChatCounts, Cost, Costs, EmailCounts, EventCounts, Supp
 use consign_model::target::{KeptSecret, TargetVersion};
 use consign_model::window::{Facts, Participant, SealedFile, Settled};
 use consign_model::{
-    Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EventHash, EventIdentity, HeldReason, Member, Membership, ModuleKey, Move, MoveKind,
-    Name, Outcome, PublicKey, Quarantine, Reason, RecipientOutcome, RemovedTenant, Reply, RunId, RunSummary, TenantKeys, Timestamp, User, WantedFile,
-    WantedKey, WantedState, Window, WindowKey, WindowState,
+    Chat, ChatKey, ChatKind, Delivery, DeliveryKey, Digest, EarlierKeys, EarlierPublicKeys, EventHash, EventIdentity, HeldReason, Member, Membership,
+    ModuleKey, Move, MoveKind, Name, Outcome, PublicKey, Quarantine, Reason, RecipientOutcome, RemovedTenant, Reply, RunId, RunSummary, TenantKeys,
+    Timestamp, User, WantedFile, WantedKey, WantedState, Window, WindowKey, WindowState,
 };
 
 use crate::{Arrival, ModuleRecord, NewRun, SegmentRecord, SourceRecord};
@@ -50,7 +50,15 @@ pub(crate) fn keys(text: &str) -> TenantKeys {
         sealed_signing_key: "c2lnbg==".into(),
         signing_public_key: "cHVi".into(),
         master_key_check: "Y2hlY2s=".into(),
+        earlier: Vec::new(),
     }
+}
+
+/// Those of this text in the place of others.
+pub(crate) fn rotated(before: &TenantKeys, text: &str) -> TenantKeys {
+    let TenantKeys { recipient, signing_public_key: signing_key, sealed_identity, .. } = before.clone();
+    let last = EarlierKeys { public: EarlierPublicKeys { recipient, signing_key, until: Timestamp(5) }, sealed_identity };
+    TenantKeys { earlier: before.earlier.iter().cloned().chain([last]).collect(), ..keys(text) }
 }
 
 /// A tenant with these keys, removed.
@@ -65,6 +73,7 @@ pub(crate) fn removed(text: &str) -> RemovedTenant {
         reason: "the contract ended".into(),
         recipient,
         signing_public_key,
+        earlier_keys: Vec::new(),
         last_entry: None,
         had,
         modules: vec![],

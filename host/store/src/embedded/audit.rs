@@ -14,7 +14,7 @@ use super::core::{Core, damaged};
 use super::key::{Class, Key, Parts};
 use super::record::Flaw;
 use super::writer::Changes;
-use crate::{AuditLine, Result, StoreError};
+use crate::{AuditLine, Entered, Result, StoreError};
 
 fn log_of(tenant: &TenantId) -> Key {
     Key::of(Class::Audit, tenant)
@@ -50,9 +50,9 @@ fn head(core: &Core, tenant: &TenantId) -> Result<Option<Head>> {
 
 /// Adds the entries of what a write does; before them the log's beginning, where that is owed. To a log that was emptied nothing is added: its next entry would
 /// be a first one like any other.
-fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deeds: impl IntoIterator<Item = Deed>) -> Result<()> {
+fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deeds: impl IntoIterator<Item = Deed>) -> Result<Option<Head>> {
     let mut deeds = deeds.into_iter();
-    let Some(deed) = deeds.next() else { return Ok(()) };
+    let Some(deed) = deeds.next() else { return Ok(None) };
     let mut before = head(changes.core()?.as_ref(), tenant)?;
     if before.is_none() {
         let owed = owed(tenant);
@@ -69,7 +69,7 @@ fn enter(changes: &mut Changes, tenant: &TenantId, by: &Author, deeds: impl Into
     for deed in deeds {
         last = append(changes, tenant, Some(last), by, deed)?;
     }
-    Ok(())
+    Ok(Some(last))
 }
 
 fn append(changes: &mut Changes, tenant: &TenantId, before: Option<Head>, by: &Author, deed: Deed) -> Result<Head> {
@@ -103,6 +103,25 @@ impl Embedded {
                 let (answer, deeds) = write(changes)?;
                 enter(changes, &tenant, &by, deeds)?;
                 Ok(answer)
+            })
+            .await
+    }
+
+    /// The same of a write that has two entries, of which the second is signed otherwise: between them `entered` is called.
+    pub(super) async fn write_audited_twice(
+        &self,
+        tenant: &TenantId,
+        by: &Author,
+        write: impl FnOnce(&mut Changes) -> Result<[Deed; 2]> + Send + 'static,
+        entered: Entered,
+    ) -> Result<()> {
+        let (tenant, by) = (tenant.clone(), by.clone());
+        self.writer
+            .write(move |changes| {
+                let [first, second] = write(changes)?;
+                let head = enter(changes, &tenant, &by, [first])?;
+                entered();
+                append(changes, &tenant, head, &by, second).map(drop)
             })
             .await
     }

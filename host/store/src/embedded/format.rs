@@ -14,6 +14,7 @@
 //! - 5: segments whose events lie in a file with other chats'.
 //! - 6: segments some of whose events were deleted. An earlier release would take these for events without a text, and export them.
 //! - 7: tenants that were removed, in records of their own.
+//! - 8: keys that others took the place of, with those of the tenant. An earlier release would open nothing that is encrypted for them.
 
 use std::ops::Bound;
 
@@ -25,7 +26,7 @@ use super::{audit, record};
 use crate::{Result, StoreError};
 
 /// Of what is written. A release that writes what this one cannot read must have another.
-pub(super) const FORMAT: u32 = 7;
+pub(super) const FORMAT: u32 = 8;
 
 /// From which on every log has its beginning: of one that is empty none is owed.
 const BEGINS_LOGS: u32 = 2;

@@ -17,7 +17,7 @@ use super::key::{Class, Key, Parts};
 use super::record::Flaw;
 use super::writer::Changes;
 use super::{identities, wanted};
-use crate::{Arrival, Copies, PullCursor, Result, SegmentRecord, SourceRecord, StoreError};
+use crate::{Arrival, Copies, Entered, PullCursor, Result, SegmentRecord, SourceRecord, StoreError};
 
 /// How many chats one look at the list of arrivals reads beyond the limit, to find an arrival's end.
 const ARRIVED_STEP: usize = 256;
@@ -63,6 +63,19 @@ impl Embedded {
 
     pub(super) fn get_tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>> {
         self.core.get(&Key::of(Class::Tenant, tenant))
+    }
+
+    pub(super) async fn replace_keys(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author, entered: Entered) -> Result<()> {
+        let (key, of, keys) = (Key::of(Class::Tenant, tenant), tenant.clone(), keys.clone());
+        let write = move |changes: &mut Changes| {
+            let before = changes.get::<TenantKeys>(&key)?.filter(|before| keys.follow(before));
+            let Some(before) = before else { return Err(StoreError::Conflict { what: format!("the keys of tenant {of}") }) };
+            changes.put(&key, &keys)?;
+            let TenantKeys { signing_public_key: signing_key, recipient, .. } = keys;
+            let rotated = Deed::KeysRotated { signing_key: signing_key.clone(), earlier_signing_key: before.signing_public_key, recipient };
+            Ok([rotated, Deed::KeysTakenUp { signing_key }])
+        };
+        self.write_audited_twice(tenant, by, write, entered).await
     }
 
     pub(super) async fn enter_import(&self, tenant: &TenantId, source: &SourceRecord, input: &str, by: &Author) -> Result<()> {

@@ -61,8 +61,8 @@ use self::folder::Folder;
 use self::identities::Cache;
 use self::writer::Writer;
 use crate::{
-    Arrival, AuditLine, Begun, Claim, Copies, Decided, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen, SegmentRecord,
-    SourceRecord, Store, Versions, WantedFilter, WindowFilter,
+    Arrival, AuditLine, Begun, Claim, Copies, Decided, Entered, ModuleRecord, NewRun, NextWindow, Progress, PullCursor, Replaced, Result, Seen,
+    SegmentRecord, SourceRecord, Store, Versions, WantedFilter, WindowFilter,
 };
 
 /// What sled keeps of its pages in memory. Its own count is low: it has been seen to use some times as much.
@@ -120,6 +120,10 @@ impl Embedded {
 impl Store for Embedded {
     async fn create_tenant(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author) -> Result<TenantKeys> {
         self.add_tenant(tenant, keys, by).await
+    }
+
+    async fn rotate_tenant_keys(&self, tenant: &TenantId, keys: &TenantKeys, by: &Author, entered: Entered) -> Result<()> {
+        self.replace_keys(tenant, keys, by, entered).await
     }
 
     async fn tenant_keys(&self, tenant: &TenantId) -> Result<Option<TenantKeys>> {
