@@ -29,6 +29,7 @@ pub struct Served {
     pub settings: String,
     /// Where all that it logs goes, from the next start on; unset: a little of it to standard error.
     pub log: Option<PathBuf>,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What was answered.
@@ -63,10 +64,15 @@ impl Served {
 
     /// Starts one on a new data folder, with these further lines of settings.
     pub fn start_with(settings: String) -> Self {
+        Self::start_in(settings, Vec::new())
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn start_in(settings: String, environment: Vec<(&'static str, String)>) -> Self {
         let consign = Consign::new();
         let operator = consign.json(&["token", "create", "operator", "--role", "platform-administrator"]);
         let operator = operator["secret"].as_str().unwrap().to_owned();
-        let mut server = Self { consign, running: None, address: String::new(), operator, settings, log: None };
+        let mut server = Self { consign, running: None, address: String::new(), operator, settings, log: None, environment };
         server.again();
         server
     }
@@ -79,6 +85,7 @@ impl Served {
         self.consign.write("consign.toml", settings);
         let config = self.consign.beside("consign.toml").display().to_string();
         let mut command = self.consign.command(&["serve", "--json", "--config", &config]);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(log) = &self.log {
             command.env("CONSIGN_LOG", "trace").stderr(File::create(log).unwrap());
         }

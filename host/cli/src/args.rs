@@ -235,6 +235,9 @@ pub enum Command {
         /// Settings (TOML): data, master-key-file, tenant, [api], [alerts], [metrics], [ingest]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        /// Where an OpenTelemetry collector takes traces by HTTP, as http://127.0.0.1:4318: of runs, imports and requests, with names and figures alone
+        #[arg(long, env = "CONSIGN_TRACES", value_name = "URL")]
+        traces: Option<String>,
     },
     /// Make tenants, list them, and say what each may use
     Tenant {

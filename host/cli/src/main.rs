@@ -12,6 +12,11 @@ mod who;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use consign_service::traces::Traces;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
 use crate::args::{Cli, LogFormat};
 use crate::output::{Ending, Failure};
 
@@ -24,23 +29,36 @@ fn main() -> ExitCode {
     if !matches!(cli.command, args::Command::Import(_)) {
         memory::take_less();
     }
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("CONSIGN_LOG").unwrap_or_else(|_| "warn".into()))
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    match cli.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
     let json = cli.json;
-    match to_end(commands::dispatch(cli)) {
+    let traces = match &cli.command {
+        args::Command::Serve { traces: Some(collector), .. } => Traces::to(collector).map(Some),
+        _ => Ok(None),
+    };
+    let traces = match traces {
+        Ok(traces) => traces,
+        Err(error) => return failed(&Failure::usage(error.to_string()), json),
+    };
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let log = match cli.log_format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.json().flatten_event(true).boxed(),
+    };
+    let log = log.with_filter(EnvFilter::try_from_env("CONSIGN_LOG").unwrap_or_else(|_| "warn".into()));
+    tracing_subscriber::registry().with(log).with(traces.as_ref().map(Traces::layer)).init();
+    let ended = to_end(commands::dispatch(cli));
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    match ended {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Incomplete) => ExitCode::from(3),
-        Err(failure) => {
-            failure.print(json);
-            ExitCode::from(failure.code())
-        }
+        Err(failure) => failed(&failure, json),
     }
+}
+
+fn failed(failure: &Failure, json: bool) -> ExitCode {
+    failure.print(json);
+    ExitCode::from(failure.code())
 }
 
 /// How long what still runs on other threads is waited for at the end.

@@ -93,6 +93,7 @@ pub(crate) enum Asked {
 }
 
 /// Sends one e-mail, unless the ledger says that it need not or must not be sent.
+#[tracing::instrument(name = "e-mail", skip_all, fields(message_id = composed.email.message_id, bytes = composed.email.bytes.len(), outcome))]
 pub(crate) async fn deliver(
     store: &dyn Store,
     tenant: &TenantId,
@@ -133,6 +134,9 @@ pub(crate) async fn deliver(
     store.record(tenant, std::slice::from_ref(&delivery)).await?;
     let (outcomes, slot) = outbox.sender.send_with(&email.from, &owed, &email.bytes, outbox.unsettled.acquire()).await;
     outbox.gate.hear(&pass, &outcomes);
+    if let Some(one) = outcomes.iter().map(|one| &one.outcome).find(|outcome| !outcome.is_accepted()).or(outcomes.first().map(|one| &one.outcome)) {
+        tracing::Span::current().record("outcome", one.word());
+    }
     delivery.record(outcomes);
     store.record(tenant, std::slice::from_ref(&delivery)).await?;
     drop(slot);

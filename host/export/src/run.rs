@@ -222,6 +222,7 @@ impl Exporter {
     }
 
     /// A run that has begun, to its end.
+    #[tracing::instrument(name = "run", skip_all, fields(otel.name = format!("run {}", run.policy), tenant = %self.tenant, policy = %run.policy, run = %run.id, windows, emails))]
     async fn go_on(&self, run: &Run, retry: &Retry, author: &Author, watch: Watch<'_>) -> Result<RunSummary, ExportError> {
         let begun = Instant::now();
         let toolbox = Toolbox::open(self, run, Purpose::Run).await?;
@@ -254,6 +255,7 @@ impl Exporter {
             return Err(ExportError::Stopping(run.id.clone()));
         }
         let summary = self.finish(&toolbox, run, &supplements, author, begun).await?;
+        tracing::Span::current().record("windows", summary.chats.examined).record("emails", summary.emails.accepted);
         // The manifest has them now. What is left over after a crash here is removed with the next run's.
         let _ = std::fs::remove_file(&noted.file);
         Ok(summary)

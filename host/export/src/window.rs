@@ -62,6 +62,7 @@ impl Tools {
 /// Works on a window and settles it. An error leaves it open, for the next run to go on with.
 ///
 /// `at_hand`: of a window that was just frozen, of which nothing can have been sent yet. `permit` is given back when only its settling is left.
+#[tracing::instrument(name = "window", skip_all, fields(window = window.key.id(), source = %window.key.chat.source, state))]
 pub(crate) async fn work(
     exporter: &Exporter,
     tools: &Tools,
@@ -92,6 +93,7 @@ pub(crate) async fn work(
         made => settle(&exporter.archive, tools, window, sent, made).await?,
     };
     store.settle(tenant, &window.key, &state).await?;
+    tracing::Span::current().record("state", if matches!(state, WindowState::Done { .. }) { "done" } else { "held" });
     Ok(state)
 }
 
@@ -196,7 +198,9 @@ pub(crate) async fn make(
     let got = if window.key.is_supplement() { exporter.got(&window).await? } else { Ok(Got::default()) };
     let (exporter, tools) = (exporter.clone(), tools.clone());
     let runtime = Handle::current();
+    let making = tracing::info_span!("make", window = window.key.id());
     Ok(tokio::task::spawn_blocking(move || {
+        let _making = making.entered();
         let mut said = Words::metered(&tools.meter);
         let evaluator = &tools.evaluator;
         let segments = if evaluator.policy.spec.decrypt { Ok(segments) } else { runtime.block_on(set_apart(&exporter, &window.key.chat, segments)) };
@@ -219,7 +223,7 @@ pub(crate) async fn make(
             if let Some(reason) = tools.ward.refuses(&evaluator.policy) {
                 return Made { refused: true, ..Made::held(reason, said) };
             }
-            let begun = Instant::now();
+            let (begun, _evaluating) = (Instant::now(), tracing::info_span!("evaluate").entered());
             let evaluation =
                 places.in_turn(&exporter.tenant, || evaluator.evaluate(&mut Work::new(&window, &facts, &mut reader, &mut said, &tools.ward)));
             if let Some(budget) = &tools.budget {

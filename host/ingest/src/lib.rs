@@ -144,6 +144,7 @@ impl Importer {
         self.has_room().await
     }
 
+    #[tracing::instrument(name = "import", skip_all, fields(tenant = %self.tenant, source = %source, format = format.word(), stored))]
     async fn take_in(
         &self,
         format: Format,

@@ -26,6 +26,7 @@ pub mod secrets;
 pub mod server;
 mod socket;
 pub mod tenants;
+pub mod traces;
 
 pub use self::socket::ListenError;
 pub use consign_model::schedule;

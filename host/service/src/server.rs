@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::{Next, from_fn};
@@ -19,7 +19,8 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tracing::debug;
+use tracing::field::Empty;
+use tracing::{Instrument, debug, info_span};
 
 use crate::api::{self, Unguarded};
 use crate::console;
@@ -103,7 +104,7 @@ impl ApiServer {
     /// Answers until `stop`, and then what is under way.
     pub async fn serve(self, tenants: Arc<Tenants>, stop: impl Future<Output = ()> + Send) -> Result<(), Unguarded> {
         let router = api::router(Arc::clone(&tenants))?.merge(console::router(Arc::clone(&tenants)));
-        let router = router.fallback(async || Problem::no_such_address()).layer(from_fn(in_time));
+        let router = router.fallback(async || Problem::no_such_address()).layer(from_fn(in_time)).layer(from_fn(traced));
         let (places, stopping) = (Arc::new(Semaphore::new(CONNECTIONS)), watch::Sender::new(false));
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
@@ -142,6 +143,27 @@ async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Rece
         debug!(%error, "a client went away");
     }
     drop(place);
+}
+
+/// A request as a trace shows it: by its route, which names nobody.
+async fn traced(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str);
+    let method = request.method().as_str();
+    let span = info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        tenant = Empty,
+    );
+    let response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", i64::from(response.status().as_u16()));
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
+    response
 }
 
 /// No request holds its place for ever, however slowly it comes; and no answer is kept by anybody that does not say so itself, or taken for something else than it says.

@@ -126,7 +126,7 @@ async fn in_folder(cli: Cli) -> Result<Ending, Failure> {
         Command::Keys { command: None, write_identity } => init::keys(&open().await?, write_identity.as_deref(), json).await,
         Command::Alerts => alerts::alerts(&Place::of(&cli)?, json),
         Command::Doctor { offline } => doctor::doctor(&cli, *offline, json).await,
-        Command::Serve { config } => serve::serve(&cli, config.as_deref()).await,
+        Command::Serve { config, .. } => serve::serve(&cli, config.as_deref()).await,
         Command::Tenant { command } => tenant::tenant(&Place::of(&cli)?, command, json).await,
         Command::Secret { command } => secret::secret(&open().await?, command, json).await,
         Command::Token { command } => token::token(&Place::of(&cli)?, command, json).await,

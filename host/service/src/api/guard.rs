@@ -108,6 +108,7 @@ pub async fn guard(
         caller.must(permission)?;
     }
     if let Some(tenant) = tenant {
+        tracing::Span::current().record("tenant", tenant.name().as_str());
         request.extensions_mut().insert(Here { tenant, caller: caller.clone() });
     }
     request.extensions_mut().insert(caller);

@@ -59,7 +59,10 @@ pub async fn pass(State(gate): State<Gate>, params: RawPathParams, mut request: 
         named.map(|(_, name)| caller.tenant(&gate.tenants, name)).transpose()
     });
     match passed {
-        Ok(Some(tenant)) => drop(request.extensions_mut().insert(Here { tenant, caller: caller.clone() })),
+        Ok(Some(tenant)) => {
+            tracing::Span::current().record("tenant", tenant.name().as_str());
+            request.extensions_mut().insert(Here { tenant, caller: caller.clone() });
+        }
         Ok(None) => {}
         Err(problem) => return Trouble { problem, caller: Some(caller.clone()) }.into_response(),
     }
