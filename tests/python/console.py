@@ -119,6 +119,8 @@ def sign_in(visit, given):
     visit.wrong.clear()
     # With the keyboard alone, to the page that was asked for.
     page.goto(f"/console/t/{visit.tenant}/audit")
+    # A browser puts the focus there after the page has loaded.
+    expect(page.get_by_label("Your token")).to_be_focused()
     page.keyboard.insert_text(given["token"])
     page.keyboard.press("Enter")
     page.wait_for_url(f"{visit.url}/console/t/{visit.tenant}/audit")

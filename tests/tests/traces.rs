@@ -1,6 +1,6 @@
 //! Traces, as a collector gets them that reads them by OpenTelemetry's own definition: what a request and a run are made of, and nothing that was written in a chat.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
