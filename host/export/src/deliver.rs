@@ -93,7 +93,7 @@ pub(crate) enum Asked {
 }
 
 /// Sends one e-mail, unless the ledger says that it need not or must not be sent.
-#[tracing::instrument(name = "e-mail", skip_all, fields(message_id = composed.email.message_id, bytes = composed.email.bytes.len(), outcome))]
+#[tracing::instrument(name = "e-mail", skip_all, fields(message_id = composed.email.message_id, bytes = i64::try_from(composed.email.bytes.len()).unwrap_or(i64::MAX), outcome))]
 pub(crate) async fn deliver(
     store: &dyn Store,
     tenant: &TenantId,

@@ -255,7 +255,9 @@ impl Exporter {
             return Err(ExportError::Stopping(run.id.clone()));
         }
         let summary = self.finish(&toolbox, run, &supplements, author, begun).await?;
-        tracing::Span::current().record("windows", summary.chats.examined).record("emails", summary.emails.accepted);
+        // Where traces go, unsigned numbers are text.
+        let figure = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        tracing::Span::current().record("windows", figure(summary.chats.examined)).record("emails", figure(summary.emails.accepted));
         // The manifest has them now. What is left over after a crash here is removed with the next run's.
         let _ = std::fs::remove_file(&noted.file);
         Ok(summary)
