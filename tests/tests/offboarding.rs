@@ -182,6 +182,9 @@ fn a_server_removes_one_while_it_serves_the_others() {
     let listed = || server.asked("GET", "/v1/removed-tenants", &server.operator, "", 200);
     consign_tests::until("its keys to be looked for", || listed()["items"][0]["proof"].is_object());
     assert!(!holds(&data, &sealed) && !holds(&data, TITLE));
+    let cookie = server.browse("POST", "/console/sign-in", "", &format!("token={operator}")).cookie().unwrap().to_owned();
+    let page = server.browse("GET", "/console/tenants", &cookie, "").body.to_string();
+    assert!(page.contains("Removed tenants") && page.contains("over") && !page.contains("with the next start"), "{page}");
     let url = format!("http://{}", server.address);
     let ran = |args: &[&str]| {
         let mut command = server.consign.command(&[&["--server", &url], args].concat());

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use consign_model::TenantId;
 use consign_model::access::Permission;
+use consign_model::{RemovedTenant, TenantId, Timestamp};
 use maud::{Markup, html};
 
 use super::form::{Fields, Query};
-use super::page::{Page, Trouble, address, done, plain_page, table};
+use super::page::{Page, Trouble, address, done, plain_page, table, time};
 use super::sign_in::first_page;
 use super::{ROOT, gate::SignedIn};
 use crate::api::name;
@@ -42,9 +42,26 @@ pub async fn tenants(State(tenants): State<Arc<Tenants>>, Extension(signed_in): 
         @if let Some(made) = asked.get("made") { (done(&format!("The tenant {made} is there. Make a token for its first administrator under Access."))) }
         @if names.is_empty() { p { "There is no tenant yet." } } @else { (table("Tenants", &["Name", "Limits", "Weight in sharing", ""], &[2], rows)) }
         @if let Some(more) = more { p { a href=(more) { "More" } } }
-        @if signed_in.caller.may(Permission::ManageTenants) { (new_tenant()) }
+        @if signed_in.caller.may(Permission::ManageTenants) { (new_tenant()) (removed(&tenants).await?) }
     };
     Ok(plain_page("Tenants", Some(&signed_in.caller), &body))
+}
+
+/// Those that are no more, and how far their end has come.
+async fn removed(tenants: &Tenants) -> Result<Markup, Trouble> {
+    let all = tenants.store().removed_tenants().await?;
+    let when = |at: Option<Timestamp>| at.map_or_else(|| html! { span.none { "with the next start" } }, time);
+    let row = |one: &RemovedTenant| {
+        let RemovedTenant { tenant, at, by, reason, files_gone, records_gone, proof, .. } = one;
+        let who = html! { (by.text()) ": " (reason) };
+        vec![html! { (tenant) }, time(*at), who, when(*files_gone), when(*records_gone), when(proof.map(|proof| proof.at))]
+    };
+    Ok(html! {
+        @if !all.is_empty() {
+            h2 { "Removed tenants" }
+            (table("Removed tenants", &["Name", "Keys destroyed", "By, and why", "Files gone", "Records gone", "Keys found nowhere"], &[], all.iter().map(row)))
+        }
+    })
 }
 
 fn new_tenant() -> Markup {
