@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use consign_tests::{Consign, Inbox, Running, Served, event_lines, one_policy, say, secret};
 use serde_json::{Value, json};
@@ -113,9 +115,14 @@ fn of_requests_and_runs() {
 #[test]
 fn nothing_waits_for_a_collector() {
     let inbox = Inbox::start();
-    // Nobody listens there, and what is owed is dropped.
-    let mut served = Served::start_in(String::new(), vec![("CONSIGN_TRACES", "http://127.0.0.1:9".to_owned())]);
-    assert_eq!(a_day(&mut served, &inbox).len(), 2);
+    // Nobody listens there; and one who takes connections and never answers. What is owed is dropped.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for collector in ["http://127.0.0.1:9".to_owned(), format!("http://{}", silent.local_addr().unwrap())] {
+        let mut served = Served::start_in(String::new(), vec![("CONSIGN_TRACES", collector)]);
+        let began = Instant::now();
+        assert_eq!(a_day(&mut served, &inbox).len(), 2);
+        assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+    }
     for wrong in ["127.0.0.1:4318", "ftp://127.0.0.1", "http://127.0.0.1:4318/?x", ""] {
         let (consign, traces) = (Consign::new(), format!("--traces={wrong}"));
         consign.run(&["serve", &traces]).refused(2, &["is not where a collector takes traces", "http://127.0.0.1:4318"]);

@@ -26,6 +26,8 @@ const IDENTITY: &str = "consign age identity v1";
 const SIGNING: &str = "consign signing key v1";
 const SECRET: &str = "consign tenant secret v1";
 const ANSWER: &str = "consign kept answer v1";
+/// Characters of an age identity and a line feed, and some more: there are 75.
+const LONGEST_IDENTITY: usize = 96;
 const ALGORITHM: &str = "ed25519-sha256";
 
 /// New keys for a tenant: an age X25519 identity and an Ed25519 key, each sealed under the master key (AES-256-GCM).
@@ -155,8 +157,10 @@ impl Secrets {
 
 /// The tenant's age identities (`AGE-SECRET-KEY-1…`), a line each, newest first: with them `age -d` opens every file of the tenant, without Consign. Whoever has them reads everything.
 pub fn age_identities(keys: &TenantKeys, master: &MasterKey) -> Result<Zeroizing<String>, KeyError> {
-    let mut lines = Zeroizing::new(String::new());
-    for identity in open(keys, master)?.identities {
+    let identities = open(keys, master)?.identities;
+    // At once as long as it gets: a text that grows leaves copies of what it was.
+    let mut lines = Zeroizing::new(String::with_capacity(identities.len() * LONGEST_IDENTITY));
+    for identity in identities {
         lines.push_str(identity.to_string().expose_secret());
         lines.push('\n');
     }

@@ -153,29 +153,29 @@ impl Exporter {
         self.data.join("manifests").join(self.tenant.as_str()).join(policy.as_str())
     }
 
-    /// Checks all manifests of a policy that lie in the data folder. `keys` are the tenant's public ones.
-    pub async fn check_manifests(&self, policy: &Name, keys: &[String]) -> Result<Checked, ExportError> {
-        self.check_files(policy, keys, &|_| vec![self.manifests_of(policy)]).await
+    /// Checks all manifests of a policy that lie in the data folder.
+    pub async fn check_manifests(&self, policy: &Name) -> Result<Checked, ExportError> {
+        self.check_files(policy, &|_| vec![self.manifests_of(policy)]).await
     }
 
     /// Checks a policy's newest manifest, and that it follows the one before.
-    pub async fn check_newest_manifest(&self, policy: &Name, keys: &[String]) -> Result<Checked, ExportError> {
-        self.check_files(policy, keys, &|newest| newest.iter().filter(|path| path.exists()).cloned().collect()).await
+    pub async fn check_newest_manifest(&self, policy: &Name) -> Result<Checked, ExportError> {
+        self.check_files(policy, &|newest| newest.iter().filter(|path| path.exists()).cloned().collect()).await
     }
 
-    async fn check_files(
-        &self,
-        policy: &Name,
-        keys: &[String],
-        of: &(dyn Fn(&[PathBuf]) -> Vec<PathBuf> + Send + Sync),
-    ) -> Result<Checked, ExportError> {
+    /// The keys that have signed for the tenant, oldest first. To be read after what they are to hold for: by then they may have changed once more, and never less.
+    async fn signing_keys(&self) -> Result<Vec<String>, ExportError> {
+        Ok(self.store.tenant_keys(&self.tenant).await?.map(|keys| keys.signing_keys()).unwrap_or_default())
+    }
+
+    async fn check_files(&self, policy: &Name, of: &(dyn Fn(&[PathBuf]) -> Vec<PathBuf> + Send + Sync)) -> Result<Checked, ExportError> {
         for _ in 0..ATTEMPTS {
             let before = self.store.progress(&self.tenant, policy).await?;
             let Some(digest) = before.manifest else { return Ok(Checked::Good) };
             let runs = self.store.runs(&self.tenant, Some(policy), 3).await?;
             let ended = runs.iter().filter(|run| matches!(run.state, RunState::Finished { .. }));
             let newest: Vec<PathBuf> = ended.map(|run| manifest::path(&self.data, &self.tenant, policy, &run.id)).take(2).collect();
-            let (paths, last, keys) = (of(&newest), newest.first().cloned(), keys.to_owned());
+            let (paths, last, keys) = (of(&newest), newest.first().cloned(), self.signing_keys().await?);
             match blocking(move || wrong_with(&paths, last.as_deref(), digest, &keys)).await? {
                 None => return Ok(Checked::Good),
                 Some(what) if self.store.progress(&self.tenant, policy).await? == before => return Ok(Checked::Broken(what)),
@@ -185,13 +185,13 @@ impl Exporter {
         Ok(Checked::Undecided)
     }
 
-    /// Checks the audit log, and with `hold_to` that it goes as far as the manifests below these folders say. `keys` are the tenant's public ones.
-    pub async fn check_audit_log(&self, keys: &[String], hold_to: &[Name]) -> Result<Checked, ExportError> {
+    /// Checks the audit log, and with `hold_to` that it goes as far as the manifests below these folders say.
+    pub async fn check_audit_log(&self, hold_to: &[Name]) -> Result<Checked, ExportError> {
         let manifests: Vec<PathBuf> = hold_to.iter().map(|policy| self.manifests_of(policy)).filter(|folder| folder.is_dir()).collect();
-        let key = keys.last().map(String::as_str).unwrap_or_default();
         for _ in 0..ATTEMPTS {
             let before = self.store.audit_head(&self.tenant).await?;
-            match verify_store(self.store.as_ref(), &self.tenant, key, &manifests).await {
+            let key = self.signing_keys().await?.pop().unwrap_or_default();
+            match verify_store(self.store.as_ref(), &self.tenant, &key, &manifests).await {
                 Ok(_) => return Ok(Checked::Good),
                 Err(AuditError::Store(error)) => return Err(error.into()),
                 Err(error) if self.store.audit_head(&self.tenant).await? == before => return Ok(Checked::Broken(error.to_string())),

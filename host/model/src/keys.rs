@@ -22,8 +22,8 @@ pub struct TenantKeys {
     pub earlier: Vec<EarlierKeys>,
 }
 
-/// Keys of a tenant that others took the place of. What was encrypted for them opens as before, and what they have signed holds; nothing more is signed: the private half of the signing key is
-/// kept no longer.
+/// Keys of a tenant that others took the place of. What was encrypted for them opens as before, and what they have signed holds; nothing more is signed: the private half of the signing key
+/// stands in no record any more (until the database is written anew, its files may still have the earlier one, sealed).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EarlierKeys {
     /// The public halves.

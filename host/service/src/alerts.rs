@@ -357,8 +357,7 @@ impl<C: Clock + Clone> Watch<C> {
         }
         self.look_at_policy(policy).await?;
         self.look_at_quotas().await?;
-        let keys = self.keys().await?;
-        if let Checked::Broken(what) = exporter.check_newest_manifest(policy, &keys).await?
+        if let Checked::Broken(what) = exporter.check_newest_manifest(policy).await?
             && self.firing(AlertKind::ChainBroken, policy).is_none()
         {
             self.settle(of(AlertKind::ChainBroken, policy), vec![Condition::ChainBroken { policy: Some(policy.clone()), what }]).await;
@@ -412,11 +411,6 @@ impl<C: Clock + Clone> Watch<C> {
             });
             return Ok(History::of(ended.collect()));
         }
-    }
-
-    async fn keys(&self) -> Result<Vec<String>, ExportError> {
-        let keys = self.exporter.store.tenant_keys(&self.exporter.tenant).await?;
-        Ok(keys.map(|keys| keys.signing_keys()).unwrap_or_default())
     }
 
     /// Begins to check whole chains, beside everything else: of many manifests that takes minutes.
@@ -495,18 +489,16 @@ fn next_due(policy: &PolicyVersion, now: Timestamp) -> Option<Timestamp> {
 
 /// Checks the manifests of all policies, and the audit log; that it goes as far as the manifests say only where these are good: else one byte would be told twice.
 async fn check(exporter: &Exporter) -> Result<Vec<(Option<Name>, Checked)>, ExportError> {
-    let keys = exporter.store.tenant_keys(&exporter.tenant).await?;
-    let keys = keys.map(|keys| keys.signing_keys()).unwrap_or_default();
     let (mut all, mut good) = (Vec::new(), Vec::new());
     for policy in exporter.store.policies(&exporter.tenant).await? {
         let name = policy.spec.name;
-        let checked = exporter.check_manifests(&name, &keys).await?;
+        let checked = exporter.check_manifests(&name).await?;
         if checked == Checked::Good {
             good.push(name.clone());
         }
         all.push((Some(name), checked));
     }
-    let log = exporter.check_audit_log(&keys, &good).await?;
+    let log = exporter.check_audit_log(&good).await?;
     all.push((None, log));
     Ok(all)
 }

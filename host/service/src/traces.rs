@@ -6,8 +6,7 @@
 //!
 //! The library sends from a thread of its own, which knows no runtime; so the client has one, which lives as long as the traces do.
 
-use std::fmt;
-use std::sync::Arc;
+use std::fmt::Display;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -60,7 +59,7 @@ impl Traces {
         if url.path() == "/" {
             url.set_path(PATH);
         }
-        let begin = |error: &dyn fmt::Display| TracesError::Begin(error.to_string());
+        let begin = |error: &dyn Display| TracesError::Begin(error.to_string());
         let client = Client::new(outward::is_loopback(&url)).map_err(|error| begin(&error))?;
         let exporter = SpanExporter::builder()
             .with_http()
@@ -91,21 +90,16 @@ impl Traces {
 }
 
 /// What sends them.
+#[derive(Debug)]
 struct Client {
     http: reqwest::Client,
-    runtime: Arc<Runtime>,
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").finish_non_exhaustive()
-    }
+    runtime: Runtime,
 }
 
 impl Client {
     fn new(is_here: bool) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("traces").enable_all().build();
-        Ok(Self { http: outward::client(is_here, ANSWER)?, runtime: Arc::new(runtime.map_err(|error| error.to_string())?) })
+        Ok(Self { http: outward::client(is_here, ANSWER)?, runtime: runtime.map_err(|error| error.to_string())? })
     }
 }
 

@@ -127,7 +127,7 @@ async fn all_tenants(installation: &Installation) -> Result<Vec<TenantId>, Failu
 
 async fn look(findings: &mut Findings, data: &TenantData, offline: bool) -> Result<(), Failure> {
     let exporter = &data.exporter;
-    let (store, tenant, keys) = (&exporter.store, &exporter.tenant, &data.keys.signing_keys());
+    let (store, tenant) = (&exporter.store, &exporter.tenant);
     let mut add = |state, about: String, text: String| findings.add(state, Some(tenant), about, text);
     let policies = store.policies(tenant).await?;
     let names: Vec<Name> = policies.iter().map(|policy| policy.spec.name.clone()).collect();
@@ -138,13 +138,13 @@ async fn look(findings: &mut Findings, data: &TenantData, offline: bool) -> Resu
         }
         Checked::Undecided => (State::Note, "it grew each time that it was read: look again".to_owned()),
     };
-    let (state, text) = chain(exporter.check_audit_log(keys, &names).await?);
+    let (state, text) = chain(exporter.check_audit_log(&names).await?);
     add(state, "audit log".to_owned(), text);
     for policy in &policies {
         let name = &policy.spec.name;
         let newest = store.runs(tenant, Some(name), 1).await?;
         if !newest.is_empty() {
-            let (state, text) = chain(exporter.check_manifests(name, keys).await?);
+            let (state, text) = chain(exporter.check_manifests(name).await?);
             add(state, format!("manifests of {name}"), text);
         }
         if let Some(run) = newest.first().filter(|run| run.state == RunState::Running) {
